@@ -1,0 +1,247 @@
+"""The workload file: one YAML that says what a model is for, typed down to the last key.
+
+Gates read the goal exactly as it stands here and quote it; an unknown key or a bad value is refused with its place.
+"""
+
+import importlib.util
+import itertools
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from components.errors import WorkloadError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+Metric = Literal["auc", "pr_auc", "log_loss", "brier"]
+
+
+class Section(BaseModel):
+    """A part of the workload file: immutable, and strict about keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Goal(Section):
+    """What the model is for, as a person says it and as the gates read it."""
+
+    statement: str = Field(min_length=20, description="The goal in a sentence that names every figure below.")
+    metric: Metric = Field(description="What decides between models and at the gate.")
+    direction: Literal["at_least", "at_most"] = Field(description="Which side of the threshold is good.")
+    threshold: float = Field(description="What the metric must reach on the hold-out.")
+    latency_p95_ms: float = Field(gt=0, le=60_000, description="Milliseconds a single answer may take, p95.")
+    training_usd: float = Field(gt=0, description="What one training may cost.")
+    serving_usd_per_1000: float = Field(gt=0, description="What 1,000 answers may cost.")
+
+    @model_validator(mode="after")
+    def _statement_names_every_figure(self) -> "Goal":
+        said = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", self.statement.replace(",", ""))}
+        for key in ("threshold", "latency_p95_ms", "training_usd", "serving_usd_per_1000"):
+            if getattr(self, key) not in said:
+                figure = getattr(self, key)
+                raise ValueError(f"the statement does not mention {key} ({figure}): say what the gates check")
+        return self
+
+
+class Source(Section):
+    """Where the rows come from: exactly one of ``python`` and ``path``."""
+
+    python: Reference | None = Field(None, description="module:function that returns a Polars frame, no arguments.")
+    packages: tuple[str, ...] = Field((), description="Installed packages whose files the function reads.")
+    path: Path | None = Field(None, description="A Parquet or CSV file.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Source":
+        given = [key for key in ("python", "path") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of python and path, not {given or 'neither'}")
+        return self
+
+
+class Period(Section):
+    """Days from ``start`` up to and including ``end``."""
+
+    start: date
+    end: date
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Period":
+        if self.end < self.start:
+            raise ValueError(f"ends on {self.end}, before it starts on {self.start}")
+        return self
+
+
+class TimeSplit(Section):
+    """Splits by the contract's time field; periods may not overlap and must be in order."""
+
+    by: Literal["time"]
+    train: Period
+    validation: Period
+    test: Period
+    monitor: Period | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "TimeSplit":
+        periods = [("train", self.train), ("validation", self.validation), ("test", self.test)]
+        if self.monitor:
+            periods.append(("monitor", self.monitor))
+        for (before, earlier), (after, later) in itertools.pairwise(periods):
+            if later.start <= earlier.end:
+                raise ValueError(f"{after} starts on {later.start}, but {before} ends on {earlier.end}: data leaks")
+        return self
+
+    def periods(self) -> dict[str, Period]:
+        """Return the splits by name, in order of time."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return named | ({"monitor": self.monitor} if self.monitor else {})
+
+
+class FeatureStep(Section):
+    """One transform over some fields, with the transform's own options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    transform: str
+    fields: tuple[str, ...] = Field(min_length=1)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Gates(Section):
+    """Thresholds besides the goal's. They are on: leave one out and its default holds."""
+
+    beat_baseline_by: float = Field(
+        0.0, ge=-1, le=1, description="How much better than the base-rate answer the metric's interval must be."
+    )
+    parity: float = Field(1e-5, gt=0, le=1e-2, description="Largest difference of a probability, trainer to graph.")
+    calibration_error: float = Field(0.05, gt=0, le=1, description="Largest expected calibration error (ECE).")
+    undecided: Literal["fail", "pass"] = Field("fail", description="What an interval across the threshold counts as.")
+
+
+class Serving(Section):
+    """How the data plane answers."""
+
+    port: int = Field(8080, ge=1, le=65_535)
+    max_rows: int = Field(10_000, ge=1, le=1_000_000, description="Rows a request may hold.")
+    max_body_bytes: int = Field(8_000_000, ge=1_000, le=1_000_000_000)
+    decision_threshold: float = Field(0.5, ge=0, le=1, description="Probability from which the answer is yes.")
+    log_predictions: float = Field(1.0, ge=0, le=1, description="Share of predictions that are logged.")
+
+
+class Monitoring(Section):
+    """When drift is worth waking somebody."""
+
+    window: Literal["day", "week", "month"] = "month"
+    false_alarm_rate: float = Field(0.01, gt=0, lt=0.5, description="Benjamini-Hochberg level over the columns.")
+    effect: float = Field(
+        0.1, gt=0, description="Smallest Kolmogorov-Smirnov distance or total variation that matters."
+    )
+    windows_in_a_row: int = Field(2, ge=1, le=30)
+
+
+class Schedule(Section):
+    """Cron lines for the scheduled flow runs (UTC)."""
+
+    build: str | None = None
+    monitor: str | None = None
+
+
+class Workload(Section):
+    """A whole workload file."""
+
+    goal: Goal
+    name: Name
+    kind: Name
+    contract: Reference
+    source: Source
+    split: TimeSplit
+    features: tuple[FeatureStep, ...] = Field(min_length=1)
+    model: dict[str, Any] = Field(default_factory=dict, description="Options of the kind.")
+    gates: Gates = Gates()
+    serving: Serving = Serving()
+    monitoring: Monitoring = Monitoring()
+    schedule: Schedule = Schedule()
+    seed: int = Field(2013, ge=0, lt=2**32)
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.goal.direction == "at_least"
+
+
+def known_workloads() -> dict[str, Path]:
+    """Return the workload files by name: those beside the working directory win over the installed ones."""
+    spec = importlib.util.find_spec("deployments")
+    installed = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    found: dict[str, Path] = {}
+    for folder in [*installed, Path("deployments")]:
+        found.update({path.stem: path.resolve() for path in sorted(folder.glob("*.yaml"))})
+    return found
+
+
+def find_workload(name_or_path: str) -> Path:
+    """Return the file of a workload given by name or path; WorkloadError says what is known."""
+    if name_or_path.endswith((".yaml", ".yml")):
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise WorkloadError(f"workload file {path} does not exist")
+        return path.resolve()
+    known = known_workloads()
+    if name_or_path not in known:
+        raise WorkloadError(
+            f"unknown workload '{name_or_path}'; known: {', '.join(known) or 'none'}. "
+            "Give one of these, or the path of a workload file ending in .yaml"
+        )
+    return known[name_or_path]
+
+
+def read_workload(name_or_path: str) -> Workload:
+    """Read and check a workload file; WorkloadError names the file, the key and what is allowed."""
+    path = find_workload(name_or_path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WorkloadError(f"{path.name} is not readable YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise WorkloadError(f"{path.name} holds no mapping of keys; see deployments/flights.yaml for a whole one")
+    return parse_workload(document, where=path.name)
+
+
+def parse_workload(document: dict[str, Any], where: str) -> Workload:
+    """Check a workload given as plain data; ``where`` names it in messages."""
+    try:
+        return Workload.model_validate(document)
+    except ValidationError as error:
+        raise WorkloadError(f"{where}: {describe_validation_error(error, Workload)}") from error
+
+
+def describe_validation_error(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say in one line which key is wrong, what it holds and what is allowed."""
+    problems = error.errors(include_url=False)
+    # A misspelt key also shows as a missing one: the unknown key is the one to tell.
+    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        text = f"unknown key '{place}'; allowed here: {', '.join(_keys_at(model, first['loc'][:-1]))}"
+    elif first["type"] == "missing":
+        text = f"'{place}' is missing"
+    else:
+        text = f"'{place or 'file'}': {first['msg'].removeprefix('Value error, ')}"
+        if not isinstance(first["input"], (dict, BaseModel)):
+            text += f" (got {first['input']!r})"
+    return text + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
+
+
+def _keys_at(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
+    """Return the keys allowed at a place of the model, following sections by name."""
+    current = model
+    for part in place:
+        annotation = current.model_fields[part].annotation if part in current.model_fields else None
+        sections = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type)]
+        current = next((a for a in sections if issubclass(a, BaseModel)), current)
+    return list(current.model_fields)

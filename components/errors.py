@@ -1,0 +1,60 @@
+"""The one exception tree of Slipway; every error a user can cause is one of these.
+
+SlipwayError                exit code 1
+├── WorkloadError           2  the workload is unknown, or its file has a bad key or value
+├── DataError               3
+│   ├── SourceError            the source is missing, unreadable or empty
+│   ├── ContractError          the data as a whole breaks the contract
+│   └── SplitError             the splits cannot be made from this data
+├── TrainingError           4  training cannot give a usable model
+├── GateError               5  a gate refused
+├── BuildError              6  a build is missing, damaged or not what its manifest says
+├── ServingError            7  the data plane did not start or did not answer as evaluated
+└── HostError               8  the machine or its environment cannot do what was asked
+"""
+
+
+class SlipwayError(Exception):
+    """Something a user can understand and mend; the message says what, where, the limit and what to do."""
+
+    exit_code = 1
+
+
+class WorkloadError(SlipwayError):
+    exit_code = 2
+
+
+class DataError(SlipwayError):
+    exit_code = 3
+
+
+class SourceError(DataError):
+    pass
+
+
+class ContractError(DataError):
+    pass
+
+
+class SplitError(DataError):
+    pass
+
+
+class TrainingError(SlipwayError):
+    exit_code = 4
+
+
+class GateError(SlipwayError):
+    exit_code = 5
+
+
+class BuildError(SlipwayError):
+    exit_code = 6
+
+
+class ServingError(SlipwayError):
+    exit_code = 7
+
+
+class HostError(SlipwayError):
+    exit_code = 8

@@ -1,0 +1,123 @@
+"""The recipe: every transform of a workload, fitted on the training split, stored with the build, the same in serving.
+
+``fit_recipe`` learns it, ``Recipe.apply`` runs it in Polars (training), ``recipe_graph`` writes it as ONNX (serving).
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import onnx
+import polars as pl
+from onnx import TensorProto
+
+from components.declaration import FeatureStep
+from components.errors import WorkloadError
+from components.features.calendar import TimeOfDay, Weekday
+from components.features.category import Category
+from components.features.graph import GraphBuilder
+from components.features.numeric import Standardise
+from components.features.transform import Feature, Transform
+from data_contracts.spec import ContractSpec
+
+AnyTransform = Category | Standardise | TimeOfDay | Weekday
+
+# The name in a workload file is the tag under which the fitted transform is stored.
+TRANSFORMS: dict[str, type[Transform]] = {
+    str(transform.__struct_config__.tag): transform for transform in AnyTransform.__args__
+}
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """Fitted transforms in order."""
+
+    steps: tuple[AnyTransform, ...]
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return every column the recipe makes, in order."""
+        return tuple(feature for step in self.steps for feature in step.features())
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Names of the float32 columns, in order."""
+        return tuple(feature.name for feature in self.features() if feature.type == "value")
+
+    @property
+    def codes(self) -> tuple[Feature, ...]:
+        """The int64 columns, in order, with their cardinalities."""
+        return tuple(feature for feature in self.features() if feature.type == "code")
+
+    def apply(self, frame: pl.LazyFrame, keep: Sequence[str] = ()) -> pl.LazyFrame:
+        """Return the feature columns of raw contract rows, and the raw columns in ``keep`` as they are.
+
+        A feature may have the name of its field, so a kept column must not be one.
+        """
+        expressions = [expression for step in self.steps for expression in step.expressions()]
+        return frame.select(*expressions, *(pl.col(name) for name in keep))
+
+
+def fit_recipe(train: pl.LazyFrame, steps: Sequence[FeatureStep], contract: ContractSpec) -> Recipe:
+    """Fit every step on the training split; WorkloadError for a field or transform that cannot be a feature."""
+    fitted: list[AnyTransform] = []
+    for step in steps:
+        transform = TRANSFORMS.get(step.transform)
+        if transform is None:
+            raise WorkloadError(f"features: unknown transform '{step.transform}'; known: {', '.join(TRANSFORMS)}")
+        fitted.extend(_fit(transform, train, name, step, contract) for name in step.fields)
+    recipe = Recipe(tuple(fitted))
+    names = [feature.name for feature in recipe.features()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise WorkloadError(f"features: {', '.join(twice)} made twice; a field goes through a transform once")
+    return recipe
+
+
+def _fit(
+    transform: type[Transform], train: pl.LazyFrame, name: str, step: FeatureStep, contract: ContractSpec
+) -> AnyTransform:
+    allowed = {field.name: field for field in contract.inputs}
+    if name not in allowed:
+        check_feature_field(name, contract)
+    try:
+        return transform.fit(train, allowed[name], **step.options)  # type: ignore[return-value]
+    except TypeError as error:
+        raise WorkloadError(f"features: '{step.transform}' does not take {step.options}: {error}") from error
+
+
+def check_feature_field(name: str, contract: ContractSpec) -> None:
+    """Raise WorkloadError unless a field of that name is known when a prediction is asked for."""
+    known = {field.name: field for field in contract.fields}
+    if name not in known:
+        raise WorkloadError(
+            f"features: '{name}' is not a field of {contract.name}; fields: "
+            f"{', '.join(field.name for field in contract.inputs)}"
+        )
+    if known[name] not in contract.inputs:
+        raise WorkloadError(
+            f"features: '{name}' is known only after the outcome ({contract.name}: available='after'), so it cannot "
+            "be a feature: it would leak the answer. Take it out of features"
+        )
+
+
+def recipe_graph(recipe: Recipe, contract: ContractSpec) -> onnx.ModelProto:
+    """Return the recipe as ONNX: raw fields in, ``values`` [rows, V] float32 and ``codes`` [rows, C] int64 out."""
+    graph = GraphBuilder(contract.inputs)
+    values: list[str] = []
+    codes: list[str] = []
+    for step in recipe.steps:
+        for feature, tensor in zip(step.features(), step.nodes(graph), strict=True):
+            (values if feature.type == "value" else codes).append(tensor)
+    outputs: dict[str, tuple[str, int, int]] = {}
+    if values:
+        outputs["values"] = (graph.stack(values, TensorProto.FLOAT), TensorProto.FLOAT, len(values))
+    if codes:
+        outputs["codes"] = (graph.stack(codes, TensorProto.INT64), TensorProto.INT64, len(codes))
+    return graph.build(outputs, "recipe")
+
+
+def write_recipe(recipe: Recipe) -> bytes:
+    """Encode a recipe as JSON."""
+    return msgspec.json.format(msgspec.json.encode(recipe), indent=2)
+
+
+def read_recipe(data: bytes) -> Recipe:
+    """Decode a recipe.json."""
+    return msgspec.json.decode(data, type=Recipe)

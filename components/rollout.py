@@ -1,0 +1,94 @@
+"""Who serves: one small document a workload, written atomically, that pipeline and data plane meet in.
+
+The pipeline writes it, the data plane reads it and changes over when it changes; nothing else passes between them.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from components.errors import BuildError
+from components.storage import write_json
+
+FORMAT = 1
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the ledger: MLflow keeps no history of aliases."""
+
+    at: str
+    action: Literal["promote", "rollback"]
+    build_id: str
+    replaced: str | None
+    reason: str
+
+
+class Rollout(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a workload's serving: the champion, the one to go back to, and how it came about."""
+
+    format: int = FORMAT
+    workload: str
+    champion: str | None = None
+    champion_path: str | None = None
+    previous: str | None = None
+    previous_path: str | None = None
+    history: tuple[Change, ...] = ()
+
+
+def rollout_path(rollouts: Path, workload: str) -> Path:
+    """Return where a workload's document lies."""
+    return rollouts / f"{workload}.json"
+
+
+def read_rollout(path: Path, workload: str) -> Rollout:
+    """Return the document, or an empty one if nothing was ever promoted."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Rollout)
+    except FileNotFoundError:
+        return Rollout(workload=workload)
+    except msgspec.MsgspecError as error:
+        raise BuildError(f"{path} is not a rollout document: {error}") from error
+
+
+def promoted(rollout: Rollout, build_id: str, path: Path, reason: str) -> Rollout:
+    """Return the document with a new champion; the old one becomes the one to go back to."""
+    if build_id == rollout.champion:
+        return rollout
+    change = Change(at=_now(), action="promote", build_id=build_id, replaced=rollout.champion, reason=reason)
+    return msgspec.structs.replace(
+        rollout,
+        champion=build_id,
+        champion_path=str(path),
+        previous=rollout.champion,
+        previous_path=rollout.champion_path,
+        history=(*rollout.history, change),
+    )
+
+
+def rolled_back(rollout: Rollout, reason: str) -> Rollout:
+    """Return the document with champion and predecessor exchanged; BuildError if there is none to go back to."""
+    if rollout.previous is None or rollout.previous_path is None:
+        raise BuildError(
+            f"{rollout.workload} has no earlier champion to go back to"
+            + (f"; {rollout.champion} is its first" if rollout.champion else ": nothing was ever promoted")
+        )
+    change = Change(at=_now(), action="rollback", build_id=rollout.previous, replaced=rollout.champion, reason=reason)
+    return msgspec.structs.replace(
+        rollout,
+        champion=rollout.previous,
+        champion_path=rollout.previous_path,
+        previous=rollout.champion,
+        previous_path=rollout.champion_path,
+        history=(*rollout.history, change),
+    )
+
+
+def write_rollout(path: Path, rollout: Rollout) -> Path:
+    """Write the document atomically: a reader sees the old state or the new one."""
+    return write_json(path, rollout)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,55 @@
+"""Settings of the installation, read from the environment, and the folders under SLIPWAY_HOME."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Room = Literal[
+    "snapshots",  # immutable Parquet, named after its content
+    "validated",  # kept rows, named after their content
+    "quarantine",  # refused rows with their reasons
+    "prepared",  # splits, features and the fitted recipe
+    "training",  # checkpoints and candidate models
+    "evaluations",  # predictions on the hold-out, evidence
+    "builds",  # what can be promoted
+    "rollouts",  # who serves, one document a workload
+    "reports",  # pages for people
+    "predictions",  # the prediction log of the data plane
+    "runs",  # what ran when and why
+    "registry",  # MLflow's database and artifacts
+    "prefect",  # the orchestrator's database
+    "bentoml",  # Bento store
+]
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds everything Slipway writes, and the rooms in it."""
+
+    root: Path
+
+    def room(self, name: Room, *parts: str) -> Path:
+        """Return a path in one of the rooms, e.g. ``home.room("builds", build_id)``; nothing is created."""
+        return self.root.joinpath(name, *parts)
+
+
+class Settings(BaseSettings):
+    """What an installation may set through ``SLIPWAY_*`` environment variables."""
+
+    model_config = SettingsConfigDict(env_prefix="SLIPWAY_", extra="forbid", frozen=True)
+
+    home: Path = Field(Path(".slipway"), description="Folder for everything Slipway writes.")
+    tracking_uri: str | None = Field(None, description="MLflow tracking server; a SQLite file in the home if not set.")
+    price_per_hour: float = Field(
+        0.085,
+        ge=0,
+        description="What this machine costs, USD per hour; the default is a common on-demand price of 2 vCPU.",
+    )
+    threads: int | None = Field(None, ge=1, description="CPU threads for training; all of the machine if not set.")
+
+    def folder(self) -> Home:
+        """Return the home as an absolute path."""
+        return Home(self.home.expanduser().resolve())

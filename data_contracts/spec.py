@@ -1,0 +1,76 @@
+"""What a contract compiles to: a plain description of a row that every other form is made from.
+
+It is stored in each build as ``contract.json`` and read by the data plane, so this module imports msgspec alone.
+"""
+
+from typing import Literal
+
+import msgspec
+
+DType = Literal["string", "integer", "number", "boolean", "datetime", "date"]
+Role = Literal["label", "time", "group", "slice", "pii", "identifier"]
+
+
+class FieldSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One field: its type, what it may hold, what it means and when it is known."""
+
+    name: str
+    dtype: DType
+    description: str
+    nullable: bool = False
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    allowed: tuple[str | int, ...] = ()
+    unit: str = ""
+    roles: tuple[Role, ...] = ()
+    # "after": known only once the label is; never a feature, never part of a request.
+    available: Literal["before", "after"] = "before"
+    example: str | int | float | bool | None = None
+
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset-level expectation: a Great Expectations class name and its arguments."""
+
+    expectation: str
+    arguments: dict[str, object] = {}
+
+
+class ContractSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole contract: fields in order, dataset-level expectations, tolerated share of refused rows."""
+
+    name: str
+    description: str
+    fields: tuple[FieldSpec, ...]
+    expectations: tuple[Expectation, ...] = ()
+    quarantine_tolerance: float = 0.0
+
+    def field(self, name: str) -> FieldSpec:
+        """Return the field of that name; KeyError if there is none."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(name)
+
+    def with_role(self, role: Role) -> tuple[FieldSpec, ...]:
+        """Return the fields that carry a role."""
+        return tuple(field for field in self.fields if role in field.roles)
+
+    @property
+    def label(self) -> FieldSpec:
+        """The field to be predicted."""
+        return self.with_role("label")[0]
+
+    @property
+    def inputs(self) -> tuple[FieldSpec, ...]:
+        """The fields known before the label: what a request holds and all that a feature may use."""
+        return tuple(field for field in self.fields if field.available == "before" and "label" not in field.roles)
+
+
+def read_contract(data: bytes) -> ContractSpec:
+    """Decode a contract.json."""
+    return msgspec.json.decode(data, type=ContractSpec)
