@@ -21,6 +21,7 @@ from prefect.context import TaskRunContext
 from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
+from components import progress
 from components.declaration import Workload
 from components.run_ledger import current_ledger
 from components.settings import Settings
@@ -67,6 +68,7 @@ def _recorded(function: Callable[P, R], name: str, artifact: Callable[[Any], str
     def run(*arguments: P.args, **named: P.kwargs) -> R:
         ledger = current_ledger()
         started = time.perf_counter()
+        progress.report(name, 0, 0)
         record = ledger.stage(name) if ledger else None
         if ledger and record:
             record.state = "running"
