@@ -3,6 +3,7 @@
 Gates read the goal exactly as it stands here and quote it; an unknown key or a bad value is refused with its place.
 """
 
+import importlib
 import importlib.util
 import itertools
 import re
@@ -14,6 +15,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from components.errors import WorkloadError
+from data_contracts.contract import Contract
+from data_contracts.spec import ContractSpec
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -248,3 +251,18 @@ def _keys_at(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
         sections = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type)]
         current = next((a for a in sections if issubclass(a, BaseModel)), current)
     return list(current.model_fields)
+
+
+def contract_of(workload: Workload) -> ContractSpec:
+    """Return the compiled contract of a workload; WorkloadError if its class cannot be found or compiled."""
+    module, _, name = workload.contract.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise WorkloadError(f"'contract': {workload.contract} cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Contract)):
+        raise WorkloadError(f"'contract': {workload.contract} is not a subclass of data_contracts.contract.Contract")
+    try:
+        return found.spec()
+    except TypeError as error:
+        raise WorkloadError(f"'contract': {workload.contract}: {error}") from error

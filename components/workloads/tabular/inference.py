@@ -26,6 +26,7 @@ class Predictor:
         self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         wanted = [tensor.name for tensor in self._session.get_inputs()]
         self.fields: tuple[FieldSpec, ...] = tuple(contract.field(name) for name in wanted)
+        self.contract = contract
 
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Return the probability of yes, shape [rows], for tensors as ``tensors_of_rows`` makes them."""
@@ -38,20 +39,27 @@ class Predictor:
         """Return the probability of yes for decoded contract rows."""
         return self.predict(tensors_of_rows(rows, self.fields))
 
+    def tensors(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:
+        """Return the tensors of rows given as tuples in the order of the contract's inputs."""
+        return {
+            field.name: tensor_of_values(values, field)
+            for field, values in zip(self.contract.inputs, zip(*rows, strict=True), strict=True)
+        }
+
 
 def tensors_of_rows(rows: Sequence[Mapping[str, Any]], fields: Sequence[FieldSpec]) -> dict[str, NDArray[Any]]:
     """Turn rows into the graph's input tensors: "" and NaN for missing, seconds for moments."""
-    tensors: dict[str, NDArray[Any]] = {}
-    for field in fields:
-        values = [row[field.name] for row in rows]
-        if field.dtype == "string":
-            tensors[field.name] = np.array([value or "" for value in values], dtype=object)
-        elif field.dtype in ("datetime", "date"):
-            moments = np.array([np.datetime64("NaT") if value is None else value for value in values], "datetime64[us]")
-            tensors[field.name] = seconds_of_moments(moments)
-        else:
-            tensors[field.name] = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    return tensors
+    return {field.name: tensor_of_values([row[field.name] for row in rows], field) for field in fields}
+
+
+def tensor_of_values(values: Sequence[Any], field: FieldSpec) -> NDArray[Any]:
+    """Turn the values of a field into its input tensor, shape [rows]."""
+    if field.dtype == "string":
+        return np.array([value or "" for value in values] if field.nullable else values, dtype=object)
+    if field.dtype in ("datetime", "date"):
+        return seconds_of_moments(np.array(values, dtype="datetime64[us]"))
+    # NumPy reads None as NaN.
+    return np.array(values, dtype=np.float64)
 
 
 def seconds_of_moments(moments: NDArray[np.datetime64]) -> NDArray[np.float64]:

@@ -1,0 +1,163 @@
+"""The application a server runs: RSGI for Granian, ASGI for everything else (the Bento mounts that form)."""
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from deployments.data_plane.champion import Watch, champion_path
+from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.model import Model, load_model
+from deployments.data_plane.options import Options
+from deployments.data_plane.service import BodyTooLarge, Service
+
+Message = MutableMapping[str, Any]
+
+
+class RsgiRequest:
+    """A request as Granian hands it over."""
+
+    __slots__ = ("_proto", "_scope", "method", "path")
+
+    def __init__(self, scope: Any, proto: Any) -> None:
+        self._scope = scope
+        self._proto = proto
+        self.method: str = scope.method
+        self.path: str = scope.path
+
+    def header(self, name: str) -> str | None:
+        value: str | None = self._scope.headers.get(name)
+        return value
+
+    async def body(self, limit: int) -> bytes:
+        length = self.header("content-length")
+        if length is not None:
+            _check_length(length, limit)
+            whole: bytes = await self._proto()
+            return whole
+        parts: list[bytes] = []
+        size = 0
+        async for part in self._proto:
+            parts.append(part)
+            size += len(part)
+            _check_length(size, limit)
+        return b"".join(parts)
+
+
+class AsgiRequest:
+    """A request as an ASGI server hands it over."""
+
+    __slots__ = ("_headers", "_receive", "method", "path")
+
+    def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> None:
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._receive = receive
+        self.method: str = scope["method"]
+        self.path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+
+    def header(self, name: str) -> str | None:
+        wanted = name.encode()
+        for key, value in self._headers:
+            if key == wanted:
+                return value.decode("latin-1")
+        return None
+
+    async def body(self, limit: int) -> bytes:
+        _check_length(self.header("content-length") or 0, limit)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise asyncio.CancelledError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            _check_length(size, limit)
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+
+def _check_length(length: str | int, limit: int) -> None:
+    if int(length) > limit:
+        raise BodyTooLarge(f"the body has {length} bytes; at most {limit}")
+
+
+class Application:
+    """One worker's service behind both interfaces."""
+
+    def __init__(
+        self,
+        options: Options,
+        on_ready: Callable[[], None] = lambda: None,
+        draining: Callable[[], bool] = lambda: False,
+    ) -> None:
+        path, workload = champion_path(options)
+        model = load_model(path, workload)
+        self._options = options
+        self._on_ready = on_ready
+        self.metrics = Metrics()
+        self.service = Service(model, options, self.metrics, draining)
+        self._watch: Watch | None = None
+        # What is loaded now stays: the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to follow the rollout document; called in the worker before it takes requests."""
+        if self._options.rollout is not None:
+
+            def take_over(model: Model) -> None:
+                loop.call_soon_threadsafe(self.service.take_over, model)
+
+            self._watch = Watch(self._options.rollout, self.service.model, take_over, self.metrics)
+            self._watch.start(self._options.poll_seconds)
+        loop.call_soon(self._on_ready)
+
+    def stop(self) -> None:
+        """End what runs beside the requests."""
+        if self._watch is not None:
+            self._watch.stop()
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.start(loop)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.stop()
+
+    async def __rsgi__(self, scope: Any, proto: Any) -> None:
+        if scope.proto != "http":
+            proto.close(403)
+            return
+        status, headers, body = await self.service.answer(RsgiRequest(scope, proto))
+        proto.response_bytes(status, headers, body)
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1003})
+            return
+        status, headers, body = await self.service.answer(AsgiRequest(scope, receive))
+        raw = [(key.encode(), value.encode()) for key, value in headers]
+        raw.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": raw})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _lifespan(
+        self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.start(asyncio.get_running_loop())
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return

@@ -1,0 +1,82 @@
+"""A page for people: what the service takes and gives, with a form to try it. Nothing is loaded from elsewhere."""
+
+from html import escape
+from string import Template
+
+import msgspec
+
+from data_contracts.spec import FieldSpec
+from deployments.data_plane.model import Model
+from deployments.data_plane.openapi import example_row
+
+_PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>$workload</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root{color-scheme:light dark}
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}
+textarea,pre{width:100%;box-sizing:border-box;font:13px/1.4 ui-monospace,monospace;padding:.6rem}
+pre{background:#8882;overflow:auto;white-space:pre-wrap}button{font:inherit;padding:.3rem 1rem;margin:.5rem 0}
+code{font-family:ui-monospace,monospace}
+</style></head><body>
+<h1>$workload</h1><p>$description</p>
+<p>Build <code>$build</code>. Machine-readable:
+<a href="openapi.json">openapi.json</a>, <a href="metrics">metrics</a>.</p>
+<h2>Try it</h2>
+<p><code>POST v1/predict</code> with one row, or a list of at most $max_rows rows.</p>
+<textarea id="body" rows="22" aria-label="request body">$example</textarea>
+<button id="send">Send</button><pre id="answer" aria-live="polite">The answer appears here.</pre>
+<h2>Fields of a row</h2>
+<table><thead><tr><th>Field</th><th>Type</th><th>Allowed</th><th>Meaning</th></tr></thead><tbody>$fields</tbody></table>
+<h2>From a shell</h2><pre>$curl</pre>
+<script>
+document.getElementById("send").addEventListener("click", async () => {
+  const answer = document.getElementById("answer");
+  try {
+    const reply = await fetch("v1/predict", {method: "POST", body: document.getElementById("body").value,
+      headers: {"content-type": "application/json"}});
+    answer.textContent = reply.status + "\\n" + JSON.stringify(await reply.json(), null, 2);
+  } catch (error) { answer.textContent = String(error); }
+});
+</script></body></html>
+""")
+
+
+def page(model: Model) -> bytes:
+    """Return the page of a service that answers with this build."""
+    example = msgspec.json.encode(example_row(model.contract))
+    text = _PAGE.substitute(
+        workload=escape(model.serving.workload),
+        description=escape(model.contract.description),
+        build=escape(model.build_id),
+        max_rows=model.serving.max_rows,
+        example=escape(msgspec.json.format(example, indent=2).decode()),
+        fields="".join(_field(field) for field in model.contract.inputs),
+        curl=escape(f"curl -s $URL/v1/predict -H 'content-type: application/json' -d '{example.decode()}'"),
+    )
+    return text.encode()
+
+
+def _field(field: FieldSpec) -> str:
+    kind = field.dtype + (" or null" if field.nullable else "")
+    cells = (f"<code>{escape(field.name)}</code>", escape(kind), escape(_allowed(field)), escape(_meaning(field)))
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _meaning(field: FieldSpec) -> str:
+    return field.description + (f" ({field.unit})" if field.unit else "")
+
+
+def _allowed(field: FieldSpec) -> str:
+    if field.allowed:
+        return ", ".join(str(value) for value in field.allowed)
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    parts = [f"{sign} {value:g}" for key, sign in signs.items() if (value := getattr(field, key)) is not None]
+    if field.pattern:
+        parts.append(f"like {field.pattern}")
+    if field.max_length is not None:
+        parts.append(f"{field.min_length or 0} to {field.max_length} characters")
+    if field.dtype == "datetime":
+        parts.append("local time, no offset")
+    return ", ".join(parts)

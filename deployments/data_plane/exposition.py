@@ -1,0 +1,76 @@
+"""The counts as Prometheus reads them."""
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from deployments.data_plane.metrics import Histogram, Metrics
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Collected(Collector):
+    def __init__(self, metrics: Metrics, labels: Mapping[str, str], price_per_hour: float) -> None:
+        self._metrics = metrics
+        self._labels = dict(labels)
+        self._price_per_hour = price_per_hour
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._counters()
+        yield from self._gauges()
+        metrics = self._metrics
+        yield _histogram("slipway_request_seconds", "From reading a request to its answer.", metrics.latency)
+        yield _histogram("slipway_queue_seconds", "What a request waited for its batch.", metrics.queue)
+        yield _histogram("slipway_model_seconds", "One call of the model.", metrics.model)
+        yield _histogram("slipway_batch_rows", "Rows in one call of the model.", metrics.batch)
+        yield _histogram("slipway_probability", "The probabilities that were answered.", metrics.probability)
+
+    def _counters(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily("slipway_requests", "Answers by path and status.", labels=["path", "status"])
+        for key, count in sorted(self._metrics.requests.items()):
+            requests.add_metric(key.split(" "), count)
+        yield requests
+        for name, text, counts in (
+            ("slipway_errors", "Requests that were refused or failed, by kind.", self._metrics.errors),
+            ("slipway_build_changes", "Changes of the build, by what became of them.", self._metrics.changes),
+        ):
+            family = CounterMetricFamily(name, text, labels=["kind"])
+            for kind, count in sorted(counts.items()):
+                family.add_metric([kind], count)
+            yield family
+        for name, text, value in (
+            ("slipway_rows", "Rows answered.", self._metrics.rows),
+            ("slipway_logged_predictions", "Predictions written to the log.", self._metrics.logged_predictions),
+            ("slipway_lost_predictions", "Predictions that could not be logged.", self._metrics.lost_predictions),
+        ):
+            yield CounterMetricFamily(name, text, value=value)
+
+    def _gauges(self) -> Iterator[Metric]:
+        build = GaugeMetricFamily("slipway_build_info", "The build that answers.", labels=list(self._labels))
+        build.add_metric(list(self._labels.values()), 1)
+        yield build
+        yield GaugeMetricFamily("slipway_waiting_rows", "Rows in the queue.", value=self._metrics.waiting_rows)
+        rows = self._metrics.rows
+        cost = self._metrics.model_seconds / 3_600 * self._price_per_hour / rows * 1_000 if rows else 0.0
+        yield GaugeMetricFamily(
+            "slipway_model_usd_per_1000", "What the model's time cost per 1,000 rows, at the price set.", value=cost
+        )
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    buckets: list[tuple[str, float]] = []
+    seen = 0
+    for bound, count in zip([*histogram.bounds, float("inf")], histogram.counts, strict=True):
+        seen += count
+        buckets.append(("+Inf" if bound == float("inf") else repr(bound), seen))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=histogram.total)
+
+
+def render(metrics: Metrics, labels: Mapping[str, str], price_per_hour: float) -> bytes:
+    """Return the text that Prometheus scrapes."""
+    registry = CollectorRegistry()
+    registry.register(_Collected(metrics, labels, price_per_hour))
+    return generate_latest(registry)

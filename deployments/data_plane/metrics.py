@@ -1,0 +1,72 @@
+"""What the service counts: plain integers in the hot path, rendered for Prometheus when somebody asks.
+
+Every worker process counts for itself; ``merge`` adds the counts of all workers up, so one scrape sees the service.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+import msgspec
+
+LATENCY = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+WORK = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1_024.0, 10_000.0)
+SHARE = tuple(step / 10 for step in range(1, 11))
+
+
+class Histogram(msgspec.Struct):
+    """Counts by upper bound, the last one unbounded, and the sum of what was observed."""
+
+    bounds: tuple[float, ...]
+    counts: list[int]
+    total: float = 0.0
+
+    @classmethod
+    def of(cls, bounds: tuple[float, ...]) -> "Histogram":
+        return cls(bounds, [0] * (len(bounds) + 1))
+
+    def observe(self, value: float, times: int = 1) -> None:
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
+
+
+class Metrics(msgspec.Struct):
+    """All counts of one worker."""
+
+    requests: dict[str, int] = {}  # "path status" -> answers
+    errors: dict[str, int] = {}  # kind of refusal or failure
+    changes: dict[str, int] = {}  # "loaded" or "refused" -> changes of the build
+    rows: int = 0
+    waiting_rows: int = 0
+    model_seconds: float = 0.0
+    lost_predictions: int = 0
+    logged_predictions: int = 0
+    latency: Histogram = msgspec.field(default_factory=lambda: Histogram.of(LATENCY))
+    queue: Histogram = msgspec.field(default_factory=lambda: Histogram.of(LATENCY))
+    model: Histogram = msgspec.field(default_factory=lambda: Histogram.of(WORK))
+    batch: Histogram = msgspec.field(default_factory=lambda: Histogram.of(ROWS))
+    probability: Histogram = msgspec.field(default_factory=lambda: Histogram.of(SHARE))
+
+    def count_answer(self, path: str, status: int) -> None:
+        key = f"{path} {status}"
+        self.requests[key] = self.requests.get(key, 0) + 1
+
+    def count_error(self, kind: str) -> None:
+        self.errors[kind] = self.errors.get(kind, 0) + 1
+
+
+def merge(parts: Iterable[Metrics]) -> Metrics:
+    """Return the sum over workers."""
+    whole = Metrics()
+    for part in parts:
+        for field in msgspec.structs.fields(Metrics):
+            mine, theirs = getattr(whole, field.name), getattr(part, field.name)
+            if isinstance(theirs, Histogram):
+                mine.counts = [a + b for a, b in zip(mine.counts, theirs.counts, strict=True)]
+                mine.total += theirs.total
+            elif isinstance(theirs, dict):
+                for key, value in theirs.items():
+                    mine[key] = mine.get(key, 0) + value
+            else:
+                setattr(whole, field.name, mine + theirs)
+    return whole

@@ -1,0 +1,102 @@
+"""A build made ready to answer: opened, checked, warmed up, and proven on its own golden rows."""
+
+import importlib
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from components.build import Build, Golden, ServingSpec, open_build
+from components.errors import BuildError, ServingError
+from data_contracts.spec import ContractSpec
+from deployments.data_plane.request import Row, RowDecoder
+
+WARM_UP_ROWS = (1, 2, 8, 32, 128)
+
+
+class Predictor(Protocol):
+    """What every kind's ``inference`` module offers to the service."""
+
+    def tensors(self, rows: list[Row]) -> dict[str, NDArray[Any]]:
+        """Return the columns of rows given in the order of the contract's inputs."""
+
+    def predict(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Return one probability a row."""
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A build that answers."""
+
+    build: Build
+    contract: ContractSpec
+    serving: ServingSpec
+    decoder: RowDecoder
+    predictor: Predictor
+    load_seconds: float
+
+    @property
+    def build_id(self) -> str:
+        return self.build.build_id
+
+
+def load_model(path: Path, workload: str | None = None, threads: int = 1) -> Model:
+    """Open a build, warm it up and let it answer its golden rows.
+
+    Raises BuildError for a damaged build or one of another workload, ServingError if it does not answer as evaluated.
+    """
+    start = time.perf_counter()
+    build = open_build(path)
+    if workload is not None and build.manifest.workload != workload:
+        raise BuildError(f"{path} is a build of {build.manifest.workload}, not of {workload}")
+    contract, serving = build.contract(), build.serving()
+    predictor = _predictor(build, contract, threads)
+    model = Model(
+        build=build,
+        contract=contract,
+        serving=serving,
+        decoder=RowDecoder(contract, serving.max_rows),
+        predictor=predictor,
+        load_seconds=0.0,
+    )
+    rows = check_golden(model, build.golden())
+    for count in WARM_UP_ROWS:
+        predictor.predict(predictor.tensors([rows[index % len(rows)] for index in range(count)]))
+    return msgspec.structs.replace(model, load_seconds=time.perf_counter() - start)
+
+
+def check_golden(model: Model, golden: Golden) -> list[Row]:
+    """Answer the golden rows as a client would send them; ServingError says which differs and by how much."""
+    try:
+        rows = model.decoder.check(golden.rows)
+    except ValueError as error:
+        raise ServingError(f"build {model.build_id}: its contract refuses its own golden rows: {error}") from error
+    if not rows:
+        raise ServingError(f"build {model.build_id} has no golden rows; it cannot be checked, build it again")
+    answers = model.predictor.predict(model.predictor.tensors(rows))
+    differences = np.abs(answers.astype(np.float64) - np.array(golden.probabilities))
+    worst = int(np.argmax(differences))
+    # Written so that NaN fails.
+    if not differences[worst] <= golden.tolerance:
+        raise ServingError(
+            f"build {model.build_id} does not answer as evaluated: golden row {worst} gives {answers[worst]:.7f}, "
+            f"evaluated {golden.probabilities[worst]:.7f}, tolerance {golden.tolerance:g}; it is not served"
+        )
+    return rows
+
+
+def _predictor(build: Build, contract: ContractSpec, threads: int) -> Predictor:
+    # The kind is a folder of components/workloads: a new kind is served without a change here.
+    name = f"components.workloads.{build.manifest.kind}.inference"
+    try:
+        inference = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise
+        raise BuildError(
+            f"build {build.build_id} is of kind '{build.manifest.kind}', which this version does not know"
+        ) from error
+    predictor: Predictor = inference.Predictor(build.model, contract, threads)
+    return predictor

@@ -1,0 +1,176 @@
+"""The interface as OpenAPI 3.1, made from the contract in the build: types, bounds, units and examples."""
+
+from typing import Any
+
+from data_contracts.spec import ContractSpec, FieldSpec
+from deployments.data_plane.model import Model
+
+_TYPES: dict[str, dict[str, Any]] = {
+    "string": {"type": "string"},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "datetime": {
+        "type": "string",
+        "pattern": r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?$",
+    },
+    "date": {"type": "string", "format": "date"},
+}
+_BOUNDS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+    "min_length": "minLength",
+    "max_length": "maxLength",
+    "pattern": "pattern",
+}
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Return the OpenAPI document of a service that answers with this build."""
+    contract, serving = model.contract, model.serving
+    example = example_row(contract)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": serving.workload,
+            "version": model.build_id,
+            "description": contract.description,
+        },
+        "paths": {
+            "/v1/predict": {"post": _predict_operation(example)},
+            "/livez": {"get": _plain("The process answers.", "live", "200")},
+            "/readyz": {
+                "get": _plain("The build is loaded, warm and proven; 503 while draining.", "ready", "200", "503")
+            },
+            "/metrics": {"get": _plain("Counts for Prometheus.", "metrics", "200")},
+        },
+        "components": {"schemas": _schemas(model, example)},
+    }
+
+
+def example_row(contract: ContractSpec) -> dict[str, Any]:
+    """Return a row made of the fields' examples, null where a field has none."""
+    return {field.name: field.example for field in contract.inputs}
+
+
+def field_schema(field: FieldSpec) -> dict[str, Any]:
+    """Return the JSON schema of a field."""
+    schema = dict(_TYPES[field.dtype])
+    if field.dtype == "datetime":
+        schema["description"] = "Local date and time without an offset"
+    for key, name in _BOUNDS.items():
+        if (value := getattr(field, key)) is not None:
+            schema[name] = value
+    if field.allowed:
+        schema["enum"] = list(field.allowed)
+    if field.nullable:
+        schema["type"] = [schema["type"], "null"]
+        if field.allowed:
+            schema["enum"].append(None)
+    unit = f" ({field.unit})" if field.unit else ""
+    schema["description"] = f"{field.description}{unit}"
+    if field.example is not None:
+        schema["examples"] = [field.example]
+    return schema
+
+
+def _schemas(model: Model, example: dict[str, Any]) -> dict[str, Any]:
+    contract, label = model.contract, model.serving.label
+    row = {
+        "type": "object",
+        "description": contract.description,
+        "properties": {field.name: field_schema(field) for field in contract.inputs},
+        "required": [field.name for field in contract.inputs],
+        "additionalProperties": False,
+        "examples": [example],
+    }
+    prediction = {
+        "type": "object",
+        "properties": {
+            "probability": {"type": "number", "minimum": 0, "maximum": 1},
+            label: {
+                "type": "boolean",
+                "description": f"{contract.label.description}: probability >= {model.serving.decision_threshold:g}",
+            },
+        },
+        "required": ["probability", label],
+    }
+    answer = {
+        "type": "object",
+        "properties": {
+            "build": {"type": "string", "examples": [model.build_id]},
+            "request_id": {"type": "string"},
+            "predictions": {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}},
+        },
+        "required": ["build", "request_id", "predictions"],
+    }
+    error = {
+        "type": "object",
+        "properties": {
+            "error": {
+                "type": "object",
+                "properties": {
+                    "kind": {"type": "string"},
+                    "reason": {"type": "string"},
+                    "field": {"type": ["string", "null"]},
+                    "row": {"type": "integer", "minimum": 0},
+                },
+                "required": ["kind", "reason"],
+            }
+        },
+        "required": ["error"],
+    }
+    return {"Row": row, "Prediction": prediction, "Answer": answer, "Error": error}
+
+
+def _predict_operation(example: dict[str, Any]) -> dict[str, Any]:
+    row = {"$ref": "#/components/schemas/Row"}
+    errors = {
+        "400": "The body is not JSON.",
+        "413": "Too many bytes or rows.",
+        "422": "A row breaks the contract: row, field and reason.",
+        "503": "The queue is full; try again after Retry-After seconds.",
+        "504": "The deadline passed before the row was answered.",
+    }
+    return {
+        "operationId": "predict",
+        "summary": "Answer one row or a list of rows.",
+        "parameters": [
+            {
+                "name": "x-request-id",
+                "in": "header",
+                "required": False,
+                "description": "Comes back in the answer; one is made if there is none.",
+                "schema": {"type": "string", "maxLength": 128},
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [row, {"type": "array", "items": row, "minItems": 1}]},
+                    "examples": {"one row": {"value": example}, "two rows": {"value": [example, example]}},
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "One prediction a row, in order.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Answer"}}},
+            }
+        }
+        | {
+            status: {
+                "description": text,
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            }
+            for status, text in errors.items()
+        },
+    }
+
+
+def _plain(summary: str, operation: str, *statuses: str) -> dict[str, Any]:
+    responses = {status: {"description": "Yes." if status == "200" else "No."} for status in statuses}
+    return {"operationId": operation, "summary": summary, "responses": responses}

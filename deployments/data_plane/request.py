@@ -1,0 +1,163 @@
+"""Requests against the contract: JSON in, checked rows out, or an error that names the row, the field and the reason.
+
+The decoder is compiled from the contract that lies in the build, so what is served and what is checked cannot part.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from data_contracts.spec import ContractSpec, FieldSpec
+
+Row = tuple[Any, ...]
+
+_TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "datetime": datetime,
+    "date": date,
+}
+# What msgspec says where: "Expected `int`, got `str` - at `$[3].plane_age`".
+_PLACE = re.compile(r" - at `\$(?:\[(?P<row>\d+|\.\.\.)\])?(?:\.(?P<field>[^`\[.]+))?[^`]*`$")
+_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<field>.*)`$")
+_ABSENT = re.compile(r"^Object missing required field `(?P<field>.*)`$")
+
+
+class MalformedRequest(ValueError):
+    """The body is not what its content type says."""
+
+
+class InvalidRow(ValueError):
+    """A row breaks the contract: which row (from 0), which field, why."""
+
+    def __init__(self, row: int, field: str | None, reason: str) -> None:
+        super().__init__(f"row {row}, field {field}: {reason}")
+        self.row = row
+        self.field = field
+        self.reason = reason
+
+
+class TooManyRows(ValueError):
+    """The request holds more rows than may be asked at once."""
+
+
+class RowDecoder:
+    """Decodes request bodies to rows: tuples in the order of the contract's inputs."""
+
+    def __init__(self, contract: ContractSpec, max_rows: int) -> None:
+        self.fields: tuple[FieldSpec, ...] = contract.inputs
+        self.max_rows = max_rows
+        # Rows hold no references to each other: the garbage collector need not look at them.
+        self._type = msgspec.defstruct(
+            contract.name,
+            [(field.name, annotation(field)) for field in self.fields],
+            forbid_unknown_fields=True,
+            kw_only=True,
+            gc=False,
+        )
+        self._one = msgspec.json.Decoder(self._type)
+        self._many = msgspec.json.Decoder(list[self._type])  # type: ignore[name-defined]
+        self._allowed = {field.name: field for field in self.fields}
+        self._afterwards = {field.name for field in contract.fields} - self._allowed.keys()
+
+    def decode(self, body: bytes) -> list[Row]:
+        """Return the rows of a body: one JSON object, or a list of them.
+
+        Raises MalformedRequest for what is not JSON, InvalidRow for the first row that breaks the contract, and
+        TooManyRows.
+        """
+        try:
+            if body[:1] == b"{":
+                return [msgspec.structs.astuple(self._one.decode(body))]
+            return self._rows(body)
+        except msgspec.ValidationError as error:
+            raise self._explain(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedRequest(f"the body is not JSON: {error}") from None
+
+    def check(self, rows: Sequence[Any]) -> list[Row]:
+        """Return rows given as plain values (from another protocol), checked in the same way."""
+        if len(rows) > self.max_rows:
+            raise TooManyRows(f"{len(rows)} rows in one request; at most {self.max_rows}")
+        try:
+            return [msgspec.structs.astuple(row) for row in msgspec.convert(rows, list[self._type])]  # type: ignore[name-defined]
+        except msgspec.ValidationError as error:
+            raise self._explain(str(error)) from None
+
+    def _rows(self, body: bytes) -> list[Row]:
+        start = body[:64].lstrip()[:1]
+        if start == b"{":
+            return [msgspec.structs.astuple(self._one.decode(body))]
+        if start and start != b"[":
+            msgspec.json.decode(body)
+            raise InvalidRow(0, None, "the body must be one row (an object) or a list of rows")
+        rows = self._many.decode(body)
+        if not rows:
+            raise InvalidRow(0, None, "the list holds no row")
+        if len(rows) > self.max_rows:
+            raise TooManyRows(f"{len(rows)} rows in one request; at most {self.max_rows}")
+        return [msgspec.structs.astuple(row) for row in rows]
+
+    def _explain(self, message: str) -> InvalidRow:
+        place = _PLACE.search(message)
+        what = message[: place.start()] if place else message
+        row = int(place["row"]) if place and (place["row"] or "").isdigit() else 0
+        if found := _UNKNOWN.match(what):
+            if found["field"] in self._afterwards:
+                return InvalidRow(row, found["field"], "known only after the outcome; leave it out")
+            return InvalidRow(row, found["field"], f"unknown field; a row has {', '.join(self._allowed)}")
+        if found := _ABSENT.match(what):
+            absent = self._allowed[found["field"]]
+            return InvalidRow(row, absent.name, f"missing; {'send null if unknown' if absent.nullable else 'required'}")
+        name = place["field"] if place else None
+        field = self._allowed.get(name or "")
+        if field and what.startswith("Invalid enum value"):
+            what = f"{what}; allowed: {', '.join(str(value) for value in field.allowed)}"
+        return InvalidRow(row, name, what.replace("`", ""))
+
+
+def annotation(field: FieldSpec) -> Any:
+    """Return the type that a field's values must have, as msgspec understands it."""
+    if field.allowed:
+        kind: Any = Literal[field.allowed]
+    else:
+        limits = _limits(field)
+        kind = Annotated[_TYPES[field.dtype], Meta(**limits)] if limits else _TYPES[field.dtype]
+    return kind | None if field.nullable else kind
+
+
+def _limits(field: FieldSpec) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if field.dtype in ("integer", "number"):
+        limits = {key: value for key in ("ge", "gt", "le", "lt") if (value := getattr(field, key)) is not None}
+    if field.dtype == "integer":
+        limits = _whole(limits)
+    if field.dtype == "string":
+        limits = {
+            key: value for key in ("min_length", "max_length", "pattern") if (value := getattr(field, key)) is not None
+        }
+    if field.dtype == "datetime":
+        # The contract's moments are local times: an offset would be dropped in silence, so it is refused.
+        limits = {"tz": False}
+    return limits
+
+
+def _whole(limits: dict[str, float]) -> dict[str, int]:
+    """Return bounds of an integer as integers, inside what the pipeline stores (64 bits)."""
+    lower, upper = -(2**63), 2**63 - 1
+    if "ge" in limits:
+        lower = max(lower, math.ceil(limits["ge"]))
+    if "gt" in limits:
+        lower = max(lower, math.floor(limits["gt"]) + 1)
+    if "le" in limits:
+        upper = min(upper, math.floor(limits["le"]))
+    if "lt" in limits:
+        upper = min(upper, math.ceil(limits["lt"]) - 1)
+    return {"ge": lower, "le": upper}

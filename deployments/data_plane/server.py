@@ -1,0 +1,150 @@
+"""Granian around the application: one parent that supervises, one process a worker."""
+
+import errno
+import multiprocessing
+import multiprocessing.connection
+import os
+import socket
+import sys
+import threading
+import time
+from functools import partial
+from typing import Any
+
+import msgspec
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.log import LogLevels
+from granian.server import Server
+
+from components.build import open_build
+from components.errors import HostError, ServingError, SlipwayError
+from deployments.data_plane.champion import champion_path
+from deployments.data_plane.options import Options
+
+START_SECONDS = 60.0
+
+
+class _Ready(msgspec.Struct, tag="ready"):
+    build: str
+
+
+class _Failed(msgspec.Struct, tag="failed"):
+    reason: str
+    exit_code: int
+
+
+class _Link:
+    """What parent and workers tell each other: ready or failed up, draining down."""
+
+    def __init__(self) -> None:
+        self.receiver, self.sender = multiprocessing.Pipe(duplex=False)
+        self.draining = multiprocessing.Event()
+
+    def tell(self, message: _Ready | _Failed) -> None:
+        self.sender.send_bytes(msgspec.json.encode(message))
+
+
+def _load(target: str, options: Options, link: _Link) -> Any:
+    """Make the application in a worker process; what goes wrong is told to the parent in one line."""
+    from deployments.data_plane.application import Application
+
+    try:
+        application = Application(
+            options,
+            on_ready=lambda: link.tell(_Ready(application.service.model.build_id)),
+            draining=link.draining.is_set,
+        )
+    except SlipwayError as error:
+        link.tell(_Failed(str(error), error.exit_code))
+        sys.exit(error.exit_code)
+    except BaseException as error:
+        link.tell(_Failed(f"a worker did not start: {type(error).__name__}: {error}", ServingError.exit_code))
+        raise
+    return application
+
+
+def reserve_port(host: str, port: int) -> tuple[socket.socket, int]:
+    """Return a socket that holds the port (0: any free one) without listening; HostError if it is in use.
+
+    Granian's workers share a port through SO_REUSEPORT, which would also let two services share it unnoticed: so the
+    port is first taken alone.
+    """
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind((host, port))
+            alone.listen(1)
+            port = alone.getsockname()[1]
+        held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host, port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise HostError(
+                f"port {port} of {host} is in use; give another one with --port (0 takes a free one)"
+            ) from None
+        raise HostError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return held, port
+
+
+def serve(options: Options) -> None:
+    """Serve until told to stop; raises SlipwayError if the service does not start."""
+    path, _ = champion_path(options)
+    # Checked here first: one clear error instead of one a worker.
+    build = open_build(path)
+    held, port = reserve_port(options.host, build.serving().port if options.port is None else options.port)
+    link = _Link()
+    server = Server(
+        target="deployments.data_plane",
+        address=options.host,
+        port=port,
+        interface=Interfaces.RSGI,
+        workers=options.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=4_096,
+        backpressure=8_192,
+        log_level=LogLevels.critical,
+        workers_kill_timeout=30,
+    )
+    failure: list[_Failed] = []
+    announcer = threading.Thread(target=_announce, args=(server, link, options, port, failure), daemon=True)
+    server.on_startup(announcer.start)
+    with held:
+        try:
+            server.serve(target_loader=partial(_load, options=options, link=link))
+        except SystemExit as stop:
+            announcer.join(timeout=1)
+            if not failure:
+                failure.append(_Failed("a worker stopped unexpectedly; see the log", int(stop.code or 1)))
+    if failure:
+        raise _error_of(failure[0])
+
+
+def _announce(server: Any, link: _Link, options: Options, port: int, failure: list[_Failed]) -> None:
+    """Wait for every worker, then print the line that says where the service is."""
+    end = time.monotonic() + START_SECONDS
+    build = ""
+    for _ in range(options.workers):
+        if not link.receiver.poll(max(0.0, end - time.monotonic())):
+            failure.append(_Failed(f"not ready within {START_SECONDS:g} s", ServingError.exit_code))
+            break
+        message = msgspec.json.decode(link.receiver.recv_bytes(), type=_Ready | _Failed)
+        if isinstance(message, _Failed):
+            failure.append(message)
+            break
+        build = message.build
+    if failure:
+        server.signal_handler_interrupt()
+        return
+    line = {"url": f"http://{options.host}:{port}", "build": build, "pid": os.getpid()}
+    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _error_of(failed: _Failed) -> SlipwayError:
+    error = ServingError(failed.reason)
+    error.exit_code = failed.exit_code
+    return error

@@ -1,0 +1,92 @@
+"""A real small build made without the pipeline: the flights recipe and a logistic model as one ONNX graph."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnx
+import polars as pl
+from onnx import TensorProto, helper, numpy_helper
+
+from components.build import Golden, ServingSpec, seal
+from components.declaration import read_workload
+from components.features.recipe import Recipe, fit_recipe, recipe_graph
+from components.storage import write_atomically, write_json
+from components.workloads.tabular.inference import Predictor
+from data_contracts.flights import Flight, read_flights
+from data_contracts.spec import ContractSpec
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some flights, and the recipe of the flights workload fitted on them."""
+
+    contract: ContractSpec
+    frame: pl.DataFrame
+    recipe: Recipe
+
+    def rows(self, count: int, start: int = 0) -> list[dict[str, Any]]:
+        """Return rows as a client would send them."""
+        inputs = [field.name for field in self.contract.inputs]
+        rows = self.frame.select(inputs).slice(start, count).to_dicts()
+        return [row | {"scheduled_departure": row["scheduled_departure"].isoformat()} for row in rows]
+
+
+def draw_sample() -> Sample:
+    """Return 4,000 flights and the recipe fitted on them."""
+    frame = read_flights().filter(pl.col("late").is_not_null()).collect().sample(4_000, seed=1)
+    contract = Flight.spec()
+    return Sample(contract, frame, fit_recipe(frame.lazy(), read_workload("flights").features, contract))
+
+
+def logistic_graph(sample: Sample, seed: int) -> onnx.ModelProto:
+    """Return recipe and a logistic model with weights drawn from the seed as one graph."""
+    model = recipe_graph(sample.recipe, sample.contract)
+    generator = np.random.default_rng(seed)
+    graph = model.graph
+    weights = generator.normal(0, 0.3, (len(sample.recipe.values), 1)).astype(np.float32)
+    graph.initializer.append(numpy_helper.from_array(weights, "weights"))
+    graph.initializer.append(numpy_helper.from_array(np.array([1], dtype=np.int64), "axis"))
+    nodes = [helper.make_node("MatMul", ["values", "weights"], ["sum_0"])]
+    for index, code in enumerate(sample.recipe.codes):
+        table = generator.normal(0, 0.3, (code.cardinality,)).astype(np.float32)
+        graph.initializer.append(numpy_helper.from_array(table, f"table_{index}"))
+        graph.initializer.append(numpy_helper.from_array(np.array(index, dtype=np.int64), f"index_{index}"))
+        nodes.append(helper.make_node("Gather", ["codes", f"index_{index}"], [f"code_{index}"], axis=1))
+        nodes.append(helper.make_node("Gather", [f"table_{index}", f"code_{index}"], [f"effect_{index}"]))
+        nodes.append(helper.make_node("Unsqueeze", [f"effect_{index}", "axis"], [f"column_{index}"]))
+        nodes.append(helper.make_node("Add", [f"sum_{index}", f"column_{index}"], [f"sum_{index + 1}"]))
+    nodes.append(helper.make_node("Sigmoid", [f"sum_{len(sample.recipe.codes)}"], ["probability"]))
+    graph.node.extend(nodes)
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["rows", 1]))
+    onnx.checker.check_model(model)
+    return model
+
+
+def write_build(sample: Sample, folder: Path, seed: int = 1, **serving: Any) -> Path:
+    """Write a sealed build; another seed makes another model."""
+    folder.mkdir(parents=True)
+    model = logistic_graph(sample, seed).SerializeToString()
+    write_atomically(folder / "model.onnx", model)
+    write_json(folder / "contract.json", sample.contract)
+    spec = {
+        "workload": "flights",
+        "label": "late",
+        "decision_threshold": 0.5,
+        "port": 8080,
+        "max_rows": 500,
+        "max_body_bytes": 500_000,
+        "log_predictions": 1.0,
+    }
+    write_json(folder / "serving.json", msgspec.convert(spec | serving, ServingSpec))
+    rows = sample.rows(20)
+    predictor = Predictor(model, sample.contract)
+    inputs = sample.frame.select([field.name for field in sample.contract.inputs]).head(20)
+    answers = predictor.predict(predictor.tensors(inputs.rows()))
+    golden = Golden(rows=rows, probabilities=[float(answer) for answer in answers], tolerance=1e-5)
+    write_json(folder / "golden.json", golden)
+    seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
+    return folder
