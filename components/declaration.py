@@ -122,6 +122,9 @@ class Gates(Section):
     beat_baseline_by: float = Field(
         0.0, ge=-1, le=1, description="How much better than the base-rate answer the metric's interval must be."
     )
+    baseline_margin: float = Field(
+        0.005, ge=0, le=1, description="How much worse than the baseline model is still good enough, in the metric."
+    )
     parity: float = Field(1e-5, gt=0, le=1e-2, description="Largest difference of a probability, trainer to graph.")
     calibration_error: float = Field(0.05, gt=0, le=1, description="Largest expected calibration error (ECE).")
     undecided: Literal["fail", "pass"] = Field("fail", description="What an interval across the threshold counts as.")
