@@ -38,7 +38,8 @@ def _presence(field: FieldSpec, raw: str | None) -> list[tuple[str, pl.Expr]]:
     missing = pl.col(field.name).is_null()
     checks = []
     if raw:
-        checks.append((f"not a {field.dtype}", pl.col(raw).is_not_null()))
+        article = "an" if field.dtype == "integer" else "a"
+        checks.append((f"not {article} {field.dtype}", pl.col(raw).is_not_null()))
         missing = missing & pl.col(raw).is_null()
     if not field.nullable:
         checks.append(("missing", missing))

@@ -3,7 +3,7 @@
 from components.data_results import Snapshot, Validated
 from components.declaration import Workload, contract_of
 from components.settings import Home
-from components.validating import validate_snapshot
+from components.quarantine import validate_snapshot
 from tasks.stage import stage, table
 
 
