@@ -23,7 +23,8 @@ def write_card(
         if m.slice is None
     ]
     splits = [
-        f"| {split.name} | {split.rows:,} | {split.start or ''} | {split.end or ''} |" for split in prepared.splits.values()
+        f"| {split.name} | {split.rows:,} | {split.start or ''} | {split.end or ''} |"
+        for split in prepared.splits.values()
     ]
     gates = [f"| {v.gate} | {v.state} | {v.reason} |" for v in report.verdicts]
     refused = [f"- {count:,} rows refused: {reason}" for reason, count in validated.reasons.items()]

@@ -81,9 +81,7 @@ def promote_challenger(
         write_rollout(path, promoted(before, build.build_id, build.path, f"every gate judged{accepted}"))
         set_champion(workload.name, build.build_id, home=home, settings=settings)
     replaced = before.champion if before.champion != build.build_id else None
-    return Promotion(
-        build_id=build.build_id, replaced=replaced, live=live, gates=report, rollout=path, dry_run=dry_run
-    )
+    return Promotion(build_id=build.build_id, replaced=replaced, live=live, gates=report, rollout=path, dry_run=dry_run)
 
 
 def held_out(build: Build) -> tuple[list[dict[str, object]], list[float]]:

@@ -77,7 +77,7 @@ def _divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Pat
     names = frame_schema(contract).names()
     with atomic_folder(refused.parent) as folder:
         good = judged.filter(~pl.col("broken")).select(names)
-        bad = judged.filter("broken").drop("broken").with_columns(_reasons(checks))
+        bad = judged.filter("broken").drop("broken").with_columns(reasons_of(checks))
         _, _, counted = pl.collect_all(
             [
                 good.sink_parquet(kept, lazy=True, compression_level=1),
@@ -99,7 +99,8 @@ def _divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Pat
     return {"kept": written[0], "quarantined": written[1], "reasons": dict(reasons.iter_rows())}
 
 
-def _reasons(checks: list[RowCheck]) -> pl.Expr:
+def reasons_of(checks: list[RowCheck]) -> pl.Expr:
+    """Return the list of reasons of each row, empty for a row that keeps the contract."""
     texts = [pl.when(check.broken).then(pl.lit(check.reason)) for check in checks]
     if not texts:
         return pl.lit([], dtype=pl.List(pl.String)).alias("reasons")

@@ -123,10 +123,10 @@ def _log(
 
 
 def _signature(contract: ContractSpec) -> Any:
+    import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
     from numpy import float32
-    import numpy as np
 
     columns = [
         ColSpec(DataType[_TYPES[field.dtype]], field.name, required=not field.nullable) for field in contract.inputs
@@ -145,7 +145,9 @@ def set_champion(workload: str, build_id: str, *, home: Home, settings: Settings
     with _client(home, settings) as client:
         version = _version_of(client, workload, build_id)
         if version is None:
-            raise BuildError(f"build {build_id} is not in the registry ({client.tracking_uri}): run slipway build again")
+            raise BuildError(
+                f"build {build_id} is not in the registry ({client.tracking_uri}): run slipway build again"
+            )
         client.set_registered_model_alias(workload, CHAMPION, str(version.version))
 
 

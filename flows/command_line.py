@@ -104,9 +104,7 @@ def promote(
 
         return promote_build
 
-    promoted = _run_flow(
-        flow, as_json, workload=workload, build_id=build_id, dry_run=dry_run, accept=accept or []
-    )
+    promoted = _run_flow(flow, as_json, workload=workload, build_id=build_id, dry_run=dry_run, accept=accept or [])
     terminal.print_json(promoted) if as_json else terminal.print_promotion(workload, promoted)
 
 

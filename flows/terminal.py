@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from components.build import Build
     from components.gates import GateReport
+
+    from components.build import Build
     from components.monitoring import Monitored
     from components.promotion import Promotion
     from components.run_ledger import RunRecord
@@ -158,7 +159,9 @@ def _models(built: "BuildOutcome") -> Table:
 
 
 def _gates(report: "GateReport", title: str = "Gates") -> Table:
-    rows = [(v.gate, _state(v.state), v.reason + (f"; {v.would_pass}" if v.would_pass else "")) for v in report.verdicts]
+    rows = [
+        (v.gate, _state(v.state), v.reason + (f"; {v.would_pass}" if v.would_pass else "")) for v in report.verdicts
+    ]
     return _table("gate", "state", "reason", rows=rows, title=f"{title}: {report.goal}")
 
 
