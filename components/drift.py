@@ -140,9 +140,7 @@ def _measure(
         chosen = [*numbers, *categories]
         sets = [
             Dataset.from_pandas(
-                frame.select(chosen)
-                .with_columns(pl.col(categories).cast(pl.String).fill_null("missing"))
-                .to_pandas(),
+                frame.select(chosen).with_columns(pl.col(categories).cast(pl.String).fill_null("missing")).to_pandas(),
                 data_definition=definition,
             )
             for frame in (window, reference)

@@ -1,4 +1,4 @@
-"""The model card: what a build is for, what it saw, how good it is and where it stops being so (Mitchell et al. 2019)."""
+"""The model card: what a build is for, what it saw, how good it is, and its limits (Mitchell et al. 2019)."""
 
 from components.data_results import Prepared, Validated
 from components.declaration import Workload
@@ -23,7 +23,8 @@ def write_card(
         if m.slice is None
     ]
     splits = [
-        f"| {split.name} | {split.rows:,} | {split.start or ''} | {split.end or ''} |" for split in prepared.splits.values()
+        f"| {split.name} | {split.rows:,} | {split.start or ''} | {split.end or ''} |"
+        for split in prepared.splits.values()
     ]
     gates = [f"| {v.gate} | {v.state} | {v.reason} |" for v in report.verdicts]
     refused = [f"- {count:,} rows refused: {reason}" for reason, count in validated.reasons.items()]

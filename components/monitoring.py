@@ -43,7 +43,9 @@ class Monitored(BaseModel):
     report: Path
 
 
-def monitor_build(workload: Workload, contract: ContractSpec, build: Build, prepared: Prepared, home: Home) -> Monitored:
+def monitor_build(
+    workload: Workload, contract: ContractSpec, build: Build, prepared: Prepared, home: Home
+) -> Monitored:
     """Compare the monitored period with the build's reference, window by window."""
     split = prepared.splits.get("monitor")
     if split is None:

@@ -81,9 +81,7 @@ def promote_challenger(
         write_rollout(path, promoted(before, build.build_id, build.path, f"every gate judged{accepted}"))
         set_champion(workload.name, build.build_id, home=home, settings=settings)
     replaced = before.champion if before.champion != build.build_id else None
-    return Promotion(
-        build_id=build.build_id, replaced=replaced, live=live, gates=report, rollout=path, dry_run=dry_run
-    )
+    return Promotion(build_id=build.build_id, replaced=replaced, live=live, gates=report, rollout=path, dry_run=dry_run)
 
 
 def held_out(build: Build) -> tuple[list[dict[str, object]], list[float]]:
@@ -96,7 +94,8 @@ def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str
     """Make the previous champion serve again and return its id; BuildError if there is none or it is damaged."""
     path = rollout_path(home.room("rollouts"), workload.name)
     after = rolled_back(read_rollout(path, workload.name), reason)
-    assert after.champion and after.champion_path
+    assert after.champion
+    assert after.champion_path
     open_build(Path(after.champion_path))
     if not dry_run:
         write_rollout(path, after)

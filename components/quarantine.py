@@ -82,7 +82,7 @@ def divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Path
     checks = row_checks(contract, frame.collect_schema().names())
     judged = frame.with_columns(pl.any_horizontal([check.broken for check in checks] or [False]).alias("broken"))
     good = judged.filter(~pl.col("broken")).select(frame_schema(contract).names())
-    bad = judged.filter("broken").drop("broken").with_columns(_reasons(checks))
+    bad = judged.filter("broken").drop("broken").with_columns(reasons_of(checks))
     *_, lanes, read = pl.collect_all(
         [
             good.sink_parquet(kept, lazy=True, compression_level=1),
@@ -114,7 +114,8 @@ def _settle(file: Path, target: Path, division: Division) -> Path:
     return target / ROWS
 
 
-def _reasons(checks: Sequence[RowCheck]) -> pl.Expr:
+def reasons_of(checks: Sequence[RowCheck]) -> pl.Expr:
+    """Return the list of reasons that a row is refused for, empty for a good one, as the column ``reasons``."""
     texts = [pl.when(check.broken).then(pl.lit(check.reason)) for check in checks]
     if not texts:
         return pl.lit([], dtype=pl.List(pl.String)).alias("reasons")

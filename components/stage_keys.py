@@ -36,12 +36,14 @@ class StageKey(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.stage}-{digest_json(self)[:32]}"
 
 
-def stage_key(
-    stage: str, *, modules: Iterable[str], data: dict[str, str], settings: dict[str, Any]
-) -> StageKey:
+def stage_key(stage: str, *, modules: Iterable[str], data: dict[str, str], settings: dict[str, Any]) -> StageKey:
     """Return the key of a stage whose code starts at ``modules``."""
     return StageKey(
-        stage=stage, data=data, code=code_part(tuple(sorted(modules))), settings=settings, environment=environment_part()
+        stage=stage,
+        data=data,
+        code=code_part(tuple(sorted(modules))),
+        settings=settings,
+        environment=environment_part(),
     )
 
 

@@ -9,9 +9,7 @@ from tasks.stage import stage, table
 
 
 def _artifact(monitored: Monitored) -> str:
-    quality = {
-        f"{q.metric} in {q.window}": f"{q.value:.4f} [{q.low:.4f}, {q.high:.4f}]" for q in monitored.quality
-    }
+    quality = {f"{q.metric} in {q.window}": f"{q.value:.4f} [{q.low:.4f}, {q.high:.4f}]" for q in monitored.quality}
     return table({"verdict": monitored.drift.verdict, "rule": monitored.drift.rule, **quality})
 
 

@@ -21,6 +21,7 @@ from prefect.context import TaskRunContext
 from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
+from components import progress
 from components.declaration import Workload
 from components.run_ledger import current_ledger
 from components.settings import Settings
@@ -67,6 +68,7 @@ def _recorded(function: Callable[P, R], name: str, artifact: Callable[[Any], str
     def run(*arguments: P.args, **named: P.kwargs) -> R:
         ledger = current_ledger()
         started = time.perf_counter()
+        progress.report(name, 0, 0)
         record = ledger.stage(name) if ledger else None
         if ledger and record:
             record.state = "running"
@@ -107,8 +109,10 @@ class StageCache(CachePolicy):
         ledger = current_ledger()
         if ledger:
             record = ledger.stage(self.name)
-            # If the function does not run after this, the result came from the cache.
-            record.key, record.state = key, "cached"
+            # If the function does not run after this, the result came from the cache. A flow inside of a flow asks
+            # again for what the run has just made: that the run made it is what stays on record.
+            if record.state != "ran":
+                record.key, record.state = key, "cached"
             ledger.save()
         if key is None:
             return None
@@ -170,4 +174,4 @@ def table(rows: dict[str, object]) -> str:
 
 def fields_of(result: BaseModel) -> str:
     """Return a result's own fields as a Markdown table: an artifact for results that are small."""
-    return table({name: value for name, value in result.model_dump(mode="json").items()})
+    return table(result.model_dump(mode="json"))

@@ -1,10 +1,11 @@
 """Train: the baseline and the Lightning model on the same split; the better one is chosen."""
 
-from components import progress
 from components.catalog import find_kind
+from components.model_results import Trained
+
+from components import progress
 from components.data_results import Prepared
 from components.declaration import Workload, contract_of
-from components.model_results import Trained
 from components.settings import Home, Settings
 from components.storage import digest_json
 from tasks.stage import stage, table

@@ -2,14 +2,16 @@
 
 from components.data_results import Snapshot, Validated
 from components.declaration import Workload, contract_of
-from components.settings import Home
 from components.quarantine import validate_snapshot
+from components.settings import Home
 from tasks.stage import stage, table
 
 
 def _artifact(validated: Validated) -> str:
     reasons = {f"refused: {reason}": count for reason, count in validated.reasons.items()}
-    return table({"kept": validated.rows, "quarantined": validated.quarantined, **reasons, "file": validated.quarantine})
+    return table(
+        {"kept": validated.rows, "quarantined": validated.quarantined, **reasons, "file": validated.quarantine}
+    )
 
 
 @stage("validate", settings=["contract"], artifact=_artifact)

@@ -15,6 +15,7 @@ from components.errors import WorkloadError
 from components.features.calendar import DateParts, Season, TimeOfDay, Weekday
 from components.features.category import Category, Cross
 from components.features.encoding import Frequency, HashBucket, TargetMean
+from components.features.fusion import fuse_columns
 from components.features.graph import GraphBuilder
 from components.features.numeric import Clip, Impute, Log1p, QuantileBucket, RobustScale, Standardise
 from components.features.transform import FOLD, FOLDS, LABEL, Feature, Transform
@@ -145,7 +146,7 @@ def recipe_graph(recipe: Recipe, contract: ContractSpec) -> onnx.ModelProto:
         outputs["values"] = (graph.stack(values, TensorProto.FLOAT), TensorProto.FLOAT, len(values))
     if codes:
         outputs["codes"] = (graph.stack(codes, TensorProto.INT64), TensorProto.INT64, len(codes))
-    return graph.build(outputs, "recipe")
+    return fuse_columns(graph.build(outputs, "recipe"))
 
 
 def write_recipe(recipe: Recipe) -> bytes:
