@@ -56,7 +56,10 @@ def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> lis
     label = contract.label
     target = pl.col(label.name).cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32).alias(LABEL)
     rows = pl.scan_parquet(split.path)
-    features = recipe.apply(rows.with_columns(target), keep=[LABEL])
+    labelled = rows.with_columns(target)
+    # Only the training split must not see its own answers; every other split is what serving will be.
+    training = split.name == "train"
+    features = recipe.apply_to_training(labelled, contract, [LABEL]) if training else recipe.apply(labelled, [LABEL])
     _, lanes = pl.collect_all(
         [
             features.sink_parquet(features_path(split.path), lazy=True, compression_level=1),
