@@ -5,11 +5,13 @@ evaluated = evaluate(trained, prepared, workload, contract, predict_file, folder
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from components.data_results import Prepared
+from components.decisions import cheapest_threshold, confusion, curves, fairness, threshold_for_costs
 from components.declaration import Workload
 from components.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
@@ -24,7 +26,8 @@ from components.metrics import (
     summarise,
 )
 from components.model_results import Trained
-from components.slices import goal_measures, slice_measures
+from components.questioning import Ask, asker, behaviour, behaviour_measure, permutation_importance
+from components.slices import goal_measures, slice_measures, weak_slices
 from components.storage import digest_file
 from data_contracts.spec import ContractSpec
 
@@ -51,6 +54,7 @@ def evaluate(
     began = time.monotonic()
     hold_out = read_hold_out(trained, prepared, contract, predict_file, champion)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
+    evidence = _questioned(evidence, hold_out, workload, contract, asker(trained.best.model, contract, predict_file))
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric
     if ledger is not None:
@@ -83,8 +87,44 @@ def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, res
         _parity(hold_out),
         *slices,
     ]
-    tables = {"calibration": calibration_bins(hold_out.labels, hold_out.graph), "slices_too_small": small}
+    decided, tables = _decisions(hold_out, workload, resamples)
+    tables |= {"calibration": calibration_bins(hold_out.labels, hold_out.graph), "slices_too_small": small}
+    measures += decided
     return Evidence(workload=workload.name, model=model, split="test", measures=tuple(measures), tables=tables)
+
+
+def _decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+    """Return what follows from a threshold: the declared one, or the one that the declared costs ask for."""
+    labels, answers, gates = hold_out.labels, hold_out.graph, workload.gates
+    threshold, measures = workload.serving.decision_threshold, []
+    if gates.costs:
+        threshold = threshold_for_costs(gates.costs.false_alarm, gates.costs.miss)
+        seen, cost = cheapest_threshold(labels, answers, gates.costs.false_alarm, gates.costs.miss)
+        detail = f"from the declared costs; on these rows {seen:.3f} would have been cheapest, {cost:.4g} a row"
+        measures.append(Measure(name="decision_threshold", value=threshold, source=SOURCE, detail=detail))
+    gaps, groups = fairness(
+        labels, answers, hold_out.rows, gates.sensitive, threshold=threshold, seed=workload.seed, resamples=resamples
+    )
+    tables: dict[str, Any] = {"confusion": confusion(labels, answers, threshold), "curves": curves(labels, answers)}
+    return [*measures, *gaps], tables | ({"groups": groups} if groups else {})
+
+
+def _questioned(
+    evidence: Evidence, hold_out: HoldOut, workload: Workload, contract: ContractSpec, ask: Ask
+) -> Evidence:
+    """Add what only asking the graph again can tell: importance, weak slices, behaviour."""
+    fields = tuple(field.name for field in contract.inputs)
+    used = tuple(name for step in workload.features for name in step.fields)
+    labels, metric, seed = hold_out.labels, workload.goal.metric, workload.seed
+    tables: dict[str, Any] = {
+        "importance": permutation_importance(ask, hold_out.rows, labels, list(dict.fromkeys(used)), metric, seed=seed),
+        "weak_slices": weak_slices(labels, hold_out.graph, hold_out.rows, fields),
+    }
+    if not workload.gates.behaviour:
+        return evidence.model_copy(update={"tables": evidence.tables | tables})
+    tables["behaviour"] = behaviour(ask, hold_out.rows, workload.gates.behaviour, seed=seed)
+    extended = evidence.with_measures(behaviour_measure(tables["behaviour"]))
+    return extended.model_copy(update={"tables": evidence.tables | tables})
 
 
 def _metrics(hold_out: HoldOut, seed: int, resamples: int) -> list[Measure]:

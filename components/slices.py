@@ -1,12 +1,17 @@
 """Where the model is good and where it is not: the slices that the contract declares, each with size and interval."""
 
+import itertools
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from components.evidence import Measure
 from components.hold_out import HoldOut, Rival
 from components.metrics import HIGHER_IS_BETTER, replicates, score, statistic, summarise
+from components.power import holm
 
 SOURCE = "evaluation"
 # Fewer rows of a class than this say nothing about the slice, and their bootstrap interval is not one.
@@ -51,11 +56,59 @@ def slice_measures(metric: str, hold_out: HoldOut, *, seed: int, resamples: int)
 def values_of(column: pl.Series) -> dict[str, NDArray[np.bool_]]:
     """Return which rows hold each value, most frequent first; numbers with many values are cut into quarters."""
     if column.dtype.is_numeric() and column.n_unique() > MAX_VALUES:
-        column = column.qcut(4, allow_duplicates=True).cast(pl.String)
+        return _quarters(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
     counts = column.drop_nulls().value_counts(sort=True).head(MAX_VALUES)
     return {str(value): (column == value).fill_null(False).to_numpy() for value in counts[column.name]}
+
+
+def _quarters(numbers: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
+    edges = np.unique(np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
+    parts = {}
+    for low, high in itertools.pairwise(edges):
+        upper = numbers <= high if high == edges[-1] else numbers < high
+        parts[f"{low:.4g} to {high:.4g}"] = (numbers >= low) & upper
+    return parts
 
 
 def measurable(labels: NDArray[np.bool_]) -> bool:
     """Say whether each class has enough rows for an interval."""
     return min(int(labels.sum()), int((~labels).sum())) >= MIN_PER_CLASS
+
+
+def weak_slices(
+    labels: NDArray[np.bool_], answers: NDArray[np.float32], rows: pl.DataFrame, fields: tuple[str, ...], most: int = 8
+) -> list[dict[str, Any]]:
+    """Search every field, and pairs of the weakest, for slices that nobody declared and where the AUC is lower.
+
+    Returns the worst first; ``proven`` says whether it survives Holm's correction for everything that was tried.
+    """
+    whole = score("auc", labels, answers)
+    parts = [
+        (f"{field}={value}", kept)
+        for field in fields
+        if field in rows.columns and not rows.schema[field].is_temporal()
+        for value, kept in values_of(rows[field]).items()
+    ]
+    tried = [found for name, kept in parts if (found := _weakness(name, kept, labels, answers, whole))]
+    weakest = sorted(tried, key=lambda one: -one["z"])[:12]
+    masks = dict(parts)
+    for first, second in itertools.combinations([one["slice"] for one in weakest], 2):
+        if first.split("=")[0] != second.split("=")[0]:
+            found = _weakness(f"{first} & {second}", masks[first] & masks[second], labels, answers, whole)
+            tried += [found] if found else []
+    proven = holm([float(norm.sf(one["z"])) for one in tried], 0.05)
+    marked = [one | {"proven": bool(sure), "tried": len(tried)} for one, sure in zip(tried, proven, strict=True)]
+    return sorted(marked, key=lambda one: -one["z"])[:most]
+
+
+def _weakness(
+    name: str, kept: NDArray[np.bool_], labels: NDArray[np.bool_], answers: NDArray[np.float32], whole: float
+) -> dict[str, Any] | None:
+    """Return the AUC of some rows and how many standard errors (Hanley & McNeil 1982) it lies below the whole's."""
+    yes, no = int(labels[kept].sum()), int((~labels[kept]).sum())
+    if min(yes, no) < 2 * MIN_PER_CLASS or kept.all():
+        return None
+    area = score("auc", labels[kept], answers[kept])
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (area * (1 - area) + (yes - 1) * (one - area**2) + (no - 1) * (two - area**2)) / (yes * no)
+    return {"slice": name, "n": yes + no, "auc": area, "z": (whole - area) / max(variance, 1e-12) ** 0.5}

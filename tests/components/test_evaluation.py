@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from components.data_results import Prepared, Split
-from components.declaration import Workload, read_workload
+from components.declaration import FeatureStep, Workload, read_workload
 from components.errors import SplitError
 from components.evaluation import evaluate
 from components.evidence import Evidence, Measure, read_evidence
@@ -106,7 +106,9 @@ def candidate(
 
 @pytest.fixture(scope="module")
 def flights() -> Workload:
-    return read_workload("flights")
+    """Return flights with the only features that the small frame here has."""
+    step = FeatureStep(transform="category", fields=("origin", "carrier"))
+    return read_workload("flights").model_copy(update={"features": (step,)})
 
 
 def test_an_evaluation_leaves_evidence_that_the_gates_can_judge(situation: Situation, flights: Workload) -> None:
