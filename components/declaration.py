@@ -117,16 +117,26 @@ class FeatureStep(Section):
 
 
 class Gates(Section):
-    """Thresholds besides the goal's. They are on: leave one out and its default holds."""
+    """Limits besides the goal's, in units of the goal's metric. They are on: leave one out and its default holds."""
 
     beat_baseline_by: float = Field(
         0.0, ge=-1, le=1, description="How much better than the base-rate answer the metric's interval must be."
     )
     baseline_margin: float = Field(
-        0.005, ge=0, le=1, description="How much worse than the baseline model is still good enough, in the metric."
+        0.005, ge=0, description="How much worse than the baseline model is still good enough."
+    )
+    champion_margin: float = Field(0.005, ge=0, description="How much worse than the champion is still good enough.")
+    slice_margin: float = Field(
+        0.02, ge=0, description="A slice provably worse than the champion (or baseline) by more than this is broken."
+    )
+    slice_gap: float = Field(
+        0.15, ge=0, description="A slice whose gain over the constant answer is provably this far below the whole's."
     )
     parity: float = Field(1e-5, gt=0, le=1e-2, description="Largest difference of a probability, trainer to graph.")
     calibration_error: float = Field(0.05, gt=0, le=1, description="Largest expected calibration error (ECE).")
+    data_age_days: float | None = Field(None, gt=0, description="How old the newest training row may be; off if unset.")
+    model_mb: float = Field(500, gt=0, description="Largest model file.")
+    fairness_gap: float = Field(0.1, gt=0, le=1, description="Largest gap between groups in found positives.")
     undecided: Literal["fail", "pass"] = Field("fail", description="What an interval across the threshold counts as.")
 
 
@@ -146,7 +156,10 @@ class Monitoring(Section):
     window: Literal["day", "week", "month"] = "month"
     false_alarm_rate: float = Field(0.01, gt=0, lt=0.5, description="Benjamini-Hochberg level over the columns.")
     effect: float = Field(
-        0.1, gt=0, description="Smallest Kolmogorov-Smirnov distance or total variation that matters."
+        0.1,
+        gt=0,
+        description="Smallest distance that matters: Wasserstein in standard deviations for numbers, "
+        "Jensen-Shannon for categories.",
     )
     windows_in_a_row: int = Field(2, ge=1, le=30)
 

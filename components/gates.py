@@ -4,39 +4,23 @@
     print("\\n".join(verdict.line for verdict in report.verdicts))
 
 A measure with an interval passes only if its one-sided 95 % bound clears the limit, fails if the other bound is on the
-wrong side, and is undecided in between. A measure without one (a cost, a count) is taken as it is.
+wrong side, and is undecided in between. A measure without one (a cost, a count) is taken as it is. Slices are asked
+together: the gate fails if one of them is provably beyond the limit, corrected for how many were asked.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field
+from scipy.stats import norm
 
 from components.declaration import Workload
 from components.evidence import Evidence, Measure, Record
-from components.gate_texts import number, reason, remedy
-from components.power import detectable_difference, rows_to_decide
+from components.gate_texts import family_reason, family_remedy, not_measured, number, power_text, reason, remedy
+from components.policy import Rule, policy, promotion_policy
+from components.power import ALPHA, detectable_difference, holm, rows_to_decide
 
 State = Literal["passed", "failed", "undecided"]
-CONFIDENCE = 0.95
-
-
-class Rule(Record):
-    """One question to the evidence; a workload's policy is a list of these."""
-
-    gate: str
-    measure: str
-    slice: str | None = None
-    direction: Literal["at_least", "at_most"]
-    threshold: float
-    margin: float = Field(0.0, ge=0, description="How far on the wrong side of the threshold is still good enough.")
-    subject: str = Field(description="What the number is, as a person says it.")
-    quote: str = Field("", description="The words of the workload file that ask for this.")
-    todo: str = Field("", description="What helps when it fails.")
-
-    @property
-    def limit(self) -> float:
-        return self.threshold - self.margin if self.direction == "at_least" else self.threshold + self.margin
 
 
 class Verdict(Record):
@@ -86,7 +70,8 @@ class Context(Record):
 def judge(evidence: Evidence, workload: Workload, context: Context | None = None) -> GateReport:
     """Judge the evidence of a build by the workload's policy."""
     complete = evidence.with_measures(*(context.measures if context else ()))
-    return report([decide(rule, complete) for rule in policy(workload)], workload)
+    warnings = [m.detail for m in complete.named("hold_out_uses") if m.detail]
+    return report([decide(rule, complete) for rule in policy(workload, complete)], workload, warnings)
 
 
 def promotion_gates(
@@ -119,159 +104,76 @@ def report(verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[s
     return GateReport(verdicts=collected, passed=passed, goal=workload.goal.statement, warnings=tuple(warnings))
 
 
-def policy(workload: Workload) -> tuple[Rule, ...]:
-    """Return what a build of this workload must show, the goal first."""
-    goal, gates = workload.goal, workload.gates
-    gain = f"gain in {goal.metric} over"
-    return (
-        Rule(
-            gate="goal",
-            measure=goal.metric,
-            direction=goal.direction,
-            threshold=goal.threshold,
-            subject=goal.metric,
-            quote=goal.statement,
-            todo="train on more or better data, add features, or change the goal openly",
-        ),
-        Rule(
-            gate="better than the base rate",
-            measure="gain_over_base_rate",
-            direction="at_least",
-            threshold=gates.beat_baseline_by,
-            subject=f"{gain} the constant answer",
-            todo="the features carry no signal: look for a broken join, shuffled labels, or a leak that was taken out",
-        ),
-        Rule(
-            gate="not worse than the baseline",
-            measure="gain_over_baseline",
-            direction="at_least",
-            threshold=0.0,
-            margin=gates.baseline_margin,
-            subject=f"{gain} the baseline model",
-            todo="package the baseline, or train longer",
-        ),
-        Rule(
-            gate="calibration",
-            measure="calibration_error",
-            direction="at_most",
-            threshold=gates.calibration_error,
-            subject="expected calibration error",
-            todo="calibrate on the validation split",
-        ),
-        Rule(
-            gate="parity",
-            measure="parity",
-            direction="at_most",
-            threshold=gates.parity,
-            subject="largest difference between trainer and packaged graph",
-            todo="the export changes the answers: compare the recipe's columns with the graph's, one by one",
-        ),
-        Rule(
-            gate="training cost",
-            measure="training_usd",
-            direction="at_most",
-            threshold=goal.training_usd,
-            subject="cost of the training in USD",
-            quote=goal.statement,
-            todo="train fewer epochs, or on a cheaper machine",
-        ),
-    )
-
-
-def promotion_policy(workload: Workload) -> tuple[Rule, ...]:
-    """Return what a build must show on the machine that will serve it."""
-    goal = workload.goal
-
-    def at_most(gate: str, measure: str, threshold: float, subject: str, todo: str, quote: str = "") -> Rule:
-        return Rule(
-            gate=gate,
-            measure=measure,
-            direction="at_most",
-            threshold=threshold,
-            subject=subject,
-            todo=todo,
-            quote=quote,
-        )
-
-    return (
-        at_most("build gates", "refused_build_gates", 0, "gates that refused the build", "build a model that passes"),
-        at_most(
-            "environment",
-            "environment_differences",
-            0,
-            "packages that differ from the build's",
-            "install the build's own versions, or build again here",
-        ),
-        at_most(
-            "live parity",
-            "live_parity",
-            workload.gates.parity,
-            "largest difference between evaluated and served answers",
-            "the data plane answers differently from the evaluation: do not serve it",
-        ),
-        at_most(
-            "latency",
-            "latency_p95_ms",
-            goal.latency_p95_ms,
-            "p95 latency in ms",
-            "serve a smaller model, or more cores",
-            goal.statement,
-        ),
-        at_most(
-            "serving cost",
-            "serving_usd_per_1000",
-            goal.serving_usd_per_1000,
-            "cost of 1,000 answers in USD",
-            "serve a smaller model, or a cheaper machine",
-            goal.statement,
-        ),
-    )
-
-
-def decide(rule: Rule, evidence: Evidence, confidence: float = CONFIDENCE) -> Verdict:
+def decide(rule: Rule, evidence: Evidence) -> Verdict:
     """Answer one rule from the evidence; what was not measured is undecided."""
-    measure = evidence.find(rule.measure, rule.slice)
+    if rule.family:
+        return _decide_family(rule, [m for m in evidence.named(rule.measure) if m.slice is not None])
+    measure = evidence.find(rule.measure)
     if measure is None:
-        return Verdict(
-            gate=rule.gate,
-            state="undecided",
-            value=None,
-            low=None,
-            high=None,
-            threshold=rule.threshold,
-            margin=rule.margin,
-            n=None,
-            reason=f"{rule.subject} was not measured",
-            would_pass=f"measure it; it must be {rule.direction.replace('_', ' ')} {number(rule.limit)}",
-            quote=rule.quote,
-        )
-    low, high = measure.bound("below", confidence), measure.bound("above", confidence)
+        return _verdict(rule, "undecided", None, not_measured(rule), f"measure it: it must be {_asked(rule)}")
+    low, high = measure.bound("below"), measure.bound("above")
     state = _state(rule, low, high)
     error = measure.standard_error()
-    told = detectable_difference(error) if error else None
     needed = rows_to_decide(measure.value - rule.limit, error, measure.n) if state == "undecided" else None
+    would_pass = "" if state == "passed" else remedy(rule, measure, state, low, high, needed)
+    return _verdict(rule, state, measure, reason(rule, measure, state, low, high), would_pass, needed)
+
+
+def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
+    """Fail if a slice is provably beyond the limit: one-sided tests, Holm-corrected over the slices."""
+    if not measures:
+        return _verdict(rule, "undecided", None, not_measured(rule), "measure the slices")
+    proven = holm([_chance_of_no_harm(rule, measure) for measure in measures], ALPHA)
+    # Worst first: the proven ones, then by distance from the limit.
+    sign = 1 if rule.direction == "at_least" else -1
+    order = sorted(range(len(measures)), key=lambda i: (not proven[i], sign * (measures[i].value - rule.limit)))
+    worst, broken = measures[order[0]], [measures[i] for i in order if proven[i]]
+    state: State = "failed" if broken else "passed"
+    would_pass = family_remedy(rule, broken) if broken else ""
+    return _verdict(rule, state, worst, family_reason(rule, measures, broken, worst), would_pass)
+
+
+def _chance_of_no_harm(rule: Rule, measure: Measure) -> float:
+    """Return the p-value of 'the slice is within the limit', one-sided."""
+    beyond = rule.limit - measure.value if rule.direction == "at_least" else measure.value - rule.limit
+    error = measure.standard_error()
+    if error == 0:
+        return 0.0 if beyond > 0 else 1.0
+    return float(norm.sf(beyond / error))
+
+
+def _state(rule: Rule, low: float, high: float) -> State:
+    good, bad = (low, high) if rule.direction == "at_least" else (-high, -low)
+    limit = rule.limit if rule.direction == "at_least" else -rule.limit
+    if bad < limit:
+        return "failed"
+    return "passed" if good >= limit or rule.proof == "harm" else "undecided"
+
+
+def _verdict(
+    rule: Rule, state: State, measure: Measure | None, why: str, would_pass: str, needed: int | None = None
+) -> Verdict:
+    error = measure.standard_error() if measure else 0.0
     return Verdict(
         gate=rule.gate,
         state=state,
-        value=measure.value,
-        low=low,
-        high=high,
+        value=measure.value if measure else None,
+        low=measure.bound("below") if measure else None,
+        high=measure.bound("above") if measure else None,
         threshold=rule.threshold,
         margin=rule.margin,
-        n=measure.n,
-        reason=reason(rule, measure, state, low, high),
-        would_pass="" if state == "passed" else remedy(rule, measure, state, low, high, needed),
+        n=measure.n if measure else None,
+        reason=why,
+        would_pass=would_pass,
         quote=rule.quote,
-        power=f"{measure.n:,} rows tell a distance of {number(told)} from the limit (80 % power)" if told else "",
-        detectable=told,
+        power=power_text(rule, measure) if measure and error else "",
+        detectable=detectable_difference(error) if error else None,
         rows_needed=needed,
     )
 
 
-def _state(rule: Rule, low: float, high: float) -> State:
-    if rule.direction == "at_least":
-        return "passed" if low >= rule.limit else "failed" if high < rule.limit else "undecided"
-    return "passed" if high <= rule.limit else "failed" if low > rule.limit else "undecided"
+def _asked(rule: Rule) -> str:
+    return f"{rule.direction.replace('_', ' ')} {number(rule.limit)}"
 
 
 def _measure(name: str, value: float | Measure, detail: str = "") -> Measure:

@@ -124,8 +124,7 @@ def check_live(
     with serving(["--build", str(build), "--port", "0"]) as (url, _):
         start_seconds = time.perf_counter() - started
         address = urlsplit(url)
-        assert address.hostname and address.port
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+        connection = http.client.HTTPConnection(address.netloc, timeout=30)
         try:
             bodies = [msgspec.json.encode(row) for row in rows]
             for body in bodies[:WARM_UP_REQUESTS]:

@@ -113,7 +113,12 @@ def statistic(metric: str, labels: NDArray[Any], probabilities: NDArray[Any]) ->
     else:
         kept = np.clip(answers, TINY, 1 - TINY)
         losses = -(truth * np.log(kept) + (1 - truth) * np.log1p(-kept))
-    return lambda weights: float(weights @ losses / weights.sum())
+    return lambda weights: _dot(weights, losses) / float(weights.sum())
+
+
+def _dot(first: Numbers, second: Numbers) -> float:
+    # BLAS would wake a thread a core for 28,000 numbers, a thousand times: slower, and it starves the neighbours.
+    return float((first * second).sum())
 
 
 def _ranked(metric: str, truth: Numbers, answers: Numbers) -> Statistic:
@@ -134,9 +139,9 @@ def _ranked(metric: str, truth: Numbers, answers: Numbers) -> Statistic:
             return float("nan")
         if metric == "auc":
             above = (misses[starts] + misses[ends]) / 2
-            return float(1 - hits @ above / (positives * misses[-1]))
+            return 1 - _dot(hits, above) / float(positives * misses[-1])
         found = np.concatenate(([0.0], np.cumsum(drawn * ranked_truth)))[ends]
-        return float(hits @ (found / np.maximum(found + misses[ends], 1.0)) / positives)
+        return _dot(hits, found / np.maximum(found + misses[ends], 1.0)) / float(positives)
 
     return compute
 

@@ -1,4 +1,4 @@
-"""The model card: what a build is for, what it saw, how good it is and where it stops being so (Mitchell et al. 2019)."""
+"""The model card: what a build is for, what it saw, how good it is, and its limits (Mitchell et al. 2019)."""
 
 from components.data_results import Prepared, Validated
 from components.declaration import Workload

@@ -4,6 +4,7 @@ Standard errors come from the bootstrap and shrink with the square root of the r
 """
 
 import math
+from collections.abc import Sequence
 
 from scipy.stats import norm
 
@@ -31,3 +32,18 @@ def rows_to_decide(
         return None
     needed = rows * (detectable_difference(standard_error, alpha, power) / distance) ** 2
     return math.ceil(needed) if needed < 1e12 else None
+
+
+def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
+    """Return which hypotheses are rejected with a family-wise error of at most alpha (Holm 1979)."""
+    rejected = [False] * len(p_values)
+    for place, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        if p_values[index] > alpha / (len(p_values) - place):
+            break
+        rejected[index] = True
+    return rejected
+
+
+def luck_of_the_best(models: int) -> float:
+    """Return by how many standard errors the best of equally good models looks better than it is (Blom 1958)."""
+    return float(norm.ppf((models - 0.375) / (models + 0.25)))

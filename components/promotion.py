@@ -94,7 +94,8 @@ def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str
     """Make the previous champion serve again and return its id; BuildError if there is none or it is damaged."""
     path = rollout_path(home.room("rollouts"), workload.name)
     after = rolled_back(read_rollout(path, workload.name), reason)
-    assert after.champion and after.champion_path
+    assert after.champion
+    assert after.champion_path
     open_build(Path(after.champion_path))
     if not dry_run:
         write_rollout(path, after)

@@ -1,24 +1,37 @@
 """Rows that keep the contract go on, the others go to quarantine with every reason: none is dropped silently."""
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import polars as pl
 
 from components.data_results import Snapshot, Validated
 from components.errors import ContractError
+from components.row_hash import row_lanes, rows_digest
 from components.settings import Home
 from components.storage import atomic_folder, digest_json, write_json
 from data_contracts.frame_schema import frame_schema
 from data_contracts.row_checks import RowCheck, row_checks
 from data_contracts.spec import ContractSpec
-from data_contracts.validation import ExpectationResult, check_dataset
+from data_contracts.validation import check_dataset
 
 ROWS = "rows.parquet"
-RECORD = "validated.json"
-JUDGEMENT = "expectations.json"
-FORMAT = 1
+RECORD = "counts.json"
+
+
+class Division(msgspec.Struct, frozen=True, kw_only=True):
+    """What dividing a snapshot gave: the digest of the kept rows, counts, and refused rows by reason."""
+
+    digest: str
+    kept: int
+    quarantined: int
+    reasons: dict[str, int]
+
+    @property
+    def read(self) -> int:
+        return self.kept + self.quarantined
 
 
 def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, where: str) -> Validated:
@@ -27,91 +40,92 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
     Raises ContractError, with the quarantine file kept, if more rows are refused than the contract tolerates, and if
     an expectation about the whole data set fails.
     """
-    digest = digest_json([FORMAT, snapshot.digest, msgspec.to_builtins(contract)])
-    folder = home.room("validated", digest)
-    refused = home.room("quarantine", digest) / ROWS
-    if not (folder / RECORD).is_file():
-        with atomic_folder(folder) as scratch:
-            counts = _divide(snapshot, contract, scratch / ROWS, refused)
-            write_json(scratch / RECORD, counts)
-    counts = msgspec.json.decode((folder / RECORD).read_bytes())
-    kept, quarantined = counts["kept"], counts["quarantined"]
-    _check_tolerance(counts, snapshot.rows, contract, where, refused)
-    docs = home.room("reports", digest, "expectations")
-    expectations = _judged(folder, contract, docs)
+    rooms = home.room("validated")
+    rooms.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
+        kept, refused = Path(scratch) / "kept.parquet", Path(scratch) / "refused.parquet"
+        division = divide(snapshot, contract, kept, refused)
+        quarantine = None
+        if division.quarantined:
+            # The same rows may be kept of two snapshots, or under two contracts, that refuse different ones.
+            name = digest_json([snapshot.digest, contract, division])
+            quarantine = _settle(refused, home.room("quarantine", name), division)
+        _check_tolerance(division, contract, where, quarantine)
+        path = _settle(kept, home.room("validated", division.digest), division)
+    docs = home.room("reports", where, "expectations", division.digest[:16]) if contract.expectations else None
+    try:
+        expectations = check_dataset(path, contract, docs)
+    except TypeError as error:
+        raise ContractError(f"{where}: {error}") from error
     if failed := [result for result in expectations if not result.success]:
         first = failed[0]
+        more = f" (and {len(failed) - 1} more expectations fail)" if len(failed) > 1 else ""
         raise ContractError(
             f"{where}: {contract.name} expects {first.expectation} {first.arguments}, observed {first.observed} "
-            f"({first.basis})"
-            + (f" (and {len(failed) - 1} more expectations fail)" if len(failed) > 1 else "")
-            + f"; see {docs / 'index.html'}"
+            f"({first.basis}){more}; see {docs}/index.html"
         )
     return Validated(
-        digest=digest,
-        path=folder / ROWS,
-        rows=kept,
-        quarantined=quarantined,
-        quarantine=refused if quarantined else None,
-        reasons=counts["reasons"],
+        digest=division.digest,
+        path=path,
+        rows=division.kept,
+        quarantined=division.quarantined,
+        quarantine=quarantine,
+        reasons=division.reasons,
         expectations=expectations,
-        docs=docs if expectations else None,
+        docs=docs,
     )
 
 
-def _judged(folder: Path, contract: ContractSpec, docs: Path) -> tuple[ExpectationResult, ...]:
-    """Return the judgement of the kept rows, made once: the folder is named after the rows and the contract."""
-    record = folder / JUDGEMENT
-    if record.is_file() and (docs.is_dir() or not contract.expectations):
-        return tuple(ExpectationResult.model_validate(found) for found in msgspec.json.decode(record.read_bytes()))
-    results = check_dataset(folder / ROWS, contract, docs)
-    write_json(record, [result.model_dump(mode="json") for result in results])
-    return results
-
-
-def _divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Path) -> dict[str, Any]:
+def divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Path) -> Division:
+    """Write kept and refused rows of a snapshot to two files, reading it once in bounded memory."""
     frame = pl.scan_parquet(snapshot.path, row_index_name="position")
     checks = row_checks(contract, frame.collect_schema().names())
-    broken = pl.any_horizontal([check.broken for check in checks]) if checks else pl.lit(False)
-    judged = frame.with_columns(broken.alias("broken"))
-    names = frame_schema(contract).names()
-    with atomic_folder(refused.parent) as folder:
-        good = judged.filter(~pl.col("broken")).select(names)
-        bad = judged.filter("broken").drop("broken").with_columns(reasons_of(checks))
-        _, _, counted = pl.collect_all(
-            [
-                good.sink_parquet(kept, lazy=True, compression_level=1),
-                bad.sink_parquet(folder / ROWS, lazy=True, compression_level=1),
-                judged.select(pl.col("broken").sum().alias("quarantined"), pl.len().alias("read")),
-            ],
-            engine="streaming",
-        )
-        written = [pl.scan_parquet(file).select(pl.len()).collect().item() for file in (kept, folder / ROWS)]
-        assert sum(written) == counted["read"].item() == snapshot.rows, "kept + quarantined is not what was read"
-        reasons = (
-            pl.scan_parquet(folder / ROWS)
-            .select(pl.col("reasons").explode())
-            .group_by("reasons")
-            .len()
-            .sort(["len", "reasons"], descending=[True, False])
-            .collect(engine="streaming")
-        )
-    return {"kept": written[0], "quarantined": written[1], "reasons": dict(reasons.iter_rows())}
+    judged = frame.with_columns(pl.any_horizontal([check.broken for check in checks] or [False]).alias("broken"))
+    good = judged.filter(~pl.col("broken")).select(frame_schema(contract).names())
+    bad = judged.filter("broken").drop("broken").with_columns(reasons_of(checks))
+    *_, lanes, read = pl.collect_all(
+        [
+            good.sink_parquet(kept, lazy=True, compression_level=1),
+            bad.sink_parquet(refused, lazy=True, compression_level=1),
+            row_lanes(good, contract.fields),
+            frame.select(pl.len()),
+        ],
+        engine="streaming",
+    )
+    written = [pl.scan_parquet(file).select(pl.len()).collect().item() for file in (kept, refused)]
+    assert sum(written) == read.item() == snapshot.rows, "kept + quarantined is not what was read"
+    reasons = (
+        pl.scan_parquet(refused)
+        .select(pl.col("reasons").explode())
+        .group_by("reasons")
+        .len()
+        .sort(["len", "reasons"], descending=[True, False])
+        .collect(engine="streaming")
+    )
+    digest = rows_digest(contract, lanes.row(0))
+    return Division(digest=digest, kept=written[0], quarantined=written[1], reasons=dict(reasons.iter_rows()))
 
 
-def reasons_of(checks: list[RowCheck]) -> pl.Expr:
-    """Return the list of reasons of each row, empty for a row that keeps the contract."""
+def _settle(file: Path, target: Path, division: Division) -> Path:
+    if not target.is_dir():
+        with atomic_folder(target) as folder:
+            file.rename(folder / ROWS)
+            write_json(folder / RECORD, division)
+    return target / ROWS
+
+
+def reasons_of(checks: Sequence[RowCheck]) -> pl.Expr:
     texts = [pl.when(check.broken).then(pl.lit(check.reason)) for check in checks]
     if not texts:
         return pl.lit([], dtype=pl.List(pl.String)).alias("reasons")
     return pl.concat_list(texts).list.drop_nulls().alias("reasons")
 
 
-def _check_tolerance(counts: dict[str, Any], read: int, contract: ContractSpec, where: str, refused: Path) -> None:
-    share = counts["quarantined"] / read
-    if share > contract.quarantine_tolerance or counts["kept"] == 0:
-        top = ", ".join(f"{reason} ({count:,})" for reason, count in list(counts["reasons"].items())[:3])
+def _check_tolerance(division: Division, contract: ContractSpec, where: str, refused: Path | None) -> None:
+    share = division.quarantined / division.read
+    if share > contract.quarantine_tolerance or not division.kept:
+        top = ", ".join(f"{reason} ({count:,})" for reason, count in list(division.reasons.items())[:3])
         raise ContractError(
-            f"{where}: {counts['quarantined']:,} of {read:,} rows ({share:.2%}) break {contract.name}; the contract "
-            f"tolerates {contract.quarantine_tolerance:.2%}. Most often: {top}. The rows are in {refused}"
+            f"{where}: {division.quarantined:,} of {division.read:,} rows ({share:.2%}) break {contract.name}; the "
+            f"contract tolerates {contract.quarantine_tolerance:.2%}. Most often: {top}. The rows are in {refused}"
         )

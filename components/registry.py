@@ -111,27 +111,30 @@ def _log(
         info = mlflow.onnx.log_model(
             onnx.load(str(build.model)),
             name="model",
-            registered_model_name=workload,
             signature=_signature(build.contract()),
             pip_requirements=["onnxruntime"],
         )
-    client.set_model_version_tag(workload, str(info.registered_model_version), "build_id", build.build_id)
-    client.set_model_version_tag(workload, str(info.registered_model_version), "gates", tags["gates"])
-    version = client.get_model_version(workload, str(info.registered_model_version))
-    assert version.run_id == run.info.run_id
-    return version
+    # Through the client: the fluent way of registering prints to the terminal.
+    if not client.search_registered_models(f"name = '{workload}'"):
+        client.create_registered_model(workload)
+    return client.create_model_version(
+        workload,
+        source=info.model_uri,
+        run_id=run.info.run_id,
+        tags={"build_id": build.build_id, "gates": tags["gates"]},
+        model_id=info.model_id,
+    )
 
 
 def _signature(contract: ContractSpec) -> Any:
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
-    from numpy import float32
 
-    columns = [
+    columns: list[Any] = [
         ColSpec(DataType[_TYPES[field.dtype]], field.name, required=not field.nullable) for field in contract.inputs
     ]
-    outputs = Schema([TensorSpec(np.dtype(float32), (-1, 1), "probability")])
+    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, 1), "probability")])
     return ModelSignature(inputs=Schema(columns), outputs=outputs)
 
 
@@ -145,9 +148,7 @@ def set_champion(workload: str, build_id: str, *, home: Home, settings: Settings
     with _client(home, settings) as client:
         version = _version_of(client, workload, build_id)
         if version is None:
-            raise BuildError(
-                f"build {build_id} is not in the registry ({client.tracking_uri}): run slipway build again"
-            )
+            raise BuildError(f"build {build_id} is not in the registry ({client.tracking_uri}): build it again")
         client.set_registered_model_alias(workload, CHAMPION, str(version.version))
 
 
@@ -167,15 +168,17 @@ def aliased_build(workload: str, alias: str, *, home: Home, settings: Settings) 
 def _client(home: Home, settings: Settings) -> Iterator["MlflowClient"]:
     """Yield a client of the registry, with MLflow kept quiet and from phoning home."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     home.room("registry").mkdir(parents=True, exist_ok=True)
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow
         from mlflow.exceptions import MlflowException
 
+        # Only now: importing MLflow sets its loggers up.
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         uri = tracking_uri(home, settings)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)

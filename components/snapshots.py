@@ -13,17 +13,15 @@ from components.casting import Cast, cast_columns, contract_casts
 from components.data_results import Snapshot
 from components.declaration import Source
 from components.errors import ContractError, SourceError
-from components.row_hash import mixed, row_hash
+from components.row_hash import row_lanes, rows_digest
 from components.settings import Home
 from components.sources import describe_source, open_source
-from components.storage import atomic_folder, digest_json, write_json
+from components.storage import atomic_folder, write_json
 from data_contracts.frame_schema import raw_column
 from data_contracts.spec import ContractSpec, FieldSpec
 
 ROWS = "rows.parquet"
 RECORD = "snapshot.json"
-# Changes when the way a digest is computed does: old snapshots then stay what they are, under their old names.
-FORMAT = 1
 
 
 def take_snapshot(source: Source, contract: ContractSpec, home: Home) -> Snapshot:
@@ -58,18 +56,17 @@ def _write(source: Source, contract: ContractSpec, file: Path, where: str) -> tu
         frame = open_source(source, contract)
         casts = contract_casts(frame.collect_schema(), contract)
         rows = frame.select(cast_columns(casts))
-        facts = rows.select(*_lanes(contract.fields, raw_fields(casts)), *_failures(casts), pl.len().alias("rows"))
+        lanes = row_lanes(rows, contract.fields, raw_fields(casts))
+        facts = rows.select(*_failures(casts), pl.len().alias("rows"))
         written = rows.sink_parquet(file, lazy=True, compression_level=1, statistics=True)
-        _, counted = pl.collect_all([written, facts], engine="streaming")
+        _, summed, counted = pl.collect_all([written, lanes, facts], engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SourceError(f"source {where} cannot be read: {_one_line(error)}") from error
     found = counted.row(0, named=True)
     if found["rows"] == 0:
         raise SourceError(f"source {where} has no rows")
     _refuse_hopeless(casts, found, file, contract)
-    fields = sorted((field.name, field.dtype) for field in contract.fields)
-    digest = digest_json([FORMAT, fields, found["rows"], found["lane_0"], found["lane_1"]])
-    return digest, found["rows"]
+    return rows_digest(contract, summed.row(0)), found["rows"]
 
 
 def raw_fields(casts: Sequence[Cast]) -> list[FieldSpec]:
@@ -79,12 +76,6 @@ def raw_fields(casts: Sequence[Cast]) -> list[FieldSpec]:
         for cast in casts
         if cast.raw is not None
     ]
-
-
-def _lanes(fields: Sequence[FieldSpec], raw: Sequence[FieldSpec]) -> list[pl.Expr]:
-    # Two sums of 64 bits of differently mixed hashes: a sum does not depend on the order of the rows.
-    hashed = row_hash(fields, optional=raw)
-    return [hashed.sum().alias("lane_0"), mixed(hashed + 1).sum().alias("lane_1")]
 
 
 def _failures(casts: Sequence[Cast]) -> list[pl.Expr]:

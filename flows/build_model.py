@@ -5,13 +5,13 @@ Run it with ``slipway build WORKLOAD``, from the Prefect UI, or on a schedule (p
 
 from typing import Annotated
 
-from components.evidence import Evaluated
-from components.gates import GateReport
 from components.model_results import Trained
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.data_results import Prepared, Validated
+from components.evidence import Evaluated
+from components.gates import GateReport
 from components.registry import Registered
 from flows.opening import opened
 from tasks.evaluate import evaluate

@@ -3,7 +3,6 @@
 Nothing heavy is imported before a command needs it, and Prefect only after its environment is set.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -206,7 +205,7 @@ def doctor(as_json: Json = False) -> None:
 def main() -> None:
     """Run the command line; an error a user can mend is one line and its own exit code."""
     # A contract or source of the user's own lies beside the workload file or in the working directory.
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, str(Path.cwd()))
     try:
         app(standalone_mode=True)
     except SlipwayError as error:

@@ -23,8 +23,7 @@ def main(workload: str = "flights") -> int:
     document = rollout_path(home.room("rollouts"), declared.name)
     with serving(["--rollout", str(document), "--workload", declared.name, "--port", "0"]) as (url, _):
         address = urlsplit(url)
-        assert address.hostname and address.port
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+        connection = http.client.HTTPConnection(address.netloc, timeout=30)
         try:
             answer = ask(connection, msgspec.json.encode(row))
         finally:

@@ -17,7 +17,7 @@ def configure_orchestrator(home: Home) -> None:
     defaults = {
         "PREFECT_HOME": str(folder),
         "PREFECT_LOCAL_STORAGE_PATH": str(folder / "results"),
-        "PREFECT_LOGGING_LEVEL": "ERROR",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         # A temporary server prints a CancelledError traceback at exit otherwise.
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",

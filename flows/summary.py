@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from components.evidence import read_evidence
 
+from components.evidence import read_evidence
 from components.monitoring import Monitored
 from components.promotion import Promotion
 from components.run_ledger import Ledger

@@ -14,9 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from components.gates import GateReport
-
     from components.build import Build
+    from components.gates import GateReport
     from components.monitoring import Monitored
     from components.promotion import Promotion
     from components.run_ledger import RunRecord
@@ -150,12 +149,15 @@ def _models(built: "BuildOutcome") -> Table:
     evidence = read_evidence(built.evaluated.evidence)
     rows = []
     for metric in ("auc", "pr_auc", "log_loss", "brier"):
-        cells = []
-        for prefix in ("", "other_"):
-            found = evidence.find(f"{prefix}{metric}")
-            cells.append(_interval(found.value, found.low, found.high) if found else "")
-        rows.append((metric, *cells))
-    return _table("hold-out", built.trained.chosen, "other", rows=rows, title="Model, with 95 % intervals")
+        found = (evidence.find(metric), evidence.find(f"baseline_{metric}"))
+        rows.append((metric, *(_interval(m.value, m.low, m.high) if m else "" for m in found)))
+    gains = {"gain_over_base_rate": "base rate", "gain_over_baseline": "baseline", "gain_over_other": "other one"}
+    for name, rival in gains.items():
+        gain = evidence.find(name)
+        if gain:
+            rows.append((f"{gain.unit} gained over the {rival}", _interval(gain.value, gain.low, gain.high), ""))
+    title = f"Model {built.trained.chosen} on the hold-out, with 95 % intervals"
+    return _table("", built.trained.chosen, "baseline", rows=rows, title=title)
 
 
 def _gates(report: "GateReport", title: str = "Gates") -> Table:
@@ -184,8 +186,10 @@ def _outcome(
         rows.append(("champion", f"{promoted.build_id}, instead of {promoted.replaced or 'nothing'}"))
     if monitored:
         rows.append(("drift", monitored.drift.verdict))
-        for q in monitored.quality:
-            rows.append((f"{q.metric} in {q.window}", f"{_interval(q.value, q.low, q.high)}  on {q.rows:,} rows"))
+        rows += [
+            (f"{q.metric} in {q.window}", f"{_interval(q.value, q.low, q.high)}  on {q.rows:,} rows")
+            for q in monitored.quality
+        ]
     return _table("", "", rows=rows, title="Outcome")
 
 

@@ -1,12 +1,12 @@
 """Evaluate: the packaged graph on the hold-out, with intervals, against the other candidate."""
 
 from components.catalog import find_kind
-from components.evaluation import evaluate as evaluate_model
-from components.evidence import Evaluated
 from components.model_results import Trained
 
 from components.data_results import Prepared
 from components.declaration import Workload, contract_of
+from components.evaluation import evaluate as evaluate_model
+from components.evidence import Evaluated
 from components.settings import Home
 from components.storage import digest_json
 from tasks.stage import stage, table

@@ -1,9 +1,8 @@
 """Gate: whether the evidence is good enough, judged by what the workload file declares."""
 
+from components.declaration import Workload
 from components.evidence import Evaluated, read_evidence
 from components.gates import GateReport, judge
-
-from components.declaration import Workload
 from tasks.stage import stage
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from components.evidence import Evaluated
-from components.gates import GateReport
 from components.model_results import Trained
 
 from components.data_results import Prepared, Validated
 from components.declaration import Workload, contract_of
+from components.evidence import Evaluated
+from components.gates import GateReport
 from components.model_card import write_card
 from components.packaging import PackagedBuild, package_build
 from components.provenance import code_version, dependency_graph, environment_differences, machine

@@ -1,9 +1,8 @@
 """Register: the build and its evidence in MLflow; the challenger, if its gates passed."""
 
-from components.evidence import Evaluated, read_evidence
-
 from components.build import open_build
 from components.declaration import Workload
+from components.evidence import Evaluated, read_evidence
 from components.packaging import PackagedBuild
 from components.registry import Registered, register_build
 from components.settings import Home, Settings

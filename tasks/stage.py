@@ -22,6 +22,7 @@ from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
 from components import progress
+from components.catalog import kind_module
 from components.declaration import Workload
 from components.run_ledger import current_ledger
 from components.settings import Settings
@@ -43,8 +44,8 @@ def stage(
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function a stage.
 
-    ``modules`` are where its code starts (the contract's and the kind's are added), ``settings`` the sections of the
-    workload file it reads, ``fingerprint`` a digest of outside data (None: unknown, so the stage always runs),
+    ``modules`` are where its code starts (its own, the contract's and, with the setting "kind", the kind's are added),
+    ``settings`` the sections of the workload file it reads, ``fingerprint`` a digest of outside data (None: unknown, so the stage always runs),
     ``artifact`` turns the result into Markdown for the Prefect UI.
     """
 
@@ -109,8 +110,10 @@ class StageCache(CachePolicy):
         ledger = current_ledger()
         if ledger:
             record = ledger.stage(self.name)
-            # If the function does not run after this, the result came from the cache.
-            record.key, record.state = key, "cached"
+            # If the function does not run after this, the result came from the cache. A flow inside of a flow asks
+            # again for what the run has just made: that the run made it is what stays on record.
+            if record.state != "ran":
+                record.key, record.state = key, "cached"
             ledger.save()
         if key is None:
             return None
@@ -128,6 +131,9 @@ class StageCache(CachePolicy):
             data["source"] = known
         document = workload.model_dump(mode="json")
         modules = {f"tasks.{self.name}", *self.modules, workload.contract.partition(":")[0]}
+        if "kind" in self.settings:
+            # The kind is found by name, which no reader of import statements can see.
+            modules.add(kind_module(workload.kind))
         return stage_key(
             self.name,
             modules=modules,
@@ -172,4 +178,4 @@ def table(rows: dict[str, object]) -> str:
 
 def fields_of(result: BaseModel) -> str:
     """Return a result's own fields as a Markdown table: an artifact for results that are small."""
-    return table({name: value for name, value in result.model_dump(mode="json").items()})
+    return table(result.model_dump(mode="json"))

@@ -14,6 +14,7 @@ from components.declaration import FeatureStep
 from components.errors import WorkloadError
 from components.features.calendar import TimeOfDay, Weekday
 from components.features.category import Category
+from components.features.fusion import fuse_columns
 from components.features.graph import GraphBuilder
 from components.features.numeric import Standardise
 from components.features.transform import Feature, Transform
@@ -110,7 +111,7 @@ def recipe_graph(recipe: Recipe, contract: ContractSpec) -> onnx.ModelProto:
         outputs["values"] = (graph.stack(values, TensorProto.FLOAT), TensorProto.FLOAT, len(values))
     if codes:
         outputs["codes"] = (graph.stack(codes, TensorProto.INT64), TensorProto.INT64, len(codes))
-    return graph.build(outputs, "recipe")
+    return fuse_columns(graph.build(outputs, "recipe"))
 
 
 def write_recipe(recipe: Recipe) -> bytes:

@@ -40,7 +40,7 @@ def test_a_csv_ends_as_kept_and_quarantined_rows_with_positions_and_raw_text(hom
     tolerant = Sale.spec().__class__(name="Sale", description="", fields=Sale.spec().fields, quarantine_tolerance=0.6)
     result = validate_snapshot(snapshot, tolerant, home, "sales")
     assert (result.rows, result.quarantined) == (2, 2)
-    assert result.reasons == {"bought: missing": 1, "count: not a integer": 1, "price: not above 0": 1}
+    assert result.reasons == {"bought: missing": 1, "count: not an integer": 1, "price: not above 0": 1}
     refused = pl.read_parquet(result.quarantine)
     assert refused["position"].to_list() == [2, 3]
     assert refused["count:raw"].to_list() == ["x", None]

@@ -51,11 +51,11 @@ def test_good_evidence_passes_every_gate(flights: Workload) -> None:
     ("gate", "name", "value", "error"),
     [
         ("goal", "auc", 0.62, 0.004),
-        ("better than the base rate", "gain_over_base_rate", -0.02, 0.004),
-        ("not worse than the baseline", "gain_over_baseline", -0.02, 0.004),
+        ("base-rate", "gain_over_base_rate", -0.02, 0.004),
+        ("baseline", "gain_over_baseline", -0.02, 0.004),
         ("calibration", "calibration_error", 0.09, 0.0),
         ("parity", "parity", 1e-3, 0.0),
-        ("training cost", "training_usd", 0.25, 0.0),
+        ("training-cost", "training_usd", 0.25, 0.0),
     ],
 )
 def test_one_bad_figure_fails_its_gate_and_only_that(
@@ -99,9 +99,9 @@ def test_promotion_judges_what_only_the_serving_machine_shows(flights: Workload)
     assert promotion_gates(flights, build, **good).passed  # type: ignore[arg-type]
     for key, bad, gate in (
         ("environment", ["polars 2.1.0 -> 2.0.0"], "environment"),
-        ("live_parity", 0.1, "live parity"),
+        ("live_parity", 0.1, "live-parity"),
         ("latency_p95_ms", 51.0, "latency"),
-        ("serving_usd_per_1000", 0.02, "serving cost"),
+        ("serving_usd_per_1000", 0.02, "serving-cost"),
     ):
         report = promotion_gates(flights, build, **(good | {key: bad}))  # type: ignore[arg-type]
         assert [verdict.gate for verdict in report.refused] == [gate]
