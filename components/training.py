@@ -25,9 +25,10 @@ from components.errors import TrainingError
 from components.hardware import Machine, safer_precision
 from components.model_results import HardwareChoice, Stopped
 from components.storage import write_atomically
-from components.training_guards import Budget, FiniteLoss, Keeper, NotFinite, Stop
+from components.training_guards import Budget, Checkpoints, FiniteLoss, Keeper, NotFinite, Stop
 from components.training_options import TrainingOptions
 
+TALKATIVE = ("lightning.pytorch", "lightning.fabric")
 # (epochs done, epochs in all)
 Report = Callable[[int, int], None]
 
@@ -99,6 +100,9 @@ class Learner(lightning.LightningModule):
         self._used = (self.network,)
 
     def setup(self, stage: str) -> None:
+        if self.trainer.world_size > 1:  # a process of its own, which nobody has configured
+            torch.set_num_threads(self.plan.hardware.threads)
+            _quieten()
         # Here and not in __init__, because a compiled network cannot be handed to another process.
         if self.compiled:
             compiled = torch.compile(self.network)
@@ -199,8 +203,9 @@ def _fit_once(plan: Plan, hardware: HardwareChoice, folder: Path, budget: Budget
     with _configured(hardware), torch.random.fork_rng():
         torch.manual_seed(plan.seed)
         learner = Learner(plan, hardware.compile)
+        keeper = Keeper(plan.task.score, options, stop)
         # A spawned process cannot be handed a report that is a closure.
-        keeper = Keeper(plan.task.score, checkpoint, options, stop, report if options.devices == 1 else _silent)
+        checkpoints = Checkpoints(checkpoint, options, report if options.devices == 1 else _silent)
         trainer = lightning.Trainer(
             accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[hardware.device],
             devices=options.devices,
@@ -208,7 +213,7 @@ def _fit_once(plan: Plan, hardware: HardwareChoice, folder: Path, budget: Budget
             precision=hardware.precision,
             max_epochs=options.epochs,
             accumulate_grad_batches=options.accumulate,
-            callbacks=_callbacks(keeper, stop, options),
+            callbacks=[FiniteLoss(), stop, keeper, *_averaging(options), checkpoints],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -247,32 +252,31 @@ def _strategy(options: TrainingOptions) -> str:
     return options.strategy
 
 
-def _callbacks(keeper: Keeper, stop: Stop, options: TrainingOptions) -> list[Callback]:
-    # The keeper scores before the averaging callback puts the raw weights back.
-    averaging: list[Callback] = []
-    if options.ema is not None:
-        averaging.append(EMAWeightAveraging(decay=options.ema))
-    return [FiniteLoss(), stop, keeper, *averaging]
+def _averaging(options: TrainingOptions) -> list[Callback]:
+    return [] if options.ema is None else [EMAWeightAveraging(decay=options.ema)]
 
 
 @contextmanager
 def _configured(hardware: HardwareChoice) -> Iterator[None]:
     """Set what PyTorch and Lightning keep in globals, and put it back: threads, TF32, and Lightning's talk."""
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
+    levels = {name: logging.getLogger(name).level for name in TALKATIVE}
     torch.set_num_threads(hardware.threads)
     if hardware.device == "cuda" and hardware.precision != "32-true":
         torch.set_float32_matmul_precision("high")
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # lightning 2.6 uses what torch 2.13 deprecates, at every batch.
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            _quieten()
             yield
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(precision)
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _quieten() -> None:
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # lightning 2.6 uses what torch 2.13 deprecates, at every batch.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
