@@ -58,11 +58,16 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in found if module.ispkg))
 
 
+def kind_module(name: str) -> str:
+    """Return the module that defines a kind."""
+    return f"components.workloads.{name}.workload"
+
+
 def find_kind(name: str) -> Kind:
     """Return a kind by name; WorkloadError says which are known."""
     if name not in known_kinds():
         raise WorkloadError(f"unknown kind '{name}'; known: {', '.join(known_kinds())}")
-    kind = importlib.import_module(f"components.workloads.{name}.workload").KIND
+    kind = importlib.import_module(kind_module(name)).KIND
     assert isinstance(kind, Kind), f"components/workloads/{name}/workload.py defines no KIND"
     return kind
 

@@ -15,18 +15,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from components.errors import WorkloadError
+from components.gate_declaration import Gates
+from components.section import Section as Section
 from data_contracts.contract import Contract
 from data_contracts.spec import ContractSpec
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Metric = Literal["auc", "pr_auc", "log_loss", "brier"]
-
-
-class Section(BaseModel):
-    """A part of the workload file: immutable, and strict about keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Goal(Section):
@@ -133,30 +129,6 @@ class FeatureStep(Section):
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
-
-
-class Gates(Section):
-    """Limits besides the goal's, in units of the goal's metric. They are on: leave one out and its default holds."""
-
-    beat_baseline_by: float = Field(
-        0.0, ge=-1, le=1, description="How much better than the base-rate answer the metric's interval must be."
-    )
-    baseline_margin: float = Field(
-        0.005, ge=0, description="How much worse than the baseline model is still good enough."
-    )
-    champion_margin: float = Field(0.005, ge=0, description="How much worse than the champion is still good enough.")
-    slice_margin: float = Field(
-        0.02, ge=0, description="A slice provably worse than the champion (or baseline) by more than this is broken."
-    )
-    slice_gap: float = Field(
-        0.15, ge=0, description="A slice whose gain over the constant answer is provably this far below the whole's."
-    )
-    parity: float = Field(1e-5, gt=0, le=1e-2, description="Largest difference of a probability, trainer to graph.")
-    calibration_error: float = Field(0.05, gt=0, le=1, description="Largest expected calibration error (ECE).")
-    data_age_days: float | None = Field(None, gt=0, description="How old the newest training row may be; off if unset.")
-    model_mb: float = Field(500, gt=0, description="Largest model file.")
-    fairness_gap: float = Field(0.1, gt=0, le=1, description="Largest gap between groups in found positives.")
-    undecided: Literal["fail", "pass"] = Field("fail", description="What an interval across the threshold counts as.")
 
 
 class Serving(Section):

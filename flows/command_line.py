@@ -207,7 +207,7 @@ def main() -> None:
     # A contract or source of the user's own lies beside the workload file or in the working directory.
     sys.path.insert(0, str(Path.cwd()))
     try:
-        app(standalone_mode=True)
+        app(prog_name="slipway")
     except SlipwayError as error:
         if "--json" in sys.argv:
             terminal.print_json({"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code})

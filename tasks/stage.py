@@ -22,6 +22,7 @@ from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
 from components import progress
+from components.catalog import kind_module
 from components.declaration import Workload
 from components.run_ledger import current_ledger
 from components.settings import Settings
@@ -43,9 +44,9 @@ def stage(
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function a stage.
 
-    ``modules`` are where its code starts (the contract's and the kind's are added), ``settings`` the sections of the
-    workload file it reads, ``fingerprint`` a digest of outside data (None: unknown, so the stage always runs),
-    ``artifact`` turns the result into Markdown for the Prefect UI.
+    ``modules`` are where its code starts (its own, the contract's and, with the setting "kind", the kind's are added),
+    ``settings`` the sections of the workload file it reads, ``fingerprint`` a digest of outside data (None: unknown,
+    so the stage always runs), ``artifact`` turns the result into Markdown for the Prefect UI.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
@@ -130,6 +131,9 @@ class StageCache(CachePolicy):
             data["source"] = known
         document = workload.model_dump(mode="json")
         modules = {f"tasks.{self.name}", *self.modules, workload.contract.partition(":")[0]}
+        if "kind" in self.settings:
+            # The kind is found by name, which no reader of import statements can see.
+            modules.add(kind_module(workload.kind))
         return stage_key(
             self.name,
             modules=modules,
