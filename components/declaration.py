@@ -3,6 +3,7 @@
 Gates read the goal exactly as it stands here and quote it; an unknown key or a bad value is refused with its place.
 """
 
+import importlib
 import importlib.util
 import itertools
 import re
@@ -14,6 +15,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from components.errors import WorkloadError
+from data_contracts.contract import Contract
+from data_contracts.spec import ContractSpec
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -114,13 +117,26 @@ class FeatureStep(Section):
 
 
 class Gates(Section):
-    """Thresholds besides the goal's. They are on: leave one out and its default holds."""
+    """Limits besides the goal's, in units of the goal's metric. They are on: leave one out and its default holds."""
 
     beat_baseline_by: float = Field(
         0.0, ge=-1, le=1, description="How much better than the base-rate answer the metric's interval must be."
     )
+    baseline_margin: float = Field(
+        0.005, ge=0, description="How much worse than the baseline model is still good enough."
+    )
+    champion_margin: float = Field(0.005, ge=0, description="How much worse than the champion is still good enough.")
+    slice_margin: float = Field(
+        0.02, ge=0, description="A slice provably worse than the champion (or baseline) by more than this is broken."
+    )
+    slice_gap: float = Field(
+        0.15, ge=0, description="A slice whose gain over the constant answer is provably this far below the whole's."
+    )
     parity: float = Field(1e-5, gt=0, le=1e-2, description="Largest difference of a probability, trainer to graph.")
     calibration_error: float = Field(0.05, gt=0, le=1, description="Largest expected calibration error (ECE).")
+    data_age_days: float | None = Field(None, gt=0, description="How old the newest training row may be; off if unset.")
+    model_mb: float = Field(500, gt=0, description="Largest model file.")
+    fairness_gap: float = Field(0.1, gt=0, le=1, description="Largest gap between groups in found positives.")
     undecided: Literal["fail", "pass"] = Field("fail", description="What an interval across the threshold counts as.")
 
 
@@ -140,7 +156,10 @@ class Monitoring(Section):
     window: Literal["day", "week", "month"] = "month"
     false_alarm_rate: float = Field(0.01, gt=0, lt=0.5, description="Benjamini-Hochberg level over the columns.")
     effect: float = Field(
-        0.1, gt=0, description="Smallest Kolmogorov-Smirnov distance or total variation that matters."
+        0.1,
+        gt=0,
+        description="Smallest distance that matters: Wasserstein in standard deviations for numbers, "
+        "Jensen-Shannon for categories.",
     )
     windows_in_a_row: int = Field(2, ge=1, le=30)
 
@@ -245,3 +264,18 @@ def _keys_at(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
         sections = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type)]
         current = next((a for a in sections if issubclass(a, BaseModel)), current)
     return list(current.model_fields)
+
+
+def contract_of(workload: Workload) -> ContractSpec:
+    """Return the compiled contract of a workload; WorkloadError if its class cannot be found or compiled."""
+    module, _, name = workload.contract.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise WorkloadError(f"'contract': {workload.contract} cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Contract)):
+        raise WorkloadError(f"'contract': {workload.contract} is not a subclass of data_contracts.contract.Contract")
+    try:
+        return found.spec()
+    except TypeError as error:
+        raise WorkloadError(f"'contract': {workload.contract}: {error}") from error

@@ -11,10 +11,10 @@ from datetime import date, datetime
 from typing import Any, ClassVar, Literal
 
 import annotated_types
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
-from data_contracts.spec import ContractSpec, DType, Expectation, FieldSpec, Role
+from data_contracts.spec import ContractSpec, DType, Expectation, FieldSpec, Role, disputed
 
 _DTYPES: dict[type, DType] = {
     str: "string",
@@ -47,10 +47,21 @@ def column(
 class Contract(BaseModel):
     """What one row must be. Subclass it, one class per data set, in ``data_contracts/<workload>.py``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Strict: a number in quotes is text here, in the row checks and in a request alike.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
     quarantine_tolerance: ClassVar[float] = 0.0
     expectations: ClassVar[tuple[Expectation, ...]] = ()
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        """Refuse what no column can hold: a zone in a contract's zone-less time, an integer of more than 64 bits."""
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            raise ValueError("a contract's times have no zone: send the local time without an offset")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError("an integer has at most 64 bits")
+        return value
 
     @classmethod
     def spec(cls) -> ContractSpec:
@@ -88,6 +99,11 @@ def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
             if isinstance(meta, kind):
                 constraints[key] = getattr(meta, key)
         if getattr(meta, "pattern", None):
+            if part := disputed(meta.pattern):
+                raise TypeError(
+                    f"field {name}: engines disagree on '{part}' in the pattern {meta.pattern}; write the characters "
+                    "out, for instance [0-9A-Za-z_]"
+                )
             constraints["pattern"] = meta.pattern
     return FieldSpec(
         name=name,

@@ -3,6 +3,8 @@
 It is stored in each build as ``contract.json`` and read by the data plane, so this module imports msgspec alone.
 """
 
+import math
+import re
 from typing import Literal
 
 import msgspec
@@ -31,6 +33,19 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # "after": known only once the label is; never a feature, never part of a request.
     available: Literal["before", "after"] = "before"
     example: str | int | float | bool | None = None
+
+    def whole_bounds(self) -> tuple[int, int]:
+        """Return the smallest and the largest integer allowed, inside the 64 bits that every store of it has."""
+        low, high = -(2**63), 2**63 - 1
+        if self.ge is not None:
+            low = max(low, math.ceil(self.ge))
+        if self.gt is not None:
+            low = max(low, math.floor(self.gt) + 1)
+        if self.le is not None:
+            high = min(high, math.floor(self.le))
+        if self.lt is not None:
+            high = min(high, math.ceil(self.lt) - 1)
+        return low, high
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,3 +89,19 @@ class ContractSpec(msgspec.Struct, frozen=True, kw_only=True):
 def read_contract(data: bytes) -> ContractSpec:
     """Decode a contract.json."""
     return msgspec.json.decode(data, type=ContractSpec)
+
+
+# What the three engines that see a pattern (Rust's in pydantic and Polars, Python's, JavaScript's) read differently.
+_DISPUTED = re.compile(r"\\[wWsSdDbBAZzpP1-9]|\(\?(?!:)")
+
+
+def disputed(pattern: str) -> str | None:
+    """Return the first part of a pattern that regular-expression engines do not agree on, or None."""
+    found = _DISPUTED.search(pattern.replace("\\\\", "  "))
+    return found[0] if found else None
+
+
+def python_pattern(pattern: str) -> str:
+    """Return a pattern for Python's ``re``, whose ``$`` alone would also match before a newline at the end."""
+    parts = re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", pattern, flags=re.DOTALL)
+    return "".join(r"\Z" if part == "$" else part for part in parts)

@@ -6,7 +6,7 @@ import polars as pl
 
 from components.errors import WorkloadError
 from components.features.graph import GraphBuilder
-from components.features.transform import Feature, Transform, finite, require
+from components.features.transform import Feature, Transform, finite, require, stable
 from data_contracts.spec import FieldSpec
 
 
@@ -40,8 +40,8 @@ class Standardise(Transform, tag="standardise", frozen=True):
         return cls(
             field=field.name,
             median=row["median"],
-            mean=row["mean"],
-            deviation=row["deviation"] or 1.0,
+            mean=stable(row["mean"]),
+            deviation=stable(row["deviation"]) or 1.0,
             flag=field.nullable or row["missing"] > 0,
         )
 

@@ -61,3 +61,8 @@ def finite(field: str) -> pl.Expr:
 def seconds(field: str) -> pl.Expr:
     """Return a date or datetime field as Float64 seconds since 1970-01-01."""
     return pl.col(field).cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1_000_000
+
+
+def stable(value: float) -> float:
+    """Return a fitted number to 12 digits: threads add in any order, and a refit must give the same recipe."""
+    return float(f"{value:.12g}")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.spec import ContractSpec, FieldSpec, python_pattern
 
 Row = tuple[Any, ...]
 
@@ -140,9 +140,9 @@ def _limits(field: FieldSpec) -> dict[str, Any]:
     if field.dtype == "integer":
         limits = _whole(limits)
     if field.dtype == "string":
-        limits = {
-            key: value for key in ("min_length", "max_length", "pattern") if (value := getattr(field, key)) is not None
-        }
+        limits = {key: value for key in ("min_length", "max_length") if (value := getattr(field, key)) is not None}
+        if field.pattern is not None:
+            limits["pattern"] = python_pattern(field.pattern)
     if field.dtype == "datetime":
         # The contract's moments are local times: an offset would be dropped in silence, so it is refused.
         limits = {"tz": False}

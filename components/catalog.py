@@ -1,0 +1,82 @@
+"""The kinds of model Slipway can train, found by folder: a new kind is a new folder and edits no existing file."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+import components.workloads
+from components.data_results import Prepared
+from components.declaration import Section, Workload, describe_validation_error
+from components.errors import WorkloadError
+from components.model_results import Trained
+from components.settings import Settings
+from data_contracts.spec import ContractSpec
+
+# What is being done, how much of it is done, and how much there is in all.
+Progress = Callable[[str, int, int], None]
+
+
+class Train(Protocol):
+    """Trains every candidate of a workload under ``folder`` and chooses; called again, it goes on where it was."""
+
+    def __call__(
+        self,
+        prepared: Prepared,
+        workload: Workload,
+        contract: ContractSpec,
+        folder: Path,
+        settings: Settings,
+        progress: Progress,
+    ) -> Trained: ...
+
+
+class PredictFile(Protocol):
+    """Answers a Parquet file of raw contract rows with a model graph, as serving would: one number a row."""
+
+    def __call__(self, model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[Any]: ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A family of models: the schema of its ``model`` section, how it trains and how it answers a file."""
+
+    name: str
+    options: type[Section]
+    train: Train
+    predict_file: PredictFile
+
+
+def known_kinds() -> tuple[str, ...]:
+    """Return the names of the folders under ``components/workloads``."""
+    found = pkgutil.iter_modules(components.workloads.__path__)
+    return tuple(sorted(module.name for module in found if module.ispkg))
+
+
+def kind_module(name: str) -> str:
+    """Return the module that defines a kind."""
+    return f"components.workloads.{name}.workload"
+
+
+def find_kind(name: str) -> Kind:
+    """Return a kind by name; WorkloadError says which are known."""
+    if name not in known_kinds():
+        raise WorkloadError(f"unknown kind '{name}'; known: {', '.join(known_kinds())}")
+    kind = importlib.import_module(kind_module(name)).KIND
+    assert isinstance(kind, Kind), f"components/workloads/{name}/workload.py defines no KIND"
+    return kind
+
+
+def kind_options(workload: Workload) -> Section:
+    """Check the ``model`` section of a workload; WorkloadError names the key and what is allowed."""
+    options = find_kind(workload.kind).options
+    try:
+        return options.model_validate(workload.model)
+    except ValidationError as error:
+        told = describe_validation_error(error, options)
+        raise WorkloadError(f"workload {workload.name}, section model (kind {workload.kind}): {told}") from error

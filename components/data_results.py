@@ -1,0 +1,59 @@
+"""What the data stages hand on: digests, paths, counts and small values, frozen, ready for JSON. Never rows."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from data_contracts.validation import ExpectationResult
+
+
+class DataResult(BaseModel):
+    """An immutable result that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Snapshot(DataResult):
+    """Immutable Parquet of everything a build saw; ``digest`` is the data version."""
+
+    digest: str = Field(description="The same for the same rows, whatever the files they came in and their order.")
+    path: Path
+    rows: int
+    columns: dict[str, str] = Field(description="Field name to the contract's type.")
+    source: str = Field(description="Where the rows came from, for people.")
+
+
+class Validated(DataResult):
+    """The rows that keep the contract, and where the others went."""
+
+    digest: str
+    path: Path
+    rows: int
+    quarantined: int
+    quarantine: Path | None
+    reasons: dict[str, int] = Field(description="Refused rows by reason; a row with two reasons counts in both.")
+    expectations: tuple[ExpectationResult, ...] = ()
+    docs: Path | None = None
+
+
+class Split(DataResult):
+    """One split: raw contract rows, its size and, where the contract has them, label share and time range."""
+
+    name: str
+    path: Path
+    features: Path | None = Field(None, description="Recipe columns and the label as UInt8; set once prepared.")
+    rows: int
+    positives: float | None = Field(description="Share of rows whose label is true; None for labels of other types.")
+    start: str | None = None
+    end: str | None = None
+
+
+class Prepared(DataResult):
+    """Splits with their features, and the recipe that made them."""
+
+    digest: str
+    path: Path
+    recipe: Path
+    splits: dict[str, Split]
+    values: tuple[str, ...] = Field(description="Names of the float32 features, in order.")
+    codes: dict[str, int] = Field(description="Names of the int64 features, in order, with their cardinalities.")

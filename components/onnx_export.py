@@ -1,0 +1,129 @@
+"""From trained networks and trees to ONNX graphs that take raw contract fields: export, join, make repeatable."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+
+import onnx
+import torch
+from onnx import TensorProto, compose, helper
+from torch import Tensor, nn
+
+from components.errors import TrainingError
+from components.features.graph import IR_VERSION, ML_OPSET, OPSET
+
+
+def export_network(
+    network: nn.Module, examples: Sequence[Tensor], inputs: Sequence[str], outputs: Sequence[str]
+) -> onnx.ModelProto:
+    """Return a network as ONNX with a free first dimension called ``rows`` in every input.
+
+    ``examples`` need at least two rows: torch.export takes a dimension of one for a constant.
+    """
+    rows = torch.export.Dim("rows", min=1, max=2**31 - 1)
+    # The exporter reports each step of its work to stderr and warns about its own internals.
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                network.eval(),
+                tuple(examples),
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_shapes=[{0: rows} for _ in examples],
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+    finally:
+        logger.setLevel(level)
+    assert program is not None, "the dynamo exporter returns a program"
+    return repeatable(program.model_proto)
+
+
+def stacked(model: onnx.ModelProto, values: int, codes: int) -> onnx.ModelProto:
+    """Put before a graph of one float matrix what makes it of ``values`` [rows, V] and ``codes`` [rows, C] int64."""
+    graph = onnx.ModelProto()
+    graph.CopyFrom(model)
+    taken = graph.graph.input[0].name
+    del graph.graph.input[:]
+    sides: list[str] = []
+    nodes: list[onnx.NodeProto] = []
+    if values:
+        graph.graph.input.append(helper.make_tensor_value_info("values", TensorProto.FLOAT, ["rows", values]))
+        sides.append("values")
+    if codes:
+        graph.graph.input.append(helper.make_tensor_value_info("codes", TensorProto.INT64, ["rows", codes]))
+        nodes.append(helper.make_node("Cast", ["codes"], ["codes_as_numbers"], to=TensorProto.FLOAT))
+        sides.append("codes_as_numbers")
+    nodes.append(helper.make_node("Concat", sides, [taken], axis=1))
+    nodes.extend(graph.graph.node)
+    del graph.graph.node[:]
+    graph.graph.node.extend(nodes)
+    return graph
+
+
+def join(front: onnx.ModelProto, back: onnx.ModelProto) -> onnx.ModelProto:
+    """Return ``front`` followed by ``back``, whose inputs are outputs of ``front`` by name."""
+    merged = compose.merge_models(
+        compose.add_prefix(_with_versions(front), "recipe/", rename_inputs=False),
+        compose.add_prefix(_with_versions(back), "model/", rename_outputs=False),
+        io_map=[(f"recipe/{tensor.name}", f"model/{tensor.name}") for tensor in back.graph.input],
+        name="slipway",
+        producer_name="slipway",
+    )
+    return repeatable(merged)
+
+
+def answering(model: onnx.ModelProto, source: str, column: int | None = None) -> onnx.ModelProto:
+    """Name the answer: one output ``probability`` float32 [rows, 1], taken from ``source`` or one of its columns."""
+    graph = onnx.ModelProto()
+    graph.CopyFrom(model)
+    name = source
+    if column is not None:
+        graph.graph.initializer.append(helper.make_tensor("answer_column", TensorProto.INT64, [1], [column]))
+        graph.graph.node.append(helper.make_node("Gather", [source, "answer_column"], ["answer_picked"], axis=1))
+        name = "answer_picked"
+    graph.graph.node.append(helper.make_node("Identity", [name], ["probability"]))
+    del graph.graph.output[:]
+    graph.graph.output.append(helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["rows", 1]))
+    return graph
+
+
+def finished(model: onnx.ModelProto) -> bytes:
+    """Return the bytes of a checked model; TrainingError if it is not a valid one."""
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise TrainingError(f"the exported graph is not valid ONNX: {error}") from error
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def repeatable(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model without what differs from run to run or names files of this machine: notes, traces, docs."""
+    clean = onnx.ModelProto()
+    clean.CopyFrom(model)
+    clean.doc_string = ""
+    clean.producer_name, clean.producer_version = "slipway", ""
+    del clean.metadata_props[:]
+    graph = clean.graph
+    graph.doc_string = ""
+    del graph.metadata_props[:]
+    del graph.value_info[:]
+    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    return clean
+
+
+def _with_versions(model: onnx.ModelProto) -> onnx.ModelProto:
+    same = onnx.ModelProto()
+    same.CopyFrom(model)
+    same.ir_version = IR_VERSION
+    del same.opset_import[:]
+    same.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)])
+    return same

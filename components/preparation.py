@@ -1,0 +1,77 @@
+"""From kept rows to features: split, fit the recipe on the training split alone, apply it to every split."""
+
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+from components.data_results import Prepared, Split, Validated
+from components.declaration import Workload
+from components.features.recipe import Recipe, fit_recipe, write_recipe
+from components.row_hash import row_lanes
+from components.settings import Home
+from components.splits import split_rows
+from components.storage import digest_bytes, digest_json, write_atomically, write_json
+from data_contracts.spec import ContractSpec
+
+RECIPE = "recipe.json"
+RECORD = "prepared.json"
+LABEL = "label"
+FORMAT = 1
+
+
+def prepare(validated: Validated, workload: Workload, contract: ContractSpec, home: Home) -> Prepared:
+    """Split the kept rows and write their features: ``<split>.parquet`` raw, ``<split>.features.parquet`` ready.
+
+    Raises SplitError for splits that cannot be used and WorkloadError for features that cannot be made.
+    """
+    rooms = home.room("prepared")
+    rooms.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
+        folder = Path(scratch) / "prepared"
+        folder.mkdir()
+        splits = split_rows(validated.path, workload.split, contract, folder)
+        recipe = fit_recipe(pl.scan_parquet(splits["train"].path), workload.features, contract)
+        document = write_recipe(recipe)
+        write_atomically(folder / RECIPE, document)
+        lanes = {name: _write_features(split, recipe, contract) for name, split in splits.items()}
+        digest = digest_json([FORMAT, validated.digest, lanes, digest_bytes(document)])
+        target = rooms / digest
+        prepared = Prepared(
+            digest=digest,
+            path=target,
+            recipe=target / RECIPE,
+            splits={name: _moved(split, target) for name, split in splits.items()},
+            values=recipe.values,
+            codes={feature.name: feature.cardinality for feature in recipe.codes},
+        )
+        if not target.is_dir():
+            write_json(folder / RECORD, prepared.model_dump(mode="json"))
+            folder.rename(target)
+    return prepared
+
+
+def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> list[int]:
+    """Write one split's features and return what identifies its raw rows."""
+    label = contract.label
+    target = pl.col(label.name).cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32).alias(LABEL)
+    rows = pl.scan_parquet(split.path)
+    features = recipe.apply(rows.with_columns(target), keep=[LABEL])
+    _, lanes = pl.collect_all(
+        [
+            features.sink_parquet(features_path(split.path), lazy=True, compression_level=1),
+            row_lanes(rows, contract.fields),
+        ],
+        engine="streaming",
+    )
+    return list(lanes.row(0))
+
+
+def features_path(raw: Path) -> Path:
+    """Return where the features of a split's raw rows lie."""
+    return raw.with_name(f"{raw.stem}.features.parquet")
+
+
+def _moved(split: Split, target: Path) -> Split:
+    path = target / split.path.name
+    return split.model_copy(update={"path": path, "features": features_path(path)})

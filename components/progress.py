@@ -1,0 +1,18 @@
+"""How far long work has come, told to whoever listens: the command line draws it, a test or a server ignores it."""
+
+from collections.abc import Callable
+
+Listener = Callable[[str, int, int], None]
+
+_listeners: list[Listener] = []
+
+
+def listen(listener: Listener) -> None:
+    """Send every later report to ``listener(what, done, total)``; total is 0 if it is not known."""
+    _listeners.append(listener)
+
+
+def report(what: str, done: int, total: int) -> None:
+    """Say that ``done`` of ``total`` steps of something are done."""
+    for listener in _listeners:
+        listener(what, done, total)

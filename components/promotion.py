@@ -1,0 +1,114 @@
+"""Make a build the champion, or take that back: checked live first, written once, recorded in the ledger."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from components.build import Build, open_build
+from components.declaration import Workload
+from components.errors import BuildError, GateError
+from components.gates import GateReport, promotion_gates
+from components.live_check import LiveCheck, check_live
+from components.packaging import json_rows
+from components.provenance import dependency_graph, environment_differences
+from components.registry import CHALLENGER, aliased_build, set_champion
+from components.rollout import promoted, read_rollout, rolled_back, rollout_path, write_rollout
+from components.settings import Home, Settings
+
+LIVE_ROWS = 500
+
+
+class Promotion(BaseModel):
+    """What was promoted, what it replaced, and what a client saw of it before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    build_id: str
+    replaced: str | None
+    live: LiveCheck
+    gates: GateReport
+    rollout: Path
+    dry_run: bool
+
+
+def challenger_of(workload: Workload, build_id: str | None, home: Home, settings: Settings) -> Build:
+    """Open the build to be promoted: the one named, else the registry's challenger."""
+    chosen = build_id or aliased_build(workload.name, CHALLENGER, home=home, settings=settings)
+    if chosen is None:
+        raise BuildError(f"{workload.name} has no challenger: run 'slipway build {workload.name}' first")
+    build = open_build(home.room("builds", chosen))
+    if build.manifest.workload != workload.name:
+        raise BuildError(f"build {chosen} is of workload {build.manifest.workload}, not {workload.name}")
+    return build
+
+
+def promote_challenger(
+    workload: Workload,
+    build: Build,
+    home: Home,
+    settings: Settings,
+    *,
+    accept: Collection[str] = (),
+    dry_run: bool = False,
+) -> Promotion:
+    """Serve the build, judge what a client sees of it, and make it the champion if every gate passes.
+
+    ``accept`` names gates whose failure is accepted; the ledger says so. Raises GateError with every refusal.
+    """
+    rows, probabilities = held_out(build)
+    live = check_live(build.path, rows, probabilities, settings.price_per_hour)
+    report = promotion_gates(
+        workload,
+        GateReport.model_validate_json((build.path / "gates.json").read_bytes()),
+        environment=environment_differences(dependency_graph()),
+        live_parity=live.max_difference,
+        latency_p95_ms=live.latency_p95_ms,
+        serving_usd_per_1000=live.usd_per_1000,
+    )
+    refused = [verdict for verdict in report.refused if verdict.gate not in accept]
+    if refused and not report.passed:
+        told = "; ".join(f"{verdict.gate}: {verdict.reason}" for verdict in refused)
+        raise GateError(
+            f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}; "
+            "mend the cause, or accept a gate by name with --accept"
+        )
+    path = rollout_path(home.room("rollouts"), workload.name)
+    before = read_rollout(path, workload.name)
+    if not dry_run:
+        accepted = f"; accepted in spite of: {', '.join(sorted(accept))}" if accept else ""
+        write_rollout(path, promoted(before, build.build_id, build.path, f"every gate judged{accepted}"))
+        set_champion(workload.name, build.build_id, home=home, settings=settings)
+    replaced = before.champion if before.champion != build.build_id else None
+    return Promotion(build_id=build.build_id, replaced=replaced, live=live, gates=report, rollout=path, dry_run=dry_run)
+
+
+def held_out(build: Build) -> tuple[list[dict[str, object]], list[float]]:
+    """Return held-out rows as a client sends them, with the probability evaluated for each."""
+    scored = pl.read_parquet(build.path / "reference.parquet").head(LIVE_ROWS)
+    return json_rows(scored, build.contract()), scored["probability"].cast(pl.Float64).to_list()
+
+
+def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str, dry_run: bool = False) -> str:
+    """Make the previous champion serve again and return its id; BuildError if there is none or it is damaged."""
+    path = rollout_path(home.room("rollouts"), workload.name)
+    after = rolled_back(read_rollout(path, workload.name), reason)
+    assert after.champion
+    assert after.champion_path
+    open_build(Path(after.champion_path))
+    if not dry_run:
+        write_rollout(path, after)
+        set_champion(workload.name, after.champion, home=home, settings=settings)
+    return after.champion
+
+
+def champion_of(workload: Workload, home: Home) -> Build:
+    """Open the build that serves; BuildError if nothing was ever promoted."""
+    rollout = read_rollout(rollout_path(home.room("rollouts"), workload.name), workload.name)
+    if rollout.champion_path is None:
+        raise BuildError(
+            f"{workload.name} has no champion yet: run 'slipway run {workload.name}', or 'slipway promote "
+            f"{workload.name}' if there is a build"
+        )
+    return open_build(Path(rollout.champion_path))

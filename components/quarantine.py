@@ -1,0 +1,131 @@
+"""Rows that keep the contract go on, the others go to quarantine with every reason: none is dropped silently."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from components.data_results import Snapshot, Validated
+from components.errors import ContractError
+from components.row_hash import row_lanes, rows_digest
+from components.settings import Home
+from components.storage import atomic_folder, digest_json, write_json
+from data_contracts.frame_schema import frame_schema
+from data_contracts.row_checks import RowCheck, row_checks
+from data_contracts.spec import ContractSpec
+from data_contracts.validation import check_dataset
+
+ROWS = "rows.parquet"
+RECORD = "counts.json"
+
+
+class Division(msgspec.Struct, frozen=True, kw_only=True):
+    """What dividing a snapshot gave: the digest of the kept rows, counts, and refused rows by reason."""
+
+    digest: str
+    kept: int
+    quarantined: int
+    reasons: dict[str, int]
+
+    @property
+    def read(self) -> int:
+        return self.kept + self.quarantined
+
+
+def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, where: str) -> Validated:
+    """Divide a snapshot into kept and refused rows, then judge the kept rows as a whole.
+
+    Raises ContractError, with the quarantine file kept, if more rows are refused than the contract tolerates, and if
+    an expectation about the whole data set fails.
+    """
+    rooms = home.room("validated")
+    rooms.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
+        kept, refused = Path(scratch) / "kept.parquet", Path(scratch) / "refused.parquet"
+        division = divide(snapshot, contract, kept, refused)
+        quarantine = None
+        if division.quarantined:
+            # The same rows may be kept of two snapshots, or under two contracts, that refuse different ones.
+            name = digest_json([snapshot.digest, contract, division])
+            quarantine = _settle(refused, home.room("quarantine", name), division)
+        _check_tolerance(division, contract, where, quarantine)
+        path = _settle(kept, home.room("validated", division.digest), division)
+    docs = home.room("reports", where, "expectations", division.digest[:16]) if contract.expectations else None
+    try:
+        expectations = check_dataset(path, contract, docs)
+    except TypeError as error:
+        raise ContractError(f"{where}: {error}") from error
+    if failed := [result for result in expectations if not result.success]:
+        first = failed[0]
+        more = f" (and {len(failed) - 1} more expectations fail)" if len(failed) > 1 else ""
+        raise ContractError(
+            f"{where}: {contract.name} expects {first.expectation} {first.arguments}, observed {first.observed} "
+            f"({first.basis}){more}; see {docs}/index.html"
+        )
+    return Validated(
+        digest=division.digest,
+        path=path,
+        rows=division.kept,
+        quarantined=division.quarantined,
+        quarantine=quarantine,
+        reasons=division.reasons,
+        expectations=expectations,
+        docs=docs,
+    )
+
+
+def divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Path) -> Division:
+    """Write kept and refused rows of a snapshot to two files, reading it once in bounded memory."""
+    frame = pl.scan_parquet(snapshot.path, row_index_name="position")
+    checks = row_checks(contract, frame.collect_schema().names())
+    judged = frame.with_columns(pl.any_horizontal([check.broken for check in checks] or [False]).alias("broken"))
+    good = judged.filter(~pl.col("broken")).select(frame_schema(contract).names())
+    bad = judged.filter("broken").drop("broken").with_columns(reasons_of(checks))
+    *_, lanes, read = pl.collect_all(
+        [
+            good.sink_parquet(kept, lazy=True, compression_level=1),
+            bad.sink_parquet(refused, lazy=True, compression_level=1),
+            row_lanes(good, contract.fields),
+            frame.select(pl.len()),
+        ],
+        engine="streaming",
+    )
+    written = [pl.scan_parquet(file).select(pl.len()).collect().item() for file in (kept, refused)]
+    assert sum(written) == read.item() == snapshot.rows, "kept + quarantined is not what was read"
+    reasons = (
+        pl.scan_parquet(refused)
+        .select(pl.col("reasons").explode())
+        .group_by("reasons")
+        .len()
+        .sort(["len", "reasons"], descending=[True, False])
+        .collect(engine="streaming")
+    )
+    digest = rows_digest(contract, lanes.row(0))
+    return Division(digest=digest, kept=written[0], quarantined=written[1], reasons=dict(reasons.iter_rows()))
+
+
+def _settle(file: Path, target: Path, division: Division) -> Path:
+    if not target.is_dir():
+        with atomic_folder(target) as folder:
+            file.rename(folder / ROWS)
+            write_json(folder / RECORD, division)
+    return target / ROWS
+
+
+def reasons_of(checks: Sequence[RowCheck]) -> pl.Expr:
+    texts = [pl.when(check.broken).then(pl.lit(check.reason)) for check in checks]
+    if not texts:
+        return pl.lit([], dtype=pl.List(pl.String)).alias("reasons")
+    return pl.concat_list(texts).list.drop_nulls().alias("reasons")
+
+
+def _check_tolerance(division: Division, contract: ContractSpec, where: str, refused: Path | None) -> None:
+    share = division.quarantined / division.read
+    if share > contract.quarantine_tolerance or not division.kept:
+        top = ", ".join(f"{reason} ({count:,})" for reason, count in list(division.reasons.items())[:3])
+        raise ContractError(
+            f"{where}: {division.quarantined:,} of {division.read:,} rows ({share:.2%}) break {contract.name}; the "
+            f"contract tolerates {contract.quarantine_tolerance:.2%}. Most often: {top}. The rows are in {refused}"
+        )

@@ -1,0 +1,103 @@
+"""What a run did, stage by stage, written as it happens, so that also a killed run can say how far it came.
+
+One JSON file a run under ``runs/``; the newest of a workload is what ``slipway status`` shows.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from components.settings import Home
+from components.stage_keys import StageKey
+from components.storage import write_json
+
+State = Literal["running", "ran", "cached", "failed"]
+
+
+class StageRecord(msgspec.Struct, kw_only=True):
+    """One stage of a run: what came of it, how long it took, and the key that decided whether it had to run."""
+
+    stage: str
+    state: State
+    seconds: float = 0.0
+    key: StageKey | None = None
+    detail: str = ""
+
+
+class RunRecord(msgspec.Struct, kw_only=True):
+    """One run of a flow."""
+
+    run_id: str
+    workload: str
+    flow: str
+    started: str
+    state: State = "running"
+    seconds: float = 0.0
+    error: str = ""
+    stages: list[StageRecord] = msgspec.field(default_factory=list)
+
+
+class Ledger:
+    """The record of the current run and the file it is kept in."""
+
+    def __init__(self, path: Path, record: RunRecord) -> None:
+        self.path = path
+        self.record = record
+        self.save()
+
+    def save(self) -> None:
+        write_json(self.path, self.record)
+
+    def stage(self, name: str) -> StageRecord:
+        """Return the record of a stage, made if it is not there yet."""
+        for stage in self.record.stages:
+            if stage.stage == name:
+                return stage
+        stage = StageRecord(stage=name, state="running")
+        self.record.stages.append(stage)
+        return stage
+
+
+_current: ContextVar[Ledger | None] = ContextVar("slipway_ledger", default=None)
+
+
+def current_ledger() -> Ledger | None:
+    """Return the ledger of the run that this code belongs to, if any."""
+    return _current.get()
+
+
+@contextmanager
+def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
+    """Record what happens in the block as one run; inside another recorded run, record into that one."""
+    outer = _current.get()
+    if outer is not None:
+        yield outer
+        return
+    now = datetime.now(UTC)
+    run_id = f"{workload}-{now:%Y%m%dT%H%M%S%f}"
+    record = RunRecord(run_id=run_id, workload=workload, flow=flow, started=now.isoformat(timespec="seconds"))
+    ledger = Ledger(home.room("runs", f"{run_id}.json"), record)
+    token = _current.set(ledger)
+    try:
+        yield ledger
+        record.state = "ran"
+    except BaseException as error:
+        record.state, record.error = "failed", str(error) or type(error).__name__
+        raise
+    finally:
+        _current.reset(token)
+        record.seconds = (datetime.now(UTC) - now).total_seconds()
+        ledger.save()
+
+
+def runs_of(home: Home, workload: str) -> list[RunRecord]:
+    """Return the runs of a workload, newest first."""
+    folder = home.room("runs")
+    decode = msgspec.json.Decoder(RunRecord)
+    records = [decode.decode(path.read_bytes()) for path in folder.glob(f"{workload}-*.json")]
+    return sorted((r for r in records if r.workload == workload), key=lambda r: r.run_id, reverse=True)

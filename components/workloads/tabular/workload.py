@@ -1,0 +1,47 @@
+"""The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, a probability out."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.catalog import Kind, Progress
+from components.data_results import Prepared
+from components.declaration import Workload
+from components.model_results import Trained
+from components.settings import Settings
+from components.workloads.tabular.inference import Predictor
+from components.workloads.tabular.options import TabularOptions
+from data_contracts.spec import ContractSpec
+
+# Bounds the memory of a prediction; the answers do not depend on it.
+ROWS_AT_ONCE = 65_536
+
+
+def train(
+    prepared: Prepared,
+    workload: Workload,
+    contract: ContractSpec,
+    folder: Path,
+    settings: Settings,
+    progress: Progress,
+) -> Trained:
+    """Train the baseline and the network, and choose by the goal's metric on the validation split."""
+    # Reading a workload file must not cost the seconds that importing torch and lightning takes.
+    from components.workloads.tabular.candidates import train_candidates
+
+    return train_candidates(prepared, workload, contract, folder, settings, progress)
+
+
+def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[np.float32]:
+    """Return the graph's probability of yes for every row of a Parquet file of raw contract rows."""
+    from components.workloads.tabular.raw import raw_batches
+
+    predictor = Predictor(model, contract, threads)
+    fields = tuple((field.name, field.dtype) for field in predictor.fields)
+    answers: list[NDArray[Any]] = [predictor.predict(batch) for batch in raw_batches(rows, fields, ROWS_AT_ONCE)]
+    return np.concatenate(answers) if answers else np.zeros(0, np.float32)
+
+
+KIND = Kind(name="tabular", options=TabularOptions, train=train, predict_file=predict_file)

@@ -1,0 +1,65 @@
+"""From raw data to a registered challenger.
+
+Run it with ``slipway build WORKLOAD``, from the Prefect UI, or on a schedule (prefect.yaml).
+"""
+
+from typing import Annotated
+
+from components.model_results import Trained
+from prefect import flow
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.data_results import Prepared, Validated
+from components.evidence import Evaluated
+from components.gates import GateReport
+from components.registry import Registered
+from flows.opening import opened
+from tasks.evaluate import evaluate
+from tasks.gate import gate
+from tasks.ingest import ingest
+from tasks.package import package
+from tasks.prepare import prepare
+from tasks.register import register
+from tasks.train import train
+from tasks.validate import validate
+
+WorkloadName = Annotated[
+    str,
+    Field(
+        title="Workload",
+        description="Name of a file in deployments/ without .yaml, or the path of a workload file.",
+        min_length=1,
+        json_schema_extra={"position": 0},
+    ),
+]
+
+
+class BuildOutcome(BaseModel):
+    """What a build run ended with: a registered build and what led to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    validated: Validated
+    prepared: Prepared
+    trained: Trained
+    evaluated: Evaluated
+    gates: GateReport
+    registered: Registered
+
+
+@flow(name="build-model", validate_parameters=True)
+def build_model(workload: WorkloadName = "flights") -> BuildOutcome:
+    """Make a build of a workload; stages whose data, code, settings and environment are unchanged are cached."""
+    with opened(workload, "build-model") as run:
+        declared, home, settings = run.workload, run.home, run.settings
+        snapshot = ingest(declared, home)
+        validated = validate(declared, snapshot, home)
+        prepared = prepare(declared, validated, home)
+        trained = train(declared, prepared, home, settings)
+        evaluated = evaluate(declared, trained, prepared, home)
+        gates = gate(declared, evaluated)
+        build = package(declared, validated, prepared, trained, evaluated, gates, home)
+        registered = register(declared, build, evaluated, gates.passed, home, settings)
+    return BuildOutcome(
+        validated=validated, prepared=prepared, trained=trained, evaluated=evaluated, gates=gates, registered=registered
+    )

@@ -1,0 +1,218 @@
+"""The command ``slipway``. Run ``slipway --help``.
+
+Nothing heavy is imported before a command needs it, and Prefect only after its environment is set.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from components import progress
+from components.errors import SlipwayError
+from components.settings import Home, Settings
+from flows import terminal
+
+app = typer.Typer(
+    name="slipway",
+    help="Take a model from raw data to a serving deployment, and back.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Result = TypeVar("Result")
+Workload = Annotated[
+    str, typer.Argument(help="Name of a workload in deployments/, or the path of a workload file ending in .yaml.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+
+
+def _home() -> Home:
+    return Settings().folder()
+
+
+def _run_flow(flow: Callable[[], Callable[..., Result]], as_json: bool, **parameters: Any) -> Result:
+    """Import a flow after Prefect's environment is set, and run it with progress on the terminal."""
+    from flows.orchestrator import configure_orchestrator
+
+    configure_orchestrator(_home())
+    with _drawn(as_json):
+        return flow()(**parameters)
+
+
+@contextmanager
+def _drawn(as_json: bool) -> Iterator[None]:
+    """Show progress on stderr for the length of the block, unless a machine is reading."""
+    if as_json:
+        yield
+        return
+    with terminal.Progress() as drawn:
+        progress.listen(drawn.report)
+        yield
+
+
+@app.command()
+def run(workload: Workload, as_json: Json = False) -> None:
+    """Build, gate, register, promote and monitor: the whole slipway."""
+
+    def flow() -> Any:
+        from flows.end_to_end import end_to_end
+
+        return end_to_end
+
+    ended = _run_flow(flow, as_json, workload=workload)
+    if as_json:
+        sys.stdout.write(ended.summary.read_text())
+        return
+    terminal.print_run(_home(), ended.built, ended.promoted, ended.monitored)
+
+
+@app.command()
+def build(workload: Workload, as_json: Json = False) -> None:
+    """Make a build and register it as challenger if its gates pass."""
+
+    def flow() -> Any:
+        from flows.build_model import build_model
+
+        return build_model
+
+    built = _run_flow(flow, as_json, workload=workload)
+    terminal.print_json(built) if as_json else terminal.print_run(_home(), built)
+    if not built.gates.passed:
+        raise typer.Exit(5)
+
+
+@app.command()
+def promote(
+    workload: Workload,
+    build_id: Annotated[str | None, typer.Option("--build", help="Build id; the challenger if not given.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge the build live, but change nothing.")] = False,
+    accept: Annotated[
+        list[str] | None, typer.Option("--accept", help="A gate whose failure is accepted; the ledger says so.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Serve a build, judge what a client sees, and make it the champion."""
+
+    def flow() -> Any:
+        from flows.promote_build import promote_build
+
+        return promote_build
+
+    promoted = _run_flow(flow, as_json, workload=workload, build_id=build_id, dry_run=dry_run, accept=accept or [])
+    terminal.print_json(promoted) if as_json else terminal.print_promotion(workload, promoted)
+
+
+@app.command()
+def rollback(
+    workload: Workload,
+    reason: Annotated[str, typer.Option(help="Why; it goes into the ledger.")] = "asked for on the command line",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would serve, but change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the previous champion serve again."""
+    from components.declaration import read_workload
+    from components.promotion import roll_back
+
+    champion = roll_back(read_workload(workload), _home(), Settings(), reason=reason, dry_run=dry_run)
+    if as_json:
+        terminal.print_json({"champion": champion, "dry_run": dry_run})
+    else:
+        typer.echo(f"{workload}: {champion} {'would serve' if dry_run else 'serves'} again")
+
+
+@app.command()
+def serve(
+    workload: Workload,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="0: a free one. Else the file's.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Serve the champion until stopped; a promotion or rollback takes effect without a restart."""
+    from components.declaration import read_workload
+    from components.live_check import serve_champion
+    from components.promotion import champion_of
+
+    declared = read_workload(workload)
+    champion = champion_of(declared, _home())
+    code = serve_champion(
+        declared.name,
+        _home(),
+        host=host,
+        port=declared.serving.port if port is None else port,
+        workers=workers,
+        ready=lambda url: terminal.print_endpoint(url, champion, as_json),
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+def score(
+    workload: Workload,
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Parquet, CSV or Arrow file of contract rows.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Parquet, CSV or Arrow file to write.")],
+    as_json: Json = False,
+) -> None:
+    """Answer a whole file with the champion."""
+
+    def flow() -> Any:
+        from flows.score_batch import score_batch
+
+        return score_batch
+
+    scored = _run_flow(flow, as_json, workload=workload, source=source.resolve(), target=target.resolve())
+    terminal.print_json(scored) if as_json else terminal.print_scored(scored)
+
+
+@app.command()
+def monitor(workload: Workload, as_json: Json = False) -> None:
+    """Compare later data with what the champion was measured on."""
+
+    def flow() -> Any:
+        from flows.monitor_drift import monitor_drift
+
+        return monitor_drift
+
+    monitored = _run_flow(flow, as_json, workload=workload)
+    terminal.print_json(monitored) if as_json else terminal.print_monitored(monitored)
+
+
+@app.command()
+def status(workload: Workload = "flights", as_json: Json = False) -> None:
+    """Show the last run stage by stage, why each ran or was cached, and who serves."""
+    from flows.status import status_of
+
+    found = status_of(workload, _home())
+    terminal.print_json(found) if as_json else terminal.print_status(found)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check that this machine and its environment can do the work."""
+    from flows.doctor import examine
+
+    findings = examine(_home())
+    terminal.print_json(findings) if as_json else terminal.print_findings(findings)
+    if any(finding.state == "failed" for finding in findings):
+        raise typer.Exit(8)
+
+
+def main() -> None:
+    """Run the command line; an error a user can mend is one line and its own exit code."""
+    # A contract or source of the user's own lies beside the workload file or in the working directory.
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        app(standalone_mode=True)
+    except SlipwayError as error:
+        if "--json" in sys.argv:
+            terminal.print_json({"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
+        terminal.print_error(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        terminal.print_error("stopped; what was finished is kept: the same command goes on from there")
+        sys.exit(130)

@@ -1,0 +1,41 @@
+"""The last act of ``make demo``: serve the champion, ask it for one flight as a client would, and stop it again."""
+
+import http.client
+import sys
+from urllib.parse import urlsplit
+
+import msgspec
+
+from components.declaration import read_workload
+from components.errors import SlipwayError
+from components.live_check import ask, serving
+from components.promotion import champion_of
+from components.rollout import rollout_path
+from components.settings import Settings
+from flows import terminal
+
+
+def main(workload: str = "flights") -> int:
+    """Ask the champion of a workload; return the exit code."""
+    home = Settings().folder()
+    declared = read_workload(workload)
+    row = champion_of(declared, home).golden().rows[0]
+    document = rollout_path(home.room("rollouts"), declared.name)
+    with serving(["--rollout", str(document), "--workload", declared.name, "--port", "0"]) as (url, _):
+        address = urlsplit(url)
+        connection = http.client.HTTPConnection(address.netloc, timeout=30)
+        try:
+            answer = ask(connection, msgspec.json.encode(row))
+        finally:
+            connection.close()
+    sys.stdout.write(f"\nPOST {url}/v1/predict\n{msgspec.json.encode(row).decode()}\n-> ")
+    terminal.print_json(answer)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except SlipwayError as error:
+        terminal.print_error(str(error))
+        sys.exit(error.exit_code)

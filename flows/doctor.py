@@ -1,0 +1,102 @@
+"""What ``slipway doctor`` checks: whether this machine and its environment can do the work."""
+
+import os
+import shutil
+import socket
+import sys
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from components.declaration import known_workloads, read_workload
+from components.errors import SlipwayError
+from components.provenance import dependency_graph, environment_differences, machine
+from components.settings import Home
+
+FREE_BYTES = 5_000_000_000
+MEMORY_BYTES = 4_000_000_000
+
+
+class Finding(BaseModel):
+    """One check: what was looked at, how it stands, what was found and what to do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    check: str
+    state: Literal["passed", "warning", "failed"]
+    found: str
+
+
+def examine(home: Home) -> tuple[Finding, ...]:
+    """Run every check; none of them changes anything."""
+    return (_python(), _packages(), _memory(), _disk(home), _writable(home), *_workloads(), _orchestrator())
+
+
+def _finding(check: str, passed: bool, found: str, *, otherwise: Literal["warning", "failed"]) -> Finding:
+    return Finding(check=check, state="passed" if passed else otherwise, found=found)
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    supported = (3, 11) <= sys.version_info[:2] < (3, 13)
+    return _finding("Python", supported, f"{version}; 3.11 and 3.12 are supported", otherwise="failed")
+
+
+def _packages() -> Finding:
+    differences = environment_differences(dependency_graph())
+    if not differences:
+        return Finding(check="packages", state="passed", found="as pinned in constraints.txt")
+    told = "; ".join(differences[:3]) + (f"; {len(differences) - 3} more" if len(differences) > 3 else "")
+    return Finding(
+        check="packages",
+        state="warning",
+        found=f"{told}: a build made here will not be promoted without --accept environment; "
+        "pip install -c constraints.txt -e . puts it right",
+    )
+
+
+def _memory() -> Finding:
+    found = machine()
+    memory = int(found["memory_bytes"])
+    text = f"{found['cores']} cores, {memory / 1e9:.1f} GB; {MEMORY_BYTES / 1e9:.0f} GB are enough for flights"
+    return _finding("machine", memory >= MEMORY_BYTES, text, otherwise="warning")
+
+
+def _disk(home: Home) -> Finding:
+    place = next(path for path in (home.root, *home.root.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    return _finding("disk", free >= FREE_BYTES, f"{free / 1e9:.0f} GB free at {place}", otherwise="warning")
+
+
+def _writable(home: Home) -> Finding:
+    place = next(path for path in (home.root, *home.root.parents) if path.exists())
+    return _finding("SLIPWAY_HOME", os.access(place, os.W_OK), str(home.root), otherwise="failed")
+
+
+def _workloads() -> tuple[Finding, ...]:
+    found = []
+    for name in known_workloads():
+        try:
+            port = read_workload(name).serving.port
+        except SlipwayError as error:
+            found.append(Finding(check=f"workload {name}", state="failed", found=str(error)))
+            continue
+        text = f"its file is sound; port {port} is {'free' if _is_free(port) else 'in use: serve with --port'}"
+        found.append(_finding(f"workload {name}", _is_free(port), text, otherwise="warning"))
+    return tuple(found)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _orchestrator() -> Finding:
+    url = os.environ.get("PREFECT_API_URL")
+    text = f"the server at {url}" if url else "a temporary server for each command (PREFECT_API_URL is not set)"
+    return Finding(check="Prefect", state="passed", found=text)

@@ -1,0 +1,27 @@
+"""Compare what came after the hold-out with what the champion was measured on.
+
+Run it with ``slipway monitor WORKLOAD``, from the Prefect UI, or on a schedule (prefect.yaml).
+"""
+
+from prefect import flow
+
+from components.monitoring import Monitored
+from components.promotion import champion_of
+from flows.build_model import WorkloadName
+from flows.opening import opened
+from tasks.ingest import ingest
+from tasks.monitor import monitor
+from tasks.prepare import prepare
+from tasks.validate import validate
+
+
+@flow(name="monitor-drift", validate_parameters=True)
+def monitor_drift(workload: WorkloadName = "flights") -> Monitored:
+    """Look for drift of the inputs and scores of a workload's champion."""
+    with opened(workload, "monitor-drift") as run:
+        declared, home = run.workload, run.home
+        champion = champion_of(declared, home)
+        snapshot = ingest(declared, home)
+        validated = validate(declared, snapshot, home)
+        prepared = prepare(declared, validated, home)
+        return monitor(declared, champion, prepared, home)

@@ -1,0 +1,33 @@
+"""Settings for Prefect that must stand in the environment before it is imported.
+
+With ``PREFECT_API_URL`` set, that server is used as it is. Without it each command runs its own temporary server on a
+SQLite database in the home, so that a single machine needs nothing else.
+"""
+
+import os
+import warnings
+
+from components.settings import Home
+
+
+def configure_orchestrator(home: Home) -> None:
+    """Point Prefect at the home and keep it quiet; what the user has set stays as it is."""
+    folder = home.room("prefect")
+    folder.mkdir(parents=True, exist_ok=True)
+    defaults = {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_LOCAL_STORAGE_PATH": str(folder / "results"),
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_TO_API_ENABLED": "false",
+        # A temporary server prints a CancelledError traceback at exit otherwise.
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        # On a fresh home its first write meets the creation of the database: 'database is locked'.
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # The first start creates the database; a busy machine needs more than the default 20 s for it.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    # Libraries warn about each other's deprecations; tests turn warnings into errors, users get none of them.
+    warnings.simplefilter("ignore")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")

@@ -1,0 +1,98 @@
+"""What ``slipway status`` shows: the last run, why each stage ran or was cached, and who serves."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from components.declaration import read_workload
+from components.errors import SlipwayError
+from components.rollout import Rollout, read_rollout, rollout_path
+from components.run_ledger import RunRecord, StageRecord, runs_of
+from components.settings import Home
+from components.stage_keys import StageKey, differences
+
+
+class StageStatus(BaseModel):
+    """One stage of the last run and the reason for its state."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str
+    state: str
+    seconds: float
+    why: str
+
+
+class Status(BaseModel):
+    """The last run of a workload and its rollout."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workload: str
+    run_id: str
+    flow: str
+    started: str
+    state: str
+    seconds: float
+    error: str
+    stages: tuple[StageStatus, ...]
+    champion: str | None
+    previous: str | None
+    history: tuple[str, ...]
+    home: Path
+
+
+def status_of(workload: str, home: Home) -> Status:
+    """Return the status of a workload; SlipwayError if it never ran in this home."""
+    name = read_workload(workload).name
+    runs = runs_of(home, name)
+    if not runs:
+        raise SlipwayError(f"{name} has not run in {home.root} yet: 'slipway run {workload}' starts it")
+    last, earlier = runs[0], runs[1:]
+    rollout = read_rollout(rollout_path(home.room("rollouts"), name), name)
+    return Status(
+        workload=name,
+        run_id=last.run_id,
+        flow=last.flow,
+        started=last.started,
+        # A run that was killed could not write its end.
+        state="interrupted" if last.state == "running" else last.state,
+        seconds=last.seconds,
+        error=last.error,
+        stages=tuple(_status(stage, earlier) for stage in last.stages),
+        champion=rollout.champion,
+        previous=rollout.previous,
+        history=_history(rollout),
+        home=home.root,
+    )
+
+
+def _status(stage: StageRecord, earlier: list[RunRecord]) -> StageStatus:
+    state = "interrupted" if stage.state == "running" else stage.state
+    return StageStatus(stage=stage.stage, state=state, seconds=stage.seconds, why=_why(stage, earlier))
+
+
+def _why(stage: StageRecord, earlier: list[RunRecord]) -> str:
+    if stage.key is None:
+        return "always runs" if stage.state != "failed" else stage.detail
+    before = _finished_key(stage.stage, earlier)
+    changed = differences(before, stage.key)
+    if stage.state == "cached":
+        return "data, code, settings and environment unchanged" if not changed else "known from an earlier run"
+    if not changed:
+        return "nothing changed, but its result was not there any more"
+    text = "; ".join(changed[:3]) + (f"; {len(changed) - 3} more" if len(changed) > 3 else "")
+    return text if stage.state == "ran" else f"{stage.detail} ({text})" if stage.detail else text
+
+
+def _finished_key(stage: str, runs: list[RunRecord]) -> StageKey | None:
+    """Return the key under which the stage last ended well."""
+    for run in runs:
+        for record in run.stages:
+            if record.stage == stage and record.state in ("ran", "cached") and record.key:
+                return record.key
+    return None
+
+
+def _history(rollout: Rollout) -> tuple[str, ...]:
+    return tuple(f"{change.at} {change.action} {change.build_id}: {change.reason}" for change in rollout.history)

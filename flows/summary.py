@@ -1,0 +1,59 @@
+"""summary.json: what a whole run did, for machines and for the next person who asks."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from components.evidence import read_evidence
+from components.monitoring import Monitored
+from components.promotion import Promotion
+from components.run_ledger import Ledger
+from components.settings import Home
+from components.storage import write_json
+from flows.build_model import BuildOutcome
+
+
+def write_summary(
+    home: Home,
+    ledger: Ledger,
+    built: BuildOutcome,
+    promoted: Promotion | None = None,
+    monitored: Monitored | None = None,
+) -> Path:
+    """Write the summary of a run to the home and return its path; parts that were not reached are null."""
+    evidence = read_evidence(built.evaluated.evidence)
+    summary: dict[str, Any] = {
+        "run_id": ledger.record.run_id,
+        "workload": ledger.record.workload,
+        "goal": built.gates.goal,
+        "build_id": built.registered.build_id,
+        "build": str(built.registered.build),
+        "stages": [
+            {"stage": stage.stage, "state": stage.state, "seconds": round(stage.seconds, 3)}
+            for stage in ledger.record.stages
+        ],
+        "metrics": [measure.model_dump(mode="json") for measure in evidence.measures],
+        "chosen": built.trained.chosen,
+        "candidates": [
+            candidate.model_dump(mode="json", include={"name", "score", "seconds", "digest"})
+            for candidate in built.trained.candidates
+        ],
+        "comparison": built.trained.comparison.model_dump(mode="json") if built.trained.comparison else None,
+        "gates": built.gates.model_dump(mode="json"),
+        "digests": {
+            "validated": built.validated.digest,
+            "prepared": built.prepared.digest,
+            "trained": built.trained.digest,
+            "evaluated": built.evaluated.digest,
+        },
+        "data": {
+            "rows": built.validated.rows,
+            "quarantined": built.validated.quarantined,
+            "reasons": built.validated.reasons,
+        },
+        "registry": built.registered.model_dump(mode="json", include={"version", "run_id", "tracking_uri"}),
+        "promotion": promoted.model_dump(mode="json") if promoted else None,
+        "monitoring": monitored.model_dump(mode="json") if monitored else None,
+    }
+    return write_json(home.root / "summary.json", msgspec.to_builtins(summary))

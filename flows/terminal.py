@@ -1,0 +1,278 @@
+"""What a person sees: progress while it runs, tables at the end, one line for an error.
+
+Imported by every command, so nothing heavy is imported here at run time.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import rich.progress
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from components.build import Build
+    from components.gates import GateReport
+    from components.monitoring import Monitored
+    from components.promotion import Promotion
+    from components.run_ledger import RunRecord
+    from components.settings import Home
+    from flows.build_model import BuildOutcome
+    from flows.doctor import Finding
+    from flows.status import Status
+
+COLOURS = {
+    "ran": "green",
+    "passed": "green",
+    "cached": "cyan",
+    "failed": "red",
+    "interrupted": "red",
+    "undecided": "yellow",
+    "warning": "yellow",
+}
+
+
+def _console() -> Console:
+    # Made when it is used: a test or a pipe may have replaced stdout. Without a terminal lines are not cut at 80.
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 140)
+
+
+class Progress:
+    """Shows on stderr which stage is at work and how far it is; a plain line a stage where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._bars: dict[str, rich.progress.TaskID] = {}
+        self._drawn = rich.progress.Progress(
+            rich.progress.SpinnerColumn(),
+            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(bar_width=30),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        if self._drawn.console.is_terminal:
+            self._drawn.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drawn.stop()
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """Take one report of progress; see components.progress."""
+        if not self._drawn.console.is_terminal:
+            if what not in self._bars:
+                self._bars[what] = rich.progress.TaskID(0)
+                self._drawn.console.print(f"· {what}")
+            return
+        if what not in self._bars:
+            for earlier in self._bars.values():
+                self._drawn.update(earlier, visible=False)
+            self._bars[what] = self._drawn.add_task(what, total=total or None)
+        self._drawn.update(self._bars[what], completed=done, total=total or None)
+
+
+def print_error(message: str) -> None:
+    """Print one line to stderr."""
+    sys.stderr.write(f"slipway: {message}\n")
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document to stdout; models and sequences of models are dumped."""
+    sys.stdout.write(json.dumps(_plain(value), indent=2) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _table(*columns: str, rows: Iterable[Sequence[str]], title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, style=None, header_style="dim", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _state(state: str) -> str:
+    return f"[{COLOURS.get(state, 'default')}]{state}[/]"
+
+
+def _interval(value: float, low: float | None, high: float | None) -> str:
+    return f"{value:.4f}" if low is None or high is None else f"{value:.4f}  [{low:.4f}, {high:.4f}]"
+
+
+def print_run(
+    home: "Home",
+    built: "BuildOutcome",
+    promoted: "Promotion | None" = None,
+    monitored: "Monitored | None" = None,
+) -> None:
+    """Print what a run did and where to look next."""
+    from components.build import open_build
+    from components.run_ledger import runs_of
+
+    console = _console()
+    build = open_build(built.registered.build)
+    last = runs_of(home, build.manifest.workload)[0]
+    console.print()
+    console.print(_stages(last))
+    console.print(_models(built))
+    console.print(_gates(built.gates))
+    if promoted:
+        console.print(_gates(promoted.gates, title="Gates at promotion"))
+    console.print(_outcome(build, built, promoted, monitored))
+    for line in _endpoint_lines(build, f"http://127.0.0.1:{build.serving().port}", running=False):
+        console.print(line, markup=False, soft_wrap=True)
+    for line in _where_next(home, built, monitored):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _stages(run: "RunRecord") -> Table:
+    rows = [(stage.stage, _state(stage.state), f"{stage.seconds:.1f} s") for stage in run.stages]
+    return _table("stage", "state", "time", rows=rows, title=f"{run.workload}: {run.flow}")
+
+
+def _models(built: "BuildOutcome") -> Table:
+    from components.evidence import read_evidence
+
+    evidence = read_evidence(built.evaluated.evidence)
+    rows = []
+    for metric in ("auc", "pr_auc", "log_loss", "brier"):
+        found = (evidence.find(metric), evidence.find(f"baseline_{metric}"))
+        rows.append((metric, *(_interval(m.value, m.low, m.high) if m else "" for m in found)))
+    gains = {"gain_over_base_rate": "base rate", "gain_over_baseline": "baseline", "gain_over_other": "other one"}
+    for name, rival in gains.items():
+        gain = evidence.find(name)
+        if gain:
+            rows.append((f"{gain.unit} gained over the {rival}", _interval(gain.value, gain.low, gain.high), ""))
+    title = f"Model {built.trained.chosen} on the hold-out, with 95 % intervals"
+    return _table("", built.trained.chosen, "baseline", rows=rows, title=title)
+
+
+def _gates(report: "GateReport", title: str = "Gates") -> Table:
+    rows = [
+        (v.gate, _state(v.state), v.reason + (f"; {v.would_pass}" if v.would_pass else "")) for v in report.verdicts
+    ]
+    return _table("gate", "state", "reason", rows=rows, title=f"{title}: {report.goal}")
+
+
+def _outcome(
+    build: "Build", built: "BuildOutcome", promoted: "Promotion | None", monitored: "Monitored | None"
+) -> Table:
+    rows = [("build", build.build_id), ("folder", str(build.path))]
+    if built.validated.quarantined:
+        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in built.validated.reasons.items())
+        rows.append(("quarantine", f"{built.validated.quarantined:,} rows: {reasons}"))
+    if promoted:
+        live = promoted.live
+        rows.append(
+            (
+                "live check",
+                f"{live.rows} rows over HTTP, largest difference {live.max_difference:.1e}, "
+                f"p95 {live.latency_p95_ms:.1f} ms, ready in {live.start_seconds:.1f} s",
+            )
+        )
+        rows.append(("champion", f"{promoted.build_id}, instead of {promoted.replaced or 'nothing'}"))
+    if monitored:
+        rows.append(("drift", monitored.drift.verdict))
+        rows += [
+            (f"{q.metric} in {q.window}", f"{_interval(q.value, q.low, q.high)}  on {q.rows:,} rows")
+            for q in monitored.quality
+        ]
+    return _table("", "", rows=rows, title="Outcome")
+
+
+def _endpoint_lines(build: "Build", url: str, *, running: bool) -> list[str]:
+    row = build.golden().rows[0]
+    curl = f"curl -s {url}/v1/predict -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(row))}"
+    head = f"{url} answers; try:" if running else f"serve it: slipway serve {build.manifest.workload}   then ask:"
+    return ["", head, curl]
+
+
+def _where_next(home: "Home", built: "BuildOutcome", monitored: "Monitored | None") -> list[str]:
+    lines = [
+        "",
+        f"evidence   {built.registered.build / 'evidence.json'}",
+        f"model card {built.registered.build / 'card.md'}",
+        f"MLflow     mlflow ui --backend-store-uri {built.registered.tracking_uri}",
+    ]
+    if built.validated.docs:
+        lines.append(f"data docs  {built.validated.docs}")
+    if built.validated.quarantine:
+        lines.append(f"quarantine {built.validated.quarantine}")
+    if monitored:
+        lines += [f"drift      {window.report}" for window in monitored.drift.windows]
+    return [*lines, f"why        slipway status {built.registered.workload}"]
+
+
+def print_promotion(workload: str, promoted: "Promotion") -> None:
+    """Print the verdicts of a promotion."""
+    console = _console()
+    console.print(_gates(promoted.gates, title="Gates at promotion"))
+    if promoted.dry_run:
+        console.print(f"dry run: {promoted.build_id} could serve {workload}; nothing was changed")
+    else:
+        console.print(f"{promoted.build_id} serves {workload}, instead of {promoted.replaced or 'nothing'}")
+
+
+def print_endpoint(url: str, build: "Build", as_json: bool) -> None:
+    """Print where a data plane answers and how to ask it."""
+    if as_json:
+        print_json({"url": url, "build": build.build_id})
+    else:
+        for line in _endpoint_lines(build, url, running=True):
+            sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def print_scored(scored: Any) -> None:
+    """Print what became of a file."""
+    refused = f", {scored.refused:,} refused: {scored.refusals}" if scored.refused else ""
+    _console().print(f"{scored.rows:,} rows scored by {scored.build_id} into {scored.target}{refused}", markup=False)
+
+
+def print_monitored(monitored: "Monitored") -> None:
+    """Print the drift verdict, every column, and the quality where labels have come in."""
+    console = _console()
+    for window in monitored.drift.windows:
+        rows = [
+            (c.column, c.test, f"{c.p_value:.2g}", c.distance, f"{c.effect:.3f}", "moved" if c.moved else "")
+            for c in sorted(window.columns, key=lambda column: -column.effect)
+        ]
+        title = f"{window.window}: {window.rows:,} rows against {monitored.drift.reference_rows:,}"
+        console.print(_table("column", "test", "p", "distance", "effect", "", rows=rows, title=title))
+        console.print(f"{window.report}\n", markup=False, soft_wrap=True)
+    for q in monitored.quality:
+        console.print(f"{q.metric} in {q.window}: {_interval(q.value, q.low, q.high)}", markup=False)
+    console.print(f"rule: {monitored.drift.rule}", markup=False)
+    console.print(monitored.drift.verdict, markup=False)
+
+
+def print_status(status: "Status") -> None:
+    """Print the last run and who serves."""
+    console = _console()
+    rows = [(s.stage, _state(s.state), f"{s.seconds:.1f} s", s.why) for s in status.stages]
+    title = f"{status.workload}: {status.flow} {status.state} on {status.started} in {status.seconds:.0f} s"
+    console.print(_table("stage", "state", "time", "why", rows=rows, title=title))
+    if status.error:
+        console.print(f"it ended with: {status.error}", markup=False, soft_wrap=True)
+    console.print(f"champion: {status.champion or 'none'}   before it: {status.previous or 'none'}")
+    for line in status.history[-5:]:
+        console.print(f"  {line}", markup=False)
+
+
+def print_findings(findings: Sequence["Finding"]) -> None:
+    """Print what the doctor found."""
+    rows = [(finding.check, _state(finding.state), finding.found) for finding in findings]
+    _console().print(_table("check", "state", "found", rows=rows, title="This machine"))

@@ -1,0 +1,25 @@
+"""Evaluate: the packaged graph on the hold-out, with intervals, against the other candidate."""
+
+from components.catalog import find_kind
+from components.model_results import Trained
+
+from components.data_results import Prepared
+from components.declaration import Workload, contract_of
+from components.evaluation import evaluate as evaluate_model
+from components.evidence import Evaluated
+from components.settings import Home
+from components.storage import digest_json
+from tasks.stage import stage, table
+
+
+def _artifact(evaluated: Evaluated) -> str:
+    interval = f"{evaluated.value:.4f} [{evaluated.low:.4f}, {evaluated.high:.4f}]"
+    return table({f"{evaluated.metric} on the hold-out": interval, "evidence": evaluated.evidence})
+
+
+@stage("evaluate", settings=["goal", "seed", "contract", "kind"], artifact=_artifact)
+def evaluate(workload: Workload, trained: Trained, prepared: Prepared, home: Home) -> Evaluated:
+    """Measure the chosen model on rows that no fitting has seen."""
+    folder = home.room("evaluations", f"{workload.name}-{digest_json([trained.digest, prepared.digest])[:12]}")
+    kind = find_kind(workload.kind)
+    return evaluate_model(trained, prepared, workload, contract_of(workload), kind.predict_file, folder)

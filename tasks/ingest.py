@@ -1,0 +1,19 @@
+"""Ingest: an immutable snapshot of the source."""
+
+from components.data_results import Snapshot
+from components.declaration import Workload, contract_of
+from components.settings import Home
+from components.snapshots import take_snapshot
+from components.sources import source_fingerprint
+from tasks.stage import fields_of, stage
+
+
+@stage(
+    "ingest",
+    settings=["source", "contract"],
+    fingerprint=lambda workload: source_fingerprint(workload.source),
+    artifact=fields_of,
+)
+def ingest(workload: Workload, home: Home) -> Snapshot:
+    """Read the source and keep it, named after its content."""
+    return take_snapshot(workload.source, contract_of(workload), home)

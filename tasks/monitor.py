@@ -1,0 +1,19 @@
+"""Monitor: drift of inputs and scores, and quality where labels have come in."""
+
+from components.build import Build
+from components.data_results import Prepared
+from components.declaration import Workload, contract_of
+from components.monitoring import Monitored, monitor_build
+from components.settings import Home
+from tasks.stage import stage, table
+
+
+def _artifact(monitored: Monitored) -> str:
+    quality = {f"{q.metric} in {q.window}": f"{q.value:.4f} [{q.low:.4f}, {q.high:.4f}]" for q in monitored.quality}
+    return table({"verdict": monitored.drift.verdict, "rule": monitored.drift.rule, **quality})
+
+
+@stage("monitor", cached=False, artifact=_artifact)
+def monitor(workload: Workload, build: Build, prepared: Prepared, home: Home) -> Monitored:
+    """Compare what came after the hold-out with the build's reference."""
+    return monitor_build(workload, contract_of(workload), build, prepared, home)

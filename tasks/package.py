@@ -1,0 +1,69 @@
+"""Package: one sealed folder with the model, its recipe and contract, and everything that justified it."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from components.model_results import Trained
+
+from components.data_results import Prepared, Validated
+from components.declaration import Workload, contract_of
+from components.evidence import Evaluated
+from components.gates import GateReport
+from components.model_card import write_card
+from components.packaging import PackagedBuild, package_build
+from components.provenance import code_version, dependency_graph, environment_differences, machine
+from components.settings import Home
+from components.storage import write_atomically
+from tasks.stage import fields_of, stage
+
+
+@stage(
+    "package",
+    # The whole workload file travels in the build.
+    settings=list(Workload.model_fields),
+    artifact=fields_of,
+)
+def package(
+    workload: Workload,
+    validated: Validated,
+    prepared: Prepared,
+    trained: Trained,
+    evaluated: Evaluated,
+    report: GateReport,
+    home: Home,
+) -> PackagedBuild:
+    """Write and seal the build."""
+    graph = dependency_graph()
+    with tempfile.TemporaryDirectory() as scratch:
+        gates = write_atomically(Path(scratch, "gates.json"), report.model_dump_json(indent=2).encode())
+        return package_build(
+            workload,
+            contract_of(workload),
+            home,
+            model=trained.best.model,
+            recipe=prepared.recipe,
+            test_rows=prepared.splits["test"].path,
+            probabilities=pl.read_parquet(evaluated.predictions)["probability"],
+            documents={"evidence.json": evaluated.evidence, "gates.json": gates},
+            card=write_card(workload, validated, prepared, trained, evaluated, report),
+            provenance=_provenance(workload, validated, prepared, trained, environment_differences(graph)),
+            code=code_version(),
+            dependencies=graph,
+        )
+
+
+def _provenance(
+    workload: Workload, validated: Validated, prepared: Prepared, trained: Trained, differences: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "data": {"validated": validated.digest, "prepared": prepared.digest, "rows": validated.rows},
+        "quarantined": validated.reasons,
+        "model": {"name": trained.chosen, "digest": trained.best.digest},
+        "training": trained.model_dump(mode="json", include={"seconds", "cost_usd", "peak_memory_mb", "stopped"}),
+        "hardware": trained.hardware.model_dump(mode="json"),
+        "machine": machine(),
+        "seeds": {"workload": workload.seed, "training": trained.seed},
+        "environment_differences": list(differences),
+    }

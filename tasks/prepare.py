@@ -1,0 +1,17 @@
+"""Prepare: split, fit the recipe on the training split, write the features."""
+
+from components.data_results import Prepared, Validated
+from components.declaration import Workload, contract_of
+from components.preparation import prepare as prepare_rows
+from components.settings import Home
+from tasks.stage import stage, table
+
+
+def _artifact(prepared: Prepared) -> str:
+    return table({f"{split.name} rows": split.rows for split in prepared.splits.values()} | {"recipe": prepared.recipe})
+
+
+@stage("prepare", settings=["split", "features", "contract", "seed"], artifact=_artifact)
+def prepare(workload: Workload, validated: Validated, home: Home) -> Prepared:
+    """Make the splits and their features."""
+    return prepare_rows(validated, workload, contract_of(workload), home)

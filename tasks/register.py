@@ -1,0 +1,28 @@
+"""Register: the build and its evidence in MLflow; the challenger, if its gates passed."""
+
+from components.build import open_build
+from components.declaration import Workload
+from components.evidence import Evaluated, read_evidence
+from components.packaging import PackagedBuild
+from components.registry import Registered, register_build
+from components.settings import Home, Settings
+from tasks.stage import fields_of, stage
+
+
+@stage("register", cached=False, artifact=fields_of)
+def register(
+    workload: Workload, build: PackagedBuild, evaluated: Evaluated, gates_passed: bool, home: Home, settings: Settings
+) -> Registered:
+    """Make the build known; a build that is known already is left as it is."""
+    evidence = read_evidence(evaluated.evidence)
+    metrics = {measure.name: measure.value for measure in evidence.measures if measure.slice is None}
+    document = workload.model_dump(mode="json", include={"kind", "contract", "seed", "model"})
+    return register_build(
+        open_build(build.path),
+        home=home,
+        settings=settings,
+        gates_passed=gates_passed,
+        metrics=metrics,
+        parameters={name: str(value) for name, value in document.items()},
+        tags={"workload": workload.name, "goal": workload.goal.statement},
+    )

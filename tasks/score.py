@@ -1,0 +1,13 @@
+"""Score: a whole file of rows answered by the champion."""
+
+from pathlib import Path
+
+from components.build import Build
+from components.scoring import Scored, score_file
+from tasks.stage import fields_of, stage
+
+
+@stage("score", cached=False, artifact=fields_of)
+def score(build: Build, source: Path, target: Path) -> Scored:
+    """Answer every row of a file."""
+    return score_file(build, source, target)

@@ -1,0 +1,181 @@
+"""The decorator that makes a plain function a stage: a Prefect task that is cached by content and says why it ran.
+
+    @stage("prepare", modules=["components.preparation"], settings=["split", "features"])
+    def prepare(workload: Workload, validated: Validated, home: Home) -> Prepared: ...
+
+Without a Prefect run around it, ``prepare.fn(...)`` is the function itself.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import msgspec
+from prefect import Task, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.context import TaskRunContext
+from prefect.settings import get_current_settings
+from pydantic import BaseModel
+
+from components import progress
+from components.catalog import kind_module
+from components.declaration import Workload
+from components.run_ledger import current_ledger
+from components.settings import Settings
+from components.stage_keys import StageKey, stage_key
+from components.storage import digest_json
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def stage(
+    name: str,
+    *,
+    modules: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    fingerprint: Callable[[Workload], str | None] | None = None,
+    cached: bool = True,
+    artifact: Callable[[Any], str] | None = None,
+) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function a stage.
+
+    ``modules`` are where its code starts (its own, the contract's and, with the setting "kind", the kind's are added),
+    ``settings`` the sections of the workload file it reads, ``fingerprint`` a digest of outside data (None: unknown, so the stage always runs),
+    ``artifact`` turns the result into Markdown for the Prefect UI.
+    """
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        policy = StageCache(name=name, modules=tuple(modules), settings=tuple(settings), fingerprint=fingerprint)
+        recorded = _recorded(function, name, artifact)
+        return task(
+            name=name,
+            cache_policy=policy if cached else NO_CACHE,
+            persist_result=cached,
+            result_serializer="json",
+        )(recorded)
+
+    return decorate
+
+
+def _recorded(function: Callable[P, R], name: str, artifact: Callable[[Any], str] | None) -> Callable[P, R]:
+    """Return the function, telling the run's ledger how it goes and the Prefect UI what came out."""
+
+    @functools.wraps(function)
+    def run(*arguments: P.args, **named: P.kwargs) -> R:
+        ledger = current_ledger()
+        started = time.perf_counter()
+        progress.report(name, 0, 0)
+        record = ledger.stage(name) if ledger else None
+        if ledger and record:
+            record.state = "running"
+            ledger.save()
+        try:
+            result = function(*arguments, **named)
+        except BaseException as error:
+            if ledger and record:
+                record.state, record.detail = "failed", str(error) or type(error).__name__
+            raise
+        else:
+            if record:
+                record.state = "ran"
+        finally:
+            if ledger and record:
+                record.seconds = time.perf_counter() - started
+                ledger.save()
+        if artifact and TaskRunContext.get():
+            create_markdown_artifact(artifact(result), key=name.replace("_", "-"), description=f"What {name} did")
+        return result
+
+    return run
+
+
+@dataclass
+class StageCache(CachePolicy):
+    """Cache by the stage's key; note the key in the ledger; forget a result whose files are gone."""
+
+    name: str = ""
+    modules: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    fingerprint: Callable[[Workload], str | None] | None = None
+
+    def compute_key(
+        self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
+    ) -> str | None:
+        key = self.key_of(inputs)
+        ledger = current_ledger()
+        if ledger:
+            record = ledger.stage(self.name)
+            # If the function does not run after this, the result came from the cache. A flow inside of a flow asks
+            # again for what the run has just made: that the run made it is what stays on record.
+            if record.state != "ran":
+                record.key, record.state = key, "cached"
+            ledger.save()
+        if key is None:
+            return None
+        _forget_if_incomplete(key.digest)
+        return key.digest
+
+    def key_of(self, inputs: dict[str, Any]) -> StageKey | None:
+        """Return the stage's key for these arguments, None if it must not be cached."""
+        workload: Workload = inputs["workload"]
+        data = {name: _digest(value) for name, value in inputs.items() if _is_result(value)}
+        if self.fingerprint:
+            known = self.fingerprint(workload)
+            if known is None:
+                return None
+            data["source"] = known
+        document = workload.model_dump(mode="json")
+        modules = {f"tasks.{self.name}", *self.modules, workload.contract.partition(":")[0]}
+        if "kind" in self.settings:
+            # The kind is found by name, which no reader of import statements can see.
+            modules.add(kind_module(workload.kind))
+        return stage_key(
+            self.name,
+            modules=modules,
+            data=data,
+            settings={section: document[section] for section in self.settings},
+        )
+
+
+def _is_result(value: Any) -> bool:
+    return isinstance(value, BaseModel) and not isinstance(value, (Workload, Settings))
+
+
+def _digest(result: BaseModel) -> str:
+    """Return the digest a result carries; small results without one are digested whole."""
+    return getattr(result, "digest", None) or digest_json(result.model_dump(mode="json"))
+
+
+def _forget_if_incomplete(key: str) -> None:
+    """Drop a stored result that points to files which are no longer there, so that the stage runs again."""
+    stored = Path(get_current_settings().results.local_storage_path) / key
+    if not stored.is_file():
+        return
+    record = msgspec.json.decode(stored.read_bytes())
+    body = msgspec.json.decode(record["result"]) if isinstance(record.get("result"), str) else record.get("result")
+    if any(not Path(path).exists() for path in _absolute_paths(body)):
+        stored.unlink()
+
+
+def _absolute_paths(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [path for item in value.values() for path in _absolute_paths(item)]
+    if isinstance(value, list):
+        return [path for item in value for path in _absolute_paths(item)]
+    return [value] if isinstance(value, str) and value.startswith("/") and "\n" not in value else []
+
+
+def table(rows: dict[str, object]) -> str:
+    """Return a two-column Markdown table."""
+    lines = [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join(["| what | value |", "| --- | --- |", *lines])
+
+
+def fields_of(result: BaseModel) -> str:
+    """Return a result's own fields as a Markdown table: an artifact for results that are small."""
+    return table(result.model_dump(mode="json"))

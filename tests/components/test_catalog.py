@@ -1,0 +1,47 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.catalog import find_kind, kind_options, known_kinds
+from components.declaration import Workload, parse_workload, read_workload
+from components.errors import WorkloadError
+from components.workloads.tabular.options import TabularOptions
+
+
+@pytest.fixture
+def flights_with() -> Callable[..., Workload]:
+    def make(**model: object) -> Workload:
+        document = read_workload("deployments/flights.yaml").model_dump(mode="json")
+        return parse_workload({**document, "source": {"path": "rows.parquet"}, "model": model}, "test")
+
+    return make
+
+
+def test_every_folder_of_workloads_is_a_kind_with_the_fixed_files() -> None:
+    for name in known_kinds():
+        kind = find_kind(name)
+        assert kind.name == name
+        for file in ("data", "model", "inference", "workload"):
+            assert (Path("components/workloads") / name / f"{file}.py").is_file()
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(WorkloadError, match=r"unknown kind 'tabluar'; known: .*tabular"):
+        find_kind("tabluar")
+
+
+def test_the_model_section_is_read_as_the_kind_declares_it(flights_with: Callable[..., Workload]) -> None:
+    options = kind_options(flights_with(epochs=2, baseline={"max_depth": 3}))
+    assert isinstance(options, TabularOptions)
+    assert (options.epochs, options.baseline.max_depth, options.batch_size) == (2, 3, 1024)
+
+
+def test_a_misspelt_option_is_refused_with_its_name(flights_with: Callable[..., Workload]) -> None:
+    with pytest.raises(WorkloadError, match=r"section model.*unknown key 'epoch'; allowed here: epochs"):
+        kind_options(flights_with(epoch=2))
+
+
+def test_an_option_out_of_bounds_is_refused_with_its_value(flights_with: Callable[..., Workload]) -> None:
+    with pytest.raises(WorkloadError, match=r"'epochs': .*greater than or equal to 1 \(got 0\)"):
+        kind_options(flights_with(epochs=0))

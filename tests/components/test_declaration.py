@@ -1,0 +1,85 @@
+"""The workload file: what it refuses, and how it says so."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.declaration import contract_of, find_workload, parse_workload, read_workload
+from components.errors import WorkloadError
+
+AFTERWARDS = ["dep_delay", "dep_time", "arr_time", "air_time", "late"]
+
+
+def changed(document: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
+    """Return a copy with one key set; ``place`` is dotted."""
+    *outer, last = place.split(".")
+    copy = {**document}
+    inner = copy
+    for key in outer:
+        inner[key] = {**inner[key]}
+        inner = inner[key]
+    inner[last] = value
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("goal.treshold", 0.7, ["unknown key 'goal.treshold'", "threshold"]),
+        ("colour", "red", ["unknown key 'colour'", "contract"]),
+        ("goal.metric", "accuracy", ["goal.metric", "'auc'", "accuracy"]),
+        ("goal.threshold", 0.7, ["goal", "does not mention threshold (0.7)"]),
+        ("serving.port", 99_999, ["serving.port", "65535", "99999"]),
+        ("split.test", {"start": "2013-08-01", "end": "2013-10-31"}, ["split", "test starts on 2013-08-01", "leaks"]),
+        ("contract", "no colon", ["contract", "no colon"]),
+        ("features", [], ["features", "at least 1"]),
+        ("seed", "many", ["seed", "many"]),
+    ],
+)
+def test_a_bad_key_or_value_is_named_in_one_line(
+    document: dict[str, Any], place: str, value: Any, told: list[str]
+) -> None:
+    with pytest.raises(WorkloadError) as refusal:
+        parse_workload(changed(document, place, value), where="sample.yaml")
+    message = str(refusal.value)
+    assert message.startswith("sample.yaml: ")
+    assert "\n" not in message
+    for part in told:
+        assert part in message
+
+
+def test_an_unknown_workload_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(WorkloadError, match=r"unknown workload 'trains'; known: .*flights"):
+        find_workload("trains")
+
+
+def test_a_file_that_does_not_exist_is_named() -> None:
+    with pytest.raises(WorkloadError, match=r"nowhere/w\.yaml does not exist"):
+        find_workload("nowhere/w.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- just\n- a list\n", "\x00"])
+def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "w.yaml"
+    path.write_text(text)
+    with pytest.raises(WorkloadError, match=r"^w\.yaml ") as refusal:
+        read_workload(str(path))
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_shipped_workloads_are_sound() -> None:
+    flights = read_workload("flights")
+    assert contract_of(flights).label.name == "late"
+    assert flights.goal.threshold == 0.66
+
+
+def test_a_contract_that_cannot_be_imported_is_named(document: dict[str, Any]) -> None:
+    workload = parse_workload({**document, "contract": "data_contracts.nowhere:Row"}, where="sample.yaml")
+    with pytest.raises(WorkloadError, match=r"data_contracts\.nowhere:Row cannot be imported"):
+        contract_of(workload)
+
+
+def test_the_contract_itself_marks_what_is_known_only_afterwards() -> None:
+    contract = contract_of(read_workload("flights"))
+    assert {field.name for field in contract.inputs}.isdisjoint(AFTERWARDS)

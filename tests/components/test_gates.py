@@ -1,0 +1,115 @@
+"""A gate passes, fails or says that it cannot tell; every refusal says what would pass."""
+
+from pathlib import Path
+
+import pytest
+
+from components.declaration import Workload, read_workload
+from components.evidence import Evidence, Measure, read_evidence, write_evidence
+from components.gates import Context, GateReport, Verdict, judge, promotion_gates
+
+
+def measured(name: str, value: float, error: float = 0.0, n: int = 28_000) -> Measure:
+    """Return a measure with a symmetric 95 % interval of that standard error."""
+    reach = 1.959964 * error
+    return Measure(name=name, value=value, low=value - reach, high=value + reach, n=n, source="test")
+
+
+GOOD = {
+    "auc": measured("auc", 0.68, 0.004),
+    "gain_over_base_rate": measured("gain_over_base_rate", 0.18, 0.004),
+    "gain_over_baseline": measured("gain_over_baseline", 0.002, 0.001),
+    "calibration_error": measured("calibration_error", 0.02),
+    "parity": measured("parity", 2e-7),
+    "training_usd": measured("training_usd", 0.01),
+}
+
+
+def evidence(**changed: Measure | None) -> Evidence:
+    """Return evidence that passes, with some measures changed or taken away."""
+    measures = tuple(measure for measure in (GOOD | changed).values() if measure is not None)
+    return Evidence(workload="flights", model="mlp", split="test", measures=measures)
+
+
+def verdict(report: GateReport, gate: str) -> Verdict:
+    return next(verdict for verdict in report.verdicts if verdict.gate == gate)
+
+
+@pytest.fixture(scope="module")
+def flights() -> Workload:
+    return read_workload("flights")
+
+
+def test_good_evidence_passes_every_gate(flights: Workload) -> None:
+    report = judge(evidence(), flights)
+    assert report.passed, [verdict.line for verdict in report.refused]
+    assert report.goal == flights.goal.statement
+    assert verdict(report, "goal").quote == flights.goal.statement
+
+
+@pytest.mark.parametrize(
+    ("gate", "name", "value", "error"),
+    [
+        ("goal", "auc", 0.62, 0.004),
+        ("base-rate", "gain_over_base_rate", -0.02, 0.004),
+        ("baseline", "gain_over_baseline", -0.02, 0.004),
+        ("calibration", "calibration_error", 0.09, 0.0),
+        ("parity", "parity", 1e-3, 0.0),
+        ("training-cost", "training_usd", 0.25, 0.0),
+    ],
+)
+def test_one_bad_figure_fails_its_gate_and_only_that(
+    flights: Workload, gate: str, name: str, value: float, error: float
+) -> None:
+    report = judge(evidence(**{name: measured(name, value, error)}), flights)
+    assert [verdict.gate for verdict in report.refused] == [gate]
+    assert report.refused[0].state == "failed"
+    assert report.refused[0].would_pass.startswith("would pass with")
+    assert not report.passed
+
+
+def test_a_value_too_close_to_call_is_undecided_and_says_how_many_rows_would_decide(flights: Workload) -> None:
+    report = judge(evidence(auc=measured("auc", 0.663, 0.004)), flights)
+    goal = verdict(report, "goal")
+    assert goal.state == "undecided"
+    # (1.645 + 0.842) standard errors of 0.004 tell 0.00995 from the limit; 0.003 needs 11 times the rows.
+    assert goal.detectable == pytest.approx(0.00995, abs=1e-5)
+    assert goal.rows_needed == pytest.approx(28_000 * (0.009946 / 0.003) ** 2, rel=1e-3)
+    assert "would pass with at least 0.6666 on 28,000 rows" in goal.would_pass
+    assert not report.passed
+
+
+def test_undecided_passes_only_if_the_workload_file_says_so(flights: Workload) -> None:
+    lenient = flights.model_copy(update={"gates": flights.gates.model_copy(update={"undecided": "pass"})})
+    unsure = evidence(auc=measured("auc", 0.663, 0.004))
+    assert judge(unsure, lenient).passed
+    assert not judge(evidence(auc=measured("auc", 0.60, 0.004)), lenient).passed
+
+
+def test_what_was_not_measured_is_never_passed(flights: Workload) -> None:
+    report = judge(evidence(parity=None), flights)
+    assert verdict(report, "parity").state == "undecided"
+    assert "was not measured" in verdict(report, "parity").reason
+    assert judge(evidence(parity=None), flights, Context(measures=(GOOD["parity"],))).passed
+
+
+def test_promotion_judges_what_only_the_serving_machine_shows(flights: Workload) -> None:
+    build = judge(evidence(), flights)
+    good = {"environment": [], "live_parity": 0.0, "latency_p95_ms": 9.0, "serving_usd_per_1000": 0.001}
+    assert promotion_gates(flights, build, **good).passed  # type: ignore[arg-type]
+    for key, bad, gate in (
+        ("environment", ["polars 2.1.0 -> 2.0.0"], "environment"),
+        ("live_parity", 0.1, "live-parity"),
+        ("latency_p95_ms", 51.0, "latency"),
+        ("serving_usd_per_1000", 0.02, "serving-cost"),
+    ):
+        report = promotion_gates(flights, build, **(good | {key: bad}))  # type: ignore[arg-type]
+        assert [verdict.gate for verdict in report.refused] == [gate]
+    refused = judge(evidence(auc=measured("auc", 0.5, 0.001)), flights)
+    report = promotion_gates(flights, refused, **good)  # type: ignore[arg-type]
+    assert "goal" in report.refused[0].reason
+
+
+def test_evidence_survives_its_file(tmp_path: Path) -> None:
+    written = evidence()
+    assert read_evidence(write_evidence(tmp_path / "evidence.json", written)) == written

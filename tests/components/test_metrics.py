@@ -1,0 +1,123 @@
+"""Scores agree with scikit-learn, intervals cover, pairs are pairs."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+
+from components.metrics import (
+    HIGHER_IS_BETTER,
+    calibration_bins,
+    expected_calibration_error,
+    interval,
+    paired_difference,
+    score,
+    statistic,
+)
+
+
+def answers(rows: int, seed: int = 0, digits: int | None = None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return calibrated answers with their labels; ``digits`` rounds, so that many rows tie."""
+    random = np.random.default_rng(seed)
+    probabilities = random.beta(1, 3, rows)
+    labels = random.random(rows) < probabilities
+    return labels, probabilities if digits is None else probabilities.round(digits)
+
+
+@pytest.mark.parametrize("digits", [None, 2, 1])
+@pytest.mark.parametrize("metric", HIGHER_IS_BETTER)
+def test_a_reweighed_score_equals_scikit_learn_on_the_drawn_rows(metric: str, digits: int | None) -> None:
+    labels, probabilities = answers(500, digits=digits)
+    drawn = np.random.default_rng(1).integers(500, size=500)
+    weights = np.bincount(drawn, minlength=500).astype(np.float64)
+    expected = score(metric, labels[drawn], probabilities[drawn])
+    assert statistic(metric, labels, probabilities)(weights) == pytest.approx(expected, abs=1e-12)
+
+
+def test_scores_are_those_of_scikit_learn() -> None:
+    labels, probabilities = answers(1000)
+    assert score("auc", labels, probabilities) == roc_auc_score(labels, probabilities)
+    assert score("pr_auc", labels, probabilities) == average_precision_score(labels, probabilities)
+    assert score("log_loss", labels, probabilities) == pytest.approx(log_loss(labels, probabilities))
+    assert score("brier", labels, probabilities) == pytest.approx(brier_score_loss(labels, probabilities))
+
+
+def test_a_certain_wrong_answer_costs_much_but_not_infinitely_much() -> None:
+    assert 7 < score("log_loss", np.array([True, False]), np.array([0.0, 0.0])) < 9
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "said"),
+    [
+        ([True, True], [0.2, 0.3], "needs both classes"),
+        ([True, False], [0.2, float("nan")], "not finite"),
+        ([True, False], [0.2, 0.3, 0.4], "one number a row"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_with_the_reason(
+    labels: list[bool], probabilities: list[float], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        score("auc", np.array(labels), np.array(probabilities))
+
+
+def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    truth = score("brier", *answers(2_000_000, seed=999))
+    found = [interval("brier", *answers(400, seed=seed), resamples=200, level=0.9, seed=seed) for seed in range(200)]
+    covered = np.mean([one.low <= truth <= one.high for one in found])
+    # 200 tries at 0.9: four standard errors are 0.085.
+    assert 0.815 <= covered <= 0.985
+
+
+def test_blocks_of_alike_rows_widen_the_interval() -> None:
+    random = np.random.default_rng(3)
+    days = np.repeat(np.arange(40), 50)
+    shared = random.normal(0, 1, 40)[days]
+    labels = random.random(2000) < 1 / (1 + np.exp(1 - shared))
+    probabilities = np.full(2000, labels.mean())
+    rows = interval("brier", labels, probabilities, seed=1)
+    blocked = interval("brier", labels, probabilities, seed=1, blocks=days)
+    assert blocked.value == rows.value
+    assert blocked.high - blocked.low > 2 * (rows.high - rows.low)
+
+
+def test_a_paired_difference_is_much_surer_than_two_intervals() -> None:
+    labels, probabilities = answers(2000)
+    shaken = np.clip(probabilities + np.random.default_rng(5).normal(0, 0.01, 2000), 0, 1)
+    alone = interval("auc", labels, probabilities, seed=2)
+    pair = paired_difference("auc", labels, probabilities, shaken, seed=2)
+    assert pair.high - pair.low < (alone.high - alone.low) / 5
+    same = paired_difference("auc", labels, probabilities, probabilities, seed=2)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_one_does_not() -> None:
+    labels, probabilities = answers(300)
+    assert interval("auc", labels, probabilities, seed=1) == interval("auc", labels, probabilities, seed=1)
+    assert interval("auc", labels, probabilities, seed=1) != interval("auc", labels, probabilities, seed=2)
+
+
+def test_calibrated_answers_have_a_small_error_and_doubled_ones_a_large_one() -> None:
+    labels, probabilities = answers(20_000)
+    assert expected_calibration_error(labels, probabilities) < 0.02
+    assert expected_calibration_error(labels, np.minimum(probabilities * 2, 1)) > 0.15
+    assert sum(row["n"] for row in calibration_bins(labels, probabilities)) == 20_000
+
+
+def test_reweighing_is_much_faster_than_scoring_every_draw_with_scikit_learn() -> None:
+    labels, probabilities = answers(28_000)
+    compute = statistic("auc", labels, probabilities)
+    draws = np.random.default_rng(0).integers(28_000, size=(20, 28_000))
+
+    def seconds(task: Callable[[NDArray[np.int64]], float]) -> float:
+        began = time.thread_time()
+        for draw in draws:
+            task(draw)
+        return time.thread_time() - began
+
+    reweighed = seconds(lambda draw: compute(np.bincount(draw, minlength=28_000).astype(np.float64)))
+    scored = seconds(lambda draw: float(roc_auc_score(labels[draw], probabilities[draw])))
+    assert reweighed * 5 < scored

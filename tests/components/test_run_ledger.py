@@ -1,0 +1,40 @@
+"""The ledger: what happened is on disk as it happens, also when the run does not end well."""
+
+import pytest
+
+from components.run_ledger import current_ledger, recorded_run, runs_of
+from components.settings import Home
+
+
+def test_a_run_inside_a_run_records_into_the_outer_one(home: Home) -> None:
+    with recorded_run(home, "w", "outer") as outer, recorded_run(home, "w", "inner") as inner:
+        assert inner is outer
+        inner.stage("ingest").state = "ran"
+    (run,) = runs_of(home, "w")
+    assert (run.flow, run.state, [stage.stage for stage in run.stages]) == ("outer", "ran", ["ingest"])
+    assert current_ledger() is None
+
+
+def test_a_failed_run_says_why(home: Home) -> None:
+    with pytest.raises(ValueError, match="no rows"), recorded_run(home, "w", "build"):
+        raise ValueError("no rows")
+    (run,) = runs_of(home, "w")
+    assert (run.state, run.error) == ("failed", "no rows")
+
+
+def test_a_killed_run_is_on_disk_as_far_as_it_came(home: Home) -> None:
+    with recorded_run(home, "w", "build") as ledger:
+        ledger.stage("ingest").state = "ran"
+        ledger.stage("train")
+        ledger.save()
+        (run,) = runs_of(home, "w")
+        assert [(stage.stage, stage.state) for stage in run.stages] == [("ingest", "ran"), ("train", "running")]
+
+
+def test_runs_come_newest_first_and_of_one_workload_only(home: Home) -> None:
+    for workload in ("w", "w_two", "w"):
+        with recorded_run(home, workload, "build"):
+            pass
+    found = runs_of(home, "w")
+    assert [run.workload for run in found] == ["w", "w"]
+    assert found[0].run_id > found[1].run_id

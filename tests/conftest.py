@@ -1,0 +1,70 @@
+"""What every test may use: a small real sample of flights, a workload on it, and a home of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from components.declaration import Workload, parse_workload
+from components.settings import Home
+from data_contracts.flights import read_flights
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def flights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every twelfth real flight of 2013 as Parquet: 28,065 rows over the whole year."""
+    path = tmp_path_factory.mktemp("flights") / "flights.parquet"
+    read_flights().collect().gather_every(12).write_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def document(flights_file: Path) -> dict[str, Any]:
+    """The flights workload as plain data, on the sample, with a small model and goals that a small model reaches."""
+    real: dict[str, Any] = yaml.safe_load((REPOSITORY / "deployments" / "flights.yaml").read_text())
+    goal = {
+        **real["goal"],
+        "statement": "Small sample: AUC at least 0.55, p95 under 500 ms, training under 1 USD, "
+        "serving under 0.1 USD per 1,000 answers.",
+        "threshold": 0.55,
+        "latency_p95_ms": 500,
+        "training_usd": 1,
+        "serving_usd_per_1000": 0.1,
+    }
+    model = {**real["model"], "epochs": 1, "hidden": [16]}
+    gates = {**real.get("gates", {}), "calibration_error": 0.3}
+    return {**real, "goal": goal, "source": {"path": str(flights_file)}, "model": model, "gates": gates}
+
+
+@pytest.fixture
+def workload(document: dict[str, Any]) -> Workload:
+    """The sample workload."""
+    return parse_workload(document, where="sample.yaml")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home."""
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def write_workload(tmp_path: Path, document: dict[str, Any]) -> Any:
+    """Write a changed copy of the sample workload and return its path: ``write_workload({"seed": 1})``."""
+
+    def write(changes: dict[str, Any] | None = None, name: str = "sample.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump({**document, **(changes or {})}, sort_keys=False))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def flights_frame(flights_file: Path) -> pl.DataFrame:
+    """The sample in memory."""
+    return pl.read_parquet(flights_file)

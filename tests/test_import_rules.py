@@ -1,0 +1,58 @@
+"""The layers, the doors and the lean data plane, as rules that run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+HEAVY = {"torch", "lightning", "prefect", "mlflow", "great_expectations", "evidently", "pandas", "polars", "pydantic"}
+
+
+def test_the_import_rules_of_pyproject_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    assert lint_imports(no_cache=True) == 0
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "deployments.data_plane.server",
+        *(
+            f"components.workloads.{folder.name}.inference"
+            for folder in sorted((REPOSITORY / "components" / "workloads").iterdir())
+            if (folder / "inference.py").is_file()
+        ),
+    ],
+)
+def test_serving_modules_import_nothing_heavy(module: str) -> None:
+    # A linter does not see dynamic imports: look at what a fresh interpreter really loaded.
+    code = f"import sys, {module}; print(*sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_the_command_line_starts_without_heavy_imports() -> None:
+    code = f"import sys, flows.command_line; print(*sorted(({HEAVY!r} - {{'pydantic'}}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_no_code_outside_a_kind_asks_for_its_name() -> None:
+    kinds = [folder.name for folder in (REPOSITORY / "components" / "workloads").iterdir() if folder.is_dir()]
+    offenders = []
+    for package in ("flows", "tasks", "components", "deployments"):
+        for path in (REPOSITORY / package).rglob("*.py"):
+            if "workloads" in path.relative_to(REPOSITORY).parts:
+                continue
+            text = path.read_text()
+            offenders += [str(path) for kind in kinds if f'kind == "{kind}"' in text or f"kind == '{kind}'" in text]
+    assert offenders == []
+
+
+def test_every_package_init_is_empty() -> None:
+    packages = ("flows", "tasks", "components", "deployments", "data_contracts")
+    full = [str(p) for name in packages for p in (REPOSITORY / name).rglob("__init__.py") if p.stat().st_size]
+    assert full == []
