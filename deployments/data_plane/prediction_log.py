@@ -6,12 +6,12 @@ old. It never makes an answer wait: what it cannot keep up with is dropped and c
 """
 
 import hashlib
+import importlib
 import os
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from deployments.data_plane.events import report
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.options import Options
 
-_STOP = None
+# How often the thread looks for new batches.
+LOOK_SECONDS = 0.1
 
 
 class PredictionLog:
@@ -39,7 +40,8 @@ class PredictionLog:
         self._options = options
         self._metrics = metrics
         self._key = _read_key(options)
-        self._queue: queue.SimpleQueue[tuple[Answered, int] | None] = queue.SimpleQueue()
+        self._waiting: deque[Answered] = deque()
+        self._stopping = threading.Event()
         self._taken = 0
         self._released = 0
         self._number = 0
@@ -52,6 +54,9 @@ class PredictionLog:
 
     def start(self) -> None:
         """Begin to write."""
+        # Here, because a service without a log need not pay for it, and not in the thread, where importing would hold
+        # up the first answers.
+        importlib.import_module("pyarrow.parquet")
         self._thread.start()
 
     def add(self, answered: Answered) -> None:
@@ -61,75 +66,61 @@ class PredictionLog:
             self._metrics.lost_predictions += count
             return
         self._taken += count
-        self._queue.put((answered, count))
+        self._waiting.append(answered)
 
     def stop(self) -> None:
         """Write what is left and end."""
-        self._queue.put(_STOP)
+        self._stopping.set()
         self._thread.join(timeout=20)
 
     def _work(self) -> None:
-        batches: list[Answered] = []
-        rows = 0
+        tables: list[Any] = []
         due = float("inf")
         while True:
-            item: tuple[Answered, int] | None = None
-            stopping = False
-            with suppress(queue.Empty):
-                item = self._queue.get(timeout=None if due == float("inf") else max(0.0, due - time.monotonic()))
-                stopping = item is _STOP
-            if item is not None:
-                answered, count = item
-                due = min(due, time.monotonic() + self._options.part_seconds)
-                rows += count
-                batches.append(answered)
-            if batches and (stopping or rows >= self._options.part_rows or time.monotonic() >= due):
-                self._write_parts(batches, rows)
-                batches, rows, due = [], 0, float("inf")
-            if stopping:
+            # The event loop only appends and this thread looks now and then: waking it for every batch would take the
+            # interpreter away from the event loop each time. What it finds becomes Arrow columns at once: thousands of
+            # small Python objects that live on for seconds make every allocation of the event loop slower.
+            stopping = self._stopping.wait(LOOK_SECONDS)
+            tables += self._collect()
+            rows = sum(table.num_rows for table in tables)
+            now = time.monotonic()
+            if tables:
+                due = min(due, now + self._options.part_seconds)
+            if tables and (stopping or rows >= self._options.part_rows or now >= due):
+                self._write_parts(tables)
+                tables, due = [], float("inf")
+            if stopping and not self._waiting:
                 return
 
-    def _write_parts(self, batches: list[Answered], rows: int) -> None:
-        """Write one part a build; what cannot be written is counted as lost and reported."""
+    def _collect(self) -> list[Any]:
+        """Return what waits as Arrow tables, one a build."""
+        by_build: dict[str, list[Answered]] = {}
+        rows = 0
+        while self._waiting and rows < self._options.part_rows:
+            answered = self._waiting.popleft()
+            rows += len(answered.probabilities)
+            by_build.setdefault(answered.model.build_id, []).append(answered)
+        tables = [table for batches in by_build.values() if (table := self._table(batches)) is not None]
+        # What was not sampled is gone already.
+        self._released += rows - sum(table.num_rows for table in tables)
+        return tables
+
+    def _write_parts(self, tables: list[Any]) -> None:
+        """Write one part a schema (contracts may differ); what cannot be written is counted as lost and reported."""
+        import pyarrow as pa
+
+        rows = sum(table.num_rows for table in tables)
         try:
-            for build in dict.fromkeys(batch.model.build_id for batch in batches):
-                self._write_part([batch for batch in batches if batch.model.build_id == build])
+            for schema in dict.fromkeys(table.schema for table in tables):
+                self._write_part(pa.concat_tables([table for table in tables if table.schema == schema]))
         except (OSError, ValueError) as error:
             self._metrics.lost_predictions += rows
             report("predictions lost", rows=rows, reason=f"{type(error).__name__}: {error}")
         self._released += rows
 
-    def _write_part(self, batches: list[Answered]) -> None:
-        # 0.2 s and 40 MB that a service without a prediction log need not pay.
-        import pyarrow as pa
+    def _write_part(self, table: Any) -> None:
         import pyarrow.parquet as pq
 
-        model = batches[0].model
-        share = model.serving.log_predictions
-        total = sum(len(batch.probabilities) for batch in batches)
-        keep: NDArray[np.bool_] | None = self._random.random(total) < share if share < 1 else None
-        if keep is not None and not keep.any():
-            return
-
-        def column(values: NDArray[Any]) -> NDArray[Any]:
-            return values if keep is None else values[keep]
-
-        names: dict[str, Any] = {
-            "request_id": pa.array(column(_repeated_ids(batches)), pa.string()),
-            "row": pa.array(column(_places(batches))),
-            "answered_at": pa.array(
-                column(_repeated_times(batches)).astype("datetime64[us]"), pa.timestamp("us", tz="UTC")
-            ),
-            "build": pa.array([model.build_id] * (total if keep is None else int(keep.sum())), pa.string()),
-            "probability": pa.array(column(np.concatenate([batch.probabilities for batch in batches]))),
-        }
-        for field in model.contract.inputs:
-            values = column(np.concatenate([batch.columns[field.name] for batch in batches]))
-            if "pii" not in field.roles:
-                names[field.name] = arrow_column(values, field)
-            elif self._options.pii == "hash":
-                names[field.name] = _hashed(arrow_column(values, field), self._key)
-        table = pa.table(names)
         path = self._next_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         # A dot hides the file from readers until it is whole.
@@ -137,6 +128,36 @@ class PredictionLog:
         pq.write_table(table, scratch, compression="zstd")
         scratch.replace(path)
         self._metrics.logged_predictions += table.num_rows
+
+    def _table(self, batches: list[Answered]) -> Any:
+        """Return batches of one build as columns, or None if the share to log left none of their rows."""
+        import pyarrow as pa
+
+        model = batches[0].model
+        share = model.serving.log_predictions
+        total = sum(len(batch.probabilities) for batch in batches)
+        keep: NDArray[np.bool_] | None = self._random.random(total) < share if share < 1 else None
+        if keep is not None and not keep.any():
+            return None
+
+        def column(values: NDArray[Any]) -> NDArray[Any]:
+            return values if keep is None else values[keep]
+
+        moments = column(_repeated_times(batches)).astype("datetime64[us]")
+        columns: dict[str, Any] = {
+            "request_id": pa.array(column(_repeated_ids(batches)), pa.string()),
+            "row": pa.array(column(_places(batches))),
+            "answered_at": pa.array(moments, pa.timestamp("us", tz="UTC")),
+            "build": pa.array([model.build_id] * len(moments), pa.string()),
+            "probability": pa.array(column(np.concatenate([batch.probabilities for batch in batches]))),
+        }
+        for field in model.contract.inputs:
+            values = column(np.concatenate([batch.columns[field.name] for batch in batches]))
+            if "pii" not in field.roles:
+                columns[field.name] = arrow_column(values, field)
+            elif self._options.pii == "hash":
+                columns[field.name] = _hashed(arrow_column(values, field), self._key)
+        return pa.table(columns)
 
     def _next_path(self) -> Path:
         now = datetime.now(UTC)
@@ -203,7 +224,9 @@ def _repeated_ids(batches: list[Answered]) -> NDArray[Any]:
 
 
 def _places(batches: list[Answered]) -> NDArray[np.int32]:
-    return np.concatenate([np.arange(length, dtype=np.int32) for batch in batches for length in batch.lengths])
+    lengths = np.array([length for batch in batches for length in batch.lengths], dtype=np.int32)
+    starts = np.repeat(np.cumsum(lengths, dtype=np.int32) - lengths, lengths)
+    return np.arange(lengths.sum(), dtype=np.int32) - starts
 
 
 def _repeated_times(batches: list[Answered]) -> NDArray[np.int64]:
