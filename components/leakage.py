@@ -232,7 +232,7 @@ def _order(prepared: Prepared, contract: ContractSpec, limits: AuditLimits) -> l
 
 def _rows_in_order(path: Path, size: int, contract: ContractSpec) -> pl.DataFrame:
     names = [contract.label.name, *(field.name for field in contract.with_role("identifier"))]
-    return sampled_file(path, size, contract).select(names)
+    return sampled_file(path, size, contract.fields).select(names)
 
 
 def _single_auc(

@@ -4,6 +4,7 @@ Numbers and moments are compared by the Kolmogorov-Smirnov distance at 19 quanti
 than it says), everything else by total variation over the most frequent values. Both run from 0 (alike) to 1.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +34,15 @@ def split_report(splits: dict[str, Split], contract: ContractSpec) -> tuple[Fiel
 
 def sampled(split: Split, contract: ContractSpec, rows: int = SAMPLE) -> pl.DataFrame:
     """Return the rows of a split, or every n-th row by their hash if there are more than ``rows``."""
-    return sampled_file(split.path, split.rows, contract, rows)
+    return sampled_file(split.path, split.rows, contract.fields, rows)
 
 
-def sampled_file(path: Path, size: int, contract: ContractSpec, rows: int = SAMPLE) -> pl.DataFrame:
+def sampled_file(path: Path, size: int, fields: Sequence[FieldSpec], rows: int = SAMPLE) -> pl.DataFrame:
     """Return a file's contract rows, or about ``rows`` of them chosen by their hash; in the order of the file."""
     frame = pl.scan_parquet(path)
     if size > rows:
         step = -(-size // rows)
-        hashed = with_row_hash(frame, contract.fields, "slipway:hash", seed=2)
+        hashed = with_row_hash(frame, fields, "slipway:hash", seed=2)
         frame = hashed.filter(pl.col("slipway:hash") % step == 0).drop("slipway:hash")
     return frame.collect(engine="streaming")
 
