@@ -21,12 +21,13 @@ from components.data_results import Prepared
 from components.declaration import Workload
 from components.features.recipe import Recipe, read_recipe, recipe_graph
 from components.hardware import choose_hardware, probe_machine
+from components.learner import Plan, Task
 from components.metrics import HIGHER_IS_BETTER, paired_difference, score
 from components.model_results import Candidate, Comparison, Trained
 from components.onnx_export import answering, export_network, finished, join, stacked
 from components.settings import Settings
 from components.storage import digest_bytes, digest_json, write_atomically, write_json
-from components.training import Fitted, Plan, Task, fit
+from components.training import Fitted, fit
 from components.training_guards import Budget, budget_of
 from components.workloads.tabular.baseline import fit_trees, tree_answers, tree_graph
 from components.workloads.tabular.data import Table, read_table
