@@ -112,12 +112,14 @@ class Application:
         self.service = Service(model, options, self.metrics, self._log.add if self._log else None)
         self._watch: Watch | None = None
         self._pulse: asyncio.TimerHandle | None = None
+        self._started = False
         # What is loaded now stays: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin what runs beside the requests; called in the worker before it takes any."""
+        self._started = True
         if self._options.rollout is not None:
 
             def take_over(model: Model) -> None:
@@ -170,6 +172,9 @@ class Application:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1003})
             return
+        if not self._started:
+            # Frameworks that mount an application do not pass their lifespan on to it.
+            self.start(asyncio.get_running_loop())
         status, headers, body = await self.service.answer(AsgiRequest(scope, receive))
         raw = [(key.encode(), value.encode()) for key, value in headers]
         raw.append((b"content-length", str(len(body)).encode()))
