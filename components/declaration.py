@@ -5,9 +5,7 @@ Gates read the goal exactly as it stands here and quote it; an unknown key or a 
 
 import importlib
 import importlib.util
-import itertools
 import re
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from components.errors import WorkloadError
 from components.gate_declaration import Gates
 from components.section import Section as Section
+from components.split_declaration import Period as Period
+from components.split_declaration import SplitRule
+from components.split_declaration import TimeSplit as TimeSplit
 from data_contracts.contract import Contract
 from data_contracts.spec import ContractSpec
 
@@ -80,44 +81,6 @@ class Source(Section):
         return self
 
 
-class Period(Section):
-    """Days from ``start`` up to and including ``end``."""
-
-    start: date
-    end: date
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "Period":
-        if self.end < self.start:
-            raise ValueError(f"ends on {self.end}, before it starts on {self.start}")
-        return self
-
-
-class TimeSplit(Section):
-    """Splits by the contract's time field; periods may not overlap and must be in order."""
-
-    by: Literal["time"]
-    train: Period
-    validation: Period
-    test: Period
-    monitor: Period | None = None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "TimeSplit":
-        periods = [("train", self.train), ("validation", self.validation), ("test", self.test)]
-        if self.monitor:
-            periods.append(("monitor", self.monitor))
-        for (before, earlier), (after, later) in itertools.pairwise(periods):
-            if later.start <= earlier.end:
-                raise ValueError(f"{after} starts on {later.start}, but {before} ends on {earlier.end}: data leaks")
-        return self
-
-    def periods(self) -> dict[str, Period]:
-        """Return the splits by name, in order of time."""
-        named = {"train": self.train, "validation": self.validation, "test": self.test}
-        return named | ({"monitor": self.monitor} if self.monitor else {})
-
-
 class FeatureStep(Section):
     """One transform over some fields, with the transform's own options."""
 
@@ -170,7 +133,7 @@ class Workload(Section):
     kind: Name
     contract: Reference
     source: Source
-    split: TimeSplit
+    split: SplitRule
     features: tuple[FeatureStep, ...] = Field(min_length=1)
     model: dict[str, Any] = Field(default_factory=dict, description="Options of the kind.")
     gates: Gates = Gates()
@@ -235,9 +198,9 @@ def describe_validation_error(error: ValidationError, model: type[BaseModel]) ->
     problems = error.errors(include_url=False)
     # A misspelt key also shows as a missing one: the unknown key is the one to tell.
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    place = ".".join(str(part) for part in first["loc"])
+    place, _ = _walk(model, first["loc"])
     if first["type"] == "extra_forbidden":
-        text = f"unknown key '{place}'; allowed here: {', '.join(_keys_at(model, first['loc'][:-1]))}"
+        text = f"unknown key '{place}'; allowed here: {', '.join(_walk(model, first['loc'][:-1])[1])}"
     elif first["type"] == "missing":
         text = f"'{place}' is missing"
     else:
@@ -247,14 +210,27 @@ def describe_validation_error(error: ValidationError, model: type[BaseModel]) ->
     return text + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
 
 
-def _keys_at(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
-    """Return the keys allowed at a place of the model, following sections by name."""
-    current = model
+def _walk(model: type[BaseModel], place: tuple[str | int, ...]) -> tuple[str, list[str]]:
+    """Return a place as the file has it, and the keys allowed there, following sections by name."""
+    options = [model]
+    written: list[str] = []
     for part in place:
-        annotation = current.model_fields[part].annotation if part in current.model_fields else None
-        sections = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type)]
-        current = next((a for a in sections if issubclass(a, BaseModel)), current)
-    return list(current.model_fields)
+        # Where a section is one of several, its own name for itself comes next and stands in no file.
+        chosen = [section for section in options if len(options) > 1 and part in _tags(section)]
+        if chosen:
+            options = chosen
+            continue
+        written.append(str(part))
+        fields = options[0].model_fields if options else {}
+        annotation = fields[str(part)].annotation if part in fields else None
+        kinds = [kind for kind in (annotation, *getattr(annotation, "__args__", ())) if isinstance(kind, type)]
+        options = [kind for kind in kinds if issubclass(kind, BaseModel)] or options
+    return ".".join(written), list(options[0].model_fields)
+
+
+def _tags(section: type[BaseModel]) -> tuple[Any, ...]:
+    by = section.model_fields.get("by")
+    return getattr(by.annotation, "__args__", ()) if by else ()
 
 
 def contract_of(workload: Workload) -> ContractSpec:

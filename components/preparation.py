@@ -10,6 +10,7 @@ from components.declaration import Workload
 from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.row_hash import row_lanes
 from components.settings import Home
+from components.split_report import split_report
 from components.splits import split_rows
 from components.storage import digest_bytes, digest_json, write_atomically, write_json
 from data_contracts.spec import ContractSpec
@@ -42,6 +43,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
             path=target,
             recipe=target / RECIPE,
             splits={name: _moved(split, target) for name, split in splits.items()},
+            shifts=split_report(splits, contract),
             values=recipe.values,
             codes={feature.name: feature.cardinality for feature in recipe.codes},
         )
