@@ -88,7 +88,7 @@ def promotion_gates(
 
     ``champion`` is the gain over the build that serves now, on the same rows; None if there is none.
     """
-    refused = [verdict.gate for verdict in build.refused] if not build.passed else []
+    refused = [] if build.passed else [verdict.gate for verdict in build.refused] or ["the report as a whole"]
     measures: tuple[Measure, ...] = (
         _measure("refused_build_gates", len(refused), ", ".join(refused)),
         _measure("environment_differences", len(environment), ", ".join(environment)),
@@ -151,9 +151,10 @@ def _chance_of_no_harm(rule: Rule, measure: Measure) -> float:
 def _state(rule: Rule, low: float, high: float) -> State:
     good, bad = (low, high) if rule.direction == "at_least" else (-high, -low)
     limit = rule.limit if rule.direction == "at_least" else -rule.limit
-    if bad < limit:
+    if bad < limit or (rule.strict and bad == limit == good):
         return "failed"
-    return "passed" if good >= limit or rule.proof == "harm" else "undecided"
+    clears = good > limit if rule.strict else good >= limit
+    return "passed" if clears or rule.proof == "harm" else "undecided"
 
 
 def _verdict(

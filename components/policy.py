@@ -26,6 +26,7 @@ class Rule(Record):
     threshold: float
     subject: str = Field(description="What the number is, as a person says it.")
     margin: float = Field(0.0, ge=0, description="How far on the wrong side of the threshold is still good enough.")
+    strict: bool = Field(False, description="On the limit is not good enough: a constant gains exactly nothing.")
     proof: Literal["good", "harm"] = "good"
     family: bool = Field(False, description="Asked of every slice instead of the whole.")
     quote: str = Field("", description="The words of the workload file that ask for this.")
@@ -70,6 +71,7 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             measure="gain_over_base_rate",
             direction="at_least",
             threshold=gates.beat_baseline_by,
+            strict=True,
             subject=f"{gain} the constant answer",
             todo="the features carry no signal: look for a broken join or shuffled labels",
         ),
