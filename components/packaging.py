@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import polars as pl
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from components.bento import pack_bento
 from components.build import Golden, ServingSpec, seal
 from components.declaration import Workload
 from components.provenance import CodeVersion, Package
@@ -32,6 +33,7 @@ class PackagedBuild(BaseModel):
     digest: str
     build_id: str
     path: Path
+    bento: str = Field(description="Tag of the Bento in the home's BentoML store.")
 
 
 def package_build(
@@ -86,7 +88,8 @@ def package_build(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target)
+    bento = pack_bento(target, home.room("bentoml"))
+    return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target, bento=bento)
 
 
 def _serving(workload: Workload, contract: ContractSpec) -> ServingSpec:

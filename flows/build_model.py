@@ -12,6 +12,7 @@ from components.data_results import Prepared, Validated
 from components.evidence import Evaluated
 from components.gates import GateReport
 from components.model_results import Trained
+from components.packaging import PackagedBuild
 from components.registry import Registered
 from flows.opening import opened
 from tasks.audit import audit
@@ -45,6 +46,7 @@ class BuildOutcome(BaseModel):
     trained: Trained
     evaluated: Evaluated
     gates: GateReport
+    packaged: PackagedBuild
     registered: Registered
 
 
@@ -60,8 +62,14 @@ def build_model(workload: WorkloadName = "flights") -> BuildOutcome:
         trained = train(declared, prepared, home, settings)
         evaluated = evaluate(declared, trained, prepared, home)
         gates = gate(declared, evaluated, audited, prepared)
-        build = package(declared, validated, prepared, trained, evaluated, gates, home)
-        registered = register(declared, build, evaluated, gates.passed, home, settings)
+        packaged = package(declared, validated, prepared, trained, evaluated, gates, home)
+        registered = register(declared, packaged, evaluated, gates.passed, home, settings)
     return BuildOutcome(
-        validated=validated, prepared=prepared, trained=trained, evaluated=evaluated, gates=gates, registered=registered
+        validated=validated,
+        prepared=prepared,
+        trained=trained,
+        evaluated=evaluated,
+        gates=gates,
+        packaged=packaged,
+        registered=registered,
     )
