@@ -2,11 +2,10 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from components.data_results import Prepared, Validated
+from components.data_results import Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
 from components.dossier import Subject, write_dossier
 from components.evidence import Evaluated, read_evidence
@@ -28,6 +27,7 @@ from tasks.stage import fields_of, stage
 )
 def package(
     workload: Workload,
+    snapshot: Snapshot,
     validated: Validated,
     prepared: Prepared,
     trained: Trained,
@@ -53,22 +53,23 @@ def package(
             probabilities=pl.read_parquet(evaluated.predictions)["probability"],
             documents={"evidence.json": evaluated.evidence, "gates.json": gates, "dossier.html": dossier},
             card=write_card(workload, validated, prepared, trained, evaluated, report),
-            provenance=_provenance(workload, validated, prepared, trained, environment_differences(graph)),
+            provenance={
+                "data": {
+                    "snapshot": snapshot.digest,
+                    "validated": validated.digest,
+                    "prepared": prepared.digest,
+                    "rows": validated.rows,
+                    "quarantined": validated.reasons,
+                },
+                "model": {"name": trained.chosen, "digest": trained.best.digest},
+                "training": trained.model_dump(
+                    mode="json", include={"seconds", "cost_usd", "peak_memory_mb", "stopped"}
+                ),
+                "hardware": trained.hardware.model_dump(mode="json"),
+                "machine": machine(),
+                "seeds": {"workload": workload.seed, "training": trained.seed},
+                "environment_differences": list(environment_differences(graph)),
+            },
             code=code,
             dependencies=graph,
         )
-
-
-def _provenance(
-    workload: Workload, validated: Validated, prepared: Prepared, trained: Trained, differences: tuple[str, ...]
-) -> dict[str, Any]:
-    return {
-        "data": {"validated": validated.digest, "prepared": prepared.digest, "rows": validated.rows},
-        "quarantined": validated.reasons,
-        "model": {"name": trained.chosen, "digest": trained.best.digest},
-        "training": trained.model_dump(mode="json", include={"seconds", "cost_usd", "peak_memory_mb", "stopped"}),
-        "hardware": trained.hardware.model_dump(mode="json"),
-        "machine": machine(),
-        "seeds": {"workload": workload.seed, "training": trained.seed},
-        "environment_differences": list(differences),
-    }
