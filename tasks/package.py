@@ -18,6 +18,8 @@ from components.settings import Home
 from components.storage import write_atomically
 from tasks.stage import fields_of, stage
 
+COST = {"seconds", "cost_usd", "peak_memory_mb", "stopped"}
+
 
 @stage(
     "package",

@@ -103,7 +103,7 @@ class Application:
         draining: Callable[[], bool] = lambda: False,
     ) -> None:
         path, workload = champion_path(options)
-        model = load_model(path, workload)
+        model = load_model(path, workload, options.public_key)
         self._options = options
         self._on_ready = on_ready
         self._draining = draining
@@ -125,8 +125,8 @@ class Application:
             def take_over(model: Model) -> None:
                 loop.call_soon_threadsafe(self.service.take_over, model)
 
-            self._watch = Watch(self._options.rollout, self.service.model, take_over, self.metrics)
-            self._watch.start(self._options.poll_seconds)
+            self._watch = Watch(self._options.rollout, self._options, self.service.model, take_over, self.metrics)
+            self._watch.start()
         if self._log is not None:
             self._log.start()
         self._beat(loop)
