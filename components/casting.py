@@ -47,13 +47,21 @@ def _missing(missing: list[str], schema: pl.Schema, contract: ContractSpec) -> s
     guesses = []
     for name in missing[:5]:
         close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
-        guesses.append(f"'{name}'" + (f" (did '{lower[close[0]]}' mean this?)" if close else ""))
+        guesses.append(f"'{name}'" + (f" (did '{_shown(lower[close[0]])}' mean this?)" if close else ""))
     more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    listed = ", ".join(found[:30]) + (f" and {len(found) - 30} more" if len(found) > 30 else "")
+    listed = ", ".join(_shown(name) for name in found[:30]) + (
+        f" and {len(found) - 30} more" if len(found) > 30 else ""
+    )
     return (
         f"{contract.name}: the source has no column {', '.join(guesses)}{more}; it has: {listed or 'none'}. "
         "Rename it in the source, or change the contract"
     )
+
+
+def _shown(name: str) -> str:
+    """Return a column's name for a message: a file without a header may have anything for one."""
+    flat = " ".join(name.split())
+    return flat if len(flat) <= 40 else f"{flat[:37]}..."
 
 
 def _cast(field: FieldSpec, source: pl.DataType, contract: ContractSpec) -> Cast:

@@ -48,6 +48,14 @@ class Split(DataResult):
     end: str | None = None
 
 
+class FieldShift(DataResult):
+    """How far a field's distribution in one split is from training's: 0 is alike, 1 has nothing in common."""
+
+    field: str
+    split: str
+    distance: float
+
+
 class Prepared(DataResult):
     """Splits with their features, and the recipe that made them."""
 
@@ -55,5 +63,6 @@ class Prepared(DataResult):
     path: Path
     recipe: Path
     splits: dict[str, Split]
+    shifts: tuple[FieldShift, ...] = Field((), description="Every field in every split against training.")
     values: tuple[str, ...] = Field(description="Names of the float32 features, in order.")
     codes: dict[str, int] = Field(description="Names of the int64 features, in order, with their cardinalities.")

@@ -5,28 +5,25 @@ Gates read the goal exactly as it stands here and quote it; an unknown key or a 
 
 import importlib
 import importlib.util
-import itertools
 import re
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from components.errors import WorkloadError
+from components.gate_declaration import Gates
+from components.section import Section as Section
+from components.split_declaration import Period as Period
+from components.split_declaration import SplitRule
+from components.split_declaration import TimeSplit as TimeSplit
 from data_contracts.contract import Contract
 from data_contracts.spec import ContractSpec
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Metric = Literal["auc", "pr_auc", "log_loss", "brier"]
-
-
-class Section(BaseModel):
-    """A part of the workload file: immutable, and strict about keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Goal(Section):
@@ -51,56 +48,37 @@ class Goal(Section):
 
 
 class Source(Section):
-    """Where the rows come from: exactly one of ``python`` and ``path``."""
+    """Where the rows come from: exactly one of ``python``, ``path`` and ``sql``."""
 
     python: Reference | None = Field(None, description="module:function that returns a Polars frame, no arguments.")
     packages: tuple[str, ...] = Field((), description="Installed packages whose files the function reads.")
-    path: Path | None = Field(None, description="A Parquet or CSV file.")
+    path: str | None = Field(
+        None, min_length=1, description="A file, a folder, a pattern like data/*.parquet, or s3://bucket/key of these."
+    )
+    format: Literal["parquet", "csv", "ipc", "jsonl"] | None = Field(None, description="By the ending if not given.")
+    separator: str = Field(",", min_length=1, max_length=1, description="Between the values of a CSV file.")
+    null_values: tuple[str, ...] = Field(("",), description="Texts of a CSV file that mean a missing value.")
+    max_unpacked_bytes: int = Field(
+        100 * 2**30, ge=1, description="What the packed files (gz, zip) of a source may come to when unpacked."
+    )
+    sql: str | None = Field(None, min_length=1, description="A query; its rows are the data.")
+    uri: str | None = Field(
+        None, description="postgresql://... or sqlite:///file; ${NAME} is replaced by that environment variable."
+    )
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Source":
-        given = [key for key in ("python", "path") if getattr(self, key) is not None]
+        given = [key for key in ("python", "path", "sql") if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of python and path, not {given or 'neither'}")
+            raise ValueError(f"give exactly one of python, path and sql, not {' and '.join(given) or 'none'}")
+        if (self.sql is None) != (self.uri is None):
+            raise ValueError("sql needs a uri (which database), and uri an sql (which rows)")
         return self
-
-
-class Period(Section):
-    """Days from ``start`` up to and including ``end``."""
-
-    start: date
-    end: date
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "Period":
-        if self.end < self.start:
-            raise ValueError(f"ends on {self.end}, before it starts on {self.start}")
-        return self
-
-
-class TimeSplit(Section):
-    """Splits by the contract's time field; periods may not overlap and must be in order."""
-
-    by: Literal["time"]
-    train: Period
-    validation: Period
-    test: Period
-    monitor: Period | None = None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "TimeSplit":
-        periods = [("train", self.train), ("validation", self.validation), ("test", self.test)]
-        if self.monitor:
-            periods.append(("monitor", self.monitor))
-        for (before, earlier), (after, later) in itertools.pairwise(periods):
-            if later.start <= earlier.end:
-                raise ValueError(f"{after} starts on {later.start}, but {before} ends on {earlier.end}: data leaks")
-        return self
-
-    def periods(self) -> dict[str, Period]:
-        """Return the splits by name, in order of time."""
-        named = {"train": self.train, "validation": self.validation, "test": self.test}
-        return named | ({"monitor": self.monitor} if self.monitor else {})
 
 
 class FeatureStep(Section):
@@ -114,30 +92,6 @@ class FeatureStep(Section):
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
-
-
-class Gates(Section):
-    """Limits besides the goal's, in units of the goal's metric. They are on: leave one out and its default holds."""
-
-    beat_baseline_by: float = Field(
-        0.0, ge=-1, le=1, description="How much better than the base-rate answer the metric's interval must be."
-    )
-    baseline_margin: float = Field(
-        0.005, ge=0, description="How much worse than the baseline model is still good enough."
-    )
-    champion_margin: float = Field(0.005, ge=0, description="How much worse than the champion is still good enough.")
-    slice_margin: float = Field(
-        0.02, ge=0, description="A slice provably worse than the champion (or baseline) by more than this is broken."
-    )
-    slice_gap: float = Field(
-        0.15, ge=0, description="A slice whose gain over the constant answer is provably this far below the whole's."
-    )
-    parity: float = Field(1e-5, gt=0, le=1e-2, description="Largest difference of a probability, trainer to graph.")
-    calibration_error: float = Field(0.05, gt=0, le=1, description="Largest expected calibration error (ECE).")
-    data_age_days: float | None = Field(None, gt=0, description="How old the newest training row may be; off if unset.")
-    model_mb: float = Field(500, gt=0, description="Largest model file.")
-    fairness_gap: float = Field(0.1, gt=0, le=1, description="Largest gap between groups in found positives.")
-    undecided: Literal["fail", "pass"] = Field("fail", description="What an interval across the threshold counts as.")
 
 
 class Serving(Section):
@@ -179,7 +133,7 @@ class Workload(Section):
     kind: Name
     contract: Reference
     source: Source
-    split: TimeSplit
+    split: SplitRule
     features: tuple[FeatureStep, ...] = Field(min_length=1)
     model: dict[str, Any] = Field(default_factory=dict, description="Options of the kind.")
     gates: Gates = Gates()
@@ -244,9 +198,9 @@ def describe_validation_error(error: ValidationError, model: type[BaseModel]) ->
     problems = error.errors(include_url=False)
     # A misspelt key also shows as a missing one: the unknown key is the one to tell.
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    place = ".".join(str(part) for part in first["loc"])
+    place, _ = _walk(model, first["loc"])
     if first["type"] == "extra_forbidden":
-        text = f"unknown key '{place}'; allowed here: {', '.join(_keys_at(model, first['loc'][:-1]))}"
+        text = f"unknown key '{place}'; allowed here: {', '.join(_walk(model, first['loc'][:-1])[1])}"
     elif first["type"] == "missing":
         text = f"'{place}' is missing"
     else:
@@ -256,14 +210,27 @@ def describe_validation_error(error: ValidationError, model: type[BaseModel]) ->
     return text + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
 
 
-def _keys_at(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
-    """Return the keys allowed at a place of the model, following sections by name."""
-    current = model
+def _walk(model: type[BaseModel], place: tuple[str | int, ...]) -> tuple[str, list[str]]:
+    """Return a place as the file has it, and the keys allowed there, following sections by name."""
+    options = [model]
+    written: list[str] = []
     for part in place:
-        annotation = current.model_fields[part].annotation if part in current.model_fields else None
-        sections = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type)]
-        current = next((a for a in sections if issubclass(a, BaseModel)), current)
-    return list(current.model_fields)
+        # Where a section is one of several, its own name for itself comes next and stands in no file.
+        chosen = [section for section in options if len(options) > 1 and part in _tags(section)]
+        if chosen:
+            options = chosen
+            continue
+        written.append(str(part))
+        fields = options[0].model_fields if options else {}
+        annotation = fields[str(part)].annotation if part in fields else None
+        kinds = [kind for kind in (annotation, *getattr(annotation, "__args__", ())) if isinstance(kind, type)]
+        options = [kind for kind in kinds if issubclass(kind, BaseModel)] or options
+    return ".".join(written), list(options[0].model_fields)
+
+
+def _tags(section: type[BaseModel]) -> tuple[Any, ...]:
+    by = section.model_fields.get("by")
+    return getattr(by.annotation, "__args__", ()) if by else ()
 
 
 def contract_of(workload: Workload) -> ContractSpec:

@@ -4,12 +4,13 @@ A measure is a number that knows how sure it is, how many rows it rests on, and 
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.stats import norm
 
 from components.errors import BuildError
+from components.metrics import Interval
 from components.storage import write_atomically
 
 FORMAT: Literal[1] = 1
@@ -34,6 +35,24 @@ class Measure(Record):
     source: str = Field(description="What measured it, e.g. 'evaluation'.")
     unit: str = ""
     detail: str = ""
+
+    @classmethod
+    def of(
+        cls, name: str, interval: Interval, *, source: str, slice: str | None = None, unit: str = "", detail: str = ""
+    ) -> Self:
+        """Return a measured interval as evidence."""
+        return cls(
+            name=name,
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            level=interval.level,
+            n=interval.n,
+            slice=slice,
+            source=source,
+            unit=unit,
+            detail=detail,
+        )
 
     def standard_error(self, side: Literal["below", "above", "both"] = "both") -> float:
         """Return the standard error that the interval implies, 0 for a number without one.

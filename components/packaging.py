@@ -21,7 +21,7 @@ from components.storage import write_atomically, write_json
 from data_contracts.spec import ContractSpec
 
 GOLDEN_ROWS = 64
-REFERENCE_ROWS = 20_000
+REFERENCE_ROWS = 50_000
 
 
 class PackagedBuild(BaseModel):
@@ -54,7 +54,7 @@ def package_build(
     ``test_rows`` is the raw hold-out, ``probabilities`` the evaluated answer for each of its rows in order;
     ``documents`` are finished files to take along under their names (evidence.json, gates.json, ...).
     """
-    rows = pl.read_parquet(test_rows).select(field.name for field in contract.inputs)
+    rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
     scored = rows.with_columns(probabilities.alias("probability"))
     home.room("builds").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=".build."))

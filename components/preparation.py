@@ -10,6 +10,7 @@ from components.declaration import Workload
 from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.row_hash import row_lanes
 from components.settings import Home
+from components.split_report import split_report
 from components.splits import split_rows
 from components.storage import digest_bytes, digest_json, write_atomically, write_json
 from data_contracts.spec import ContractSpec
@@ -42,6 +43,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
             path=target,
             recipe=target / RECIPE,
             splits={name: _moved(split, target) for name, split in splits.items()},
+            shifts=split_report(splits, contract),
             values=recipe.values,
             codes={feature.name: feature.cardinality for feature in recipe.codes},
         )
@@ -56,7 +58,10 @@ def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> lis
     label = contract.label
     target = pl.col(label.name).cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32).alias(LABEL)
     rows = pl.scan_parquet(split.path)
-    features = recipe.apply(rows.with_columns(target), keep=[LABEL])
+    labelled = rows.with_columns(target)
+    # Only the training split must not see its own answers; every other split is what serving will be.
+    training = split.name == "train"
+    features = recipe.apply_to_training(labelled, contract, [LABEL]) if training else recipe.apply(labelled, [LABEL])
     _, lanes = pl.collect_all(
         [
             features.sink_parquet(features_path(split.path), lazy=True, compression_level=1),

@@ -115,6 +115,7 @@ def _settle(file: Path, target: Path, division: Division) -> Path:
 
 
 def reasons_of(checks: Sequence[RowCheck]) -> pl.Expr:
+    """Return the list of reasons that a row is refused for, empty for a good one, as the column ``reasons``."""
     texts = [pl.when(check.broken).then(pl.lit(check.reason)) for check in checks]
     if not texts:
         return pl.lit([], dtype=pl.List(pl.String)).alias("reasons")

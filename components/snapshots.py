@@ -15,6 +15,7 @@ from components.declaration import Source
 from components.errors import ContractError, SourceError
 from components.row_hash import row_lanes, rows_digest
 from components.settings import Home
+from components.source_files import one_line
 from components.sources import describe_source, open_source
 from components.storage import atomic_folder, write_json
 from data_contracts.frame_schema import raw_column
@@ -53,15 +54,18 @@ def take_snapshot(source: Source, contract: ContractSpec, home: Home) -> Snapsho
 
 def _write(source: Source, contract: ContractSpec, file: Path, where: str) -> tuple[str, int]:
     try:
-        frame = open_source(source, contract)
+        frame = open_source(source, contract, file.parent)
         casts = contract_casts(frame.collect_schema(), contract)
         rows = frame.select(cast_columns(casts))
         lanes = row_lanes(rows, contract.fields, raw_fields(casts))
         facts = rows.select(*_failures(casts), pl.len().alias("rows"))
         written = rows.sink_parquet(file, lazy=True, compression_level=1, statistics=True)
         _, summed, counted = pl.collect_all([written, lanes, facts], engine="streaming")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceError(f"source {where} cannot be read: {_one_line(error)}") from error
+    except SourceError as error:
+        # Unpacked files are gone when this is read: their names are to be told, not where they lay.
+        raise SourceError(str(error).replace(f"{file.parent}/", "")) from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise SourceError(f"source {where} cannot be read: {one_line(error)}") from error
     found = counted.row(0, named=True)
     if found["rows"] == 0:
         raise SourceError(f"source {where} has no rows")
@@ -90,11 +94,7 @@ def _refuse_hopeless(casts: Sequence[Cast], found: dict[str, int], file: Path, c
         if found.get(f"bad {name}", 0) and not found[f"good {name}"]:
             text = pl.scan_parquet(file).select(pl.col(raw_column(name)).drop_nulls().first()).collect().item()
             raise ContractError(
-                f"{contract.name}: not one of {found[f'bad {name}']:,} values in column '{name}' is a "
+                f"{contract.name}: not one of {found[f'bad {name}']:,} values in column '{name}' is of the type "
                 f"{cast.field.dtype}; the first is '{str(text)[:80]}'. Convert the column in the source, or change "
                 "the contract"
             )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]

@@ -1,30 +1,37 @@
-"""Where rows come from: a Python callable, a Parquet file or a CSV file, opened as a lazy frame."""
+"""Where rows come from: files, a database or a Python callable, opened as one lazy frame."""
 
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import tempfile
+import weakref
 from pathlib import Path
 
 import polars as pl
 
 from components.declaration import Source
 from components.errors import SourceError
+from components.source_files import find_files, is_remote, open_files
+from components.source_tables import open_query, public_uri
 from components.storage import digest_file, digest_json
 from data_contracts.spec import ContractSpec
 
 
-def open_source(source: Source, contract: ContractSpec) -> pl.LazyFrame:
-    """Return the rows of a source, nothing read yet; SourceError if it is missing or cannot be read."""
+def open_source(source: Source, contract: ContractSpec, scratch: Path | None = None) -> pl.LazyFrame:
+    """Return the rows of a source, as far as possible unread; SourceError if it is missing or cannot be read.
+
+    What must be unpacked or fetched first goes to ``scratch``, which has to live as long as the frame is used; if it
+    is not given, to a temporary folder that goes with the frame.
+    """
     if source.python is not None:
         return _call(source.python)
-    path = Path(str(source.path))
-    if not path.exists():
-        raise SourceError(f"source {path} does not exist (looked from {Path.cwd()})")
-    if path.suffix == ".parquet":
-        return pl.scan_parquet(path)
-    # Every value is text at first: the contract says what it is, not a guess from the first rows.
-    return pl.scan_csv(path, infer_schema=False)
+    if scratch is None:
+        folder = tempfile.TemporaryDirectory(prefix="slipway-source-")
+        frame = _open(source, contract, Path(folder.name))
+        weakref.finalize(frame, folder.cleanup)
+        return frame
+    return _open(source, contract, scratch)
 
 
 def source_fingerprint(source: Source) -> str | None:
@@ -34,15 +41,23 @@ def source_fingerprint(source: Source) -> str | None:
         spec = importlib.util.find_spec(module)
         code = digest_file(Path(spec.origin)) if spec and spec.origin else module
         return digest_json([source.python, code, {name: _package_digest(name) for name in source.packages}])
-    path = Path(str(source.path))
-    return digest_json([str(path), digest_file(path)]) if path.is_file() else None
+    if source.path is None or is_remote(source.path):
+        return None
+    files = {str(file): digest_file(file) for file in find_files(source)}
+    return digest_json([source.model_dump(mode="json"), files])
 
 
 def describe_source(source: Source) -> str:
-    """Say in a few words where the rows come from."""
+    """Say in a few words where the rows come from, without passwords."""
     if source.python is not None:
         return source.python + (f" (packages: {', '.join(source.packages)})" if source.packages else "")
+    if source.sql is not None:
+        return f"{public_uri(source.uri or '')}: {' '.join(source.sql.split())[:200]}"
     return str(source.path)
+
+
+def _open(source: Source, contract: ContractSpec, scratch: Path) -> pl.LazyFrame:
+    return open_query(source, scratch) if source.sql is not None else open_files(source, contract, scratch)
 
 
 def _package_digest(name: str) -> str:

@@ -5,15 +5,16 @@ Run it with ``slipway build WORKLOAD``, from the Prefect UI, or on a schedule (p
 
 from typing import Annotated
 
-from components.model_results import Trained
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.data_results import Prepared, Validated
 from components.evidence import Evaluated
 from components.gates import GateReport
+from components.model_results import Trained
 from components.registry import Registered
 from flows.opening import opened
+from tasks.audit import audit
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.ingest import ingest
@@ -55,9 +56,10 @@ def build_model(workload: WorkloadName = "flights") -> BuildOutcome:
         snapshot = ingest(declared, home)
         validated = validate(declared, snapshot, home)
         prepared = prepare(declared, validated, home)
+        audited = audit(declared, prepared)
         trained = train(declared, prepared, home, settings)
         evaluated = evaluate(declared, trained, prepared, home)
-        gates = gate(declared, evaluated)
+        gates = gate(declared, evaluated, audited, prepared)
         build = package(declared, validated, prepared, trained, evaluated, gates, home)
         registered = register(declared, build, evaluated, gates.passed, home, settings)
     return BuildOutcome(

@@ -45,8 +45,8 @@ def stage(
     """Make a function a stage.
 
     ``modules`` are where its code starts (its own, the contract's and, with the setting "kind", the kind's are added),
-    ``settings`` the sections of the workload file it reads, ``fingerprint`` a digest of outside data (None: unknown, so the stage always runs),
-    ``artifact`` turns the result into Markdown for the Prefect UI.
+    ``settings`` the sections of the workload file it reads, ``fingerprint`` a digest of outside data (None: unknown,
+    so the stage always runs), ``artifact`` turns the result into Markdown for the Prefect UI.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:

@@ -30,6 +30,10 @@ class GraphBuilder:
         self._inputs: dict[str, onnx.ValueInfoProto] = {}
         self._count = 0
 
+    def is_text(self, name: str) -> bool:
+        """Tell whether a raw field is a string."""
+        return self._fields[name].dtype == "string"
+
     def input(self, name: str) -> str:
         """Return the tensor of a raw contract field, shape [rows]."""
         if name not in self._inputs:
@@ -39,7 +43,12 @@ class GraphBuilder:
 
     def constant(self, value: NDArray[Any]) -> str:
         """Return the tensor of a constant; equal constants are stored once."""
-        key = (value.dtype.str, value.shape, value.tobytes())
+        # The bytes of an array of strings are addresses.
+        key = (
+            value.dtype.str,
+            value.shape,
+            repr(value.tolist()).encode() if value.dtype == object else value.tobytes(),
+        )
         if key not in self._known_constants:
             name = f"constant_{len(self._constants)}"
             self._constants.append(numpy_helper.from_array(value, name))
@@ -77,9 +86,12 @@ class GraphBuilder:
             nodes.append(helper.make_node("Identity", [tensor], [output], name=f"output_{output}"))
             infos.append(helper.make_tensor_value_info(output, dtype, ["rows", columns]))
         graph = helper.make_graph(nodes, name, list(self._inputs.values()), infos, self._constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        if any(node.domain == "com.microsoft" for node in nodes):
+            opsets.append(helper.make_opsetid("com.microsoft", 1))
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)],
+            opset_imports=opsets,
             ir_version=IR_VERSION,
             producer_name="slipway",
         )

@@ -1,63 +1,213 @@
-"""Numbers made comparable: median for what is missing, a flag that it was, zero mean and unit variance."""
+"""Numbers made comparable: something for what is missing, a flag that it was, and a scale that suits the field."""
 
-from typing import Any, Self
+import math
+from typing import Any, ClassVar, Self
 
+import numpy as np
 import polars as pl
+from onnx import TensorProto
 
 from components.errors import WorkloadError
 from components.features.graph import GraphBuilder
-from components.features.transform import Feature, Transform, finite, require, stable
+from components.features.transform import Feature, Transform, finite, refuse_options, require, stable
 from data_contracts.spec import FieldSpec
 
 
-class Standardise(Transform, tag="standardise", frozen=True):
-    """(x - mean) / deviation of the training split, with the median in place of what is missing."""
+class _Scaled(Transform, frozen=True):
+    """(g(x) - centre) / width with ``fill`` in place of what is missing; subclasses say which g, centre and width."""
 
-    median: float
-    mean: float
-    deviation: float
+    suffix: ClassVar[str] = ""
+
+    fill: float
+    centre: float
+    width: float
     # Nothing was missing in training and nothing may be: a flag would be a constant column.
     flag: bool
 
-    @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
-        require("standardise", field, "integer", "number", "boolean")
-        if options:
-            raise WorkloadError(f"features: 'standardise' takes no options, not {sorted(options)}")
-        value = finite(field.name)
-        row = (
-            frame.select(
-                value.median().alias("median"),
-                value.fill_null(value.median()).mean().alias("mean"),
-                value.fill_null(value.median()).std(ddof=0).alias("deviation"),
-                value.null_count().alias("missing"),
-            )
-            .collect(engine="streaming")
-            .row(0, named=True)
-        )
-        if row["median"] is None:
-            raise WorkloadError(f"features: '{field.name}' has no value in the training split: leave it out")
-        return cls(
-            field=field.name,
-            median=row["median"],
-            mean=stable(row["mean"]),
-            deviation=stable(row["deviation"]) or 1.0,
-            flag=field.nullable or row["missing"] > 0,
-        )
-
     def features(self) -> tuple[Feature, ...]:
-        flags = (Feature(f"{self.field}_missing", "value"),) if self.flag else ()
-        return (Feature(self.field, "value"), *flags)
+        name = self.field + self.suffix
+        flags = (Feature(f"{name}_missing", "value"),) if self.flag else ()
+        return (Feature(name, "value"), *flags)
 
     def expressions(self) -> list[pl.Expr]:
         value = finite(self.field)
-        scaled = (value.fill_null(self.median) - self.mean) / self.deviation
-        flags = [value.is_null().cast(pl.Float32).alias(f"{self.field}_missing")] if self.flag else []
-        return [scaled.cast(pl.Float32).alias(self.field), *flags]
+        scaled = (self._bent(value.fill_null(self.fill)) - self.centre) / self.width
+        name = self.field + self.suffix
+        flags = [value.is_null().cast(pl.Float32).alias(f"{name}_missing")] if self.flag else []
+        return [scaled.cast(pl.Float32).alias(name), *flags]
 
     def nodes(self, graph: GraphBuilder) -> list[str]:
         value, missing = graph.finite(self.field)
-        filled = graph.add("Where", [missing, graph.number(self.median), value])
-        centred = graph.add("Sub", [filled, graph.number(self.mean)])
-        scaled = graph.add("Div", [centred, graph.number(self.deviation)])
+        filled = graph.add("Where", [missing, graph.number(self.fill), value])
+        centred = graph.add("Sub", [self._bend(filled, graph), graph.number(self.centre)])
+        scaled = graph.add("Div", [centred, graph.number(self.width)])
         return [scaled, missing] if self.flag else [scaled]
+
+    def _bent(self, value: pl.Expr) -> pl.Expr:
+        return value
+
+    def _bend(self, value: str, graph: GraphBuilder) -> str:
+        return value
+
+
+class Standardise(_Scaled, tag="standardise", frozen=True):
+    """(x - mean) / deviation of the training split, with the median in place of what is missing."""
+
+    @classmethod
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
+        refuse_options("standardise", options)
+        value = finite(field.name)
+        filled = value.fill_null(value.median())
+        row = _facts(cls, frame, field, fill=value.median(), centre=filled.mean(), width=filled.std(ddof=0))
+        return cls(field=field.name, **row)
+
+
+class RobustScale(_Scaled, tag="robust_scale", frozen=True):
+    """(x - median) / interquartile range of the training split, with the median in place of what is missing."""
+
+    suffix: ClassVar[str] = "_robust"
+
+    @classmethod
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
+        refuse_options("robust_scale", options)
+        value = finite(field.name)
+        spread = value.quantile(0.75, "linear") - value.quantile(0.25, "linear")
+        return cls(
+            field=field.name, **_facts(cls, frame, field, fill=value.median(), centre=value.median(), width=spread)
+        )
+
+
+class Impute(_Scaled, tag="impute", frozen=True):
+    """x as it is, with the training median, mean or a constant in place of what is missing, and a flag that it was."""
+
+    suffix: ClassVar[str] = "_imputed"
+
+    @classmethod
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, fill: str | float = "median", **options: Any) -> Self:
+        refuse_options("impute", options)
+        value = finite(field.name)
+        if fill not in ("median", "mean") and not (isinstance(fill, (int, float)) and math.isfinite(fill)):
+            raise WorkloadError(f"features: 'impute' takes fill: median, mean or a number, not {fill!r}")
+        by_name = {"median": value.median(), "mean": value.mean()}
+        filling = by_name[fill] if isinstance(fill, str) else pl.lit(float(fill))
+        return cls(field=field.name, **_facts(cls, frame, field, fill=filling, centre=pl.lit(0.0), width=pl.lit(1.0)))
+
+
+class Log1p(_Scaled, tag="log1p", frozen=True):
+    """The standardised logarithm of 1 + |x|, with the sign of x: for counts, prices and other long tails."""
+
+    suffix: ClassVar[str] = "_log1p"
+
+    @classmethod
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
+        refuse_options("log1p", options)
+        value = finite(field.name)
+        bent = _signed_log(value.fill_null(value.median()))
+        row = _facts(cls, frame, field, fill=value.median(), centre=bent.mean(), width=bent.std(ddof=0))
+        return cls(field=field.name, **row)
+
+    def _bent(self, value: pl.Expr) -> pl.Expr:
+        return _signed_log(value)
+
+    def _bend(self, value: str, graph: GraphBuilder) -> str:
+        # Log(1 + |x|) on both sides, not log1p: ONNX has none, and below 1e-16 the two differ.
+        logarithm = graph.add("Log", [graph.add("Add", [graph.add("Abs", [value]), graph.number(1.0)])])
+        return graph.add("Mul", [graph.add("Sign", [value]), logarithm])
+
+
+class Clip(_Scaled, tag="clip", frozen=True):
+    """x held between two limits (training quantiles, or given as ``low`` and ``high``), as its place from 0 to 1."""
+
+    suffix: ClassVar[str] = "_clipped"
+
+    @classmethod
+    def fit(
+        cls,
+        frame: pl.LazyFrame,
+        field: FieldSpec,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        quantiles: tuple[float, float] = (0.01, 0.99),
+        **options: Any,
+    ) -> Self:
+        refuse_options("clip", options)
+        if not (len(quantiles) == 2 and 0 <= quantiles[0] < quantiles[1] <= 1):
+            raise WorkloadError(f"features: 'clip' takes two rising quantiles between 0 and 1, not {quantiles}")
+        if low is not None and high is not None and not low < high:
+            raise WorkloadError(f"features: 'clip' takes a low below its high, not {low} and {high}")
+        value = finite(field.name)
+        lowest = pl.lit(float(low)) if low is not None else value.quantile(quantiles[0], "nearest")
+        highest = pl.lit(float(high)) if high is not None else value.quantile(quantiles[1], "nearest")
+        row = _facts(cls, frame, field, fill=value.median(), centre=lowest, width=highest - lowest)
+        return cls(field=field.name, **row)
+
+    def _bent(self, value: pl.Expr) -> pl.Expr:
+        return value.clip(self.centre, self.centre + self.width)
+
+    def _bend(self, value: str, graph: GraphBuilder) -> str:
+        least = graph.add("Max", [value, graph.number(self.centre)])
+        return graph.add("Min", [least, graph.number(self.centre + self.width)])
+
+
+class QuantileBucket(Transform, tag="quantile_bucket", frozen=True):
+    """Which of up to ``buckets`` equally filled ranges of the training split a number lies in; code 0 is missing."""
+
+    edges: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, buckets: int = 10, **options: Any) -> Self:
+        require("quantile_bucket", field, "integer", "number")
+        refuse_options("quantile_bucket", options)
+        if not isinstance(buckets, int) or not 2 <= buckets <= 256:
+            raise WorkloadError(f"features: 'quantile_bucket' takes 2 to 256 buckets, not {buckets!r}")
+        value = finite(field.name)
+        shares = [index / buckets for index in range(1, buckets)]
+        row = frame.select(value.quantile(share, "nearest").alias(f"{share}") for share in shares)
+        edges = [edge for edge in row.collect(engine="streaming").row(0) if edge is not None]
+        if not edges:
+            raise WorkloadError(f"features: '{field.name}' has no value in the training split: leave it out")
+        return cls(field=field.name, edges=tuple(sorted(set(edges))))
+
+    def features(self) -> tuple[Feature, ...]:
+        return (Feature(f"{self.field}_bucket", "code", len(self.edges) + 2),)
+
+    def expressions(self) -> list[pl.Expr]:
+        value = finite(self.field)
+        passed = pl.sum_horizontal([(value >= edge).cast(pl.Int64) for edge in self.edges])
+        bucket = pl.when(value.is_null()).then(pl.lit(0, dtype=pl.Int64)).otherwise(passed + 1)
+        return [bucket.alias(f"{self.field}_bucket")]
+
+    def nodes(self, graph: GraphBuilder) -> list[str]:
+        value, missing = graph.finite(self.field)
+        axis = graph.constant(np.array([1], dtype=np.int64))
+        edges = graph.constant(np.array([self.edges], dtype=np.float64))
+        beyond = graph.add("GreaterOrEqual", [graph.add("Unsqueeze", [value, axis]), edges])
+        passed = graph.add("ReduceSum", [graph.add("Cast", [beyond], to=TensorProto.INT64), axis], keepdims=0)
+        bucket = graph.add("Add", [passed, graph.constant(np.array(1, dtype=np.int64))])
+        return [graph.add("Where", [missing, graph.constant(np.array(0, dtype=np.int64)), bucket])]
+
+
+def _signed_log(value: pl.Expr) -> pl.Expr:
+    return value.sign() * (value.abs() + 1.0).log()
+
+
+def _facts(
+    transform: type[Transform], frame: pl.LazyFrame, field: FieldSpec, *, fill: pl.Expr, centre: pl.Expr, width: pl.Expr
+) -> dict[str, Any]:
+    """Return fill, centre, width and flag as fitted; WorkloadError where the field has nothing to learn from."""
+    require(transform.tag(), field, "integer", "number", "boolean")
+    missing = finite(field.name).is_null().sum()
+    wanted = {"fill": fill, "centre": centre, "width": width, "missing": missing, "median": finite(field.name).median()}
+    found = frame.select(**wanted).collect(engine="streaming").row(0, named=True)
+    if found["median"] is None:
+        raise WorkloadError(f"features: '{field.name}' has no value in the training split: leave it out")
+    numbers = {name: stable(found[name]) for name in ("fill", "centre", "width")}
+    if not all(math.isfinite(number) for number in numbers.values()):
+        raise WorkloadError(
+            f"features: '{field.name}' has values too large for '{transform.tag()}' ({numbers}); bound it in the "
+            "contract"
+        )
+    # A field of one value has no spread: it becomes zero, not infinite.
+    numbers["width"] = numbers["width"] if numbers["width"] > 0 else 1.0
+    return {**numbers, "flag": field.nullable or found["missing"] > 0}

@@ -12,20 +12,36 @@ from onnx import TensorProto
 
 from components.declaration import FeatureStep
 from components.errors import WorkloadError
-from components.features.calendar import TimeOfDay, Weekday
-from components.features.category import Category
+from components.features.calendar import DateParts, Season, TimeOfDay, Weekday
+from components.features.category import Category, Cross
+from components.features.encoding import Frequency, HashBucket, TargetMean
 from components.features.fusion import fuse_columns
 from components.features.graph import GraphBuilder
-from components.features.numeric import Standardise
-from components.features.transform import Feature, Transform
+from components.features.numeric import Clip, Impute, Log1p, QuantileBucket, RobustScale, Standardise
+from components.features.transform import FOLD, FOLDS, LABEL, Feature, Transform
+from components.row_hash import with_row_hash
 from data_contracts.spec import ContractSpec
 
-AnyTransform = Category | Standardise | TimeOfDay | Weekday
+AnyTransform = (
+    Category
+    | Clip
+    | Cross
+    | DateParts
+    | Frequency
+    | HashBucket
+    | Impute
+    | Log1p
+    | QuantileBucket
+    | RobustScale
+    | Season
+    | Standardise
+    | TargetMean
+    | TimeOfDay
+    | Weekday
+)
 
 # The name in a workload file is the tag under which the fitted transform is stored.
-TRANSFORMS: dict[str, type[Transform]] = {
-    str(transform.__struct_config__.tag): transform for transform in AnyTransform.__args__
-}
+TRANSFORMS: dict[str, type[Transform]] = {transform.tag(): transform for transform in AnyTransform.__args__}
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -55,15 +71,32 @@ class Recipe(msgspec.Struct, frozen=True):
         expressions = [expression for step in self.steps for expression in step.expressions()]
         return frame.select(*expressions, *(pl.col(name) for name in keep))
 
+    def apply_to_training(self, train: pl.LazyFrame, contract: ContractSpec, keep: Sequence[str] = ()) -> pl.LazyFrame:
+        """Return the feature columns of the training split itself: as ``apply``, but no row sees its own answer."""
+        expressions = [expression for step in self.steps for expression in step.training_expressions()]
+        return training_frame(train, contract).select(*expressions, *(pl.col(name) for name in keep))
+
+
+def training_frame(train: pl.LazyFrame, contract: ContractSpec) -> pl.LazyFrame:
+    """Add to the training split what transforms learn from: the label as a number, and a fold for each row.
+
+    The fold follows from the inputs alone, so that equal rows lie in the same one.
+    """
+    label = pl.col(contract.label.name)
+    answer = label.cast(pl.Float64) if contract.label.dtype in ("boolean", "integer", "number") else pl.lit(None)
+    folded = with_row_hash(train, contract.inputs, FOLD, seed=1)
+    return folded.with_columns((pl.col(FOLD) % FOLDS).cast(pl.Int64), answer.alias(LABEL))
+
 
 def fit_recipe(train: pl.LazyFrame, steps: Sequence[FeatureStep], contract: ContractSpec) -> Recipe:
     """Fit every step on the training split; WorkloadError for a field or transform that cannot be a feature."""
     fitted: list[AnyTransform] = []
+    train = training_frame(train, contract)
     for step in steps:
         transform = TRANSFORMS.get(step.transform)
         if transform is None:
             raise WorkloadError(f"features: unknown transform '{step.transform}'; known: {', '.join(TRANSFORMS)}")
-        fitted.extend(_fit(transform, train, name, step, contract) for name in step.fields)
+        fitted.extend(_fit(transform, train, step, contract))
     recipe = Recipe(tuple(fitted))
     names = [feature.name for feature in recipe.features()]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -72,13 +105,15 @@ def fit_recipe(train: pl.LazyFrame, steps: Sequence[FeatureStep], contract: Cont
 
 
 def _fit(
-    transform: type[Transform], train: pl.LazyFrame, name: str, step: FeatureStep, contract: ContractSpec
-) -> AnyTransform:
-    allowed = {field.name: field for field in contract.inputs}
-    if name not in allowed:
+    transform: type[Transform], train: pl.LazyFrame, step: FeatureStep, contract: ContractSpec
+) -> list[AnyTransform]:
+    for name in step.fields:
         check_feature_field(name, contract)
+    fields = tuple(contract.field(name) for name in step.fields)
     try:
-        return transform.fit(train, allowed[name], **step.options)  # type: ignore[return-value]
+        if transform.joint:
+            return [transform.fit_joint(train, fields, **step.options)]  # type: ignore[list-item]
+        return [transform.fit(train, field, **step.options) for field in fields]  # type: ignore[misc]
     except TypeError as error:
         raise WorkloadError(f"features: '{step.transform}' does not take {step.options}: {error}") from error
 

@@ -1,54 +1,45 @@
 """The hold-out is evaluated through the packaged graph, with intervals, gains, slices and parity."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from components.declaration import Workload, read_workload
+from components.data_results import Prepared, Split
+from components.declaration import FeatureStep, Workload, read_workload
 from components.errors import SplitError
 from components.evaluation import evaluate
-from components.evidence import read_evidence
+from components.evidence import Evidence, Measure, read_evidence
 from components.gates import judge
+from components.hold_out import record_use, uses_measure
 from components.metrics import score
+from components.model_results import Candidate, HardwareChoice, Trained
 from data_contracts.flights import Flight
 from data_contracts.spec import ContractSpec
 
 ROWS = 4000
 
 
-@dataclass
-class FakeCandidate:
-    """A candidate whose 'model' is a Parquet of answers."""
-
-    name: str
-    family: str
-    model: Path
-    predictions: Path
-    score: float = 0.7
-
-
-@dataclass
-class FakeTrained:
-    candidates: tuple[FakeCandidate, ...]
-    chosen: str = "mlp"
-    digest: str = "abc"
-    seconds: float = 12.0
-    cost_usd: float = 0.01
-
-
-@dataclass
-class FakeSplit:
-    path: Path
-    rows: int
-
-
-@dataclass
-class FakePrepared:
-    splits: dict[str, FakeSplit] = field(default_factory=dict)
+def trained_with(candidates: tuple[Candidate, ...]) -> Trained:
+    """Return a training of these candidates that chose the network."""
+    return Trained(
+        digest="abc",
+        path=Path(),
+        candidates=candidates,
+        chosen="mlp",
+        comparison=None,
+        hardware=HardwareChoice(device="cpu", precision="32-true", compile=False, threads=1, reason="a test"),
+        stopped="finished",
+        epochs=1,
+        seconds=12.0,
+        cost_usd=0.01,
+        peak_memory_mb=100.0,
+        seed=1,
+    )
 
 
 def predict(model: Path, contract: ContractSpec, rows: Path) -> NDArray[np.float32]:
@@ -63,8 +54,8 @@ class Situation:
     """A training and its data, with the truth known."""
 
     folder: Path
-    trained: FakeTrained
-    prepared: FakePrepared
+    trained: Trained
+    prepared: Prepared
     labels: NDArray[np.bool_]
     answers: NDArray[np.float32]
 
@@ -77,27 +68,47 @@ def situation(tmp_path: Path) -> Situation:
     good = truth.astype(np.float32)
     weak = np.clip(truth + random.normal(0, 0.15, ROWS), 0.001, 0.999).astype(np.float32)
     frame = pl.DataFrame(
-        {"late": labels, "origin": random.choice(["EWR", "JFK", "LGA"], ROWS), "carrier": random.choice(["UA"], ROWS)}
+        {
+            "scheduled_departure": pl.Series(random.integers(0, 30 * 86_400, ROWS) * 1_000_000).cast(pl.Datetime("us")),
+            "late": labels,
+            "origin": random.choice(["EWR", "JFK", "LGA"], ROWS),
+            "carrier": ["HA"] * 25 + ["UA"] * (ROWS - 25),
+        }
     )
-    prepared = FakePrepared()
-    for split in ("train", "validation", "test"):
-        frame.write_parquet(tmp_path / f"{split}.parquet")
-        prepared.splits[split] = FakeSplit(tmp_path / f"{split}.parquet", ROWS)
-    candidates = []
-    for name, family, answers in (("mlp", "lightning", good), ("xgboost", "baseline", weak)):
-        table = pl.DataFrame({"split": ["test"] * ROWS, "row": np.arange(ROWS), "probability": answers})
-        # Row order in the file is not promised, the row number is.
-        table.reverse().write_parquet(tmp_path / f"{name}.predictions.parquet")
-        table.write_parquet(tmp_path / f"{name}.parquet")
-        candidates.append(
-            FakeCandidate(name, family, tmp_path / f"{name}.parquet", tmp_path / f"{name}.predictions.parquet")
-        )
-    return Situation(tmp_path, FakeTrained(tuple(candidates)), prepared, labels, good)
+    splits = {}
+    for name in ("train", "validation", "test"):
+        path = tmp_path / f"{name}.parquet"
+        frame.write_parquet(path)
+        splits[name] = Split(name=name, path=path, rows=ROWS, positives=float(labels.mean()))
+    prepared = Prepared(digest="d", path=tmp_path, recipe=tmp_path / "recipe.json", splits=splits, values=(), codes={})
+    candidates = (candidate(tmp_path, "mlp", "lightning", good), candidate(tmp_path, "xgboost", "baseline", weak))
+    return Situation(tmp_path, trained_with(candidates), prepared, labels, good)
+
+
+def candidate(
+    folder: Path, name: str, family: Literal["baseline", "lightning"], answers: NDArray[np.float32]
+) -> Candidate:
+    """Write a candidate whose 'model' is a Parquet of its answers."""
+    table = pl.DataFrame({"split": ["test"] * len(answers), "row": np.arange(len(answers)), "probability": answers})
+    # Row order in the file is not promised, the row number is.
+    table.reverse().write_parquet(folder / f"{name}.predictions.parquet")
+    table.write_parquet(folder / f"{name}.parquet")
+    return Candidate(
+        name=name,
+        family=family,
+        model=folder / f"{name}.parquet",
+        digest=name,
+        predictions=folder / f"{name}.predictions.parquet",
+        score=0.7,
+        seconds=1,
+    )
 
 
 @pytest.fixture(scope="module")
 def flights() -> Workload:
-    return read_workload("flights")
+    """Return flights with the only features that the small frame here has."""
+    step = FeatureStep(transform="category", fields=("origin", "carrier"))
+    return read_workload("flights").model_copy(update={"features": (step,)})
 
 
 def test_an_evaluation_leaves_evidence_that_the_gates_can_judge(situation: Situation, flights: Workload) -> None:
@@ -150,3 +161,57 @@ def test_a_hold_out_of_one_class_is_refused(situation: Situation, flights: Workl
     pl.read_parquet(test).with_columns(late=pl.lit(False)).write_parquet(test)
     with pytest.raises(SplitError, match="cannot tell a good model from a bad one"):
         evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
+
+
+def test_every_slice_has_its_size_and_interval_and_small_ones_are_named(
+    situation: Situation, flights: Workload
+) -> None:
+    done = evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
+    evidence = read_evidence(done.evidence)
+    sizes = [measure.n for measure in evidence.named("auc") if str(measure.slice).startswith("origin=")]
+    assert sum(size or 0 for size in sizes) == ROWS
+    assert evidence.tables["slices_too_small"] == ["carrier=HA"]
+
+
+def test_a_broken_slice_is_named(situation: Situation, flights: Workload) -> None:
+    answers = situation.answers.copy()
+    broken = pl.read_parquet(situation.prepared.splits["test"].path)["origin"].to_numpy() == "JFK"
+    answers[broken] = np.random.default_rng(1).permutation(answers[broken])
+    shuffled = candidate(situation.folder, "mlp", "lightning", answers)
+    trained = trained_with((shuffled, situation.trained.candidates[1]))
+    done = evaluate(trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
+    refused = {verdict.gate: verdict for verdict in judge(read_evidence(done.evidence), flights).refused}
+    assert "slices" in refused
+    assert "origin=JFK" in refused["slices"].reason
+    assert "origin=EWR" not in refused["slices"].reason
+
+
+def test_a_better_champion_is_kept(situation: Situation, flights: Workload) -> None:
+    weak, good = situation.trained.candidates[1], situation.trained.candidates[0]
+    challenger = weak.model_copy(update={"name": "mlp"})
+    done = evaluate(
+        trained_with((challenger,)),
+        situation.prepared,
+        flights,
+        Flight.spec(),
+        predict,
+        situation.folder / "e",
+        champion=good.model,
+    )
+    verdicts = {verdict.gate: verdict for verdict in judge(read_evidence(done.evidence), flights).verdicts}
+    assert verdicts["champion"].state == "failed"
+    assert "keep the champion" in verdicts["champion"].would_pass
+
+
+def test_a_hold_out_that_judged_many_models_is_worn_out(tmp_path: Path, flights: Workload) -> None:
+    for number in range(9):
+        assert uses_measure(record_use(tmp_path, "rows", f"model {number}"), 0.004).detail == ""
+    assert len(record_use(tmp_path, "rows", "model 3").uses) == 9
+    assert len(record_use(tmp_path, "other rows", "model 3").uses) == 1
+    measure = uses_measure(record_use(tmp_path, "rows", "model 9"), 0.004)
+    assert "judged 10 models" in measure.detail
+    # The largest of ten normal numbers is 1.54 on average.
+    assert "1.5 standard errors (0.0062)" in measure.detail
+    evidence = Evidence(workload="flights", model="m", split="test", measures=(measure,))
+    assert judge(evidence, flights).warnings == (measure.detail,)
+    assert isinstance(measure, Measure)

@@ -44,7 +44,8 @@ def servers(folder: Path) -> Iterator[Callable[..., Running]]:
 
     def start(*arguments: str | Path) -> Running:
         log = folder / f"serve-{len(processes)}.log"
-        command = [sys.executable, "-m", "deployments.data_plane", "--port", "0", *map(str, arguments)]
+        command = [sys.executable, "-m", "deployments.data_plane", "--port", "0", "--drain-seconds", "0"]
+        command += map(str, arguments)
         with log.open("w") as errors:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         processes.append(process)

@@ -1,0 +1,93 @@
+"""Data versions are listed, compared and deleted; what a build is made of stays."""
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from components.data_results import Snapshot
+from components.data_versions import delete_versions, diff_versions, find_version, list_versions
+from components.declaration import Source
+from components.errors import DataError
+from components.settings import Home
+from components.snapshots import take_snapshot
+from data_contracts.contract import Contract, column
+
+
+class Old(Contract):
+    """A row."""
+
+    number: int = column("number")
+    text: str | None = column("text")
+    late: bool = column("label", roles=("label",), available="after")
+
+
+class New(Old):
+    """A row with a column more."""
+
+    more: float = column("more")
+
+
+FRAME = pl.DataFrame({"number": range(100), "text": ["a", "b"] * 50, "late": [True, False] * 50, "more": [0.5] * 100})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def snapshot(frame: pl.DataFrame, home: Home, contract: type[Contract] = Old, age_days: int = 0) -> Snapshot:
+    path = home.root.parent / "rows.parquet"
+    frame.write_parquet(path)
+    taken = take_snapshot(Source(path=str(path)), contract.spec(), home)
+    record = taken.path.parent / "snapshot.json"
+    past = record.stat().st_mtime - age_days * 86_400
+    os.utime(record, (past, past))
+    return taken
+
+
+def test_versions_are_listed_latest_first_and_found_by_the_start_of_their_digest(home: Home) -> None:
+    assert list_versions(home) == ()
+    old = snapshot(FRAME, home, age_days=3)
+    new = snapshot(FRAME.head(50), home)
+    assert [version.digest for version in list_versions(home)] == [new.digest, old.digest]
+    assert find_version(old.digest[:8], home) == old
+    with pytest.raises(DataError, match="no data version starts with 'zzz'; known: "):
+        find_version("zzz", home)
+    with pytest.raises(DataError, match="no data version starts with ''"):
+        find_version("", home)
+
+
+def test_a_difference_counts_rows_and_names_columns(home: Home) -> None:
+    before = snapshot(FRAME, home)
+    changed = pl.concat([FRAME.tail(-10), FRAME.tail(5).with_columns(pl.col("number") + 1_000), FRAME.tail(1)])
+    after = snapshot(changed, home, New)
+    found = diff_versions(before, after)
+    assert (found.rows_before, found.rows_after, found.added, found.removed) == (100, 96, 6, 10)
+    assert (found.columns_added, found.columns_removed, found.columns_retyped) == (("more",), (), {})
+    assert found.shifts[0].field == "number"
+    same = diff_versions(before, before)
+    assert (same.added, same.removed, {shift.distance for shift in same.shifts}) == (0, 0, {0.0})
+
+
+def test_nothing_is_deleted_without_being_asked_for(home: Home) -> None:
+    taken = snapshot(FRAME, home)
+    with pytest.raises(DataError, match="nothing to delete was named"):
+        delete_versions(home)
+    plan = delete_versions(home, [taken.digest[:10]])
+    assert plan.dry_run
+    assert plan.freed > 0
+    assert taken.path.exists()
+
+
+def test_retention_keeps_the_latest_the_young_and_what_builds_are_made_of(home: Home) -> None:
+    taken = [snapshot(FRAME.head(10 + age), home, age_days=age) for age in (0, 10, 20, 30)]
+    build = home.room("builds", "trips-1")
+    build.mkdir(parents=True)
+    (build / "provenance.json").write_text(f'{{"data": "{taken[3].digest}"}}')
+    deletion = delete_versions(home, keep_latest=1, older_than_days=15, dry_run=False)
+    assert [version.digest for version in deletion.deleted] == [taken[2].digest]
+    assert [version.used_by for version in deletion.kept_for_builds] == [("trips-1",)]
+    assert [version.digest for version in list_versions(home)] == [taken[index].digest for index in (0, 1, 3)]
+    assert not list(home.room("snapshots").glob(".*"))

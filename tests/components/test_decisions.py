@@ -1,0 +1,117 @@
+"""Thresholds follow costs, confusion counts, gaps between groups and weak slices are found where they were planted."""
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+
+from components.decisions import cheapest_threshold, confusion, curves, fairness, threshold_for_costs
+from components.declaration import parse_workload, read_workload
+from components.errors import WorkloadError
+from components.gate_declaration import BehaviourTest
+from components.questioning import behaviour, behaviour_measure, permutation_importance
+from components.slices import weak_slices
+
+RANDOM = np.random.default_rng(0)
+TRUTH = RANDOM.beta(2, 5, 8000)
+LABELS = RANDOM.random(8000) < TRUTH
+
+
+def test_for_calibrated_answers_the_declared_costs_give_the_cheapest_threshold() -> None:
+    assert threshold_for_costs(1, 4) == 0.2
+    seen, cost = cheapest_threshold(LABELS, TRUTH, 1, 4)
+    assert seen == pytest.approx(0.2, abs=0.06)
+    said = seen <= TRUTH
+    assert cost == pytest.approx(((said & ~LABELS).sum() + 4 * (~said & LABELS).sum()) / 8000)
+
+
+def test_the_cheapest_threshold_never_parts_rows_that_tie() -> None:
+    threshold, cost = cheapest_threshold(np.array([False, True, False, True]), np.array([0.2, 0.2, 0.2, 0.7]), 1, 1)
+    assert (threshold, cost) == (0.7, 0.25)
+
+
+def test_confusion_counts_every_row_once() -> None:
+    found = confusion(np.array([True, True, False, False, False]), np.array([0.9, 0.1, 0.8, 0.2, 0.5]), 0.5)
+    assert (found["true_yes"], found["missed_yes"], found["false_yes"], found["true_no"]) == (1, 1, 2, 1)
+    assert (found["precision"], found["recall"]) == (pytest.approx(1 / 3), 0.5)
+
+
+def test_curves_are_thinned_and_keep_their_ends() -> None:
+    drawn = curves(LABELS, TRUTH)
+    assert len(drawn["roc"]) <= 120
+    assert drawn["roc"][0] == [0, 0]
+    assert drawn["roc"][-1] == [1, 1]
+
+
+def test_a_group_whose_positives_are_missed_is_a_gap_with_an_interval() -> None:
+    group = RANDOM.choice(["a", "b"], 8000)
+    answers = np.where(group == "b", TRUTH * 0.6, TRUTH)
+    rows = pl.DataFrame({"group": group})
+    (gap,), table = fairness(LABELS, answers, rows, ("group",), threshold=0.3, seed=1, resamples=200)
+    assert gap.value > 0.3
+    assert gap.bound("below") > 0.25
+    assert {row["group"] for row in table} == {"group=a", "group=b"}
+    (even,), _ = fairness(LABELS, TRUTH, rows, ("group",), threshold=0.3, seed=1, resamples=200)
+    assert even.bound("below") < 0.05
+
+
+def test_a_weak_slice_that_nobody_declared_is_found_and_honest_data_has_none_proven() -> None:
+    rows = pl.DataFrame({"colour": RANDOM.choice(["red", "green", "blue"], 8000), "size": RANDOM.normal(size=8000)})
+    weak = ((rows["colour"] == "red") & (rows["size"] > 0.7)).to_numpy()
+    answers = TRUTH.copy()
+    answers[weak] = RANDOM.permutation(answers[weak])
+    worst = weak_slices(LABELS, answers.astype(np.float32), rows, ("colour", "size"))[0]
+    assert worst["proven"]
+    assert "colour=red" in worst["slice"]
+    assert "size=" in worst["slice"]
+    assert not any(one["proven"] for one in weak_slices(LABELS, TRUTH.astype(np.float32), rows, ("colour", "size")))
+
+
+def ask(rows: pl.DataFrame) -> NDArray[np.float32]:
+    """Answer like a model that knows rain and nothing else."""
+    answers: NDArray[np.float32] = (rows["rain"] / 10).clip(0, 1).cast(pl.Float32).to_numpy()
+    return answers
+
+
+def test_importance_is_lost_only_with_the_field_that_is_used() -> None:
+    rows = pl.DataFrame({"rain": TRUTH * 10, "noise": RANDOM.normal(size=8000)})
+    first, second = permutation_importance(ask, rows, LABELS, ["noise", "rain"], "auc", seed=1)
+    assert (first["field"], second["field"]) == ("rain", "noise")
+    assert first["loss"] > 0.1
+    assert second["loss"] == 0
+
+
+@pytest.mark.parametrize(
+    ("test", "passed"),
+    [
+        ({"set": {"noise": 5.0}, "expect": "same"}, True),
+        ({"set": {"rain": 5.0}, "expect": "same"}, False),
+        ({"add": {"rain": 1.0}, "expect": "higher"}, True),
+        ({"add": {"rain": 1.0}, "expect": "lower"}, False),
+        ({"set": {"rain": 9.0}, "expect": "at_least", "limit": 0.8}, True),
+        ({"set": {"rain": 1.0}, "expect": "at_least", "limit": 0.8}, False),
+        ({"where": {"colour": "red"}, "expect": "at_most", "limit": 1.0}, True),
+    ],
+)
+def test_behaviour_is_judged(test: dict[str, object], passed: bool) -> None:
+    rows = pl.DataFrame({"rain": TRUTH * 10, "noise": 0.0, "colour": RANDOM.choice(["red", "green"], 8000)})
+    results = behaviour(ask, rows, [BehaviourTest.model_validate({"name": "a test"} | test)], seed=1)
+    assert results[0]["passed"] is passed
+    assert behaviour_measure(results).value == (0 if passed else 1)
+
+
+def test_a_behavioural_test_about_no_rows_or_no_field_is_refused() -> None:
+    rows = pl.DataFrame({"rain": [1.0]})
+    with pytest.raises(WorkloadError, match="'snow' is not a field"):
+        behaviour(ask, rows, [BehaviourTest(name="snow", add={"snow": 1.0}, expect="higher")], seed=1)
+    with pytest.raises(WorkloadError, match="no row of the hold-out"):
+        behaviour(
+            ask, rows, [BehaviourTest(name="dry", where={"rain": 9.0}, add={"rain": 1.0}, expect="higher")], seed=1
+        )
+
+
+def test_a_behavioural_test_that_tests_nothing_is_refused_when_the_file_is_read() -> None:
+    document = read_workload("flights").model_dump(mode="json", exclude_none=True)
+    document["gates"]["behaviour"] = [{"name": "nothing", "expect": "same"}]
+    with pytest.raises(WorkloadError, match="say with set or add what is changed"):
+        parse_workload(document, where="flights.yaml")

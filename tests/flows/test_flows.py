@@ -1,0 +1,84 @@
+"""The whole slipway as a flow on the sample, again from the cache, and again after something changed."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import GateError
+from components.settings import Home
+from flows.status import status_of
+
+BUILD_STAGES = ["ingest", "validate", "prepare", "audit", "train", "evaluate", "gate", "package"]
+
+
+def states(home: Home, workload: Path) -> dict[str, str]:
+    return {stage.stage: stage.state for stage in status_of(str(workload), home).stages}
+
+
+def reasons(home: Home, workload: Path) -> dict[str, str]:
+    return {stage.stage: stage.why for stage in status_of(str(workload), home).stages}
+
+
+@pytest.fixture
+def at_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("SLIPWAY_HOME", str(home.root))
+    # The machine that runs the tests need not be the pinned one: that is a gate's business, judged elsewhere.
+    monkeypatch.setattr("components.promotion.environment_differences", lambda graph: ())
+    return home
+
+
+@pytest.mark.usefixtures("orchestrator")
+def test_a_run_builds_promotes_and_monitors_and_runs_again_from_the_cache(
+    at_home: Home, write_workload: Callable[..., Path]
+) -> None:
+    from flows.end_to_end import end_to_end
+
+    workload = write_workload()
+    first = end_to_end(str(workload))
+    assert states(at_home, workload) == dict.fromkeys([*BUILD_STAGES, "register", "promote", "monitor"], "ran")
+    assert set(reasons(at_home, workload).values()) == {"first run", "always runs"}
+    summary = json.loads((at_home.root / "summary.json").read_text())
+    assert summary["build_id"] == first.built.registered.build_id
+    assert summary["promotion"]["live"]["max_difference"] <= 1e-5
+    assert [stage["stage"] for stage in summary["stages"]] == [*BUILD_STAGES, "register", "promote", "monitor"]
+
+    again = end_to_end(str(workload))
+    assert again.built.registered.build_id == first.built.registered.build_id
+    found = states(at_home, workload)
+    assert {stage: found[stage] for stage in BUILD_STAGES} == dict.fromkeys(BUILD_STAGES, "cached")
+
+    # A gate's threshold is no business of the stages before it.
+    write_workload({"gates": {"calibration_error": 0.29}})
+    end_to_end(str(workload))
+    found = states(at_home, workload)
+    assert found["evaluate"] == "cached"
+    assert found["gate"] == "ran"
+    assert "settings: gates.calibration_error" in reasons(at_home, workload)["gate"]
+
+    # A result whose files are gone is made again.
+    shutil.rmtree(at_home.room("prepared"))
+    end_to_end(str(workload))
+    found = states(at_home, workload)
+    assert (found["validate"], found["prepare"], found["train"]) == ("cached", "ran", "cached")
+    assert reasons(at_home, workload)["prepare"] == "nothing changed, but its result was not there any more"
+
+
+@pytest.mark.usefixtures("orchestrator")
+def test_a_refused_build_stops_before_promotion_and_is_kept(
+    at_home: Home, write_workload: Callable[..., Path], document: dict[str, Any]
+) -> None:
+    from flows.end_to_end import end_to_end
+
+    workload = write_workload({"gates": {**document["gates"], "calibration_error": 1e-6}})
+    with pytest.raises(GateError, match="did not pass its gates: calibration"):
+        end_to_end(str(workload))
+    status = status_of(str(workload), at_home)
+    assert status.state == "failed"
+    assert status.champion is None
+    summary = json.loads((at_home.root / "summary.json").read_text())
+    assert Path(summary["build"]).is_dir()
+    assert summary["promotion"] is None

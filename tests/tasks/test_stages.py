@@ -1,0 +1,268 @@
+"""Each stage alone, on real rows: what it promises, and what it refuses."""
+
+import itertools
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnx
+import polars as pl
+import pytest
+
+from components.build import open_build
+from components.catalog import find_kind
+from components.declaration import contract_of, parse_workload
+from components.errors import BuildError, ContractError, GateError, SourceError, SplitError, WorkloadError
+from components.evidence import read_evidence
+from components.promotion import challenger_of, champion_of, roll_back
+from components.rollout import read_rollout, rollout_path
+from components.scoring import score_file
+from components.settings import Home, Settings
+from tasks.ingest import ingest
+from tasks.monitor import monitor
+from tasks.prepare import prepare
+from tasks.promote import promote
+from tasks.register import register
+from tasks.validate import validate
+from tests.tasks.staging import Staged
+
+AFTERWARDS = ["dep_delay", "dep_time", "arr_time", "air_time", "late"]
+
+
+def test_the_same_rows_give_the_same_snapshot(staged: Staged) -> None:
+    again = ingest.fn(staged.workload, staged.home)
+    assert again.digest == staged.snapshot.digest
+    assert len(list(staged.home.room("snapshots").iterdir())) == 1
+
+
+def test_no_row_is_lost_between_snapshot_and_quarantine(staged: Staged) -> None:
+    validated = staged.validated
+    assert validated.rows + validated.quarantined == staged.snapshot.rows
+    assert validated.quarantine is not None
+    refused = pl.read_parquet(validated.quarantine)
+    assert len(refused) == validated.quarantined > 0
+    assert validated.reasons == {"late: missing": validated.quarantined}
+    assert refused["position"].is_unique().all()
+
+
+def test_the_dataset_was_judged_and_the_docs_are_there(staged: Staged) -> None:
+    assert len(staged.validated.expectations) == 4
+    assert all(result.success for result in staged.validated.expectations)
+    assert staged.validated.docs is not None
+    assert list(staged.validated.docs.rglob("index.html"))
+
+
+def test_splits_are_in_order_of_time_and_the_recipe_saw_the_training_split_alone(staged: Staged) -> None:
+    splits = [staged.prepared.splits[name] for name in ("train", "validation", "test", "monitor")]
+    times = [pl.read_parquet(split.path)["scheduled_departure"] for split in splits]
+    for earlier, later in itertools.pairwise(times):
+        assert earlier.max() < later.min()  # type: ignore[operator]
+    train = pl.read_parquet(splits[0].path)
+    recipe = msgspec.json.decode(staged.prepared.recipe.read_bytes())
+    distance = next(step for step in recipe["steps"] if step["field"] == "distance")
+    assert distance["centre"] == pytest.approx(train["distance"].mean())
+
+
+@pytest.mark.parametrize("field", AFTERWARDS)
+def test_what_is_known_only_afterwards_cannot_become_a_feature(
+    staged: Staged, document: dict[str, Any], field: str
+) -> None:
+    steps = [*document["features"], {"transform": "standardise", "fields": [field]}]
+    workload = parse_workload({**document, "features": steps}, where="sample.yaml")
+    with pytest.raises(WorkloadError, match=f"'{field}' is known only after the outcome"):
+        prepare.fn(workload, staged.validated, staged.home)
+
+
+def test_the_packaged_graph_takes_only_what_is_known_before_departure(staged: Staged) -> None:
+    inputs = {tensor.name for tensor in onnx.load(str(staged.build.model)).graph.input}
+    assert inputs <= {field.name for field in staged.build.contract().inputs}
+    assert inputs.isdisjoint(AFTERWARDS)
+
+
+def test_two_candidates_are_trained_and_the_chosen_one_is_compared(staged: Staged) -> None:
+    trained = staged.trained
+    assert {candidate.family for candidate in trained.candidates} == {"baseline", "lightning"}
+    assert trained.comparison is not None
+    assert trained.comparison.low <= trained.comparison.difference <= trained.comparison.high
+    assert trained.hardware.reason
+
+
+def test_evidence_holds_every_metric_with_an_interval(staged: Staged) -> None:
+    evidence = read_evidence(staged.evaluated.evidence)
+    for name in ("auc", "pr_auc", "log_loss", "brier"):
+        measure = evidence.find(name)
+        assert measure is not None
+        assert measure.low is not None
+        assert measure.high is not None
+        assert measure.low < measure.value < measure.high
+        assert measure.n == staged.prepared.splits["test"].rows
+
+
+def test_the_graph_answers_what_the_trainer_answered(staged: Staged) -> None:
+    parity = read_evidence(staged.evaluated.evidence).find("parity")
+    assert parity is not None
+    assert parity.value <= 1e-5
+
+
+def test_gates_quote_the_goal_and_pass_on_the_sample(staged: Staged) -> None:
+    assert staged.gates.goal == staged.workload.goal.statement
+    assert staged.gates.passed, [verdict.line for verdict in staged.gates.refused]
+
+
+def test_a_build_is_sealed_holds_no_pickle_and_knows_where_it_comes_from(staged: Staged) -> None:
+    build = staged.build
+    assert not [name for name in build.manifest.files if name.endswith((".pkl", ".pickle", ".joblib", ".pt", ".ckpt"))]
+    provenance = msgspec.json.decode((build.path / "provenance.json").read_bytes())
+    assert provenance["data"]["validated"] == staged.validated.digest
+    assert provenance["seeds"]["workload"] == staged.workload.seed
+    assert provenance["code"]["version"]
+    dependencies = msgspec.json.decode((build.path / "dependencies.json").read_bytes())
+    assert dependencies["slipway"]["requires"]
+    assert dependencies["torch"]["version"].startswith("2.")
+
+
+def test_packaging_the_same_again_gives_the_same_build(staged: Staged) -> None:
+    again = register.fn(staged.workload, staged.packaged, staged.evaluated, True, staged.home, staged.settings)
+    assert again == staged.registered
+
+
+def test_a_promotion_serves_what_was_evaluated_and_a_rollback_needs_a_predecessor(staged: Staged) -> None:
+    workload, home, settings = staged.workload, staged.home, staged.settings
+    build = challenger_of(workload, None, home, settings)
+    assert build.build_id == staged.packaged.build_id
+    document = rollout_path(home.room("rollouts"), workload.name)
+    rehearsed = promote.fn(workload, build, home, settings, accept=("environment",), dry_run=True)
+    assert rehearsed.live.max_difference <= 1e-5
+    assert not document.exists()
+    promoted = promote.fn(workload, build, home, settings, accept=("environment",))
+    assert read_rollout(document, workload.name).champion == promoted.build_id
+    assert champion_of(workload, home).build_id == build.build_id
+    with pytest.raises(BuildError, match="no earlier champion"):
+        roll_back(workload, home, settings, reason="test")
+
+
+def test_a_gate_that_fails_live_stops_the_promotion_and_changes_nothing(
+    staged: Staged, document: dict[str, Any], tmp_path: Path
+) -> None:
+    goal = {
+        **document["goal"],
+        "statement": "AUC at least 0.55, p95 under 0.001 ms, training under 1 USD, serving 0.1 USD for 1,000 rows.",
+        "latency_p95_ms": 0.001,
+    }
+    strict = parse_workload({**document, "goal": goal}, where="sample.yaml")
+    before = rollout_path(staged.home.room("rollouts"), strict.name)
+    known = before.read_bytes() if before.exists() else None
+    with pytest.raises(GateError, match=r"is not promoted: .*latency"):
+        promote.fn(strict, staged.build, staged.home, staged.settings, accept=("environment",))
+    assert (before.read_bytes() if before.exists() else None) == known
+
+
+def test_monitoring_finds_the_winter(staged: Staged) -> None:
+    monitored = monitor.fn(staged.workload, staged.build, staged.prepared, staged.home)
+    assert [window.window for window in monitored.drift.windows] == ["2013-11", "2013-12"]
+    assert "temperature" in monitored.drift.drifted
+    assert "carrier" not in monitored.drift.drifted
+    assert all(quality.low < quality.value < quality.high for quality in monitored.quality)
+    assert monitored.report.is_file()
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "arrow"])
+def test_a_scored_file_holds_every_row_with_its_answer_or_its_reasons(
+    staged: Staged, flights_frame: pl.DataFrame, tmp_path: Path, ending: str
+) -> None:
+    contract = contract_of(staged.workload)
+    rows = flights_frame.select(field.name for field in contract.inputs).head(200)
+    rows = rows.with_columns(
+        pl.when(pl.int_range(pl.len()) == 7).then(pl.lit(-5.0)).otherwise("distance").alias("distance")
+    )
+    source, target = tmp_path / "in.parquet", tmp_path / f"out.{ending}"
+    rows.write_parquet(source)
+    scored = score_file(staged.build, source, target)
+    assert (scored.rows, scored.refused, scored.refusals) == (200, 1, {"distance: not above 0": 1})
+    read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "arrow": pl.read_ipc}[ending]
+    written = read(target)
+    assert written["probability"].is_null().arg_true().to_list() == [7]
+    good = rows.filter(pl.col("distance") > 0)
+    good.write_parquet(source)
+    expected = find_kind("tabular").predict_file(staged.build.model, contract, source)
+    np.testing.assert_allclose(written["probability"].drop_nulls().to_numpy(), expected, atol=1e-6)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", target.name]
+
+
+# What a user can get wrong with the data: one clear line, nothing half-written.
+
+
+def with_source(document: dict[str, Any], frame: pl.DataFrame, folder: Path) -> Any:
+    path = folder / "rows.parquet"
+    frame.write_parquet(path)
+    return parse_workload({**document, "source": {"path": str(path)}}, where="sample.yaml")
+
+
+def test_a_missing_source_is_named(document: dict[str, Any], home: Home) -> None:
+    workload = parse_workload({**document, "source": {"path": "/nowhere/rows.parquet"}}, where="sample.yaml")
+    with pytest.raises(SourceError, match=r"/nowhere/rows\.parquet does not exist"):
+        ingest.fn(workload, home)
+
+
+def test_an_empty_source_is_refused(
+    document: dict[str, Any], flights_frame: pl.DataFrame, home: Home, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match="has no rows"):
+        ingest.fn(with_source(document, flights_frame.head(0), tmp_path), home)
+    assert not list(home.room("snapshots").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda frame: frame.drop("carrier"), "no column 'carrier'"),
+        (lambda frame: frame.rename({"distance": "distanse"}), r"'distance' \(did 'distanse' mean this\?\)"),
+        (lambda frame: frame.with_columns(pl.lit("far").alias("distance")), "'distance' is of the type number"),
+    ],
+)
+def test_a_column_that_is_missing_renamed_or_of_another_type_is_named(
+    document: dict[str, Any], flights_frame: pl.DataFrame, home: Home, tmp_path: Path, change: Any, told: str
+) -> None:
+    with pytest.raises(ContractError, match=told):
+        ingest.fn(with_source(document, change(flights_frame), tmp_path), home)
+    assert not list(home.room("snapshots").glob("*"))
+
+
+def test_half_of_the_rows_broken_stops_the_run_and_keeps_the_quarantine(
+    document: dict[str, Any], flights_frame: pl.DataFrame, home: Home, tmp_path: Path
+) -> None:
+    broken = flights_frame.with_columns(
+        pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit(-1.0)).otherwise("distance").alias("distance")
+    )
+    workload = with_source(document, broken, tmp_path)
+    snapshot = ingest.fn(workload, home)
+    with pytest.raises(ContractError, match=r"break Flight; the contract tolerates 5\.00%") as refusal:
+        validate.fn(workload, snapshot, home)
+    file = Path(str(refusal.value).rsplit(" ", 1)[1])
+    kept = pl.read_parquet(file)
+    assert kept.filter(pl.col("reasons").list.contains("distance: not above 0")).height == (len(broken) + 1) // 2
+
+
+def test_a_label_with_one_class_is_refused(
+    document: dict[str, Any], flights_frame: pl.DataFrame, home: Home, tmp_path: Path
+) -> None:
+    october = pl.col("scheduled_departure").dt.month() == 10
+    flat = flights_frame.with_columns(pl.when(october).then(pl.lit(False)).otherwise("late").alias("late"))
+    workload = with_source(document, flat, tmp_path)
+    validated = validate.fn(workload, ingest.fn(workload, home), home)
+    with pytest.raises(SplitError, match="test"):
+        prepare.fn(workload, validated, home)
+    assert not list(home.room("prepared").glob("[!.]*"))
+
+
+def test_a_damaged_build_is_neither_promoted_nor_served(staged: Staged, tmp_path: Path) -> None:
+    home = Home(tmp_path / "copy")
+    copy = home.room("builds", staged.packaged.build_id)
+    shutil.copytree(staged.packaged.path, copy)
+    (copy / "model.onnx").write_bytes(b"not what was built")
+    with pytest.raises(BuildError, match=r"model\.onnx is not what was built"):
+        open_build(copy)
+    with pytest.raises(BuildError, match=r"model\.onnx is not what was built"):
+        challenger_of(staged.workload, staged.packaged.build_id, home, Settings())
