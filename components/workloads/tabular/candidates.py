@@ -3,7 +3,7 @@
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from components.batches import TableBatches
 from components.catalog import Progress, kind_options
+from components.compile_probe import choose_compile
 from components.data_results import Prepared
 from components.declaration import Workload
 from components.features.recipe import Recipe, read_recipe, recipe_graph
 from components.hardware import choose_hardware, probe_machine
 from components.learner import Plan, Task
 from components.metrics import HIGHER_IS_BETTER, paired_difference, score
-from components.model_results import Candidate, Comparison, Trained
+from components.model_results import Candidate, Comparison, HardwareChoice, Trained
 from components.onnx_export import answering, export_network, finished, join, stacked
 from components.settings import Settings
 from components.storage import digest_bytes, digest_json, write_atomically, write_json
@@ -144,7 +145,15 @@ def _fit_network(work: _Work, settings: Settings, budget: Budget, report: Callab
         machine=machine,
         seed=work.workload.seed,
     )
+    plan = replace(plan, hardware=_remembered(work.folder / "hardware.json", partial(choose_compile, plan)))
     return fit(plan, work.folder / "network", budget, report)
+
+
+def _remembered(path: Path, choose: Callable[[], HardwareChoice]) -> HardwareChoice:
+    """Return a choice that was made before for this folder: a training that goes on must not change its arithmetic."""
+    if not path.is_file():
+        write_atomically(path, choose().model_dump_json(indent=2).encode())
+    return HardwareChoice.model_validate_json(path.read_bytes())
 
 
 def _export_network(work: _Work, fitted: Fitted) -> Candidate:
