@@ -62,7 +62,7 @@ def build_model(workload: WorkloadName = "flights") -> BuildOutcome:
         trained = train(declared, prepared, home, settings)
         evaluated = evaluate(declared, trained, prepared, home)
         gates = gate(declared, evaluated, audited, prepared)
-        packaged = package(declared, snapshot, validated, prepared, trained, evaluated, gates, home)
+        packaged = package(declared, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
         registered = register(declared, packaged, evaluated, gates.passed, home, settings)
     return BuildOutcome(
         validated=validated,
