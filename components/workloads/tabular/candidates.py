@@ -47,7 +47,7 @@ Answer = Callable[[Table], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """What all candidates share."""
 
     tables: dict[str, Table]
@@ -76,11 +76,8 @@ def train_candidates(
 ) -> Trained:
     """Train the baseline and the network under ``folder``, choose by the goal's metric on validation."""
     started = time.monotonic()
-    options = kind_options(workload)
-    assert isinstance(options, TabularOptions), "the tabular kind declares TabularOptions"
-    recipe = read_recipe(prepared.recipe.read_bytes())
-    tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
-    work = _Work(tables, workload, options, recipe, contract, folder)
+    work = open_work(prepared, workload, contract, folder)
+    options = work.options
     budget = budget_of(options.time_cap_minutes, workload.goal.training_usd, settings.price_per_hour)
 
     progress("xgboost", 0, 1)
@@ -98,7 +95,7 @@ def train_candidates(
         path=folder,
         candidates=candidates,
         chosen=chosen,
-        comparison=_compare(candidates, chosen, tables["validation"], workload),
+        comparison=_compare(candidates, chosen, work.tables["validation"], workload),
         hardware=fitted.hardware,
         stopped=fitted.stopped,
         epochs=fitted.epochs,
@@ -109,7 +106,16 @@ def train_candidates(
     )
 
 
-def _train_trees(work: _Work, threads: int, budget: Budget) -> Candidate:
+def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, folder: Path) -> Work:
+    """Read what all candidates share."""
+    options = kind_options(workload)
+    assert isinstance(options, TabularOptions), "the tabular kind declares TabularOptions"
+    recipe = read_recipe(prepared.recipe.read_bytes())
+    tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
+    return Work(tables, workload, options, recipe, contract, folder)
+
+
+def _train_trees(work: Work, threads: int, budget: Budget) -> Candidate:
     if (known := _finished(work, "xgboost")) is not None:
         return known
     started = time.monotonic()
@@ -127,11 +133,12 @@ def _train_trees(work: _Work, threads: int, budget: Budget) -> Candidate:
     )
 
 
-def _fit_network(work: _Work, settings: Settings, budget: Budget, report: Callable[[int, int], None]) -> Fitted:
+def network_plan(work: Work, settings: Settings) -> Plan:
+    """Return the plan of the network's fit on this machine, before anything is measured."""
     machine = probe_machine()
     options = work.options
     train, validation = work.tables["train"], work.tables["validation"]
-    plan = Plan(
+    return Plan(
         network=partial(make_network, *_shape(work), options),
         task=Task(
             loss_of(options, float(train.labels.mean())),
@@ -145,6 +152,10 @@ def _fit_network(work: _Work, settings: Settings, budget: Budget, report: Callab
         machine=machine,
         seed=work.workload.seed,
     )
+
+
+def _fit_network(work: Work, settings: Settings, budget: Budget, report: Callable[[int, int], None]) -> Fitted:
+    plan = network_plan(work, settings)
     plan = replace(plan, hardware=_remembered(work.folder / "hardware.json", partial(choose_compile, plan)))
     return fit(plan, work.folder / "network", budget, report)
 
@@ -156,19 +167,20 @@ def _remembered(path: Path, choose: Callable[[], HardwareChoice]) -> HardwareCho
     return HardwareChoice.model_validate_json(path.read_bytes())
 
 
-def _export_network(work: _Work, fitted: Fitted) -> Candidate:
+def _export_network(work: Work, fitted: Fitted) -> Candidate:
     network = make_network(*_shape(work), work.options)
     network.load_state_dict(fitted.weights)
-    return _keep_network(work, "network", network.eval(), fitted.seconds)
+    return keep_network(work, "network", network.eval(), fitted.seconds)
 
 
-def _train_linear(work: _Work, threads: int) -> Candidate:
+def _train_linear(work: Work, threads: int) -> Candidate:
     started = time.monotonic()
     network = fit_linear(work.tables["train"], _cardinalities(work.recipe), threads=threads)
-    return _keep_network(work, "linear", network, time.monotonic() - started)
+    return keep_network(work, "linear", network, time.monotonic() - started)
 
 
-def _keep_network(work: _Work, name: str, network: torch.nn.Module, seconds: float) -> Candidate:
+def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float) -> Candidate:
+    """Export a trained network and write what is kept of it."""
     if (known := _finished(work, name)) is not None:
         return known
     example = work.tables["validation"]
@@ -179,7 +191,7 @@ def _keep_network(work: _Work, name: str, network: torch.nn.Module, seconds: flo
     return _keep(work, name, answering(graph, "answer"), partial(_network_answers, network), seconds)
 
 
-def _shape(work: _Work) -> tuple[int, tuple[int, ...]]:
+def _shape(work: Work) -> tuple[int, tuple[int, ...]]:
     return work.tables["train"].values.shape[1], _cardinalities(work.recipe)
 
 
@@ -209,12 +221,12 @@ def _family(name: str) -> Literal["baseline", "lightning"]:
     return "lightning" if name == "network" else "baseline"
 
 
-def _paths(work: _Work, name: str) -> tuple[Path, Path, Path]:
+def _paths(work: Work, name: str) -> tuple[Path, Path, Path]:
     folder = work.folder / "candidates" / name
     return folder / "model.onnx", folder / "predictions.parquet", folder / "candidate.json"
 
 
-def _finished(work: _Work, name: str) -> Candidate | None:
+def _finished(work: Work, name: str) -> Candidate | None:
     model, predictions, record = _paths(work, name)
     if not record.is_file():
         return None
@@ -230,7 +242,7 @@ def _finished(work: _Work, name: str) -> Candidate | None:
     )
 
 
-def _keep(work: _Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: float) -> Candidate:
+def _keep(work: Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: float) -> Candidate:
     """Write graph and answers of a candidate; the record comes last and says that the rest is whole."""
     model, predictions, record = _paths(work, name)
     raw = {split: answer(work.tables[split]) for split in ANSWERED}
