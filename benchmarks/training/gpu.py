@@ -2,8 +2,8 @@
 
     python -m benchmarks.training.gpu --rows 1000000
 
-Needs only torch and lightning beside the repository. Each arm is a fit of the engine; its network is wide enough to keep
-a card busy. It has not been run on a card yet: docs/training.md says so until it has.
+Needs only torch and lightning beside the repository. Each arm is a fit of the engine; its network is wide enough to
+keep a card busy. It has not been run on a card yet: docs/training.md says so until it has.
 """
 
 import argparse

@@ -13,7 +13,8 @@ from components.estimate import Estimate, card_estimates, network_seconds, read_
 from components.settings import Settings
 from components.training_guards import Budget, budget_of
 from components.workloads.tabular.baseline import fit_trees
-from components.workloads.tabular.candidates import Work, keep_network, network_plan, open_work
+from components.workloads.tabular.candidates import network_plan
+from components.workloads.tabular.keeping import Work, keep_network, open_work
 from components.workloads.tabular.linear import ITERATIONS, fit_linear
 from data_contracts.spec import ContractSpec
 
