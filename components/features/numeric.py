@@ -57,9 +57,12 @@ class Standardise(_Scaled, tag="standardise", frozen=True):
     def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
         refuse_options("standardise", options)
         value = finite(field.name)
-        filled = value.fill_null(value.median())
-        row = _facts(cls, frame, field, fill=value.median(), centre=filled.mean(), width=filled.std(ddof=0))
-        return cls(field=field.name, **row)
+        median, mean, deviation, present = value.median(), value.mean(), value.std(ddof=0), value.count()
+        # Mean and deviation of the column with its gaps filled, from those of the values: one pass instead of three.
+        share = present / pl.len()
+        centre = share * mean + (1 - share) * median
+        spread = share * (deviation**2 + (mean - centre) ** 2) + (1 - share) * (median - centre) ** 2
+        return cls(field=field.name, **_facts(cls, frame, field, fill=median, centre=centre, width=spread.sqrt()))
 
 
 class RobustScale(_Scaled, tag="robust_scale", frozen=True):
