@@ -8,6 +8,7 @@ import polars as pl
 from components.data_results import Prepared, Split, Validated
 from components.declaration import Workload
 from components.features.recipe import Recipe, fit_recipe, write_recipe
+from components.parquet import sink
 from components.settings import Home
 from components.split_report import split_report
 from components.splits import split_rows
@@ -63,7 +64,7 @@ def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> Non
     # Only the training split must not see its own answers; every other split is what serving will be.
     training = split.name == "train"
     features = recipe.apply_to_training(labelled, contract, [LABEL]) if training else recipe.apply(labelled, [LABEL])
-    features.sink_parquet(features_path(split.path), compression_level=1, engine="streaming")
+    sink(features, features_path(split.path)).collect(engine="streaming")
 
 
 def features_path(raw: Path) -> Path:

@@ -9,6 +9,7 @@ import polars as pl
 
 from components.data_results import Snapshot, Validated
 from components.errors import ContractError
+from components.parquet import sink
 from components.settings import Home
 from components.stage_keys import code_part
 from components.storage import atomic_folder, digest_json, write_json
@@ -85,8 +86,8 @@ def divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Path
     bad = judged.filter("broken").drop("broken").with_columns(reasons_of(checks))
     pl.collect_all(
         [
-            good.sink_parquet(kept, lazy=True, compression_level=1),
-            bad.sink_parquet(refused, lazy=True, compression_level=1),
+            sink(good, kept, statistics=True),
+            sink(bad, refused),
         ],
         engine="streaming",
     )

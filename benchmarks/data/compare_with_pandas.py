@@ -31,6 +31,12 @@ class Cost(NamedTuple):
     peak: int
 
 
+def show(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def run(side: str, source: Path, folder: Path) -> Cost:
     """Run one side in a process of its own and measure it."""
     folder.mkdir(parents=True)
@@ -61,13 +67,13 @@ def main(rows: int) -> None:
         for turn in range(ROUNDS):
             for side in SIDES:
                 cost = run(side, source, Path(scratch) / f"{side}-{turn}")
-                print(f"{side}: {cost.wall:.1f} s, {cost.cpu:.1f} s of processor, peak {cost.peak / 2**30:.2f} GiB")
+                show(f"{side}: {cost.wall:.1f} s, {cost.cpu:.1f} s of processor, peak {cost.peak / 2**30:.2f} GiB")
                 best[side] = min(best.get(side, cost), cost)
         assert_equal(Path(scratch) / "slipway-0", Path(scratch) / "pandas-0")
         ours, theirs = best["slipway"], best["pandas"]
-        print(
-            f"{rows:,} rows, best of {ROUNDS}, equal results: {theirs.wall / ours.wall:.1f}x faster, "
-            f"{ours.peak / theirs.peak:.2f} of the memory"
+        show(
+            f"{rows:,} rows, best of {ROUNDS}, equal results, {os.cpu_count()} cores: {theirs.wall / ours.wall:.1f}x "
+            f"faster ({theirs.cpu / ours.cpu:.1f}x less processor time), {ours.peak / theirs.peak:.2f} of the memory"
         )
 
 
