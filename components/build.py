@@ -8,12 +8,14 @@
     golden.json         held-out rows and the answers evaluated for them
     evidence.json       what justified the build
     gates.json          how each gate judged it
-    reference.parquet   a sample of training-time inputs and scores, to compare later traffic with
+    reference.parquet   hold-out rows with label and score (a sample if there are very many): what later
+                        traffic and later challengers are compared with
     provenance.json     data digest, code version, seeds, hardware, stage keys
     dependencies.json   the exact dependency graph: package -> version, requires
     uncommitted.diff    what differed from the recorded commit (only if something did)
     workload.yaml       the workload file as it was
     card.md             model card
+    dossier.html        the evidence as a page for people
     model.sig           signature of all of this (OpenSSF model signing), if a key is set
 
 The data plane reads builds with this module, so it imports msgspec and the standard library alone.
@@ -83,6 +85,11 @@ class Build(msgspec.Struct, frozen=True):
 
     def serving(self) -> ServingSpec:
         return msgspec.json.decode((self.path / "serving.json").read_bytes(), type=ServingSpec)
+
+    def environment_differences(self) -> list[str]:
+        """Return what differed from the pinned packages when the build was made."""
+        provenance = msgspec.json.decode((self.path / "provenance.json").read_bytes())
+        return list(provenance.get("environment_differences", []))
 
     def golden(self) -> Golden:
         return msgspec.json.decode((self.path / "golden.json").read_bytes(), type=Golden)

@@ -18,6 +18,8 @@ def number(value: float) -> str:
 
 def wanted(rule: Rule) -> str:
     """Say what is asked: 'at least 0.66'."""
+    if rule.strict:
+        return f"more than {number(rule.limit)}" if rule.direction == "at_least" else f"less than {number(rule.limit)}"
     if rule.margin and rule.threshold == 0:
         return f"at most {number(rule.margin)} worse"
     return f"{rule.direction.replace('_', ' ')} {number(rule.limit)}"

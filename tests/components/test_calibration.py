@@ -36,10 +36,13 @@ def test_a_smooth_calibration_keeps_every_ranking(method: Method) -> None:
 def test_answers_that_are_right_are_left_alone_and_wrong_ones_are_not() -> None:
     chosen, losses = choose_calibration(LABELS, TRUTH, seed=1)
     assert chosen.method == "none"
-    assert set(losses) == {"none", "temperature", "scale", "isotonic"}
+    assert set(losses) == {"none", "temperature", "scale"}
     assert choose_calibration(LABELS, OVERCONFIDENT, seed=1)[0].method == "scale"
 
 
-def test_isotonic_needs_rows_and_few_knots() -> None:
-    assert "isotonic" not in choose_calibration(LABELS[:1000], TRUTH[:1000], seed=1)[1]
+def test_isotonic_has_few_knots_and_is_chosen_only_when_asked_for() -> None:
     assert 2 <= len(fit_calibration(LABELS, OVERCONFIDENT, "isotonic").knots) <= 64
+    stepped = np.where(TRUTH > 0.3, 0.9, 0.1) + 0.01 * TRUTH
+    asked = choose_calibration(LABELS, stepped, seed=1, methods=("scale", "isotonic"))[0]
+    assert asked.method == "isotonic"
+    assert choose_calibration(LABELS, stepped, seed=1)[0].method == "scale"

@@ -110,6 +110,20 @@ def test_promotion_judges_what_only_the_serving_machine_shows(flights: Workload)
     assert "goal" in report.refused[0].reason
 
 
+def test_a_constant_answer_gains_nothing_and_that_is_not_enough(flights: Workload) -> None:
+    report = judge(evidence(gain_over_base_rate=measured("gain_over_base_rate", 0.0)), flights)
+    assert verdict(report, "base-rate").state == "failed"
+    assert "needs more than 0" in verdict(report, "base-rate").reason
+
+
+def test_a_report_that_is_refused_without_saying_why_is_not_promoted(flights: Workload) -> None:
+    refused = GateReport(verdicts=(), passed=False, goal=flights.goal.statement)
+    report = promotion_gates(
+        flights, refused, environment=[], live_parity=0, latency_p95_ms=1, serving_usd_per_1000=0.001
+    )
+    assert [verdict.gate for verdict in report.refused] == ["build-gates"]
+
+
 def test_evidence_survives_its_file(tmp_path: Path) -> None:
     written = evidence()
     assert read_evidence(write_evidence(tmp_path / "evidence.json", written)) == written
