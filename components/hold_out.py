@@ -3,7 +3,7 @@
 Each time the same rows judge another model, the best of them looks better than it is; the ledger says by how much.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from components.data_results import Prepared
 from components.errors import BuildError, SplitError
 from components.evidence import Measure
+from components.leakage import Finding
 from components.model_results import Candidate, Trained
 from components.power import luck_of_the_best
 from components.storage import write_json
@@ -160,3 +161,13 @@ def uses_measure(uses: Uses, error: float) -> Measure:
             f"{luck:.1f} standard errors ({luck * error:.2g}); label fresh rows before trusting small gains"
         )
     return Measure(name="hold_out_uses", value=count, source="hold-out ledger", detail=warning)
+
+
+def leakage_measure(findings: Sequence[Finding]) -> Measure:
+    """Return the findings of the leakage audit as evidence: how many, and what they are."""
+    return Measure(
+        name="leakage_findings",
+        value=len(findings),
+        source="leakage audit",
+        detail="; ".join(finding.text for finding in findings),
+    )
