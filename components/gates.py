@@ -93,18 +93,24 @@ def promotion_gates(
     live_parity: float,
     latency_p95_ms: float | Measure,
     serving_usd_per_1000: float | Measure,
+    champion: Measure | None = None,
 ) -> GateReport:
-    """Judge what can be measured only when a build is about to serve; a refused build is never promoted."""
+    """Judge what can be measured only when a build is about to serve; a refused build is never promoted.
+
+    ``champion`` is the gain over the build that serves now, on the same rows; None if there is none.
+    """
     refused = [] if build.passed else [verdict.gate for verdict in build.refused] or ["the report as a whole"]
-    measures = (
+    measures: tuple[Measure, ...] = (
         _measure("refused_build_gates", len(refused), ", ".join(refused)),
         _measure("environment_differences", len(environment), ", ".join(environment)),
         _measure("live_parity", live_parity),
         _measure("latency_p95_ms", latency_p95_ms),
         _measure("serving_usd_per_1000", serving_usd_per_1000),
     )
+    if champion is not None:
+        measures = (*measures, champion)
     evidence = Evidence(workload=workload.name, model="build", split="promotion", measures=measures)
-    return report([decide(rule, evidence) for rule in promotion_policy(workload)], workload)
+    return report([decide(rule, evidence) for rule in promotion_policy(workload, evidence)], workload)
 
 
 def report(verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[str] = ()) -> GateReport:

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import polars as pl
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from components.bento import pack_bento
 from components.build import Golden, ServingSpec, seal
 from components.declaration import Workload
 from components.provenance import CodeVersion, Package
@@ -21,7 +22,7 @@ from components.storage import write_atomically, write_json
 from data_contracts.spec import ContractSpec
 
 GOLDEN_ROWS = 64
-REFERENCE_ROWS = 20_000
+REFERENCE_ROWS = 50_000
 
 
 class PackagedBuild(BaseModel):
@@ -32,6 +33,7 @@ class PackagedBuild(BaseModel):
     digest: str
     build_id: str
     path: Path
+    bento: str = Field(description="Tag of the Bento in the home's BentoML store.")
 
 
 def package_build(
@@ -54,7 +56,7 @@ def package_build(
     ``test_rows`` is the raw hold-out, ``probabilities`` the evaluated answer for each of its rows in order;
     ``documents`` are finished files to take along under their names (evidence.json, gates.json, ...).
     """
-    rows = pl.read_parquet(test_rows).select(field.name for field in contract.inputs)
+    rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
     scored = rows.with_columns(probabilities.alias("probability"))
     home.room("builds").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=".build."))
@@ -86,7 +88,8 @@ def package_build(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target)
+    bento = pack_bento(target, home.room("bentoml"))
+    return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target, bento=bento)
 
 
 def _serving(workload: Workload, contract: ContractSpec) -> ServingSpec:

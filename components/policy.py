@@ -167,17 +167,18 @@ def _operation(workload: Workload) -> tuple[Rule, ...]:
     )
 
 
-def promotion_policy(workload: Workload) -> tuple[Rule, ...]:
-    """Return what a build must show on the machine that will serve it."""
+def promotion_policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
+    """Return what a build must show on the machine that will serve it, and against the build that serves now."""
     goal = workload.goal
     return (
+        *(rule for rule in _quality(workload) if rule.gate == "champion" and _measured(rule, evidence)),
         _at_most("build-gates", "refused_build_gates", 0, "gates that refused the build", "build one that passes"),
         _at_most(
             "environment",
             "environment_differences",
             0,
-            "packages that differ from the build's",
-            "install the build's own versions, or build again here",
+            "packages that differ from the pinned set",
+            "pip install -c constraints.txt -e . puts it right",
         ),
         _at_most(
             "live-parity",

@@ -73,8 +73,9 @@ class FiniteLoss(Callback):
 class Stop(Callback):
     """End training after the step in which the budget is used up; time of earlier, killed runs counts."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, steps: int) -> None:
         self.budget = budget
+        self.steps = steps
         self.before = 0.0
         self.reason: Stopped | None = None
         self._started = time.monotonic()
@@ -91,11 +92,15 @@ class Stop(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        over = self.spent >= self.budget.seconds
+        over = self.over()
         if trainer.world_size > 1:
             over = trainer.strategy.reduce_boolean_decision(over, all=False)
-        if over and trainer.global_step < trainer.estimated_stepping_batches:
+        if over and trainer.global_step < self.steps:
             self.end(trainer, self.budget.cap)
+
+    def over(self) -> bool:
+        """Say whether the budget is used up."""
+        return self.spent >= self.budget.seconds
 
     def end(self, trainer: lightning.Trainer, reason: Stopped) -> None:
         """Make the step that runs the last one; validation and the checkpoint still follow."""
@@ -162,8 +167,9 @@ class Keeper(Callback):
 class Checkpoints(Callback):
     """Writes one file from which all of it continues: after each epoch and now and then within one; must come last."""
 
-    def __init__(self, path: Path, options: TrainingOptions, report: Callable[[int, int], None]) -> None:
+    def __init__(self, path: Path, options: TrainingOptions, group: int, report: Callable[[int, int], None]) -> None:
         self._path = path
+        self._group = group
         self._options = options
         self._report = report
         self._random: Tensor | None = None
@@ -177,7 +183,7 @@ class Checkpoints(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         last = batch_idx + 1 >= trainer.num_training_batches
-        whole = (batch_idx + 1) % self._options.accumulate == 0
+        whole = (batch_idx + 1) * self._group % self._options.accumulate == 0
         if last or not whole:  # a validation follows, or gradients of an unfinished step would be lost
             return
         due = time.monotonic() - self._written > self._options.checkpoint_minutes * 60

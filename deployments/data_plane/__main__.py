@@ -21,6 +21,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     what.add_argument("--build", type=Path, metavar="DIR", help="serve this build")
     what.add_argument("--rollout", type=Path, metavar="FILE", help="serve the champion of a rollout document")
     parser.add_argument("--workload", metavar="NAME", help="refuse builds of other workloads")
+    parser.add_argument("--public-key", type=Path, metavar="FILE", help="serve only what the owner of this key signed")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, metavar="N", help="0 takes a free one (default: the build's)")
     parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default 1)")

@@ -103,7 +103,7 @@ class Application:
         draining: Callable[[], bool] = lambda: False,
     ) -> None:
         path, workload = champion_path(options)
-        model = load_model(path, workload)
+        model = load_model(path, workload, options.public_key)
         self._options = options
         self._on_ready = on_ready
         self._draining = draining
@@ -112,19 +112,21 @@ class Application:
         self.service = Service(model, options, self.metrics, self._log.add if self._log else None)
         self._watch: Watch | None = None
         self._pulse: asyncio.TimerHandle | None = None
+        self._started = False
         # What is loaded now stays: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin what runs beside the requests; called in the worker before it takes any."""
+        self._started = True
         if self._options.rollout is not None:
 
             def take_over(model: Model) -> None:
                 loop.call_soon_threadsafe(self.service.take_over, model)
 
-            self._watch = Watch(self._options.rollout, self.service.model, take_over, self.metrics)
-            self._watch.start(self._options.poll_seconds)
+            self._watch = Watch(self._options.rollout, self._options, self.service.model, take_over, self.metrics)
+            self._watch.start()
         if self._log is not None:
             self._log.start()
         self._beat(loop)
@@ -170,6 +172,9 @@ class Application:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1003})
             return
+        if not self._started:
+            # Frameworks that mount an application do not pass their lifespan on to it.
+            self.start(asyncio.get_running_loop())
         status, headers, body = await self.service.answer(AsgiRequest(scope, receive))
         raw = [(key.encode(), value.encode()) for key, value in headers]
         raw.append((b"content-length", str(len(body)).encode()))

@@ -17,10 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.data_plane.limits import Overloaded
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.metrics import SHARE, Metrics
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
 from deployments.data_plane.request import Row
+
+# Ticks of the event loop that a batch waits for bodies on their way (measured: 8 % less CPU time a request at 8 and 32
+# connections, nothing more beyond 4).
+PATIENCE = 4
+# Rows of a table in one call of the model.
+SLICE = 8_192
 
 
 class Expired(Exception):
@@ -74,6 +80,7 @@ class Batcher:
         self._waiting: deque[Pending] = deque()
         self._queued_rows = 0
         self._scheduled = False
+        self._patience = PATIENCE
 
     def submit(
         self, rows: list[Row], request_id: str, arrived: float, deadline: float
@@ -101,6 +108,17 @@ class Batcher:
         return pending.future
 
     def _flush(self) -> None:
+        # Requests that have arrived but whose bodies are still on the way will be here in a tick or two: worth
+        # waiting for, because a call costs as much as dozens of rows.
+        if (
+            self._patience
+            and self._queued_rows < self._options.batch_rows
+            and self._metrics.in_flight > len(self._waiting)
+        ):
+            self._patience -= 1
+            asyncio.get_running_loop().call_soon(self._flush)
+            return
+        self._patience = PATIENCE
         self._scheduled = False
         batch = self._take(time.perf_counter())
         if self._waiting:
@@ -165,6 +183,23 @@ class Batcher:
         answers: list[float] = np.round(computed.probabilities.astype(np.float64), 8).tolist()
         metrics.probability.observe_all(answers)
         return answers
+
+    def answer_columns(self, columns: dict[str, NDArray[Any]], request_id: str) -> NDArray[np.float32]:
+        """Answer columns at once, in the thread that calls, in slices that fit the processor's cache."""
+        count = len(next(iter(columns.values())))
+        start = time.perf_counter()
+        parts = [
+            self._model.predictor.predict({name: values[at : at + SLICE] for name, values in columns.items()})
+            for at in range(0, count, SLICE)
+        ]
+        probabilities = np.concatenate(parts)
+        self._metrics.model.observe(time.perf_counter() - start)
+        self._metrics.batch.observe(count)
+        counts, _ = np.histogram(probabilities, [-np.inf, *SHARE, np.inf])
+        self._metrics.probability.add(counts.tolist(), float(probabilities.sum()))
+        if self._on_answered is not None:
+            self._on_answered(Answered(self._model, time.time(), [request_id], [count], columns, probabilities))
+        return probabilities
 
     def _run_large(self, loop: asyncio.AbstractEventLoop, pending: Pending) -> None:
         """Answer a request of many rows in a thread; one at a time, the others wait in the thread's queue."""

@@ -111,7 +111,7 @@ def serve(options: Options) -> None:
     """Serve until told to stop; raises SlipwayError if the service does not start."""
     path, _ = champion_path(options)
     # Checked here first: one clear error instead of one a worker.
-    build = open_build(path)
+    build = open_build(path, options.public_key)
     if options.workers > 1:
         options = msgspec.structs.replace(options, exchange=Path(tempfile.mkdtemp(prefix="slipway-counts-")))
     held, port = reserve_port(options.host, build.serving().port if options.port is None else options.port)

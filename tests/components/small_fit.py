@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from components.batches import TableBatches
 from components.hardware import Machine
+from components.learner import Plan, Task
 from components.model_results import HardwareChoice
-from components.training import Plan, Task
 from components.training_options import TrainingOptions
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -74,4 +74,5 @@ def make_plan(
         hardware=HardwareChoice(device="cpu", precision=precision, compile=False, threads=1, reason="a test"),  # type: ignore[arg-type]
         machine=Machine(processor="test", cores=1, memory_gb=1.0),
         seed=seed,
+        group_size=2,
     )

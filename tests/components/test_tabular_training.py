@@ -5,6 +5,7 @@ import numpy as np
 import onnx
 import polars as pl
 import pytest
+import torch
 
 from components.catalog import find_kind
 from components.data_results import Prepared
@@ -14,7 +15,9 @@ from components.model_results import Trained
 from components.settings import Settings
 from components.storage import digest_file
 from components.workloads.tabular.baseline import GOLDEN, _between, _without_twins
+from components.workloads.tabular.calibration import fit_line
 from components.workloads.tabular.data import read_table
+from components.workloads.tabular.model import Linear, binary_loss
 from tests.components.small_training import parcels_spec, parcels_workload, prepare_parcels
 
 KIND = find_kind("tabular")
@@ -34,7 +37,7 @@ def train(prepared: Prepared, workload: Workload, folder: Path) -> Trained:
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
-    workload = parcels_workload()
+    workload = parcels_workload(linear=True)
     folder = tmp_path_factory.mktemp("parcels")
     prepared = prepare_parcels(folder / "prepared", workload)
     return Example(prepared, workload, train(prepared, workload, folder / "training"))
@@ -42,7 +45,11 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
 
 def test_trees_and_a_network_are_trained_and_the_better_is_chosen(example: Example) -> None:
     trained = example.trained
-    assert [(one.name, one.family) for one in trained.candidates] == [("xgboost", "baseline"), ("network", "lightning")]
+    assert [(one.name, one.family) for one in trained.candidates] == [
+        ("xgboost", "baseline"),
+        ("linear", "baseline"),
+        ("network", "lightning"),
+    ]
     assert all(one.score > 0.6 for one in trained.candidates)
     assert trained.best.score == max(one.score for one in trained.candidates)
 
@@ -142,3 +149,49 @@ def test_values_that_differ_by_rounding_become_one_and_dense_columns_keep_their_
     assert len(np.unique(_without_twins(twins))) == 2
     dense = np.linspace(0, 1, 2_000_000, dtype=np.float32)[:, None]
     assert np.array_equal(_without_twins(dense), dense)
+
+
+@pytest.mark.parametrize("calibration", ["temperature", "platt"])
+def test_calibration_is_part_of_the_graph_and_mends_weighted_answers(
+    example: Example, calibration: str, tmp_path: Path
+) -> None:
+    workload = parcels_workload(class_weight="balanced", focal_gamma=1.0, calibration=calibration)
+    trained = train(example.prepared, workload, tmp_path)
+    rows = example.prepared.path / "validation.parquet"
+    labels = read_table(example.prepared, "validation").labels.numpy()
+    for candidate in trained.candidates:
+        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "validation")["probability"].to_numpy()
+        np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
+        if calibration == "platt":
+            assert own.mean() == pytest.approx(labels.mean(), abs=0.01)
+
+
+def test_an_ensemble_that_shares_weights_learns_and_is_exported(example: Example, tmp_path: Path) -> None:
+    trained = train(example.prepared, parcels_workload(architecture="tabm", members=4), tmp_path)
+    network = trained.candidate("network")
+    own = pl.read_parquet(network.predictions).filter(pl.col("split") == "test")["probability"].to_numpy()
+    rows = example.prepared.path / "test.parquet"
+    np.testing.assert_allclose(KIND.predict_file(network.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
+    assert network.score > 0.6
+
+
+def test_the_focal_loss_without_focus_is_the_log_loss() -> None:
+    torch.manual_seed(0)
+    network = Linear(3, (4,))
+    batch = (torch.randn(8, 3), torch.randint(0, 4, (8, 1)), torch.randint(0, 2, (8,)).float())
+    plain = binary_loss(network, batch)
+    torch.testing.assert_close(plain, torch.log(torch.tensor(2.0)))
+    torch.testing.assert_close(binary_loss(network, batch, gamma=2.0), plain * 0.25)
+    weighted = binary_loss(network, batch, positive=3.0)
+    torch.testing.assert_close(weighted, plain * (1 + 2 * batch[2].mean()))
+
+
+def test_a_line_is_found_again() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=40_000)
+    labels = random.random(len(logits)) < 1 / (1 + np.exp(-logits))
+    bent = (1 / (1 + np.exp(-(2 * logits + 1)))).astype(np.float32)
+    slope, offset = fit_line(labels, bent, "platt")
+    assert slope == pytest.approx(0.5, abs=0.03)
+    assert offset == pytest.approx(-0.5, abs=0.05)
+    assert fit_line(labels, bent, "none") == (1.0, 0.0)

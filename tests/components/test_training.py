@@ -100,7 +100,7 @@ def breaks_in_bf16(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
 def test_a_loss_that_is_not_finite_falls_back_to_fp32_and_says_so(tmp_path: Path) -> None:
     fitted = fit(make_plan(breaks_in_bf16, precision="bf16-mixed"), tmp_path, PLENTY)
     assert fitted.hardware.precision == "32-true"
-    assert "not finite by step 1 in bf16-mixed, so trained again in 32-true" in fitted.hardware.reason
+    assert "not finite by step 2 in bf16-mixed, so trained again in 32-true" in fitted.hardware.reason
     assert same(fitted, fit(make_plan(), tmp_path / "fp32", PLENTY))
 
 
@@ -108,7 +108,7 @@ def test_a_loss_that_is_not_finite_in_fp32_is_an_error_that_says_what_to_do(tmp_
     def broken(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         return loss(network, batch) * float("inf")
 
-    with pytest.raises(TrainingError, match=r"not finite by step 1, in fp32: lower model\.learning_rate \(now 0\.02\)"):
+    with pytest.raises(TrainingError, match=r"not finite by step 2, in fp32: lower model\.learning_rate \(now 0\.02\)"):
         fit(make_plan(broken), tmp_path, PLENTY)
 
 

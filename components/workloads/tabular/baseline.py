@@ -29,7 +29,7 @@ class _Deadline(xgboost.callback.TrainingCallback):
         self._stop = stop
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        return self._stop.spent >= self._stop.budget.seconds
+        return self._stop.over()
 
 
 def fit_trees(
@@ -52,7 +52,7 @@ def fit_trees(
         tree_method="hist",
         random_state=seed,
         n_jobs=threads,
-        callbacks=[_Deadline(Stop(budget))],
+        callbacks=[_Deadline(Stop(budget, options.n_estimators))],
     )
     model.fit(
         matrix,

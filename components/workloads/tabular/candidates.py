@@ -3,7 +3,7 @@
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -17,20 +17,24 @@ from numpy.typing import NDArray
 
 from components.batches import TableBatches
 from components.catalog import Progress, kind_options
+from components.compile_probe import choose_compile
 from components.data_results import Prepared
 from components.declaration import Workload
 from components.features.recipe import Recipe, read_recipe, recipe_graph
 from components.hardware import choose_hardware, probe_machine
+from components.learner import Plan, Task
 from components.metrics import HIGHER_IS_BETTER, paired_difference, score
-from components.model_results import Candidate, Comparison, Trained
+from components.model_results import Candidate, Comparison, HardwareChoice, Trained
 from components.onnx_export import answering, export_network, finished, join, stacked
 from components.settings import Settings
 from components.storage import digest_bytes, digest_json, write_atomically, write_json
-from components.training import Fitted, Plan, Task, fit
+from components.training import Fitted, fit
 from components.training_guards import Budget, budget_of
 from components.workloads.tabular.baseline import fit_trees, tree_answers, tree_graph
+from components.workloads.tabular.calibration import calibrated, fit_line, with_calibration
 from components.workloads.tabular.data import Table, read_table
-from components.workloads.tabular.model import EmbeddingMLP, Probability, binary_answers, binary_loss
+from components.workloads.tabular.linear import fit_linear
+from components.workloads.tabular.model import Probability, binary_answers, loss_of, make_network
 from components.workloads.tabular.options import TabularOptions
 from data_contracts.spec import ContractSpec
 
@@ -80,10 +84,12 @@ def train_candidates(
     budget = budget_of(options.time_cap_minutes, workload.goal.training_usd, settings.price_per_hour)
 
     progress("xgboost", 0, 1)
-    trees = _train_trees(work, settings.threads or torch.get_num_threads(), budget)
+    threads = settings.threads or torch.get_num_threads()
+    trees = _train_trees(work, threads, budget)
     progress("xgboost", 1, 1)
+    floor = (_train_linear(work, threads),) if options.linear else ()
     fitted = _fit_network(work, settings, budget.less(trees.seconds), partial(progress, "network"))
-    candidates = (trees, _export_network(work, fitted))
+    candidates = (trees, *floor, _export_network(work, fitted))
 
     chosen = _choose(candidates, workload)
     seconds = trees.seconds + fitted.seconds + max(0.0, time.monotonic() - started - trees.seconds - fitted.seconds)
@@ -104,7 +110,7 @@ def train_candidates(
 
 
 def _train_trees(work: _Work, threads: int, budget: Budget) -> Candidate:
-    if (known := _finished(work, "xgboost", "baseline")) is not None:
+    if (known := _finished(work, "xgboost")) is not None:
         return known
     started = time.monotonic()
     train, validation = work.tables["train"], work.tables["validation"]
@@ -126,8 +132,12 @@ def _fit_network(work: _Work, settings: Settings, budget: Budget, report: Callab
     options = work.options
     train, validation = work.tables["train"], work.tables["validation"]
     plan = Plan(
-        network=partial(_network, train.values.shape[1], _cardinalities(work.recipe), options),
-        task=Task(binary_loss, binary_answers, partial(_signed_score, work.workload.goal.metric)),
+        network=partial(make_network, *_shape(work), options),
+        task=Task(
+            loss_of(options, float(train.labels.mean())),
+            binary_answers,
+            partial(_signed_score, work.workload.goal.metric),
+        ),
         training=TableBatches(_tensors(train), options.batch_size, seed=work.workload.seed),
         validation=TableBatches(_tensors(validation), ROWS_AT_ONCE),
         options=options,
@@ -135,25 +145,42 @@ def _fit_network(work: _Work, settings: Settings, budget: Budget, report: Callab
         machine=machine,
         seed=work.workload.seed,
     )
+    plan = replace(plan, hardware=_remembered(work.folder / "hardware.json", partial(choose_compile, plan)))
     return fit(plan, work.folder / "network", budget, report)
 
 
+def _remembered(path: Path, choose: Callable[[], HardwareChoice]) -> HardwareChoice:
+    """Return a choice that was made before for this folder: a training that goes on must not change its arithmetic."""
+    if not path.is_file():
+        write_atomically(path, choose().model_dump_json(indent=2).encode())
+    return HardwareChoice.model_validate_json(path.read_bytes())
+
+
 def _export_network(work: _Work, fitted: Fitted) -> Candidate:
-    if (known := _finished(work, "network", "lightning")) is not None:
-        return known
-    values = work.tables["train"].values.shape[1]
-    network = _network(values, _cardinalities(work.recipe), work.options)
+    network = make_network(*_shape(work), work.options)
     network.load_state_dict(fitted.weights)
-    answer = Probability(network.eval(), values=values > 0, codes=bool(work.recipe.codes))
+    return _keep_network(work, "network", network.eval(), fitted.seconds)
+
+
+def _train_linear(work: _Work, threads: int) -> Candidate:
+    started = time.monotonic()
+    network = fit_linear(work.tables["train"], _cardinalities(work.recipe), threads=threads)
+    return _keep_network(work, "linear", network, time.monotonic() - started)
+
+
+def _keep_network(work: _Work, name: str, network: torch.nn.Module, seconds: float) -> Candidate:
+    if (known := _finished(work, name)) is not None:
+        return known
     example = work.tables["validation"]
     inputs = {"values": example.values[:2], "codes": example.codes[:2]}
-    used = {name: tensor for name, tensor in inputs.items() if tensor.shape[1]}
+    used = {key: tensor for key, tensor in inputs.items() if tensor.shape[1]}
+    answer = Probability(network, values="values" in used, codes="codes" in used)
     graph = export_network(answer, tuple(used.values()), tuple(used), ("answer",))
-    return _keep(work, "network", answering(graph, "answer"), partial(_network_answers, network), fitted.seconds)
+    return _keep(work, name, answering(graph, "answer"), partial(_network_answers, network), seconds)
 
 
-def _network(values: int, cardinalities: tuple[int, ...], options: TabularOptions) -> EmbeddingMLP:
-    return EmbeddingMLP(values, cardinalities, options.hidden, options.dropout)
+def _shape(work: _Work) -> tuple[int, tuple[int, ...]]:
+    return work.tables["train"].values.shape[1], _cardinalities(work.recipe)
 
 
 def _cardinalities(recipe: Recipe) -> tuple[int, ...]:
@@ -187,14 +214,14 @@ def _paths(work: _Work, name: str) -> tuple[Path, Path, Path]:
     return folder / "model.onnx", folder / "predictions.parquet", folder / "candidate.json"
 
 
-def _finished(work: _Work, name: str, family: Literal["baseline", "lightning"]) -> Candidate | None:
+def _finished(work: _Work, name: str) -> Candidate | None:
     model, predictions, record = _paths(work, name)
     if not record.is_file():
         return None
     known = msgspec.json.decode(record.read_bytes(), type=_Record)
     return Candidate(
         name=name,
-        family=family,
+        family=_family(name),
         model=model,
         digest=known.digest,
         predictions=predictions,
@@ -206,9 +233,11 @@ def _finished(work: _Work, name: str, family: Literal["baseline", "lightning"]) 
 def _keep(work: _Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: float) -> Candidate:
     """Write graph and answers of a candidate; the record comes last and says that the rest is whole."""
     model, predictions, record = _paths(work, name)
-    data = finished(join(recipe_graph(work.recipe, work.contract), back))
+    raw = {split: answer(work.tables[split]) for split in ANSWERED}
+    line = fit_line(work.tables["validation"].labels.numpy(), raw["validation"], work.options.calibration)
+    answers = {split: calibrated(given, line) for split, given in raw.items()}
+    data = finished(join(recipe_graph(work.recipe, work.contract), with_calibration(back, line)))
     write_atomically(model, data)
-    answers = {split: answer(work.tables[split]) for split in ANSWERED}
     frame = pl.concat(
         pl.DataFrame({"probability": given}).select(
             pl.lit(split).alias("split"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "probability"
@@ -218,7 +247,7 @@ def _keep(work: _Work, name: str, back: onnx.ModelProto, answer: Answer, seconds
     frame.write_parquet(predictions)
     value = score(work.workload.goal.metric, work.tables["validation"].labels.numpy(), answers["validation"])
     write_json(record, _Record(digest_bytes(data), value, round(seconds, 3)))
-    kept = _finished(work, name, _family(name))
+    kept = _finished(work, name)
     assert kept is not None, "the record was just written"
     return kept
 
