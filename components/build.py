@@ -16,6 +16,7 @@
     workload.yaml       the workload file as it was
     card.md             model card
     dossier.html        the evidence as a page for people
+    model.sig           signature of all of this (OpenSSF model signing), if a key is set
 
 The data plane reads builds with this module, so it imports msgspec and the standard library alone.
 """
@@ -31,6 +32,7 @@ from data_contracts.spec import ContractSpec, read_contract
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+SIGNATURE = "model.sig"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +100,7 @@ def seal(folder: Path, *, workload: str, kind: str, created: str) -> Manifest:
     files = {
         str(path.relative_to(folder)): digest_file(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
+        if path.is_file() and path.name not in (MANIFEST, SIGNATURE)
     }
     build_id = f"{workload}-{digest_json(files)[:12]}"
     manifest = Manifest(format=FORMAT, build_id=build_id, workload=workload, kind=kind, created=created, files=files)
@@ -106,8 +108,11 @@ def seal(folder: Path, *, workload: str, kind: str, created: str) -> Manifest:
     return manifest
 
 
-def open_build(path: Path) -> Build:
-    """Open a build and check every file against its manifest; BuildError names the file that differs."""
+def open_build(path: Path, public_key: Path | None = None) -> Build:
+    """Open a build and check every file against its manifest; BuildError names the file that differs.
+
+    With a public key the manifest must be signed by its owner.
+    """
     try:
         manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
@@ -118,6 +123,11 @@ def open_build(path: Path) -> Build:
         raise BuildError(f"{path} has format {manifest.format}; this version reads format {FORMAT}: build it again")
     if manifest.build_id != f"{manifest.workload}-{digest_json(manifest.files)[:12]}":
         raise BuildError(f"{path / MANIFEST} was changed: its id {manifest.build_id} does not follow from its files")
+    if public_key is not None:
+        # Only then: it needs a tenth of a second and a library that reading a build does not.
+        from components.signature import check_signature
+
+        check_signature(path / MANIFEST, path / SIGNATURE, public_key)
     for name, digest in manifest.files.items():
         file = path / name
         if not file.is_file():

@@ -208,6 +208,7 @@ def _where_next(home: "Home", built: "BuildOutcome", monitored: "Monitored | Non
         "",
         f"dossier    {built.registered.build / 'dossier.html'}",
         f"MLflow     mlflow ui --backend-store-uri {built.registered.tracking_uri}",
+        f"Bento      BENTOML_HOME={home.room('bentoml')} bentoml serve {built.packaged.bento}",
     ]
     if built.validated.docs:
         lines.append(f"data docs  {built.validated.docs / 'index.html'}")

@@ -2,11 +2,10 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from components.data_results import Prepared, Validated
+from components.data_results import Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
 from components.dossier import Subject, write_dossier
 from components.evidence import Evaluated, read_evidence
@@ -15,9 +14,11 @@ from components.model_card import write_card
 from components.model_results import Trained
 from components.packaging import PackagedBuild, package_build
 from components.provenance import code_version, dependency_graph, environment_differences, machine
-from components.settings import Home
+from components.settings import Home, Settings
 from components.storage import write_atomically
 from tasks.stage import fields_of, stage
+
+COST = {"seconds", "cost_usd", "peak_memory_mb", "stopped"}
 
 
 @stage(
@@ -28,12 +29,14 @@ from tasks.stage import fields_of, stage
 )
 def package(
     workload: Workload,
+    snapshot: Snapshot,
     validated: Validated,
     prepared: Prepared,
     trained: Trained,
     evaluated: Evaluated,
     report: GateReport,
     home: Home,
+    settings: Settings,
 ) -> PackagedBuild:
     """Write and seal the build."""
     graph, code, contract = dependency_graph(), code_version(), contract_of(workload)
@@ -53,22 +56,24 @@ def package(
             probabilities=pl.read_parquet(evaluated.predictions)["probability"],
             documents={"evidence.json": evaluated.evidence, "gates.json": gates, "dossier.html": dossier},
             card=write_card(workload, validated, prepared, trained, evaluated, report),
-            provenance=_provenance(workload, validated, prepared, trained, environment_differences(graph)),
+            provenance={
+                "data": {
+                    "snapshot": snapshot.digest,
+                    "validated": validated.digest,
+                    "prepared": prepared.digest,
+                    "rows": validated.rows,
+                    "quarantined": validated.reasons,
+                },
+                "model": {"name": trained.chosen, "digest": trained.best.digest},
+                "training": trained.model_dump(
+                    mode="json", include={"seconds", "cost_usd", "peak_memory_mb", "stopped"}
+                ),
+                "hardware": trained.hardware.model_dump(mode="json"),
+                "machine": machine(),
+                "seeds": {"workload": workload.seed, "training": trained.seed},
+                "environment_differences": list(environment_differences(graph)),
+            },
             code=code,
             dependencies=graph,
+            key=settings.key(),
         )
-
-
-def _provenance(
-    workload: Workload, validated: Validated, prepared: Prepared, trained: Trained, differences: tuple[str, ...]
-) -> dict[str, Any]:
-    return {
-        "data": {"validated": validated.digest, "prepared": prepared.digest, "rows": validated.rows},
-        "quarantined": validated.reasons,
-        "model": {"name": trained.chosen, "digest": trained.best.digest},
-        "training": trained.model_dump(mode="json", include={"seconds", "cost_usd", "peak_memory_mb", "stopped"}),
-        "hardware": trained.hardware.model_dump(mode="json"),
-        "machine": machine(),
-        "seeds": {"workload": workload.seed, "training": trained.seed},
-        "environment_differences": list(differences),
-    }

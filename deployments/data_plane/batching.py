@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.data_plane.limits import Overloaded
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.metrics import SHARE, Metrics
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
 from deployments.data_plane.request import Row
@@ -25,6 +25,8 @@ from deployments.data_plane.request import Row
 # Ticks of the event loop that a batch waits for bodies on their way (measured: 8 % less CPU time a request at 8 and 32
 # connections, nothing more beyond 4).
 PATIENCE = 4
+# Rows of a table in one call of the model.
+SLICE = 8_192
 
 
 class Expired(Exception):
@@ -181,6 +183,23 @@ class Batcher:
         answers: list[float] = np.round(computed.probabilities.astype(np.float64), 8).tolist()
         metrics.probability.observe_all(answers)
         return answers
+
+    def answer_columns(self, columns: dict[str, NDArray[Any]], request_id: str) -> NDArray[np.float32]:
+        """Answer columns at once, in the thread that calls, in slices that fit the processor's cache."""
+        count = len(next(iter(columns.values())))
+        start = time.perf_counter()
+        parts = [
+            self._model.predictor.predict({name: values[at : at + SLICE] for name, values in columns.items()})
+            for at in range(0, count, SLICE)
+        ]
+        probabilities = np.concatenate(parts)
+        self._metrics.model.observe(time.perf_counter() - start)
+        self._metrics.batch.observe(count)
+        counts, _ = np.histogram(probabilities, [-np.inf, *SHARE, np.inf])
+        self._metrics.probability.add(counts.tolist(), float(probabilities.sum()))
+        if self._on_answered is not None:
+            self._on_answered(Answered(self._model, time.time(), [request_id], [count], columns, probabilities))
+        return probabilities
 
     def _run_large(self, loop: asyncio.AbstractEventLoop, pending: Pending) -> None:
         """Answer a request of many rows in a thread; one at a time, the others wait in the thread's queue."""

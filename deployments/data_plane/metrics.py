@@ -35,6 +35,11 @@ class Histogram(msgspec.Struct):
             counts[bisect_left(bounds, value)] += 1
             self.total += value
 
+    def add(self, counts: list[int], total: float) -> None:
+        """Add observations that were counted elsewhere, in the same buckets."""
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, counts, strict=True)]
+        self.total += total
+
 
 class Metrics(msgspec.Struct):
     """All counts of one worker."""
@@ -69,8 +74,7 @@ def merge(parts: Iterable[Metrics]) -> Metrics:
         for field in msgspec.structs.fields(Metrics):
             mine, theirs = getattr(whole, field.name), getattr(part, field.name)
             if isinstance(theirs, Histogram):
-                mine.counts = [a + b for a, b in zip(mine.counts, theirs.counts, strict=True)]
-                mine.total += theirs.total
+                mine.add(theirs.counts, theirs.total)
             elif isinstance(theirs, dict):
                 for key, value in theirs.items():
                     mine[key] = mine.get(key, 0) + value

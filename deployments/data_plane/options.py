@@ -12,8 +12,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     build: Path | None = None
     rollout: Path | None = None
     workload: str | None = None
+    # Serve nothing that the owner of this key did not sign.
+    public_key: Path | None = None
     host: str = "127.0.0.1"
     port: int | None = None
+    # Open Inference Protocol over gRPC; None: not served.
+    grpc_port: int | None = None
     workers: int = 1
     # Rows in one call of the model: more gives little more throughput and makes single rows wait.
     batch_rows: int = 256

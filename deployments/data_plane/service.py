@@ -4,30 +4,38 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from typing import NamedTuple
 
-import msgspec
-
+from deployments.data_plane import columnar, open_inference
 from deployments.data_plane.access_log import AccessLog
 from deployments.data_plane.answers import Answers
-from deployments.data_plane.batching import Answered, Batcher, Expired
+from deployments.data_plane.batching import Answered, Batcher
 from deployments.data_plane.events import report
 from deployments.data_plane.exchange import Exchange
-from deployments.data_plane.limits import NotTaken, Overloaded, RateLimit, RateLimited
+from deployments.data_plane.limits import NotTaken, Overloaded, RateLimit
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model
+from deployments.data_plane.open_inference import Tensor
 from deployments.data_plane.options import Options
-from deployments.data_plane.protocol import HTML, JSON, BodyTooLarge, Reply, Request, problem
-from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
-
-Handler = Callable[[Request], Awaitable[Reply]]
+from deployments.data_plane.pages import pages_of
+from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, Reply, Request, problem
+from deployments.data_plane.refusals import Refusal, WrongContentType, refusal_of
+from deployments.data_plane.request import MalformedRequest
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# Bodies of refused requests are read away up to this size.
 SMALL_BODY = 65_536
-_RETRY = (("retry-after", "1"),)
-_CLOSE = (("connection", "close"),)
+
+
+class AnsweredTensors(NamedTuple):
+    """Which build answered what."""
+
+    model: Model
+    request_id: str
+    probabilities: list[float]
 
 
 class Service:
@@ -43,26 +51,21 @@ class Service:
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large-requests")
         self._rates = RateLimit(options.rate_limit) if options.rate_limit else None
         self._access_log = AccessLog(options.access_log)
+        self.price_per_hour = options.price_per_hour
         self.exchange = Exchange(options.exchange, metrics)
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
-        self._routes: dict[str, tuple[str, Handler]] = {
-            "/v1/predict": ("POST", self._predict),
-            "/livez": ("GET", self._live),
-            "/readyz": ("GET", self._ready),
-            "/metrics": ("GET", self._metrics_page),
-            "/openapi.json": ("GET", self._openapi),
-            "/docs": ("GET", self._docs),
-        }
         self.take_over(model)
-
-    @property
-    def model(self) -> Model:
-        return self._model
+        self._routes = {
+            "/v1/predict": ("POST", self.predict),
+            "/v1/score": ("POST", self.score),
+            f"/v2/models/{model.serving.workload}/infer": ("POST", self.infer),
+            **{path: ("GET", page) for path, page in pages_of(self).items()},
+        }
 
     def take_over(self, model: Model) -> None:
         """Answer from now on with another build; what is in flight finishes with the old one."""
-        self._model = model
+        self.model = model
         # Each build has a queue of its own: rows that one contract let in are never answered by another build.
         self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large)
         self._answers = Answers(model)
@@ -86,105 +89,111 @@ class Service:
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # the boundary of the service: every failure becomes an answer
-                reply = self._explain(error, path)
+                reply = self.note_failure(error, path).reply()
             finally:
                 metrics.in_flight -= 1
         seconds = time.perf_counter() - start
         metrics.latency.observe(seconds)
         metrics.count_answer(path, reply[0])
         if self._options.access_log or reply[0] == 500:
-            self._access_log.note(request, reply, seconds, self._model.build_id)
+            self._access_log.note(request, reply, seconds, self.model.build_id)
         if self.draining:
             # Clients with open connections must turn to somebody else before this process ends.
-            return reply[0], (*reply[1], *_CLOSE), reply[2]
+            return reply[0], (*reply[1], *CLOSE), reply[2]
         return reply
 
-    def _explain(self, error: Exception, path: str) -> Reply:
-        """Return the answer to a request that was refused or failed, and count it."""
-        match error:
-            case InvalidRow():
-                kind, reply = "invalid_row", problem(422, "invalid_row", error.reason, field=error.field, row=error.row)
-            case MalformedRequest():
-                kind, reply = "malformed", problem(400, "malformed", str(error))
-            case BodyTooLarge() | TooManyRows():
-                kind, reply = "too_large", problem(413, "too_large", str(error), _CLOSE)
-            case NotTaken():
-                status, kind = (429, "rate_limited") if isinstance(error, RateLimited) else (503, "overloaded")
-                retry = (("retry-after", str(error.retry_after)), *(_CLOSE if error.unread else ()))
-                reply = problem(status, kind, str(error), retry)
-            case Expired():
-                kind, reply = "expired", problem(504, "expired", str(error))
-            case _:
-                report("request failed", path=path, error=f"{type(error).__name__}: {error}")
-                kind, reply = "failed", problem(500, "failed", "the service failed to answer; it is in its log")
-        self.metrics.count_error(kind)
-        return reply
+    def note_failure(self, error: Exception, path: str) -> Refusal:
+        """Return what to tell a client whose request was refused or failed; report what is our fault, and count it."""
+        refusal = refusal_of(error)
+        if refusal.status == 500:
+            report("request failed", path=path, error=f"{type(error).__name__}: {error}")
+        self.metrics.count_error(refusal.kind)
+        return refusal
 
-    async def _predict(self, request: Request) -> Reply:
+    async def predict(self, request: Request) -> Reply:
+        """Answer rows given as JSON."""
         arrived = time.perf_counter()
-        try:
-            self._admit(request)
-        except NotTaken as error:
-            await _discard(request, error)
-            raise
-        model, batcher, answers = self._model, self._batcher, self._answers
+        await self._admit_or_discard(request)
+        model, batcher, answers = self.model, self._batcher, self._answers
         body = await request.body(model.serving.max_body_bytes)
         rows = model.decoder.decode(body)
-        wanted = request.header("x-request-id")
-        request_id = wanted if wanted and _REQUEST_ID.fullmatch(wanted) else f"{self._prefix}-{next(self._numbers)}"
-        deadline = arrived + _patience(request.header("x-request-timeout-ms"), self._options.deadline_seconds)
-        probabilities = await batcher.submit(rows, request_id, arrived, deadline)
+        request_id = self._request_id(request.header("x-request-id"))
+        probabilities = await batcher.submit(rows, request_id, arrived, arrived + self._patience(request))
         return 200, JSON, answers.encode(probabilities, request_id)
 
-    def _admit(self, request: Request) -> None:
+    async def infer(self, request: Request) -> Reply:
+        """Answer tensors of the Open Inference Protocol, over REST."""
+        await self._admit_or_discard(request)
+        asked = open_inference.decode(await request.body(self.model.serving.max_body_bytes))
+        answered = await self._answer_tensors(
+            asked.inputs, asked.id or request.header("x-request-id"), self._patience(request)
+        )
+        return 200, JSON, open_inference.encode(answered.model, answered.probabilities, answered.request_id)
+
+    async def answer_tensors(
+        self, inputs: Sequence[Tensor], request_id: str, patience: float | None, client: str
+    ) -> AnsweredTensors:
+        """Answer tensors of the Open Inference Protocol, from another server in this event loop."""
+        self._admit(client)
+        limit = self._options.deadline_seconds
+        return await self._answer_tensors(inputs, request_id, min(limit, patience if patience is not None else limit))
+
+    async def _answer_tensors(self, inputs: Sequence[Tensor], wanted: str | None, patience: float) -> AnsweredTensors:
+        arrived = time.perf_counter()
+        model, batcher = self.model, self._batcher
+        rows = model.decoder.check(open_inference.rows_of(inputs, model))
+        request_id = self._request_id(wanted)
+        probabilities = await batcher.submit(rows, request_id, arrived, arrived + patience)
+        return AnsweredTensors(model, request_id, probabilities)
+
+    async def score(self, request: Request) -> Reply:
+        """Answer a table given as an Arrow stream or a Parquet file."""
+        await self._admit_or_discard(request)
+        model, batcher = self.model, self._batcher
+        content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
+        if content_type not in (columnar.ARROW, columnar.PARQUET):
+            raise WrongContentType(
+                f"content-type {content_type or 'missing'}; use {columnar.ARROW} or {columnar.PARQUET}"
+            )
+        body = await request.body(model.serving.max_body_bytes)
+        request_id = self._request_id(request.header("x-request-id"))
+
+        def answer() -> bytes:
+            columns = columnar.columns_of(columnar.read_table(body, content_type), model.contract)
+            return columnar.write_answers(model, batcher.answer_columns(columns, request_id), request_id)
+
+        reply = await asyncio.get_running_loop().run_in_executor(self._large, answer)
+        return 200, (("content-type", columnar.ARROW),), reply
+
+    def _request_id(self, wanted: str | None) -> str:
+        return wanted if wanted and _REQUEST_ID.fullmatch(wanted) else f"{self._prefix}-{next(self._numbers)}"
+
+    def _patience(self, request: Request) -> float:
+        """Return how many seconds a request may take: what the client says, at most what the service allows."""
+        header = request.header("x-request-timeout-ms")
+        limit = self._options.deadline_seconds
+        if header is None:
+            return limit
+        try:
+            return min(limit, max(0.0, float(header) / 1_000))
+        except ValueError:
+            raise MalformedRequest(f"x-request-timeout-ms must be a number of milliseconds, not {header!r}") from None
+
+    async def _admit_or_discard(self, request: Request) -> None:
+        """Let a request in, or raise NotTaken; a small body is read away, so that the connection can stay open."""
+        try:
+            name = request.header(self._options.client_header) if self._options.client_header else None
+            self._admit(name or request.client)
+        except NotTaken as error:
+            try:
+                await request.body(SMALL_BODY)
+            except BodyTooLarge:
+                error.unread = True
+            raise
+
+    def _admit(self, client: str) -> None:
         """Let a request in, or raise NotTaken before any work is done for it."""
-        options = self._options
         if self._rates is not None:
-            client = request.header(options.client_header) if options.client_header else None
-            self._rates.take(client or request.client)
-        if self.metrics.in_flight > options.queue_requests:
-            raise Overloaded(f"{options.queue_requests} requests are being answered, which is the limit")
-
-    async def _live(self, request: Request) -> Reply:
-        return 200, JSON, b'{"live":true}'
-
-    async def _ready(self, request: Request) -> Reply:
-        # The model was warmed up and checked before there was a service: only draining can make it unready.
-        if self.draining:
-            return 503, (*JSON, *_RETRY), b'{"ready":false,"reason":"draining"}'
-        return 200, JSON, msgspec.json.encode({"ready": True, "build": self._model.build_id})
-
-    async def _metrics_page(self, request: Request) -> Reply:
-        from deployments.data_plane import exposition
-
-        labels = {"build": self._model.build_id, "workload": self._model.serving.workload}
-        body = exposition.render(self.exchange.total(), labels, self._options.price_per_hour)
-        return 200, (("content-type", exposition.CONTENT_TYPE),), body
-
-    async def _openapi(self, request: Request) -> Reply:
-        from deployments.data_plane.openapi import describe
-
-        return 200, JSON, msgspec.json.encode(describe(self._model))
-
-    async def _docs(self, request: Request) -> Reply:
-        from deployments.data_plane.docs_page import page
-
-        return 200, HTML, page(self._model)
-
-
-async def _discard(request: Request, error: NotTaken) -> None:
-    """Read a small body away, so that the connection can stay open; leave a large one unread."""
-    try:
-        await request.body(SMALL_BODY)
-    except BodyTooLarge:
-        error.unread = True
-
-
-def _patience(header: str | None, limit: float) -> float:
-    """Return how many seconds a request may take: what the client says, at most what the service allows."""
-    if header is None:
-        return limit
-    try:
-        return min(limit, max(0.0, float(header) / 1_000))
-    except ValueError:
-        raise MalformedRequest(f"x-request-timeout-ms must be a number of milliseconds, not {header!r}") from None
+            self._rates.take(client)
+        if self.metrics.in_flight > self._options.queue_requests:
+            raise Overloaded(f"{self._options.queue_requests} requests are being answered, which is the limit")

@@ -115,7 +115,7 @@ def test_a_build_is_sealed_holds_no_pickle_and_knows_where_it_comes_from(staged:
     build = staged.build
     assert not [name for name in build.manifest.files if name.endswith((".pkl", ".pickle", ".joblib", ".pt", ".ckpt"))]
     provenance = msgspec.json.decode((build.path / "provenance.json").read_bytes())
-    assert provenance["data"]["validated"] == staged.validated.digest
+    assert provenance["data"]["snapshot"] == staged.snapshot.digest
     assert provenance["seeds"]["workload"] == staged.workload.seed
     assert provenance["code"]["version"]
     dependencies = msgspec.json.decode((build.path / "dependencies.json").read_bytes())
