@@ -18,6 +18,7 @@ from components.build import Golden, ServingSpec, seal
 from components.declaration import Workload
 from components.provenance import CodeVersion, Package
 from components.settings import Home
+from components.signing import ensure_key, sign_build
 from components.storage import write_atomically, write_json
 from data_contracts.spec import ContractSpec
 
@@ -50,8 +51,9 @@ def package_build(
     provenance: Mapping[str, Any],
     code: CodeVersion,
     dependencies: Mapping[str, Package],
+    key: Path,
 ) -> PackagedBuild:
-    """Write and seal a build.
+    """Write, seal and sign a build; ``key`` is the private key, made on first use.
 
     ``test_rows`` is the raw hold-out, ``probabilities`` the evaluated answer for each of its rows in order;
     ``documents`` are finished files to take along under their names (evidence.json, gates.json, ...).
@@ -79,6 +81,7 @@ def package_build(
         write_atomically(folder / "card.md", card.encode())
         created = datetime.now(UTC).isoformat(timespec="seconds")
         manifest = seal(folder, workload=workload.name, kind=workload.kind, created=created)
+        sign_build(folder, ensure_key(key))
         target = home.room("builds", manifest.build_id)
         folder.chmod(0o755)
         if target.exists():

@@ -19,6 +19,7 @@ from components.provenance import dependency_graph, environment_differences
 from components.registry import CHALLENGER, aliased_build, set_champion
 from components.rollout import Rollout, promoted, read_rollout, rolled_back, rollout_path, write_rollout
 from components.settings import Home, Settings
+from components.signing import public_key_path
 
 LIVE_ROWS = 500
 
@@ -64,7 +65,7 @@ def promote_challenger(
     before = read_rollout(path, workload.name)
     champion = _still_there(before)
     rows, probabilities = held_out(build)
-    live = check_live(build.path, rows, probabilities, settings.price_per_hour)
+    live = check_live(build.path, rows, probabilities, settings.price_per_hour, public_key_path(settings.key()))
     report = promotion_gates(
         workload,
         GateReport.model_validate_json((build.path / "gates.json").read_bytes()),

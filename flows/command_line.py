@@ -137,12 +137,14 @@ def serve(
     from components.declaration import read_workload
     from components.live_check import serve_champion
     from components.promotion import champion_of
+    from components.signing import public_key_path
 
     declared = read_workload(workload)
     champion = champion_of(declared, _home())
     code = serve_champion(
         declared.name,
         _home(),
+        key=public_key_path(Settings().key()),
         host=host,
         port=declared.serving.port if port is None else port,
         workers=workers,

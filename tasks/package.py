@@ -14,7 +14,7 @@ from components.model_card import write_card
 from components.model_results import Trained
 from components.packaging import PackagedBuild, package_build
 from components.provenance import code_version, dependency_graph, environment_differences, machine
-from components.settings import Home
+from components.settings import Home, Settings
 from components.storage import write_atomically
 from tasks.stage import fields_of, stage
 
@@ -36,6 +36,7 @@ def package(
     evaluated: Evaluated,
     report: GateReport,
     home: Home,
+    settings: Settings,
 ) -> PackagedBuild:
     """Write and seal the build."""
     graph, code, contract = dependency_graph(), code_version(), contract_of(workload)
@@ -74,4 +75,5 @@ def package(
             },
             code=code,
             dependencies=graph,
+            key=settings.key(),
         )

@@ -7,7 +7,6 @@ median is taken, because neighbours make noise; CPU time a request hardly depend
 import argparse
 import os
 import platform
-import socket
 import statistics
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import msgspec
 from benchmarks.serving.contenders import CONTENDERS
 from benchmarks.serving.load import Measured, measure, started, write_script
 from benchmarks.serving.model import make_material
+from benchmarks.serving.ports import free_port
 
 SERVER_CORE, LOAD_CORE = 0, 1
 
@@ -44,7 +44,7 @@ def main() -> None:
         material = make_material(Path(folder))
         for number in range(given.rounds):
             for contender in chosen:
-                port = _free_port()
+                port = free_port()
                 script = write_script(contender, material)
                 with started(contender, material, port, SERVER_CORE) as (server, seconds):
                     ready[contender.name] = min(seconds, ready.get(contender.name, seconds))
@@ -103,13 +103,6 @@ def machine() -> dict[str, str | int]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from deployments.data_plane.service import Service
 Message = MutableMapping[str, Any]
 
 PULSE_SECONDS = 0.2
+GRACE_SECONDS = 5.0
 
 
 class RsgiRequest:
@@ -112,6 +113,7 @@ class Application:
         self.service = Service(model, options, self.metrics, self._log.add if self._log else None)
         self._watch: Watch | None = None
         self._pulse: asyncio.TimerHandle | None = None
+        self._grpc_start: asyncio.Task[Any] | None = None
         self._started = False
         # What is loaded now stays: the collector need not walk it again and again.
         gc.collect()
@@ -130,7 +132,17 @@ class Application:
         if self._log is not None:
             self._log.start()
         self._beat(loop)
-        loop.call_soon(self._on_ready)
+        if self._options.grpc_port is None:
+            loop.call_soon(self._on_ready)
+        else:
+            self._grpc_start = loop.create_task(self._start_grpc(self._options.host, self._options.grpc_port))
+
+    async def _start_grpc(self, host: str, port: int) -> Any:
+        from deployments.data_plane.grpc_api.servicer import start_grpc
+
+        server = await start_grpc(self.service, host, port)
+        self._on_ready()
+        return server
 
     def stop(self) -> None:
         """End what runs beside the requests; what was logged is written."""
@@ -140,6 +152,11 @@ class Application:
             self._pulse.cancel()
         if self._log is not None:
             self._log.stop()
+
+    def _stop_grpc(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let calls in flight end, and take no more."""
+        if self._grpc_start is not None and self._grpc_start.done():
+            loop.run_until_complete(self._grpc_start.result().stop(grace=GRACE_SECONDS))
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look now and then whether to drain, and leave the counts for the other workers."""
@@ -151,6 +168,7 @@ class Application:
         self.start(loop)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._stop_grpc(loop)
         self.stop()
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:

@@ -136,4 +136,4 @@ def metadata(model: Model) -> dict[str, Any]:
     }
 
 
-SERVER = {"name": "slipway", "version": "2", "extensions": []}
+SERVER: dict[str, Any] = {"name": "slipway", "version": "2", "extensions": []}

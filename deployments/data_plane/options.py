@@ -16,6 +16,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     public_key: Path | None = None
     host: str = "127.0.0.1"
     port: int | None = None
+    # Open Inference Protocol over gRPC; None: not served.
+    grpc_port: int | None = None
     workers: int = 1
     # Rows in one call of the model: more gives little more throughput and makes single rows wait.
     batch_rows: int = 256

@@ -6,6 +6,8 @@ import msgspec
 
 JSON = (("content-type", "application/json"),)
 HTML = (("content-type", "text/html; charset=utf-8"),)
+# The rest of a body that was not read would be taken for the next request.
+CLOSE = (("connection", "close"),)
 
 Headers = tuple[tuple[str, str], ...]
 Reply = tuple[int, Headers, bytes]

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,10 @@ def serve(options: Options) -> None:
     if options.workers > 1:
         options = msgspec.structs.replace(options, exchange=Path(tempfile.mkdtemp(prefix="slipway-counts-")))
     held, port = reserve_port(options.host, build.serving().port if options.port is None else options.port)
+    held_grpc: AbstractContextManager[Any] = nullcontext()
+    if options.grpc_port is not None:
+        held_grpc, grpc_port = reserve_port(options.host, options.grpc_port)
+        options = msgspec.structs.replace(options, grpc_port=grpc_port)
     link = _Link()
     server = _Server(
         target="deployments.data_plane",
@@ -135,7 +140,7 @@ def serve(options: Options) -> None:
     announcer = threading.Thread(target=_announce, args=(server, link, options, port, failure), daemon=True)
     server.on_startup(announcer.start)
     try:
-        with held:
+        with held, held_grpc:
             server.serve(target_loader=partial(_load, options=options, link=link))
     except SystemExit as stop:
         announcer.join(timeout=1)
@@ -165,6 +170,8 @@ def _announce(server: Any, link: _Link, options: Options, port: int, failure: li
         server.signal_handler_interrupt()
         return
     line = {"url": f"http://{options.host}:{port}", "build": build, "pid": os.getpid()}
+    if options.grpc_port is not None:
+        line["grpc"] = f"{options.host}:{options.grpc_port}"
     sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     sys.stdout.flush()
 

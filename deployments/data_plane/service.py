@@ -4,32 +4,38 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from typing import NamedTuple
 
 from deployments.data_plane import columnar, open_inference
 from deployments.data_plane.access_log import AccessLog
 from deployments.data_plane.answers import Answers
-from deployments.data_plane.batching import Answered, Batcher, Expired
+from deployments.data_plane.batching import Answered, Batcher
 from deployments.data_plane.events import report
 from deployments.data_plane.exchange import Exchange
-from deployments.data_plane.limits import NotTaken, Overloaded, RateLimit, RateLimited
+from deployments.data_plane.limits import NotTaken, Overloaded, RateLimit
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model
+from deployments.data_plane.open_inference import Tensor
 from deployments.data_plane.options import Options
 from deployments.data_plane.pages import pages_of
-from deployments.data_plane.protocol import JSON, BodyTooLarge, Reply, Request, problem
-from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
-
-
-class WrongContentType(Exception):
-    """The body is of a type that the path does not take."""
-
+from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, Reply, Request, problem
+from deployments.data_plane.refusals import Refusal, WrongContentType, refusal_of
+from deployments.data_plane.request import MalformedRequest
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# Bodies of refused requests are read away up to this size.
 SMALL_BODY = 65_536
-_CLOSE = (("connection", "close"),)
+
+
+class AnsweredTensors(NamedTuple):
+    """Which build answered what."""
+
+    model: Model
+    request_id: str
+    probabilities: list[float]
 
 
 class Service:
@@ -83,7 +89,7 @@ class Service:
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # the boundary of the service: every failure becomes an answer
-                reply = self._explain(error, path)
+                reply = self.note_failure(error, path).reply()
             finally:
                 metrics.in_flight -= 1
         seconds = time.perf_counter() - start
@@ -93,31 +99,16 @@ class Service:
             self._access_log.note(request, reply, seconds, self.model.build_id)
         if self.draining:
             # Clients with open connections must turn to somebody else before this process ends.
-            return reply[0], (*reply[1], *_CLOSE), reply[2]
+            return reply[0], (*reply[1], *CLOSE), reply[2]
         return reply
 
-    def _explain(self, error: Exception, path: str) -> Reply:
-        """Return the answer to a request that was refused or failed, and count it."""
-        match error:
-            case InvalidRow():
-                kind, reply = "invalid_row", problem(422, "invalid_row", error.reason, field=error.field, row=error.row)
-            case MalformedRequest():
-                kind, reply = "malformed", problem(400, "malformed", str(error))
-            case BodyTooLarge() | TooManyRows():
-                kind, reply = "too_large", problem(413, "too_large", str(error), _CLOSE)
-            case WrongContentType():
-                kind, reply = "content_type", problem(415, "content_type", str(error), _CLOSE)
-            case NotTaken():
-                status, kind = (429, "rate_limited") if isinstance(error, RateLimited) else (503, "overloaded")
-                retry = (("retry-after", str(error.retry_after)), *(_CLOSE if error.unread else ()))
-                reply = problem(status, kind, str(error), retry)
-            case Expired():
-                kind, reply = "expired", problem(504, "expired", str(error))
-            case _:
-                report("request failed", path=path, error=f"{type(error).__name__}: {error}")
-                kind, reply = "failed", problem(500, "failed", "the service failed to answer; it is in its log")
-        self.metrics.count_error(kind)
-        return reply
+    def note_failure(self, error: Exception, path: str) -> Refusal:
+        """Return what to tell a client whose request was refused or failed; report what is our fault, and count it."""
+        refusal = refusal_of(error)
+        if refusal.status == 500:
+            report("request failed", path=path, error=f"{type(error).__name__}: {error}")
+        self.metrics.count_error(refusal.kind)
+        return refusal
 
     async def predict(self, request: Request) -> Reply:
         """Answer rows given as JSON."""
@@ -131,15 +122,29 @@ class Service:
         return 200, JSON, answers.encode(probabilities, request_id)
 
     async def infer(self, request: Request) -> Reply:
-        """Answer tensors of the Open Inference Protocol."""
-        arrived = time.perf_counter()
+        """Answer tensors of the Open Inference Protocol, over REST."""
         await self._admit_or_discard(request)
+        asked = open_inference.decode(await request.body(self.model.serving.max_body_bytes))
+        answered = await self._answer_tensors(
+            asked.inputs, asked.id or request.header("x-request-id"), self._patience(request)
+        )
+        return 200, JSON, open_inference.encode(answered.model, answered.probabilities, answered.request_id)
+
+    async def answer_tensors(
+        self, inputs: Sequence[Tensor], request_id: str, patience: float | None, client: str
+    ) -> AnsweredTensors:
+        """Answer tensors of the Open Inference Protocol, from another server in this event loop."""
+        self._admit(client)
+        limit = self._options.deadline_seconds
+        return await self._answer_tensors(inputs, request_id, min(limit, patience if patience is not None else limit))
+
+    async def _answer_tensors(self, inputs: Sequence[Tensor], wanted: str | None, patience: float) -> AnsweredTensors:
+        arrived = time.perf_counter()
         model, batcher = self.model, self._batcher
-        asked = open_inference.decode(await request.body(model.serving.max_body_bytes))
-        rows = model.decoder.check(open_inference.rows_of(asked.inputs, model))
-        request_id = self._request_id(asked.id or request.header("x-request-id"))
-        probabilities = await batcher.submit(rows, request_id, arrived, arrived + self._patience(request))
-        return 200, JSON, open_inference.encode(model, probabilities, request_id)
+        rows = model.decoder.check(open_inference.rows_of(inputs, model))
+        request_id = self._request_id(wanted)
+        probabilities = await batcher.submit(rows, request_id, arrived, arrived + patience)
+        return AnsweredTensors(model, request_id, probabilities)
 
     async def score(self, request: Request) -> Reply:
         """Answer a table given as an Arrow stream or a Parquet file."""
@@ -177,7 +182,8 @@ class Service:
     async def _admit_or_discard(self, request: Request) -> None:
         """Let a request in, or raise NotTaken; a small body is read away, so that the connection can stay open."""
         try:
-            self._admit(request)
+            name = request.header(self._options.client_header) if self._options.client_header else None
+            self._admit(name or request.client)
         except NotTaken as error:
             try:
                 await request.body(SMALL_BODY)
@@ -185,11 +191,9 @@ class Service:
                 error.unread = True
             raise
 
-    def _admit(self, request: Request) -> None:
+    def _admit(self, client: str) -> None:
         """Let a request in, or raise NotTaken before any work is done for it."""
-        options = self._options
         if self._rates is not None:
-            client = request.header(options.client_header) if options.client_header else None
-            self._rates.take(client or request.client)
-        if self.metrics.in_flight > options.queue_requests:
-            raise Overloaded(f"{options.queue_requests} requests are being answered, which is the limit")
+            self._rates.take(client)
+        if self.metrics.in_flight > self._options.queue_requests:
+            raise Overloaded(f"{self._options.queue_requests} requests are being answered, which is the limit")

@@ -30,7 +30,7 @@ def staged(document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
     evaluated = evaluate.fn(workload, trained, prepared, home)
     audited = audit.fn(workload, prepared)
     gates = gate.fn(workload, evaluated, audited, prepared)
-    packaged = package.fn(workload, snapshot, validated, prepared, trained, evaluated, gates, home)
+    packaged = package.fn(workload, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
     registered = register.fn(workload, packaged, evaluated, gates.passed, home, settings)
     return Staged(
         workload, home, settings, snapshot, validated, prepared, trained, evaluated, gates, packaged, registered

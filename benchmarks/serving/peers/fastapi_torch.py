@@ -40,7 +40,7 @@ def features(row: FlightRow) -> tuple[list[float], list[int]]:
             day = given.weekday() + (given.hour * 3600 + given.minute * 60 + given.second) / 86_400
             values += [math.sin(day / 7 * 2 * math.pi), math.cos(day / 7 * 2 * math.pi)]
         elif isinstance(step, Standardise):
-            values.append(((step.median if given is None else given) - step.mean) / step.deviation)
+            values.append(((step.fill if given is None else given) - step.centre) / step.width)
             if step.flag:
                 values.append(float(given is None))
     return values, codes
