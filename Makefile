@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m flows.demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow and not e2e"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not e2e"
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest

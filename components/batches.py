@@ -4,6 +4,7 @@ The order of an epoch follows from (seed, epoch) alone and the position is part 
 training goes on with exactly the batch that came next.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,7 +59,7 @@ class TableBatches:
                 yield tuple(tensor[first : first + share] for tensor in self.tensors)
             else:
                 picked = order[first : first + share]
-                yield tuple(tensor[picked] for tensor in self.tensors)
+                yield tuple(tensor.index_select(0, picked) for tensor in self.tensors)
 
     def _order(self) -> Tensor | None:
         if self.seed is None:
@@ -73,3 +74,27 @@ class TableBatches:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Make the next epoch start at a recorded batch."""
         self._start = self._position = int(state["position"])
+
+
+class Groups:
+    """Several batches of an epoch at a time: Lightning's own work for a step is then paid once for all of them."""
+
+    def __init__(self, batches: TableBatches, size: int) -> None:
+        self.batches = batches
+        self.size = size
+
+    def __len__(self) -> int:
+        return -(-len(self.batches) // self.size)
+
+    def __iter__(self) -> Iterator[tuple[Batch, ...]]:
+        iterator = iter(self.batches)
+        while group := tuple(itertools.islice(iterator, self.size)):
+            yield group
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the epoch stands."""
+        return self.batches.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Make the next epoch start at a recorded place."""
+        self.batches.load_state_dict(state)

@@ -8,12 +8,15 @@
     golden.json         held-out rows and the answers evaluated for them
     evidence.json       what justified the build
     gates.json          how each gate judged it
-    reference.parquet   a sample of training-time inputs and scores, to compare later traffic with
+    reference.parquet   hold-out rows with label and score (a sample if there are very many): what later
+                        traffic and later challengers are compared with
     provenance.json     data digest, code version, seeds, hardware, stage keys
     dependencies.json   the exact dependency graph: package -> version, requires
     uncommitted.diff    what differed from the recorded commit (only if something did)
     workload.yaml       the workload file as it was
     card.md             model card
+    dossier.html        the evidence as a page for people
+    model.sig           signature of all of this (OpenSSF model signing), if a key is set
 
 The data plane reads builds with this module, so it imports msgspec and the standard library alone.
 """
@@ -29,6 +32,7 @@ from data_contracts.spec import ContractSpec, read_contract
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+SIGNATURE = "model.sig"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +86,11 @@ class Build(msgspec.Struct, frozen=True):
     def serving(self) -> ServingSpec:
         return msgspec.json.decode((self.path / "serving.json").read_bytes(), type=ServingSpec)
 
+    def environment_differences(self) -> list[str]:
+        """Return what differed from the pinned packages when the build was made."""
+        provenance = msgspec.json.decode((self.path / "provenance.json").read_bytes())
+        return list(provenance.get("environment_differences", []))
+
     def golden(self) -> Golden:
         return msgspec.json.decode((self.path / "golden.json").read_bytes(), type=Golden)
 
@@ -91,7 +100,7 @@ def seal(folder: Path, *, workload: str, kind: str, created: str) -> Manifest:
     files = {
         str(path.relative_to(folder)): digest_file(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
+        if path.is_file() and path.name not in (MANIFEST, SIGNATURE)
     }
     build_id = f"{workload}-{digest_json(files)[:12]}"
     manifest = Manifest(format=FORMAT, build_id=build_id, workload=workload, kind=kind, created=created, files=files)
@@ -99,8 +108,11 @@ def seal(folder: Path, *, workload: str, kind: str, created: str) -> Manifest:
     return manifest
 
 
-def open_build(path: Path) -> Build:
-    """Open a build and check every file against its manifest; BuildError names the file that differs."""
+def open_build(path: Path, public_key: Path | None = None) -> Build:
+    """Open a build and check every file against its manifest; BuildError names the file that differs.
+
+    With a public key the manifest must be signed by its owner.
+    """
     try:
         manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
@@ -111,6 +123,11 @@ def open_build(path: Path) -> Build:
         raise BuildError(f"{path} has format {manifest.format}; this version reads format {FORMAT}: build it again")
     if manifest.build_id != f"{manifest.workload}-{digest_json(manifest.files)[:12]}":
         raise BuildError(f"{path / MANIFEST} was changed: its id {manifest.build_id} does not follow from its files")
+    if public_key is not None:
+        # Only then: it needs a tenth of a second and a library that reading a build does not.
+        from components.signature import check_signature
+
+        check_signature(path / MANIFEST, path / SIGNATURE, public_key)
     for name, digest in manifest.files.items():
         file = path / name
         if not file.is_file():

@@ -18,12 +18,21 @@ def number(value: float) -> str:
 
 def wanted(rule: Rule) -> str:
     """Say what is asked: 'at least 0.66'."""
+    if rule.strict:
+        return f"more than {number(rule.limit)}" if rule.direction == "at_least" else f"less than {number(rule.limit)}"
+    if rule.margin and rule.threshold == 0:
+        return f"at most {number(rule.margin)} worse"
     return f"{rule.direction.replace('_', ' ')} {number(rule.limit)}"
 
 
 def not_measured(rule: Rule) -> str:
     """Say that there is nothing to judge."""
     return f"{rule.subject} was not measured"
+
+
+def too_few(rule: Rule, measure: Measure) -> str:
+    """Say that an interval from so few rows is not worth its name."""
+    return f"{rule.subject} {number(measure.value)} rests on {_rows(measure)}: too few for an interval"
 
 
 def reason(rule: Rule, measure: Measure, state: str, low: float, high: float) -> str:
@@ -86,7 +95,8 @@ def family_remedy(rule: Rule, broken: Sequence[Measure]) -> str:
 def power_text(rule: Rule, measure: Measure) -> str:
     """Say what this many rows can tell, and for comparisons how an equal model would fare."""
     error = measure.standard_error()
-    text = f"{_rows(measure)} tell a distance of {number(detectable_difference(error))} from the limit (80 % power)"
+    told = number(detectable_difference(error))
+    text = f"on {_rows(measure)} a truth {told} away from the limit is decided in 80 % of cases"
     if not rule.margin or rule.proof == "harm":
         return text
     chance = chance_to_pass(rule.margin, error)

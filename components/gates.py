@@ -16,11 +16,22 @@ from scipy.stats import norm
 
 from components.declaration import Workload
 from components.evidence import Evidence, Measure, Record
-from components.gate_texts import family_reason, family_remedy, not_measured, number, power_text, reason, remedy
+from components.gate_texts import (
+    family_reason,
+    family_remedy,
+    not_measured,
+    number,
+    power_text,
+    reason,
+    remedy,
+    too_few,
+)
 from components.policy import Rule, policy, promotion_policy
 from components.power import ALPHA, detectable_difference, holm, rows_to_decide
 
 State = Literal["passed", "failed", "undecided"]
+# With fewer rows the bootstrap promises too much: ten rows that happen to be ranked perfectly have no spread at all.
+MIN_ROWS = 100
 
 
 class Verdict(Record):
@@ -82,18 +93,24 @@ def promotion_gates(
     live_parity: float,
     latency_p95_ms: float | Measure,
     serving_usd_per_1000: float | Measure,
+    champion: Measure | None = None,
 ) -> GateReport:
-    """Judge what can be measured only when a build is about to serve; a refused build is never promoted."""
-    refused = [verdict.gate for verdict in build.refused] if not build.passed else []
-    measures = (
+    """Judge what can be measured only when a build is about to serve; a refused build is never promoted.
+
+    ``champion`` is the gain over the build that serves now, on the same rows; None if there is none.
+    """
+    refused = [] if build.passed else [verdict.gate for verdict in build.refused] or ["the report as a whole"]
+    measures: tuple[Measure, ...] = (
         _measure("refused_build_gates", len(refused), ", ".join(refused)),
         _measure("environment_differences", len(environment), ", ".join(environment)),
         _measure("live_parity", live_parity),
         _measure("latency_p95_ms", latency_p95_ms),
         _measure("serving_usd_per_1000", serving_usd_per_1000),
     )
+    if champion is not None:
+        measures = (*measures, champion)
     evidence = Evidence(workload=workload.name, model="build", split="promotion", measures=measures)
-    return report([decide(rule, evidence) for rule in promotion_policy(workload)], workload)
+    return report([decide(rule, evidence) for rule in promotion_policy(workload, evidence)], workload)
 
 
 def report(verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[str] = ()) -> GateReport:
@@ -112,6 +129,8 @@ def decide(rule: Rule, evidence: Evidence) -> Verdict:
     if measure is None:
         return _verdict(rule, "undecided", None, not_measured(rule), f"measure it: it must be {_asked(rule)}")
     low, high = measure.bound("below"), measure.bound("above")
+    if measure.low is not None and measure.n is not None and measure.n < MIN_ROWS:
+        return _verdict(rule, "undecided", measure, too_few(rule, measure), f"judge on at least {MIN_ROWS} rows")
     state = _state(rule, low, high)
     error = measure.standard_error()
     needed = rows_to_decide(measure.value - rule.limit, error, measure.n) if state == "undecided" else None
@@ -145,9 +164,10 @@ def _chance_of_no_harm(rule: Rule, measure: Measure) -> float:
 def _state(rule: Rule, low: float, high: float) -> State:
     good, bad = (low, high) if rule.direction == "at_least" else (-high, -low)
     limit = rule.limit if rule.direction == "at_least" else -rule.limit
-    if bad < limit:
+    if bad < limit or (rule.strict and bad == limit == good):
         return "failed"
-    return "passed" if good >= limit or rule.proof == "harm" else "undecided"
+    clears = good > limit if rule.strict else good >= limit
+    return "passed" if clears or rule.proof == "harm" else "undecided"
 
 
 def _verdict(

@@ -18,6 +18,7 @@ from components.features.recipe import read_recipe
 from components.near_duplicates import near_duplicate_texts
 from components.row_hash import with_row_hash
 from components.split_report import sampled, sampled_file
+from components.storage import digest_json
 from data_contracts.spec import ContractSpec, FieldSpec
 
 Kind = Literal[
@@ -54,6 +55,19 @@ class Finding(DataResult):
     score: float
     limit: float
     text: str
+
+
+class Audited(DataResult):
+    """Every finding of an audit."""
+
+    digest: str
+    findings: tuple[Finding, ...]
+
+
+def audit_prepared(prepared: Prepared, contract: ContractSpec, limits: AuditLimits | None = None) -> Audited:
+    """Audit prepared splits and keep what was found."""
+    findings = audit(prepared, contract, limits)
+    return Audited(digest=digest_json([finding.model_dump(mode="json") for finding in findings]), findings=findings)
 
 
 def audit(prepared: Prepared, contract: ContractSpec, limits: AuditLimits | None = None) -> tuple[Finding, ...]:

@@ -46,14 +46,15 @@ class LiveCheck(BaseModel):
 
 
 def serve_champion(
-    workload: str, home: Home, *, host: str, port: int, workers: int, ready: Callable[[str], None]
+    workload: str, home: Home, *, key: Path, host: str, port: int, workers: int, ready: Callable[[str], None]
 ) -> int:
     """Run the data plane on a workload's rollout document until it ends or we are asked to stop; return its exit code.
 
-    ``ready`` is called with the URL once it answers.
+    Only builds signed by the owner of the public ``key`` are served. ``ready`` is called with the URL once it answers.
     """
     document = rollout_path(home.room("rollouts"), workload)
     arguments = ["--rollout", str(document), "--workload", workload, "--host", host, "--port", str(port)]
+    arguments += ["--public-key", str(key)]
     arguments += ["--workers", str(workers), "--predictions", str(home.room("predictions", workload))]
     # An ordinary kill must also take the data plane along.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -114,14 +115,15 @@ def _wait_until_ready(process: subprocess.Popen[bytes], errors: Any) -> str:
 
 
 def check_live(
-    build: Path, rows: Sequence[dict[str, Any]], probabilities: Sequence[float], price_per_hour: float
+    build: Path, rows: Sequence[dict[str, Any]], probabilities: Sequence[float], price_per_hour: float, key: Path
 ) -> LiveCheck:
     """Serve a build, send every row alone, and compare the answers with the evaluated probabilities.
 
-    The cost of 1,000 answers is that of one connection that waits for each answer: an upper bound.
+    ``key`` is the public key that must have signed the build. The cost of 1,000 answers is that of one connection that
+    waits for each answer: an upper bound.
     """
     started = time.perf_counter()
-    with serving(["--build", str(build), "--port", "0"]) as (url, _):
+    with serving(["--build", str(build), "--port", "0", "--public-key", str(key)]) as (url, _):
         start_seconds = time.perf_counter() - started
         address = urlsplit(url)
         connection = http.client.HTTPConnection(address.netloc, timeout=30)

@@ -11,17 +11,19 @@ from typing import Any
 import msgspec
 import polars as pl
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from components.bento import pack_bento
 from components.build import Golden, ServingSpec, seal
 from components.declaration import Workload
 from components.provenance import CodeVersion, Package
 from components.settings import Home
+from components.signing import ensure_key, sign_build
 from components.storage import write_atomically, write_json
 from data_contracts.spec import ContractSpec
 
 GOLDEN_ROWS = 64
-REFERENCE_ROWS = 20_000
+REFERENCE_ROWS = 50_000
 
 
 class PackagedBuild(BaseModel):
@@ -32,6 +34,7 @@ class PackagedBuild(BaseModel):
     digest: str
     build_id: str
     path: Path
+    bento: str = Field(description="Tag of the Bento in the home's BentoML store.")
 
 
 def package_build(
@@ -48,13 +51,14 @@ def package_build(
     provenance: Mapping[str, Any],
     code: CodeVersion,
     dependencies: Mapping[str, Package],
+    key: Path,
 ) -> PackagedBuild:
-    """Write and seal a build.
+    """Write, seal and sign a build; ``key`` is the private key, made on first use.
 
     ``test_rows`` is the raw hold-out, ``probabilities`` the evaluated answer for each of its rows in order;
     ``documents`` are finished files to take along under their names (evidence.json, gates.json, ...).
     """
-    rows = pl.read_parquet(test_rows).select(field.name for field in contract.inputs)
+    rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
     scored = rows.with_columns(probabilities.alias("probability"))
     home.room("builds").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=".build."))
@@ -77,6 +81,7 @@ def package_build(
         write_atomically(folder / "card.md", card.encode())
         created = datetime.now(UTC).isoformat(timespec="seconds")
         manifest = seal(folder, workload=workload.name, kind=workload.kind, created=created)
+        sign_build(folder, ensure_key(key))
         target = home.room("builds", manifest.build_id)
         folder.chmod(0o755)
         if target.exists():
@@ -86,7 +91,8 @@ def package_build(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target)
+    bento = pack_bento(target, home.room("bentoml"))
+    return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target, bento=bento)
 
 
 def _serving(workload: Workload, contract: ContractSpec) -> ServingSpec:

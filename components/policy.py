@@ -9,6 +9,7 @@ from pydantic import Field
 
 from components.declaration import Workload
 from components.evidence import Evidence, Record
+from components.metrics import METRICS
 
 Direction = Literal["at_least", "at_most"]
 
@@ -26,6 +27,7 @@ class Rule(Record):
     threshold: float
     subject: str = Field(description="What the number is, as a person says it.")
     margin: float = Field(0.0, ge=0, description="How far on the wrong side of the threshold is still good enough.")
+    strict: bool = Field(False, description="On the limit is not good enough: a constant gains exactly nothing.")
     proof: Literal["good", "harm"] = "good"
     family: bool = Field(False, description="Asked of every slice instead of the whole.")
     quote: str = Field("", description="The words of the workload file that ask for this.")
@@ -44,6 +46,8 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     rules = (*_quality(workload), *_slices(workload, evidence), *_operation(workload))
     # Asked only where there is something to ask.
     optional = {"champion", "slices", "slice-floor", "leakage", "freshness", "size", "behaviour", "fairness"}
+    if workload.goal.metric not in METRICS["binary"]:
+        optional.add("calibration")
     asked = [rule for rule in rules if rule.gate not in optional or _measured(rule, evidence)]
     return tuple(rule for rule in asked if rule.gate != "freshness" or workload.gates.data_age_days is not None)
 
@@ -70,6 +74,7 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             measure="gain_over_base_rate",
             direction="at_least",
             threshold=gates.beat_baseline_by,
+            strict=True,
             subject=f"{gain} the constant answer",
             todo="the features carry no signal: look for a broken join or shuffled labels",
         ),
@@ -165,17 +170,18 @@ def _operation(workload: Workload) -> tuple[Rule, ...]:
     )
 
 
-def promotion_policy(workload: Workload) -> tuple[Rule, ...]:
-    """Return what a build must show on the machine that will serve it."""
+def promotion_policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
+    """Return what a build must show on the machine that will serve it, and against the build that serves now."""
     goal = workload.goal
     return (
+        *(rule for rule in _quality(workload) if rule.gate == "champion" and _measured(rule, evidence)),
         _at_most("build-gates", "refused_build_gates", 0, "gates that refused the build", "build one that passes"),
         _at_most(
             "environment",
             "environment_differences",
             0,
-            "packages that differ from the build's",
-            "install the build's own versions, or build again here",
+            "packages that differ from the pinned set",
+            "pip install -c constraints.txt -e . puts it right",
         ),
         _at_most(
             "live-parity",

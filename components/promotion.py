@@ -7,15 +7,19 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from components.build import Build, open_build
+from components.catalog import find_kind
 from components.declaration import Workload
 from components.errors import BuildError, GateError
+from components.evidence import Measure
 from components.gates import GateReport, promotion_gates
 from components.live_check import LiveCheck, check_live
+from components.metrics import paired_difference
 from components.packaging import json_rows
 from components.provenance import dependency_graph, environment_differences
 from components.registry import CHALLENGER, aliased_build, set_champion
-from components.rollout import promoted, read_rollout, rolled_back, rollout_path, write_rollout
+from components.rollout import Rollout, promoted, read_rollout, rolled_back, rollout_path, write_rollout
 from components.settings import Home, Settings
+from components.signing import public_key_path
 
 LIVE_ROWS = 500
 
@@ -57,8 +61,11 @@ def promote_challenger(
 
     ``accept`` names gates whose failure is accepted; the ledger says so. Raises GateError with every refusal.
     """
+    path = rollout_path(home.room("rollouts"), workload.name)
+    before = read_rollout(path, workload.name)
+    champion = _still_there(before)
     rows, probabilities = held_out(build)
-    live = check_live(build.path, rows, probabilities, settings.price_per_hour)
+    live = check_live(build.path, rows, probabilities, settings.price_per_hour, public_key_path(settings.key()))
     report = promotion_gates(
         workload,
         GateReport.model_validate_json((build.path / "gates.json").read_bytes()),
@@ -66,6 +73,7 @@ def promote_challenger(
         live_parity=live.max_difference,
         latency_p95_ms=live.latency_p95_ms,
         serving_usd_per_1000=live.usd_per_1000,
+        champion=gain_over_champion(workload, build, champion),
     )
     refused = [verdict for verdict in report.refused if verdict.gate not in accept]
     if refused and not report.passed:
@@ -74,14 +82,40 @@ def promote_challenger(
             f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}; "
             "mend the cause, or accept a gate by name with --accept"
         )
-    path = rollout_path(home.room("rollouts"), workload.name)
-    before = read_rollout(path, workload.name)
     if not dry_run:
         accepted = f"; accepted in spite of: {', '.join(sorted(accept))}" if accept else ""
         write_rollout(path, promoted(before, build.build_id, build.path, f"every gate judged{accepted}"))
         set_champion(workload.name, build.build_id, home=home, settings=settings)
     replaced = before.champion if before.champion != build.build_id else None
     return Promotion(build_id=build.build_id, replaced=replaced, live=live, gates=report, rollout=path, dry_run=dry_run)
+
+
+def gain_over_champion(workload: Workload, build: Build, champion: Build | None) -> Measure | None:
+    """Return how much better the build is than the champion on the build's own hold-out, row by row paired.
+
+    None if there is nothing to compare with: no champion, the same build, or one that takes other fields.
+    """
+    if champion is None or champion.build_id == build.build_id:
+        return None
+    scored = build.path / "reference.parquet"
+    contract = build.contract()
+    if not {field.name for field in champion.contract().inputs} <= {field.name for field in contract.inputs}:
+        return None
+    frame = pl.read_parquet(scored)
+    answers = find_kind(champion.manifest.kind).predict_file(champion.model, champion.contract(), scored)
+    labels = frame[contract.label.name].cast(pl.Float64).to_numpy()
+    pair = (frame["probability"].to_numpy(), answers)
+    better, worse = pair if workload.higher_is_better else pair[::-1]
+    found = paired_difference(workload.goal.metric, labels, better, worse, seed=workload.seed)
+    detail = f"{champion.build_id} on the same rows"
+    return Measure.of("gain_over_champion", found, source="promotion", unit=workload.goal.metric, detail=detail)
+
+
+def _still_there(rollout: Rollout) -> Build | None:
+    """Open the build that serves; None if nothing does, or if its folder was deleted."""
+    if rollout.champion_path is None or not Path(rollout.champion_path).is_dir():
+        return None
+    return open_build(Path(rollout.champion_path))
 
 
 def held_out(build: Build) -> tuple[list[dict[str, object]], list[float]]:

@@ -1,6 +1,11 @@
-"""Answer a whole file with a build: every row comes out again, with its probability or the reasons it has none."""
+"""Answer a whole file with a build: every row comes out again, with its probability or the reasons it has none.
 
-import tempfile
+The file is checked once, then answered part by part, so memory does not grow with it. Parts lie beside the target until
+it is whole: a run that was stopped goes on where it was, if build and source are still the same.
+"""
+
+import os
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -14,9 +19,12 @@ from components.declaration import Source
 from components.errors import SourceError
 from components.quarantine import reasons_of
 from components.sources import open_source
+from components.storage import digest_json
 from data_contracts.row_checks import row_checks
+from data_contracts.spec import ContractSpec
 
 FORMATS = (".parquet", ".csv", ".arrow")
+PART_ROWS = 250_000
 
 
 class Scored(BaseModel):
@@ -31,7 +39,7 @@ class Scored(BaseModel):
     refusals: dict[str, int]
 
 
-def score_file(build: Build, source: Path, target: Path) -> Scored:
+def score_file(build: Build, source: Path, target: Path, part_rows: int = PART_ROWS) -> Scored:
     """Score every contract row of a file; ``target`` is whole or absent.
 
     The output holds the contract's input fields, ``probability`` (null for a refused row) and ``reasons``.
@@ -40,48 +48,100 @@ def score_file(build: Build, source: Path, target: Path) -> Scored:
         raise SourceError(f"cannot write {target.name}: the ending must be one of {', '.join(FORMATS)}")
     if not target.parent.is_dir():
         raise SourceError(f"cannot write {target}: there is no folder {target.parent}")
+    work = _work_folder(build, source, target, part_rows)
     contract = build.contract()
     inputs = msgspec.structs.replace(contract, fields=contract.inputs, expectations=())
-    names = [field.name for field in inputs.fields]
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
-        checked, valid = Path(scratch, "checked.parquet"), Path(scratch, "valid.parquet")
-        try:
-            frame = open_source(Source(path=source), inputs)
-            casts = cast_columns(contract_casts(frame.collect_schema(), inputs))
-            rows = frame.select(casts)
-            checks = row_checks(inputs, rows.collect_schema().names())
-            rows.select(*names, reasons_of(checks).alias("reasons")).sink_parquet(checked)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise SourceError(f"{source} cannot be read: {' '.join(str(error).split())[:300]}") from error
-        is_valid = pl.col("reasons").list.len() == 0
-        pl.scan_parquet(checked).filter(is_valid).select(names).sink_parquet(valid)
-        answers = find_kind(build.manifest.kind).predict_file(build.model, contract, valid)
-        scored = _joined(pl.read_parquet(checked), is_valid, pl.Series("probability", answers))
-        if scored.is_empty():
+    try:
+        checked = _checked(source, inputs, work)
+        parts = _parts(build, contract, checked, work, part_rows)
+        if not parts:
             raise SourceError(f"{source} has no rows to score")
-        _write(scored, Path(scratch, target.name)).replace(target)
-    refusals = scored["reasons"].explode().drop_nulls().value_counts(sort=True)
-    return Scored(
-        build_id=build.build_id,
-        target=target,
-        rows=len(scored),
-        refused=len(scored) - len(answers),
-        refusals=dict(refusals.iter_rows()),
+        scored = pl.scan_parquet(parts)
+        _write(scored, work / target.name).replace(target)
+        result = _result(build, scored, target)
+    except SourceError:
+        shutil.rmtree(work)
+        raise
+    shutil.rmtree(work)
+    return result
+
+
+def _work_folder(build: Build, source: Path, target: Path, part_rows: int) -> Path:
+    """Return the folder of this run's parts; what a run with another build or source left behind is removed."""
+    if not source.is_file():
+        raise SourceError(f"{source} does not exist; give a Parquet, CSV or Arrow file")
+    status = source.stat()
+    key = digest_json([build.build_id, str(source.resolve()), status.st_size, status.st_mtime_ns, part_rows])[:16]
+    work = target.parent / f".{target.name}.{key}"
+    for stale in target.parent.glob(f".{target.name}.????????????????"):
+        if stale != work:
+            shutil.rmtree(stale)
+    work.mkdir(exist_ok=True)
+    return work
+
+
+def _checked(source: Path, inputs: ContractSpec, work: Path) -> Path:
+    """Write the file's rows with the contract's types and the reasons against each of them, in bounded memory."""
+    checked = work / "checked.parquet"
+    if checked.is_file():
+        return checked
+    try:
+        frame = open_source(Source(path=source), inputs, work)
+        rows = frame.select(cast_columns(contract_casts(frame.collect_schema(), inputs)))
+        checks = row_checks(inputs, rows.collect_schema().names())
+        names = [field.name for field in inputs.fields]
+        scratch = work / "checked.scratch"
+        # Compressed lightly, and in small row groups, because each part reads its own.
+        rows.select(*names, reasons_of(checks).alias("reasons")).sink_parquet(
+            scratch, compression="lz4", row_group_size=50_000
+        )
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceError(f"{source} cannot be read: {' '.join(str(error).split())[:300]}") from error
+    return scratch.replace(checked)
+
+
+def _parts(build: Build, contract: ContractSpec, checked: Path, work: Path, part_rows: int) -> list[Path]:
+    """Answer part after part, and return their files; those that are there already are not answered again."""
+    total = pl.scan_parquet(checked).select(pl.len()).collect().item()
+    parts = []
+    for number, start in enumerate(range(0, total, part_rows)):
+        part = work / f"part-{number:06}.parquet"
+        if not part.is_file():
+            rows = pl.scan_parquet(checked).slice(start, part_rows).collect(engine="streaming")
+            scratch = part.with_suffix(".scratch")
+            _answered(build, contract, rows, work).write_parquet(scratch, compression="lz4")
+            scratch.replace(part)
+        parts.append(part)
+    return parts
+
+
+def _answered(build: Build, contract: ContractSpec, rows: pl.DataFrame, work: Path) -> pl.DataFrame:
+    """Put each answer beside its row; refused rows have reasons instead."""
+    is_valid = pl.col("reasons").list.len() == 0
+    valid = work / "valid.parquet"
+    rows.lazy().filter(is_valid).drop("reasons").collect().write_parquet(valid, compression="uncompressed")
+    answers = find_kind(build.manifest.kind).predict_file(build.model, contract, valid, os.cpu_count() or 1)
+    place = pl.when(is_valid).then(is_valid.cum_sum() - 1).cast(pl.UInt32)
+    return rows.with_columns(
+        pl.lit(pl.Series(answers)).gather(place).cast(pl.Float32).alias("probability"),
+        pl.when(~is_valid).then(pl.col("reasons")),
     )
 
 
-def _joined(checked: pl.DataFrame, is_valid: pl.Expr, answers: pl.Series) -> pl.DataFrame:
-    """Put each answer beside its row; refused rows have none."""
-    place = pl.when(is_valid).then(is_valid.cum_sum() - 1)
-    reasons = pl.when(~is_valid).then(pl.col("reasons"))
-    return checked.with_columns(pl.lit(answers).gather(place.cast(pl.UInt32)).alias("probability"), reasons)
-
-
-def _write(scored: pl.DataFrame, path: Path) -> Path:
+def _write(scored: pl.LazyFrame, path: Path) -> Path:
     if path.suffix == ".parquet":
-        scored.write_parquet(path)
+        scored.sink_parquet(path)
     elif path.suffix == ".csv":
-        scored.with_columns(pl.col("reasons").list.join("; ")).write_csv(path)
+        scored.with_columns(pl.col("reasons").list.join("; ")).sink_csv(path)
     else:
-        scored.write_ipc(path)
+        scored.sink_ipc(path)
     return path
+
+
+def _result(build: Build, scored: pl.LazyFrame, target: Path) -> Scored:
+    refused = pl.col("reasons").is_not_null()
+    counts = scored.select(pl.len().alias("rows"), refused.sum().alias("refused")).collect(engine="streaming")
+    reasons = scored.filter(refused).select(pl.col("reasons").explode()).group_by("reasons").len()
+    ordered = reasons.sort(["len", "reasons"], descending=[True, False]).collect(engine="streaming")
+    rows, count = counts.row(0)
+    return Scored(build_id=build.build_id, target=target, rows=rows, refused=count, refusals=dict(ordered.iter_rows()))

@@ -22,6 +22,7 @@ Room = Literal[
     "registry",  # MLflow's database and artifacts
     "prefect",  # the orchestrator's database
     "bentoml",  # Bento store
+    "keys",  # the key that builds are signed with
 ]
 
 
@@ -48,7 +49,14 @@ class Settings(BaseSettings):
         ge=0,
         description="What this machine costs, USD per hour; the default is a common on-demand price of 2 vCPU.",
     )
+    signing_key: Path | None = Field(
+        None, description="Private key that builds are signed with (PEM); made in the home on first use if not set."
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads for training; all of the machine if not set.")
+
+    def key(self) -> Path:
+        """Return the path of the signing key."""
+        return (self.signing_key or self.folder().room("keys", "signing.pem")).expanduser().resolve()
 
     def folder(self) -> Home:
         """Return the home as an absolute path."""

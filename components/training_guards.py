@@ -73,8 +73,9 @@ class FiniteLoss(Callback):
 class Stop(Callback):
     """End training after the step in which the budget is used up; time of earlier, killed runs counts."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, steps: int) -> None:
         self.budget = budget
+        self.steps = steps
         self.before = 0.0
         self.reason: Stopped | None = None
         self._started = time.monotonic()
@@ -91,11 +92,15 @@ class Stop(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        over = self.spent >= self.budget.seconds
+        over = self.over()
         if trainer.world_size > 1:
             over = trainer.strategy.reduce_boolean_decision(over, all=False)
-        if over and trainer.global_step < trainer.estimated_stepping_batches:
+        if over and trainer.global_step < self.steps:
             self.end(trainer, self.budget.cap)
+
+    def over(self) -> bool:
+        """Say whether the budget is used up."""
+        return self.spent >= self.budget.seconds
 
     def end(self, trainer: lightning.Trainer, reason: Stopped) -> None:
         """Make the step that runs the last one; validation and the checkpoint still follow."""
@@ -111,42 +116,24 @@ class Stop(Callback):
 
 
 class Keeper(Callback):
-    """Scores each validation, keeps the best weights, and writes one checkpoint file from which all of it continues."""
+    """Scores each validation and keeps the best weights; must come before a callback that averages weights.
+
+    That one shows the average during validation and puts the last weights back when validation ends.
+    """
 
     def __init__(
         self,
         score: Callable[[Tensor, Tensor], float],
-        checkpoint: Path,
         options: TrainingOptions,
         stop: Stop,
-        report: Callable[[int, int], None],
+        watch: Callable[[int, float], None],
     ) -> None:
         self._score = score
-        self._checkpoint = checkpoint
+        self._watch = watch
         self._options = options
         self._stop = stop
-        self._report = report
         self._kept: dict[str, Any] = {"best": None, "best_score": float("-inf"), "scores": []}
-        self._random: Tensor | None = None
-        self._written = time.monotonic()
         self._answers: list[tuple[Tensor, Tensor]] = []
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if self._random is not None:
-            torch.set_rng_state(self._random)
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        last = batch_idx + 1 >= trainer.num_training_batches
-        whole = (batch_idx + 1) % self._options.accumulate == 0
-        if last or not whole:  # a validation follows, or gradients of an unfinished step would be lost
-            return
-        due = time.monotonic() - self._written > self._options.checkpoint_minutes * 60
-        if trainer.world_size > 1:
-            due = trainer.strategy.reduce_boolean_decision(due, all=False)
-        if due:
-            self._write(trainer)
 
     def on_validation_batch_end(
         self,
@@ -170,24 +157,59 @@ class Keeper(Callback):
         self._kept["scores"] = scores
         if score > self._kept["best_score"]:
             network = pl_module.network
-            assert isinstance(network, torch.nn.Module)
+            assert isinstance(network, torch.nn.Module), "a learner has a network"
             weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
             self._kept |= {"best": weights, "best_score": score}
         since = len(scores) - 1 - scores.index(self._kept["best_score"])
         if since >= self._options.patience and len(scores) < self._options.epochs:
             self._stop.end(trainer, "early stopping")
+        self._watch(len(scores), score)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self._kept)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._kept = dict(state_dict)
+
+
+class Checkpoints(Callback):
+    """Writes one file from which all of it continues: after each epoch and now and then within one; must come last."""
+
+    def __init__(self, path: Path, options: TrainingOptions, group: int, report: Callable[[int, int], None]) -> None:
+        self._path = path
+        self._group = group
+        self._options = options
+        self._report = report
+        self._random: Tensor | None = None
+        self._written = time.monotonic()
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self._random is not None:
+            torch.set_rng_state(self._random)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        last = batch_idx + 1 >= trainer.num_training_batches
+        whole = (batch_idx + 1) * self._group % self._options.accumulate == 0
+        if last or not whole:  # a validation follows, or gradients of an unfinished step would be lost
+            return
+        due = time.monotonic() - self._written > self._options.checkpoint_minutes * 60
+        if trainer.world_size > 1:
+            due = trainer.strategy.reduce_boolean_decision(due, all=False)
+        if due:
+            self._write(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._write(trainer)
-        self._report(len(self._kept["scores"]), self._options.epochs)
+        self._report(trainer.current_epoch + 1, self._options.epochs)
 
     def _write(self, trainer: lightning.Trainer) -> None:
-        trainer.save_checkpoint(self._checkpoint)
+        trainer.save_checkpoint(self._path, weights_only=False)
         self._written = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        return {**self._kept, "random": torch.get_rng_state()}
+        return {"random": torch.get_rng_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._random = state_dict["random"]
-        self._kept = {name: state_dict[name] for name in ("best", "best_score", "scores")}

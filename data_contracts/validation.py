@@ -82,8 +82,9 @@ def _judge(frame: pl.DataFrame, contract: ContractSpec, docs: Path | None) -> li
     import great_expectations as gx
     from great_expectations.checkpoint.actions import UpdateDataDocsAction
 
-    # Importing it has set its own level again.
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    # Importing it has set levels of its own.
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("great_expectations")]:
+        logging.getLogger(name).setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     batch = (
         context.data_sources.add_pandas("snapshot")

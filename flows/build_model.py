@@ -5,15 +5,17 @@ Run it with ``slipway build WORKLOAD``, from the Prefect UI, or on a schedule (p
 
 from typing import Annotated
 
-from components.model_results import Trained
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.data_results import Prepared, Validated
 from components.evidence import Evaluated
 from components.gates import GateReport
+from components.model_results import Trained
+from components.packaging import PackagedBuild
 from components.registry import Registered
 from flows.opening import opened
+from tasks.audit import audit
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.ingest import ingest
@@ -23,15 +25,8 @@ from tasks.register import register
 from tasks.train import train
 from tasks.validate import validate
 
-WorkloadName = Annotated[
-    str,
-    Field(
-        title="Workload",
-        description="Name of a file in deployments/ without .yaml, or the path of a workload file.",
-        min_length=1,
-        json_schema_extra={"position": 0},
-    ),
-]
+# Prefect's form takes bounds from the annotation and the description from the docstring's Args.
+WorkloadName = Annotated[str, Field(min_length=1)]
 
 
 class BuildOutcome(BaseModel):
@@ -44,22 +39,34 @@ class BuildOutcome(BaseModel):
     trained: Trained
     evaluated: Evaluated
     gates: GateReport
+    packaged: PackagedBuild
     registered: Registered
 
 
 @flow(name="build-model", validate_parameters=True)
 def build_model(workload: WorkloadName = "flights") -> BuildOutcome:
-    """Make a build of a workload; stages whose data, code, settings and environment are unchanged are cached."""
+    """Make a build of a workload; stages whose data, code, settings and environment are unchanged are cached.
+
+    Args:
+        workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
+    """
     with opened(workload, "build-model") as run:
         declared, home, settings = run.workload, run.home, run.settings
         snapshot = ingest(declared, home)
         validated = validate(declared, snapshot, home)
         prepared = prepare(declared, validated, home)
+        audited = audit(declared, prepared)
         trained = train(declared, prepared, home, settings)
         evaluated = evaluate(declared, trained, prepared, home)
-        gates = gate(declared, evaluated)
-        build = package(declared, validated, prepared, trained, evaluated, gates, home)
-        registered = register(declared, build, evaluated, gates.passed, home, settings)
+        gates = gate(declared, evaluated, audited, prepared)
+        packaged = package(declared, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
+        registered = register(declared, packaged, evaluated, gates.passed, home, settings)
     return BuildOutcome(
-        validated=validated, prepared=prepared, trained=trained, evaluated=evaluated, gates=gates, registered=registered
+        validated=validated,
+        prepared=prepared,
+        trained=trained,
+        evaluated=evaluated,
+        gates=gates,
+        packaged=packaged,
+        registered=registered,
     )

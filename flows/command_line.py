@@ -137,12 +137,14 @@ def serve(
     from components.declaration import read_workload
     from components.live_check import serve_champion
     from components.promotion import champion_of
+    from components.signing import public_key_path
 
     declared = read_workload(workload)
     champion = champion_of(declared, _home())
     code = serve_champion(
         declared.name,
         _home(),
+        key=public_key_path(Settings().key()),
         host=host,
         port=declared.serving.port if port is None else port,
         workers=workers,
@@ -189,6 +191,49 @@ def status(workload: Workload = "flights", as_json: Json = False) -> None:
 
     found = status_of(workload, _home())
     terminal.print_json(found) if as_json else terminal.print_status(found)
+
+
+data = typer.Typer(help="List, compare and delete data versions.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+
+@data.command("list")
+def data_list(as_json: Json = False) -> None:
+    """List the snapshots, newest first, and the builds made from them."""
+    from components.data_versions import list_versions
+
+    versions = list_versions(_home())
+    terminal.print_json(versions) if as_json else terminal.print_versions(versions)
+
+
+@data.command("diff")
+def data_diff(
+    before: Annotated[str, typer.Argument(help="The first characters of a digest.")],
+    after: Annotated[str, typer.Argument(help="The first characters of a later one.")],
+    as_json: Json = False,
+) -> None:
+    """Compare two snapshots: rows, columns, and how far each column has moved."""
+    from components.data_versions import diff_versions, find_version
+
+    found = diff_versions(find_version(before, _home()), find_version(after, _home()))
+    terminal.print_json(found) if as_json else terminal.print_version_diff(found)
+
+
+@data.command("rm")
+def data_rm(
+    digests: Annotated[list[str] | None, typer.Argument(help="The first characters of each digest.")] = None,
+    keep_latest: Annotated[int | None, typer.Option(min=0, help="Keep this many of the newest.")] = None,
+    older_than_days: Annotated[int | None, typer.Option(min=0, help="Delete only older ones.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it only say what would be.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete data versions by digest or by age; one that a build was made from stays."""
+    from components.data_versions import delete_versions
+
+    deletion = delete_versions(
+        _home(), digests or (), keep_latest=keep_latest, older_than_days=older_than_days, dry_run=not yes
+    )
+    terminal.print_json(deletion) if as_json else terminal.print_deletion(deletion)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from components.live_check import ask, serving
 from components.promotion import champion_of
 from components.rollout import rollout_path
 from components.settings import Settings
+from components.signing import public_key_path
 from flows import terminal
 
 
@@ -21,7 +22,11 @@ def main(workload: str = "flights") -> int:
     declared = read_workload(workload)
     row = champion_of(declared, home).golden().rows[0]
     document = rollout_path(home.room("rollouts"), declared.name)
-    with serving(["--rollout", str(document), "--workload", declared.name, "--port", "0"]) as (url, _):
+    key = str(public_key_path(Settings().key()))
+    with serving(["--rollout", str(document), "--workload", declared.name, "--port", "0", "--public-key", key]) as (
+        url,
+        _,
+    ):
         address = urlsplit(url)
         connection = http.client.HTTPConnection(address.netloc, timeout=30)
         try:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from components.catalog import kind_options
-
 from components.declaration import Workload, read_workload
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings

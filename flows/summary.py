@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from components.build import open_build
 from components.evidence import read_evidence
 from components.monitoring import Monitored
 from components.promotion import Promotion
@@ -52,6 +53,7 @@ def write_summary(
             "quarantined": built.validated.quarantined,
             "reasons": built.validated.reasons,
         },
+        "environment_differences": open_build(built.registered.build).environment_differences(),
         "registry": built.registered.model_dump(mode="json", include={"version", "run_id", "tracking_uri"}),
         "promotion": promoted.model_dump(mode="json") if promoted else None,
         "monitoring": monitored.model_dump(mode="json") if monitored else None,

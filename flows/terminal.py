@@ -15,6 +15,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from components.build import Build
+    from components.data_versions import DataVersion, Deletion, VersionDiff
     from components.gates import GateReport
     from components.monitoring import Monitored
     from components.promotion import Promotion
@@ -126,6 +127,8 @@ def print_run(
     build = open_build(built.registered.build)
     last = runs_of(home, build.manifest.workload)[0]
     console.print()
+    for difference in build.environment_differences():
+        console.print(f"[yellow]warning[/]: {difference}; such a build is not promoted without --accept environment")
     console.print(_stages(last))
     console.print(_models(built))
     console.print(_gates(built.gates))
@@ -203,12 +206,12 @@ def _endpoint_lines(build: "Build", url: str, *, running: bool) -> list[str]:
 def _where_next(home: "Home", built: "BuildOutcome", monitored: "Monitored | None") -> list[str]:
     lines = [
         "",
-        f"evidence   {built.registered.build / 'evidence.json'}",
-        f"model card {built.registered.build / 'card.md'}",
+        f"dossier    {built.registered.build / 'dossier.html'}",
         f"MLflow     mlflow ui --backend-store-uri {built.registered.tracking_uri}",
+        f"Bento      BENTOML_HOME={home.room('bentoml')} bentoml serve {built.packaged.bento}",
     ]
     if built.validated.docs:
-        lines.append(f"data docs  {built.validated.docs}")
+        lines.append(f"data docs  {built.validated.docs / 'index.html'}")
     if built.validated.quarantine:
         lines.append(f"quarantine {built.validated.quarantine}")
     if monitored:
@@ -270,6 +273,49 @@ def print_status(status: "Status") -> None:
     console.print(f"champion: {status.champion or 'none'}   before it: {status.previous or 'none'}")
     for line in status.history[-5:]:
         console.print(f"  {line}", markup=False)
+
+
+def print_versions(versions: "Sequence[DataVersion]") -> None:
+    """Print the snapshots of a home."""
+    rows = [
+        (
+            version.digest[:12],
+            f"{version.rows:,}",
+            f"{len(version.columns)}",
+            f"{version.size / 1e6:.1f} MB",
+            f"{version.taken:%Y-%m-%d %H:%M}",
+            version.source,
+            ", ".join(version.used_by) or "-",
+        )
+        for version in versions
+    ]
+    columns = ("digest", "rows", "columns", "size", "taken", "source", "builds")
+    _console().print(_table(*columns, rows=rows, title="Data versions") if rows else "no data versions yet")
+
+
+def print_version_diff(diff: "VersionDiff") -> None:
+    """Print what is different in a later snapshot."""
+    rows = [(shift.field, f"{shift.distance:.4f}") for shift in diff.shifts]
+    console = _console()
+    console.print(f"rows {diff.rows_before:,} -> {diff.rows_after:,}: {diff.added:,} added, {diff.removed:,} removed")
+    for name, columns in (("added", diff.columns_added), ("removed", diff.columns_removed)):
+        if columns:
+            console.print(f"columns {name}: {', '.join(columns)}", markup=False)
+    for name, change in diff.columns_retyped.items():
+        console.print(f"column {name}: {change}", markup=False)
+    console.print(_table("column", "moved (0 alike, 1 apart)", rows=rows, title="Columns"))
+
+
+def print_deletion(deletion: "Deletion") -> None:
+    """Print what was deleted, or would be."""
+    console = _console()
+    verb = "would delete" if deletion.dry_run else "deleted"
+    for version in deletion.deleted:
+        console.print(f"{verb} {version.digest[:12]}  {version.rows:,} rows  {version.source}", markup=False)
+    for version in deletion.kept_for_builds:
+        console.print(f"kept {version.digest[:12]}: {', '.join(version.used_by)} was made from it", markup=False)
+    hint = "; --yes does it" if deletion.dry_run and deletion.deleted else ""
+    console.print(f"{len(deletion.deleted)} data versions, {deletion.freed / 1e6:.1f} MB{hint}")
 
 
 def print_findings(findings: Sequence["Finding"]) -> None:

@@ -1,12 +1,11 @@
 """Evaluate: the packaged graph on the hold-out, with intervals, against the other candidate."""
 
 from components.catalog import find_kind
-from components.model_results import Trained
-
 from components.data_results import Prepared
 from components.declaration import Workload, contract_of
 from components.evaluation import evaluate as evaluate_model
 from components.evidence import Evaluated
+from components.model_results import Trained
 from components.settings import Home
 from components.storage import digest_json
 from tasks.stage import stage, table
@@ -22,4 +21,5 @@ def evaluate(workload: Workload, trained: Trained, prepared: Prepared, home: Hom
     """Measure the chosen model on rows that no fitting has seen."""
     folder = home.room("evaluations", f"{workload.name}-{digest_json([trained.digest, prepared.digest])[:12]}")
     kind = find_kind(workload.kind)
-    return evaluate_model(trained, prepared, workload, contract_of(workload), kind.predict_file, folder)
+    ledger = home.room("evaluations", "hold_outs")
+    return evaluate_model(trained, prepared, workload, contract_of(workload), kind.predict_file, folder, ledger=ledger)

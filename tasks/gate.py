@@ -1,8 +1,12 @@
 """Gate: whether the evidence is good enough, judged by what the workload file declares."""
 
+from datetime import UTC, date, datetime
+
+from components.data_results import Prepared
 from components.declaration import Workload
-from components.evidence import Evaluated, read_evidence
-from components.gates import GateReport, judge
+from components.evidence import Evaluated, Measure, read_evidence
+from components.gates import Context, GateReport, judge
+from components.leakage import Audited
 from tasks.stage import stage
 
 
@@ -12,7 +16,26 @@ def _artifact(report: GateReport) -> str:
     return "\n".join([f"> {report.goal}", "", *head, *lines])
 
 
-@stage("gate", settings=["goal", "gates", "name"], artifact=_artifact)
-def gate(workload: Workload, evaluated: Evaluated) -> GateReport:
+def _today(workload: Workload) -> str:
+    # Data grow older while nothing else changes: where their age is judged, a verdict is good for a day.
+    return datetime.now(UTC).date().isoformat() if workload.gates.data_age_days else "any day"
+
+
+@stage("gate", settings=["goal", "gates", "name"], fingerprint=_today, artifact=_artifact)
+def gate(workload: Workload, evaluated: Evaluated, audited: Audited, prepared: Prepared) -> GateReport:
     """Judge the evidence; a refusal is a result, not an error: the build is kept to be looked at."""
-    return judge(read_evidence(evaluated.evidence), workload)
+    measures = (_leaks(audited), *_age(prepared))
+    return judge(read_evidence(evaluated.evidence), workload, Context(measures=measures))
+
+
+def _leaks(audited: Audited) -> Measure:
+    texts = "; ".join(finding.text for finding in audited.findings)
+    return Measure(name="leakage_findings", value=len(audited.findings), source="leakage audit", detail=texts)
+
+
+def _age(prepared: Prepared) -> tuple[Measure, ...]:
+    newest = prepared.splits["train"].end
+    if newest is None:
+        return ()
+    days = (datetime.now(UTC).date() - date.fromisoformat(newest[:10])).days
+    return (Measure(name="data_age_days", value=days, source="split report", unit="days"),)

@@ -2,21 +2,23 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-from components.model_results import Trained
 
-from components.data_results import Prepared, Validated
+from components.data_results import Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
-from components.evidence import Evaluated
+from components.dossier import Subject, write_dossier
+from components.evidence import Evaluated, read_evidence
 from components.gates import GateReport
 from components.model_card import write_card
+from components.model_results import Trained
 from components.packaging import PackagedBuild, package_build
 from components.provenance import code_version, dependency_graph, environment_differences, machine
-from components.settings import Home
+from components.settings import Home, Settings
 from components.storage import write_atomically
 from tasks.stage import fields_of, stage
+
+COST = {"seconds", "cost_usd", "peak_memory_mb", "stopped"}
 
 
 @stage(
@@ -27,43 +29,51 @@ from tasks.stage import fields_of, stage
 )
 def package(
     workload: Workload,
+    snapshot: Snapshot,
     validated: Validated,
     prepared: Prepared,
     trained: Trained,
     evaluated: Evaluated,
     report: GateReport,
     home: Home,
+    settings: Settings,
 ) -> PackagedBuild:
     """Write and seal the build."""
-    graph = dependency_graph()
+    graph, code, contract = dependency_graph(), code_version(), contract_of(workload)
     with tempfile.TemporaryDirectory() as scratch:
         gates = write_atomically(Path(scratch, "gates.json"), report.model_dump_json(indent=2).encode())
+        lineage = {"commit": code.commit or "unknown", "uncommitted changes": "yes" if code.diff else "none"}
+        evidence = read_evidence(evaluated.evidence)
+        subject = Subject(workload, contract, evidence, report, validated, prepared, trained, lineage)
+        dossier = write_dossier(Path(scratch, "dossier.html"), subject)
         return package_build(
             workload,
-            contract_of(workload),
+            contract,
             home,
             model=trained.best.model,
             recipe=prepared.recipe,
             test_rows=prepared.splits["test"].path,
             probabilities=pl.read_parquet(evaluated.predictions)["probability"],
-            documents={"evidence.json": evaluated.evidence, "gates.json": gates},
+            documents={"evidence.json": evaluated.evidence, "gates.json": gates, "dossier.html": dossier},
             card=write_card(workload, validated, prepared, trained, evaluated, report),
-            provenance=_provenance(workload, validated, prepared, trained, environment_differences(graph)),
-            code=code_version(),
+            provenance={
+                "data": {
+                    "snapshot": snapshot.digest,
+                    "validated": validated.digest,
+                    "prepared": prepared.digest,
+                    "rows": validated.rows,
+                    "quarantined": validated.reasons,
+                },
+                "model": {"name": trained.chosen, "digest": trained.best.digest},
+                "training": trained.model_dump(
+                    mode="json", include={"seconds", "cost_usd", "peak_memory_mb", "stopped"}
+                ),
+                "hardware": trained.hardware.model_dump(mode="json"),
+                "machine": machine(),
+                "seeds": {"workload": workload.seed, "training": trained.seed},
+                "environment_differences": list(environment_differences(graph)),
+            },
+            code=code,
             dependencies=graph,
+            key=settings.key(),
         )
-
-
-def _provenance(
-    workload: Workload, validated: Validated, prepared: Prepared, trained: Trained, differences: tuple[str, ...]
-) -> dict[str, Any]:
-    return {
-        "data": {"validated": validated.digest, "prepared": prepared.digest, "rows": validated.rows},
-        "quarantined": validated.reasons,
-        "model": {"name": trained.chosen, "digest": trained.best.digest},
-        "training": trained.model_dump(mode="json", include={"seconds", "cost_usd", "peak_memory_mb", "stopped"}),
-        "hardware": trained.hardware.model_dump(mode="json"),
-        "machine": machine(),
-        "seeds": {"workload": workload.seed, "training": trained.seed},
-        "environment_differences": list(differences),
-    }

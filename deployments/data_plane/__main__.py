@@ -7,8 +7,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import msgspec
-
 from components.errors import SlipwayError
 from deployments.data_plane.options import Options
 from deployments.data_plane.server import serve
@@ -23,13 +21,54 @@ def parse(arguments: list[str] | None = None) -> Options:
     what.add_argument("--build", type=Path, metavar="DIR", help="serve this build")
     what.add_argument("--rollout", type=Path, metavar="FILE", help="serve the champion of a rollout document")
     parser.add_argument("--workload", metavar="NAME", help="refuse builds of other workloads")
-    parser.add_argument("--host", default=DEFAULTS.host, help="address to listen on (default %(default)s)")
+    parser.add_argument("--public-key", type=Path, metavar="FILE", help="serve only what the owner of this key signed")
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, metavar="N", help="0 takes a free one (default: the build's)")
-    parser.add_argument(
-        "--workers", type=_positive, default=DEFAULTS.workers, metavar="N", help="processes (default 1)"
-    )
+    parser.add_argument("--grpc-port", type=int, metavar="N", help="serve gRPC too; 0 takes a free one (default: not)")
+    parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default 1)")
     parser.add_argument("--predictions", type=Path, metavar="DIR", help="folder for the prediction log (default: none)")
-    return msgspec.convert(vars(parser.parse_args(arguments)), Options)
+    _add_limits(parser)
+    _add_logs(parser)
+    given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    return Options(**given)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    for name, kind, metavar, text in (
+        ("--batch-rows", _positive, "N", "rows in one call of the model"),
+        ("--linger-seconds", _not_negative, "S", "how long a batch waits for more rows; 0: one tick of the event loop"),
+        ("--queue-requests", _positive, "N", "requests being answered before more get 503"),
+        ("--queue-rows", _positive, "N", "rows that wait before more get 503"),
+        ("--deadline-seconds", _not_negative, "S", "what waited longer gets 504"),
+        ("--rate-limit", _not_negative, "N", "requests a second and client before more get 429; 0: no limit"),
+        ("--drain-seconds", _not_negative, "S", "how long to answer, unready, after SIGTERM"),
+        ("--price-per-hour", _not_negative, "USD", "what this machine costs, for the cost metric"),
+    ):
+        default = getattr(DEFAULTS, name[2:].replace("-", "_"))
+        parser.add_argument(name, type=kind, metavar=metavar, help=f"{text} (default {default:g})")
+    parser.add_argument(
+        "--client-header", type=str.lower, metavar="NAME", help="header that names the client (default: address)"
+    )
+
+
+def _add_logs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--access-log", type=_share, metavar="SHARE", help="share of requests to log (default 0)")
+    parser.add_argument("--part-rows", type=_positive, metavar="N", help="rows in a part of the prediction log")
+    parser.add_argument("--part-seconds", type=_not_negative, metavar="S", help="age at which a part is written")
+    parser.add_argument("--pii", choices=("drop", "hash"), help="what the log does with pii fields (default drop)")
+    parser.add_argument("--pii-key", type=Path, metavar="FILE", help="key for --pii hash, 16 to 64 bytes")
+
+
+def _share(text: str) -> float:
+    if not 0 <= (value := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"{value:g} is not between 0 and 1")
+    return value
+
+
+def _not_negative(text: str) -> float:
+    if not (value := float(text)) >= 0:
+        raise argparse.ArgumentTypeError(f"{value:g} is less than 0")
+    return value
 
 
 def _positive(text: str) -> int:

@@ -9,24 +9,35 @@ from deployments.data_plane.champion import Watch, champion_path
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
-from deployments.data_plane.service import BodyTooLarge, Service
+from deployments.data_plane.prediction_log import PredictionLog
+from deployments.data_plane.protocol import BodyTooLarge
+from deployments.data_plane.service import Service
 
 Message = MutableMapping[str, Any]
+
+PULSE_SECONDS = 0.2
+GRACE_SECONDS = 5.0
 
 
 class RsgiRequest:
     """A request as Granian hands it over."""
 
-    __slots__ = ("_proto", "_scope", "method", "path")
+    __slots__ = ("_headers", "_proto", "_scope", "method", "path")
 
     def __init__(self, scope: Any, proto: Any) -> None:
         self._scope = scope
+        self._headers = scope.headers
         self._proto = proto
         self.method: str = scope.method
         self.path: str = scope.path
 
+    @property
+    def client(self) -> str:
+        address: str = self._scope.client
+        return address.rpartition(":")[0]
+
     def header(self, name: str) -> str | None:
-        value: str | None = self._scope.headers.get(name)
+        value: str | None = self._headers.get(name)
         return value
 
     async def body(self, limit: int) -> bytes:
@@ -47,11 +58,12 @@ class RsgiRequest:
 class AsgiRequest:
     """A request as an ASGI server hands it over."""
 
-    __slots__ = ("_headers", "_receive", "method", "path")
+    __slots__ = ("_headers", "_receive", "client", "method", "path")
 
     def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> None:
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._receive = receive
+        self.client: str = (scope.get("client") or ("unknown", 0))[0]
         self.method: str = scope["method"]
         self.path: str = scope["path"].removeprefix(scope.get("root_path", ""))
 
@@ -92,36 +104,71 @@ class Application:
         draining: Callable[[], bool] = lambda: False,
     ) -> None:
         path, workload = champion_path(options)
-        model = load_model(path, workload)
+        model = load_model(path, workload, options.public_key)
         self._options = options
         self._on_ready = on_ready
+        self._draining = draining
         self.metrics = Metrics()
-        self.service = Service(model, options, self.metrics, draining)
+        self._log = PredictionLog(options, self.metrics) if options.predictions else None
+        self.service = Service(model, options, self.metrics, self._log.add if self._log else None)
         self._watch: Watch | None = None
+        self._pulse: asyncio.TimerHandle | None = None
+        self._grpc_start: asyncio.Task[Any] | None = None
+        self._started = False
         # What is loaded now stays: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to follow the rollout document; called in the worker before it takes requests."""
+        """Begin what runs beside the requests; called in the worker before it takes any."""
+        self._started = True
         if self._options.rollout is not None:
 
             def take_over(model: Model) -> None:
                 loop.call_soon_threadsafe(self.service.take_over, model)
 
-            self._watch = Watch(self._options.rollout, self.service.model, take_over, self.metrics)
-            self._watch.start(self._options.poll_seconds)
-        loop.call_soon(self._on_ready)
+            self._watch = Watch(self._options.rollout, self._options, self.service.model, take_over, self.metrics)
+            self._watch.start()
+        if self._log is not None:
+            self._log.start()
+        self._beat(loop)
+        if self._options.grpc_port is None:
+            loop.call_soon(self._on_ready)
+        else:
+            self._grpc_start = loop.create_task(self._start_grpc(self._options.host, self._options.grpc_port))
+
+    async def _start_grpc(self, host: str, port: int) -> Any:
+        from deployments.data_plane.grpc_api.servicer import start_grpc
+
+        server = await start_grpc(self.service, host, port)
+        self._on_ready()
+        return server
 
     def stop(self) -> None:
-        """End what runs beside the requests."""
+        """End what runs beside the requests; what was logged is written."""
         if self._watch is not None:
             self._watch.stop()
+        if self._pulse is not None:
+            self._pulse.cancel()
+        if self._log is not None:
+            self._log.stop()
+
+    def _stop_grpc(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let calls in flight end, and take no more."""
+        if self._grpc_start is not None and self._grpc_start.done():
+            loop.run_until_complete(self._grpc_start.result().stop(grace=GRACE_SECONDS))
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look now and then whether to drain, and leave the counts for the other workers."""
+        self.service.draining = self._draining()
+        self.service.exchange.publish()
+        self._pulse = loop.call_later(PULSE_SECONDS, self._beat, loop)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.start(loop)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._stop_grpc(loop)
         self.stop()
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
@@ -143,6 +190,9 @@ class Application:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1003})
             return
+        if not self._started:
+            # Frameworks that mount an application do not pass their lifespan on to it.
+            self.start(asyncio.get_running_loop())
         status, headers, body = await self.service.answer(AsgiRequest(scope, receive))
         raw = [(key.encode(), value.encode()) for key, value in headers]
         raw.append((b"content-length", str(len(body)).encode()))

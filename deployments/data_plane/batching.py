@@ -1,23 +1,32 @@
 """Micro-batching: what waits in one tick of the event loop becomes one call of the model.
 
-No timer: under light load a request is answered at once, under heavy load ticks are long and batches grow.
+Under light load a request is answered at once; under heavy load ticks are long and batches grow. A batch is bounded by
+rows and, if a linger is set, by the time it waits for more. Requests larger than a batch run in a thread of their own,
+so that they do not hold up the small ones.
 """
 
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.limits import Overloaded
+from deployments.data_plane.metrics import SHARE, Metrics
 from deployments.data_plane.model import Model
+from deployments.data_plane.options import Options
 from deployments.data_plane.request import Row
 
-
-class Overloaded(Exception):
-    """The queue is full: the request was not taken."""
+# Ticks of the event loop that a batch waits for bodies on their way (measured: 8 % less CPU time a request at 8 and 32
+# connections, nothing more beyond 4).
+PATIENCE = 4
+# Rows of a table in one call of the model.
+SLICE = 8_192
 
 
 class Expired(Exception):
@@ -29,38 +38,89 @@ class Pending(msgspec.Struct, gc=False):
 
     rows: list[Row]
     future: "asyncio.Future[list[float]]"
+    request_id: str
     arrived: float
     deadline: float
+
+
+class Answered(msgspec.Struct, gc=False):
+    """One call of the model, as the prediction log takes it: columns, not rows."""
+
+    model: Model
+    at: float
+    request_ids: list[str]
+    lengths: list[int]
+    columns: Mapping[str, NDArray[Any]]
+    probabilities: NDArray[np.float32]
+
+
+class _Computed(msgspec.Struct, gc=False):
+    columns: dict[str, NDArray[Any]]
+    probabilities: NDArray[np.float32]
+    prepare_seconds: float
+    model_seconds: float
 
 
 class Batcher:
     """The queue in front of one model; it belongs to one event loop."""
 
-    def __init__(self, model: Model, metrics: Metrics, batch_rows: int, queue_rows: int) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: Model,
+        metrics: Metrics,
+        options: Options,
+        on_answered: Callable[[Answered], None] | None,
+        large: ThreadPoolExecutor,
+    ) -> None:
+        self._model = model
         self._metrics = metrics
-        self._batch_rows = batch_rows
-        self._queue_rows = queue_rows
+        self._options = options
+        self._on_answered = on_answered
+        self._large = large
         self._waiting: deque[Pending] = deque()
+        self._queued_rows = 0
         self._scheduled = False
+        self._patience = PATIENCE
 
-    def submit(self, rows: list[Row], arrived: float, deadline: float) -> "asyncio.Future[list[float]]":
+    def submit(
+        self, rows: list[Row], request_id: str, arrived: float, deadline: float
+    ) -> "asyncio.Future[list[float]]":
         """Queue rows; the future gives one probability a row. Raises Overloaded."""
         metrics = self._metrics
-        if metrics.waiting_rows and metrics.waiting_rows + len(rows) > self._queue_rows:
-            raise Overloaded(f"{metrics.waiting_rows} rows are waiting; the limit is {self._queue_rows}")
+        count = len(rows)
+        if metrics.waiting_rows and metrics.waiting_rows + count > self._options.queue_rows:
+            raise Overloaded(f"{metrics.waiting_rows} rows are waiting; the limit is {self._options.queue_rows}")
         loop = asyncio.get_running_loop()
-        pending = Pending(rows, loop.create_future(), arrived, deadline)
+        pending = Pending(rows, loop.create_future(), request_id, arrived, deadline)
+        metrics.waiting_rows += count
+        if count > self._options.batch_rows:
+            self._run_large(loop, pending)
+            return pending.future
         self._waiting.append(pending)
-        metrics.waiting_rows += len(rows)
-        if not self._scheduled:
-            self._scheduled = True
+        self._queued_rows += count
+        full = self._queued_rows >= self._options.batch_rows
+        if self._options.linger_seconds and not full:
+            if not self._scheduled:
+                loop.call_later(self._options.linger_seconds, self._flush)
+        elif full or not self._scheduled:
             loop.call_soon(self._flush)
+        self._scheduled = True
         return pending.future
 
     def _flush(self) -> None:
+        # Requests that have arrived but whose bodies are still on the way will be here in a tick or two: worth
+        # waiting for, because a call costs as much as dozens of rows.
+        if (
+            self._patience
+            and self._queued_rows < self._options.batch_rows
+            and self._metrics.in_flight > len(self._waiting)
+        ):
+            self._patience -= 1
+            asyncio.get_running_loop().call_soon(self._flush)
+            return
+        self._patience = PATIENCE
         self._scheduled = False
-        batch, count = self._take(time.perf_counter())
+        batch = self._take(time.perf_counter())
         if self._waiting:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
@@ -68,7 +128,7 @@ class Batcher:
             return
         rows = batch[0].rows if len(batch) == 1 else [row for pending in batch for row in pending.rows]
         try:
-            answers = self._run(rows, count)
+            answers = self._record(self._compute(rows), batch)
         except Exception as error:  # every kind of failure belongs to the requests that wait for this call
             for pending in batch:
                 if not pending.future.done():
@@ -81,37 +141,88 @@ class Batcher:
                 pending.future.set_result(answers[start:end])
             start = end
 
-    def _take(self, now: float) -> tuple[list[Pending], int]:
+    def _take(self, now: float) -> list[Pending]:
         """Take from the queue up to a batch of rows; what expired is refused and not computed."""
         batch: list[Pending] = []
-        count = 0
-        while self._waiting and (not batch or count + len(self._waiting[0].rows) <= self._batch_rows):
+        room = self._options.batch_rows
+        while self._waiting and len(self._waiting[0].rows) <= room:
             pending = self._waiting.popleft()
-            self._metrics.waiting_rows -= len(pending.rows)
+            count = len(pending.rows)
+            self._queued_rows -= count
+            self._metrics.waiting_rows -= count
             self._metrics.queue.observe(now - pending.arrived)
             if pending.future.done():
                 continue
             if now > pending.deadline:
-                pending.future.set_exception(Expired(f"waited {now - pending.arrived:.3f} s"))
+                pending.future.set_exception(_expired(pending, now))
                 continue
             batch.append(pending)
-            count += len(pending.rows)
-        return batch, count
+            room -= count
+        return batch
 
-    def _run(self, rows: list[Row], count: int) -> list[float]:
-        metrics = self._metrics
-        columns = self.model.predictor.tensors(rows)
+    def _compute(self, rows: list[Row]) -> _Computed:
         start = time.perf_counter()
-        probabilities = self.model.predictor.predict(columns)
-        seconds = time.perf_counter() - start
-        metrics.model.observe(seconds)
-        metrics.model_seconds += seconds
-        metrics.batch.observe(count)
-        metrics.rows += count
-        return _rounded(probabilities)
+        columns = self._model.predictor.tensors(rows)
+        middle = time.perf_counter()
+        probabilities = self._model.predictor.predict(columns)
+        return _Computed(columns, probabilities, middle - start, time.perf_counter() - middle)
+
+    def _record(self, computed: _Computed, batch: list[Pending]) -> list[float]:
+        """Count and log what was computed; return the probabilities as they are sent."""
+        metrics = self._metrics
+        metrics.prepare_seconds += computed.prepare_seconds
+        metrics.model.observe(computed.model_seconds)
+        metrics.batch.observe(len(computed.probabilities))
+        if self._on_answered is not None:
+            ids = [pending.request_id for pending in batch]
+            lengths = [len(pending.rows) for pending in batch]
+            self._on_answered(
+                Answered(self._model, time.time(), ids, lengths, computed.columns, computed.probabilities)
+            )
+        # A float32 has no more than eight digits worth sending.
+        answers: list[float] = np.round(computed.probabilities.astype(np.float64), 8).tolist()
+        metrics.probability.observe_all(answers)
+        return answers
+
+    def answer_columns(self, columns: dict[str, NDArray[Any]], request_id: str) -> NDArray[np.float32]:
+        """Answer columns at once, in the thread that calls, in slices that fit the processor's cache."""
+        count = len(next(iter(columns.values())))
+        start = time.perf_counter()
+        parts = [
+            self._model.predictor.predict({name: values[at : at + SLICE] for name, values in columns.items()})
+            for at in range(0, count, SLICE)
+        ]
+        probabilities = np.concatenate(parts)
+        self._metrics.model.observe(time.perf_counter() - start)
+        self._metrics.batch.observe(count)
+        counts, _ = np.histogram(probabilities, [-np.inf, *SHARE, np.inf])
+        self._metrics.probability.add(counts.tolist(), float(probabilities.sum()))
+        if self._on_answered is not None:
+            self._on_answered(Answered(self._model, time.time(), [request_id], [count], columns, probabilities))
+        return probabilities
+
+    def _run_large(self, loop: asyncio.AbstractEventLoop, pending: Pending) -> None:
+        """Answer a request of many rows in a thread; one at a time, the others wait in the thread's queue."""
+
+        def compute() -> _Computed:
+            now = time.perf_counter()
+            if now > pending.deadline:
+                raise _expired(pending, now)
+            return self._compute(pending.rows)
+
+        def finished(done: "asyncio.Future[_Computed]") -> None:
+            self._metrics.waiting_rows -= len(pending.rows)
+            if error := done.exception():
+                if not pending.future.done():
+                    pending.future.set_exception(error)
+                return
+            answers = self._record(done.result(), [pending])
+            if not pending.future.done():
+                pending.future.set_result(answers)
+
+        loop.run_in_executor(self._large, compute).add_done_callback(finished)
 
 
-def _rounded(probabilities: NDArray[np.float32]) -> list[float]:
-    """Return probabilities as the answer shows them: a float32 has no more than eight digits worth sending."""
-    answers: list[float] = np.round(probabilities.astype(np.float64), 8).tolist()
-    return answers
+def _expired(pending: Pending, now: float) -> Expired:
+    waited, limit = now - pending.arrived, pending.deadline - pending.arrived
+    return Expired(f"waited {waited:.3f} s, the deadline is {limit:.3f} s; it was not computed")

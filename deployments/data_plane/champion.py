@@ -40,8 +40,11 @@ def _rollout(path: Path, workload: str | None) -> Rollout:
 class Watch:
     """Follows a rollout document and hands each new champion over."""
 
-    def __init__(self, path: Path, current: Model, take_over: Callable[[Model], None], metrics: Metrics) -> None:
+    def __init__(
+        self, path: Path, options: Options, current: Model, take_over: Callable[[Model], None], metrics: Metrics
+    ) -> None:
         self._path = path
+        self._options = options
         self._workload = current.build.manifest.workload
         self._current = current
         self._spare: Model | None = None
@@ -51,9 +54,9 @@ class Watch:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, poll_seconds: float) -> None:
+    def start(self) -> None:
         """Begin to follow, in a thread."""
-        self._thread = threading.Thread(target=self._follow, args=(poll_seconds,), name="rollout-watch", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="rollout-watch", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -82,15 +85,15 @@ class Watch:
     def _load(self, rollout: Rollout) -> Model:
         if self._spare is not None and self._spare.build_id == rollout.champion:
             return self._spare
-        model = load_model(Path(rollout.champion_path or ""), self._workload)
+        model = load_model(Path(rollout.champion_path or ""), self._workload, self._options.public_key)
         if model.build_id != rollout.champion:
             raise BuildError(f"{rollout.champion_path} holds {model.build_id}, not {rollout.champion}")
         return model
 
-    def _follow(self, poll_seconds: float) -> None:
+    def _follow(self) -> None:
         # Between reading the champion at the start and this line the document may have changed.
         self.look()
-        while not self._stopped.wait(poll_seconds):
+        while not self._stopped.wait(self._options.poll_seconds):
             version = self._version()
             if version != self._seen:
                 self._seen = version

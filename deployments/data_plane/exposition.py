@@ -31,7 +31,7 @@ class _Collected(Collector):
     def _counters(self) -> Iterator[Metric]:
         requests = CounterMetricFamily("slipway_requests", "Answers by path and status.", labels=["path", "status"])
         for key, count in sorted(self._metrics.requests.items()):
-            requests.add_metric(key.split(" "), count)
+            requests.add_metric([key[0], str(key[1])], count)
         yield requests
         for name, text, counts in (
             ("slipway_errors", "Requests that were refused or failed, by kind.", self._metrics.errors),
@@ -42,7 +42,7 @@ class _Collected(Collector):
                 family.add_metric([kind], count)
             yield family
         for name, text, value in (
-            ("slipway_rows", "Rows answered.", self._metrics.rows),
+            ("slipway_rows", "Rows answered.", sum(self._metrics.probability.counts)),
             ("slipway_logged_predictions", "Predictions written to the log.", self._metrics.logged_predictions),
             ("slipway_lost_predictions", "Predictions that could not be logged.", self._metrics.lost_predictions),
         ):
@@ -53,8 +53,10 @@ class _Collected(Collector):
         build.add_metric(list(self._labels.values()), 1)
         yield build
         yield GaugeMetricFamily("slipway_waiting_rows", "Rows in the queue.", value=self._metrics.waiting_rows)
-        rows = self._metrics.rows
-        cost = self._metrics.model_seconds / 3_600 * self._price_per_hour / rows * 1_000 if rows else 0.0
+        yield GaugeMetricFamily("slipway_in_flight", "Requests being answered.", value=self._metrics.in_flight)
+        rows = sum(self._metrics.probability.counts)
+        seconds = self._metrics.model.total + self._metrics.prepare_seconds
+        cost = seconds / 3_600 * self._price_per_hour / rows * 1_000 if rows else 0.0
         yield GaugeMetricFamily(
             "slipway_model_usd_per_1000", "What the model's time cost per 1,000 rows, at the price set.", value=cost
         )

@@ -25,20 +25,32 @@ class Histogram(msgspec.Struct):
     def of(cls, bounds: tuple[float, ...]) -> "Histogram":
         return cls(bounds, [0] * (len(bounds) + 1))
 
-    def observe(self, value: float, times: int = 1) -> None:
-        self.counts[bisect_left(self.bounds, value)] += times
-        self.total += value * times
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def observe_all(self, values: Iterable[float]) -> None:
+        counts, bounds = self.counts, self.bounds
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+            self.total += value
+
+    def add(self, counts: list[int], total: float) -> None:
+        """Add observations that were counted elsewhere, in the same buckets."""
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, counts, strict=True)]
+        self.total += total
 
 
 class Metrics(msgspec.Struct):
     """All counts of one worker."""
 
-    requests: dict[str, int] = {}  # "path status" -> answers
+    requests: dict[tuple[str, int], int] = {}  # path and status -> answers
     errors: dict[str, int] = {}  # kind of refusal or failure
     changes: dict[str, int] = {}  # "loaded" or "refused" -> changes of the build
-    rows: int = 0
+    in_flight: int = 0
     waiting_rows: int = 0
-    model_seconds: float = 0.0
+    prepare_seconds: float = 0.0
+    encode_seconds: float = 0.0
     lost_predictions: int = 0
     logged_predictions: int = 0
     latency: Histogram = msgspec.field(default_factory=lambda: Histogram.of(LATENCY))
@@ -48,7 +60,7 @@ class Metrics(msgspec.Struct):
     probability: Histogram = msgspec.field(default_factory=lambda: Histogram.of(SHARE))
 
     def count_answer(self, path: str, status: int) -> None:
-        key = f"{path} {status}"
+        key = (path, status)
         self.requests[key] = self.requests.get(key, 0) + 1
 
     def count_error(self, kind: str) -> None:
@@ -62,8 +74,7 @@ def merge(parts: Iterable[Metrics]) -> Metrics:
         for field in msgspec.structs.fields(Metrics):
             mine, theirs = getattr(whole, field.name), getattr(part, field.name)
             if isinstance(theirs, Histogram):
-                mine.counts = [a + b for a, b in zip(mine.counts, theirs.counts, strict=True)]
-                mine.total += theirs.total
+                mine.add(theirs.counts, theirs.total)
             elif isinstance(theirs, dict):
                 for key, value in theirs.items():
                     mine[key] = mine.get(key, 0) + value

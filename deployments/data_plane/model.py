@@ -42,13 +42,13 @@ class Model(msgspec.Struct, frozen=True):
         return self.build.build_id
 
 
-def load_model(path: Path, workload: str | None = None, threads: int = 1) -> Model:
+def load_model(path: Path, workload: str | None = None, public_key: Path | None = None, threads: int = 1) -> Model:
     """Open a build, warm it up and let it answer its golden rows.
 
     Raises BuildError for a damaged build or one of another workload, ServingError if it does not answer as evaluated.
     """
     start = time.perf_counter()
-    build = open_build(path)
+    build = open_build(path, public_key)
     if workload is not None and build.manifest.workload != workload:
         raise BuildError(f"{path} is a build of {build.manifest.workload}, not of {workload}")
     contract, serving = build.contract(), build.serving()

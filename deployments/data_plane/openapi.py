@@ -3,6 +3,7 @@
 from typing import Any
 
 from data_contracts.spec import ContractSpec, FieldSpec
+from deployments.data_plane.columnar import ARROW, PARQUET
 from deployments.data_plane.model import Model
 
 _TYPES: dict[str, dict[str, Any]] = {
@@ -40,6 +41,9 @@ def describe(model: Model) -> dict[str, Any]:
         },
         "paths": {
             "/v1/predict": {"post": _predict_operation(example)},
+            "/v1/score": {"post": _score_operation()},
+            f"/v2/models/{serving.workload}/infer": {"post": _infer_operation()},
+            f"/v2/models/{serving.workload}": {"get": _plain("Inputs and outputs of the model.", "metadata", "200")},
             "/livez": {"get": _plain("The process answers.", "live", "200")},
             "/readyz": {
                 "get": _plain("The build is loaded, warm and proven; 503 while draining.", "ready", "200", "503")
@@ -125,15 +129,25 @@ def _schemas(model: Model, example: dict[str, Any]) -> dict[str, Any]:
     return {"Row": row, "Prediction": prediction, "Answer": answer, "Error": error}
 
 
+_ERRORS = {
+    "400": "The body is not what its content type says.",
+    "413": "Too many bytes or rows.",
+    "415": "The body is of a type that this path does not take.",
+    "422": "A row breaks the contract: row, field and reason.",
+    "429": "This client asked too often; try again after Retry-After seconds.",
+    "503": "The queue is full; try again after Retry-After seconds.",
+    "504": "The deadline passed before the row was answered.",
+}
+
+
+def _errors(*more: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    statuses = ("400", "413", "422", "429", "503", "504", *more)
+    return {status: {"description": _ERRORS[status], "content": content} for status in statuses}
+
+
 def _predict_operation(example: dict[str, Any]) -> dict[str, Any]:
     row = {"$ref": "#/components/schemas/Row"}
-    errors = {
-        "400": "The body is not JSON.",
-        "413": "Too many bytes or rows.",
-        "422": "A row breaks the contract: row, field and reason.",
-        "503": "The queue is full; try again after Retry-After seconds.",
-        "504": "The deadline passed before the row was answered.",
-    }
     return {
         "operationId": "predict",
         "summary": "Answer one row or a list of rows.",
@@ -161,13 +175,26 @@ def _predict_operation(example: dict[str, Any]) -> dict[str, Any]:
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Answer"}}},
             }
         }
-        | {
-            status: {
-                "description": text,
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-            }
-            for status, text in errors.items()
-        },
+        | _errors(),
+    }
+
+
+def _score_operation() -> dict[str, Any]:
+    binary = {"schema": {"type": "string", "contentMediaType": ARROW}}
+    return {
+        "operationId": "score",
+        "summary": "Answer a table: a column a field in, probability and decision out, row by row.",
+        "requestBody": {"required": True, "content": {ARROW: binary, PARQUET: binary}},
+        "responses": {"200": {"description": "An Arrow stream.", "content": {ARROW: binary}}} | _errors("415"),
+    }
+
+
+def _infer_operation() -> dict[str, Any]:
+    return {
+        "operationId": "infer",
+        "summary": "Open Inference Protocol v2: an input tensor a field, null for missing.",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+        "responses": {"200": {"description": "The tensors probability and the label."}} | _errors(),
     }
 
 

@@ -1,6 +1,7 @@
 """What an operator may set for the service: limits, time-outs, folders. The build says the rest."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -11,14 +12,36 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     build: Path | None = None
     rollout: Path | None = None
     workload: str | None = None
+    # Serve nothing that the owner of this key did not sign.
+    public_key: Path | None = None
     host: str = "127.0.0.1"
     port: int | None = None
+    # Open Inference Protocol over gRPC; None: not served.
+    grpc_port: int | None = None
     workers: int = 1
-    predictions: Path | None = None
     # Rows in one call of the model: more gives little more throughput and makes single rows wait.
     batch_rows: int = 256
-    # Rows that may wait before requests are refused.
+    # How long a batch waits for more rows; 0 takes what one tick of the event loop brought.
+    linger_seconds: float = 0.0
+    # Requests and rows that may wait before more are refused with 503.
+    queue_requests: int = 2_048
     queue_rows: int = 20_000
     deadline_seconds: float = 1.0
+    # Requests a second and client; 0 is no limit. A client is an address, or what this header says.
+    rate_limit: float = 0.0
+    client_header: str | None = None
+    # After SIGTERM: unready, but answering, so that a gateway can turn away first.
+    drain_seconds: float = 1.0
     poll_seconds: float = 0.25
     price_per_hour: float = 0.085
+    access_log: float = 0.0
+    predictions: Path | None = None
+    # The prediction log's parts: a new one at this many rows, or after this time.
+    part_rows: int = 50_000
+    part_seconds: float = 10.0
+    # Rows that may wait to be written; what does not fit is counted as lost, never waited for.
+    log_rows: int = 500_000
+    pii: Literal["drop", "hash"] = "drop"
+    pii_key: Path | None = None
+    # Where the workers of one service leave their counts for each other.
+    exchange: Path | None = None

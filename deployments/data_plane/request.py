@@ -3,7 +3,6 @@
 The decoder is compiled from the contract that lies in the build, so what is served and what is checked cannot part.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -138,7 +137,8 @@ def _limits(field: FieldSpec) -> dict[str, Any]:
     if field.dtype in ("integer", "number"):
         limits = {key: value for key in ("ge", "gt", "le", "lt") if (value := getattr(field, key)) is not None}
     if field.dtype == "integer":
-        limits = _whole(limits)
+        low, high = field.whole_bounds()
+        limits = {"ge": low, "le": high}
     if field.dtype == "string":
         limits = {key: value for key in ("min_length", "max_length") if (value := getattr(field, key)) is not None}
         if field.pattern is not None:
@@ -147,17 +147,3 @@ def _limits(field: FieldSpec) -> dict[str, Any]:
         # The contract's moments are local times: an offset would be dropped in silence, so it is refused.
         limits = {"tz": False}
     return limits
-
-
-def _whole(limits: dict[str, float]) -> dict[str, int]:
-    """Return bounds of an integer as integers, inside what the pipeline stores (64 bits)."""
-    lower, upper = -(2**63), 2**63 - 1
-    if "ge" in limits:
-        lower = max(lower, math.ceil(limits["ge"]))
-    if "gt" in limits:
-        lower = max(lower, math.floor(limits["gt"]) + 1)
-    if "le" in limits:
-        upper = min(upper, math.floor(limits["le"]))
-    if "lt" in limits:
-        upper = min(upper, math.ceil(limits["lt"]) - 1)
-    return {"ge": lower, "le": upper}

@@ -4,17 +4,22 @@ import errno
 import multiprocessing
 import multiprocessing.connection
 import os
+import shutil
+import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
-from granian.server import Server
+from granian.server import MPServer
 
 from components.build import open_build
 from components.errors import HostError, ServingError, SlipwayError
@@ -63,6 +68,21 @@ def _load(target: str, options: Options, link: _Link) -> Any:
     return application
 
 
+class _Server(MPServer):
+    """Granian, but told to stop politely: first unready, then closed."""
+
+    drain_seconds = 0.0
+    link: _Link
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        # A second signal, or Ctrl-C, does not wait.
+        if args[:1] == (signal.SIGTERM,) and self.drain_seconds and not self.link.draining.is_set():
+            self.link.draining.set()
+            threading.Timer(self.drain_seconds, super().signal_handler_interrupt).start()
+            return
+        super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
+
+
 def reserve_port(host: str, port: int) -> tuple[socket.socket, int]:
     """Return a socket that holds the port (0: any free one) without listening; HostError if it is in use.
 
@@ -92,10 +112,16 @@ def serve(options: Options) -> None:
     """Serve until told to stop; raises SlipwayError if the service does not start."""
     path, _ = champion_path(options)
     # Checked here first: one clear error instead of one a worker.
-    build = open_build(path)
+    build = open_build(path, options.public_key)
+    if options.workers > 1:
+        options = msgspec.structs.replace(options, exchange=Path(tempfile.mkdtemp(prefix="slipway-counts-")))
     held, port = reserve_port(options.host, build.serving().port if options.port is None else options.port)
+    held_grpc: AbstractContextManager[Any] = nullcontext()
+    if options.grpc_port is not None:
+        held_grpc, grpc_port = reserve_port(options.host, options.grpc_port)
+        options = msgspec.structs.replace(options, grpc_port=grpc_port)
     link = _Link()
-    server = Server(
+    server = _Server(
         target="deployments.data_plane",
         address=options.host,
         port=port,
@@ -109,16 +135,20 @@ def serve(options: Options) -> None:
         log_level=LogLevels.critical,
         workers_kill_timeout=30,
     )
+    server.link, server.drain_seconds = link, options.drain_seconds
     failure: list[_Failed] = []
     announcer = threading.Thread(target=_announce, args=(server, link, options, port, failure), daemon=True)
     server.on_startup(announcer.start)
-    with held:
-        try:
+    try:
+        with held, held_grpc:
             server.serve(target_loader=partial(_load, options=options, link=link))
-        except SystemExit as stop:
-            announcer.join(timeout=1)
-            if not failure:
-                failure.append(_Failed("a worker stopped unexpectedly; see the log", int(stop.code or 1)))
+    except SystemExit as stop:
+        announcer.join(timeout=1)
+        if not failure:
+            failure.append(_Failed("a worker stopped unexpectedly; see the log", int(stop.code or 1)))
+    finally:
+        if options.exchange is not None:
+            shutil.rmtree(options.exchange, ignore_errors=True)
     if failure:
         raise _error_of(failure[0])
 
@@ -140,6 +170,8 @@ def _announce(server: Any, link: _Link, options: Options, port: int, failure: li
         server.signal_handler_interrupt()
         return
     line = {"url": f"http://{options.host}:{port}", "build": build, "pid": os.getpid()}
+    if options.grpc_port is not None:
+        line["grpc"] = f"{options.host}:{options.grpc_port}"
     sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     sys.stdout.flush()
 

@@ -4,176 +4,196 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from typing import Any, Protocol
+from typing import NamedTuple
 
-import msgspec
-
-from deployments.data_plane.batching import Batcher, Expired, Overloaded
+from deployments.data_plane import columnar, open_inference
+from deployments.data_plane.access_log import AccessLog
+from deployments.data_plane.answers import Answers
+from deployments.data_plane.batching import Answered, Batcher
 from deployments.data_plane.events import report
+from deployments.data_plane.exchange import Exchange
+from deployments.data_plane.limits import NotTaken, Overloaded, RateLimit
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model
+from deployments.data_plane.open_inference import Tensor
 from deployments.data_plane.options import Options
-from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
+from deployments.data_plane.pages import pages_of
+from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, Reply, Request, problem
+from deployments.data_plane.refusals import Refusal, WrongContentType, refusal_of
+from deployments.data_plane.request import MalformedRequest
 
-JSON = [("content-type", "application/json")]
-HTML = [("content-type", "text/html; charset=utf-8")]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-Headers = list[tuple[str, str]]
-Reply = tuple[int, Headers, bytes]
-
-
-class BodyTooLarge(Exception):
-    """The body is larger than the build's limit."""
+# Bodies of refused requests are read away up to this size.
+SMALL_BODY = 65_536
 
 
-class Request(Protocol):
-    """One HTTP request, whatever the server."""
-
-    method: str
-    path: str
-
-    def header(self, name: str) -> str | None:
-        """Return a header by its lower-case name."""
-
-    async def body(self, limit: int) -> bytes:
-        """Return the body; raises BodyTooLarge without reading all of it."""
-
-
-class _Active(msgspec.Struct, frozen=True):
-    """The build that answers, with its queue and the constant beginning of its answers."""
+class AnsweredTensors(NamedTuple):
+    """Which build answered what."""
 
     model: Model
-    batcher: Batcher
-    label: str
-    opening: bytes
+    request_id: str
+    probabilities: list[float]
 
 
 class Service:
     """Answers requests with the current build; belongs to one event loop."""
 
-    def __init__(self, model: Model, options: Options, metrics: Metrics, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, model: Model, options: Options, metrics: Metrics, on_answered: Callable[[Answered], None] | None = None
+    ) -> None:
         self.metrics = metrics
+        self.draining = False
         self._options = options
-        self._draining = draining
+        self._on_answered = on_answered
+        self._large = ThreadPoolExecutor(1, thread_name_prefix="large-requests")
+        self._rates = RateLimit(options.rate_limit) if options.rate_limit else None
+        self._access_log = AccessLog(options.access_log)
+        self.price_per_hour = options.price_per_hour
+        self.exchange = Exchange(options.exchange, metrics)
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
-        self._active = self._activate(model)
-        self._routes: dict[str, tuple[str, Callable[[Request], Awaitable[Reply]]]] = {
-            "/v1/predict": ("POST", self._predict),
-            "/livez": ("GET", self._live),
-            "/readyz": ("GET", self._ready),
-            "/metrics": ("GET", self._metrics_page),
-            "/openapi.json": ("GET", self._openapi),
-            "/docs": ("GET", self._docs),
+        self.take_over(model)
+        self._routes = {
+            "/v1/predict": ("POST", self.predict),
+            "/v1/score": ("POST", self.score),
+            f"/v2/models/{model.serving.workload}/infer": ("POST", self.infer),
+            **{path: ("GET", page) for path, page in pages_of(self).items()},
         }
-
-    @property
-    def model(self) -> Model:
-        return self._active.model
 
     def take_over(self, model: Model) -> None:
         """Answer from now on with another build; what is in flight finishes with the old one."""
-        self._active = self._activate(model)
+        self.model = model
+        # Each build has a queue of its own: rows that one contract let in are never answered by another build.
+        self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large)
+        self._answers = Answers(model)
 
     async def answer(self, request: Request) -> Reply:
         """Return the reply to any request."""
         start = time.perf_counter()
+        metrics = self.metrics
         path = request.path
-        route = self._routes.get(path)
-        if route is None:
+        method, handler = self._routes.get(path, ("", None))
+        if handler is None:
             path = "other"
-            reply = problem(404, None, f"no such path; there are {', '.join(self._routes)}")
-        elif request.method != route[0] and (request.method, route[0]) != ("HEAD", "GET"):
-            status, headers, body = problem(405, None, f"{request.path} takes {route[0]}, not {request.method}")
-            reply = status, [*headers, ("allow", route[0])], body
+            reply = problem(404, "not_found", f"no such path; there are {', '.join(self._routes)}")
+        elif request.method != method and (request.method, method) != ("HEAD", "GET"):
+            reason = f"{path} takes {method}, not {request.method}"
+            reply = problem(405, "method_not_allowed", reason, (("allow", method),))
         else:
-            reply = await self._guarded(route[1], request)
-        self.metrics.latency.observe(time.perf_counter() - start)
-        self.metrics.count_answer(path, reply[0])
+            metrics.in_flight += 1
+            try:
+                reply = await handler(request)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # the boundary of the service: every failure becomes an answer
+                reply = self.note_failure(error, path).reply()
+            finally:
+                metrics.in_flight -= 1
+        seconds = time.perf_counter() - start
+        metrics.latency.observe(seconds)
+        metrics.count_answer(path, reply[0])
+        if self._options.access_log or reply[0] == 500:
+            self._access_log.note(request, reply, seconds, self.model.build_id)
+        if self.draining:
+            # Clients with open connections must turn to somebody else before this process ends.
+            return reply[0], (*reply[1], *CLOSE), reply[2]
         return reply
 
-    async def _guarded(self, handler: Callable[[Request], Awaitable[Reply]], request: Request) -> Reply:
-        try:
-            return await handler(request)
-        except InvalidRow as error:
-            return self._refuse(422, "invalid_row", error.reason, field=error.field, row=error.row)
-        except MalformedRequest as error:
-            return self._refuse(400, "malformed", str(error))
-        except (BodyTooLarge, TooManyRows) as error:
-            return self._refuse(413, "too_large", str(error))
-        except Overloaded as error:
-            status, headers, body = self._refuse(503, "overloaded", str(error))
-            return status, [*headers, ("retry-after", "1")], body
-        except Expired as error:
-            return self._refuse(504, "expired", str(error))
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # the boundary of the service: reported in full, answered without inner details
-            report("request failed", path=request.path, error=f"{type(error).__name__}: {error}")
-            return self._refuse(500, "failed", "the service failed to answer; it is in its log")
+    def note_failure(self, error: Exception, path: str) -> Refusal:
+        """Return what to tell a client whose request was refused or failed; report what is our fault, and count it."""
+        refusal = refusal_of(error)
+        if refusal.status == 500:
+            report("request failed", path=path, error=f"{type(error).__name__}: {error}")
+        self.metrics.count_error(refusal.kind)
+        return refusal
 
-    def _refuse(self, status: int, kind: str, reason: str, **place: Any) -> Reply:
-        self.metrics.count_error(kind)
-        return problem(status, kind, reason, **place)
-
-    async def _predict(self, request: Request) -> Reply:
+    async def predict(self, request: Request) -> Reply:
+        """Answer rows given as JSON."""
         arrived = time.perf_counter()
-        active = self._active
-        body = await request.body(active.model.serving.max_body_bytes)
-        rows = active.model.decoder.decode(body)
-        probabilities = await active.batcher.submit(rows, arrived, arrived + self._options.deadline_seconds)
-        return 200, JSON, self._encode(active, probabilities, request.header("x-request-id"))
+        await self._admit_or_discard(request)
+        model, batcher, answers = self.model, self._batcher, self._answers
+        body = await request.body(model.serving.max_body_bytes)
+        rows = model.decoder.decode(body)
+        request_id = self._request_id(request.header("x-request-id"))
+        probabilities = await batcher.submit(rows, request_id, arrived, arrived + self._patience(request))
+        return 200, JSON, answers.encode(probabilities, request_id)
 
-    def _encode(self, active: _Active, probabilities: list[float], wanted: str | None) -> bytes:
-        request_id = wanted if wanted and _REQUEST_ID.fullmatch(wanted) else f"{self._prefix}-{next(self._numbers)}"
-        threshold = active.model.serving.decision_threshold
-        label = active.label
-        predictions = ",".join(
-            [f'{{"probability":{p!r},{label}:{"true" if p >= threshold else "false"}}}' for p in probabilities]
+    async def infer(self, request: Request) -> Reply:
+        """Answer tensors of the Open Inference Protocol, over REST."""
+        await self._admit_or_discard(request)
+        asked = open_inference.decode(await request.body(self.model.serving.max_body_bytes))
+        answered = await self._answer_tensors(
+            asked.inputs, asked.id or request.header("x-request-id"), self._patience(request)
         )
-        return b'%b,"request_id":"%b","predictions":[%b]}' % (
-            active.opening,
-            request_id.encode(),
-            predictions.encode(),
-        )
+        return 200, JSON, open_inference.encode(answered.model, answered.probabilities, answered.request_id)
 
-    def _activate(self, model: Model) -> _Active:
-        batcher = Batcher(model, self.metrics, self._options.batch_rows, self._options.queue_rows)
-        opening = b'{"build":' + msgspec.json.encode(model.build_id)
-        return _Active(model, batcher, msgspec.json.encode(model.serving.label).decode(), opening)
+    async def answer_tensors(
+        self, inputs: Sequence[Tensor], request_id: str, patience: float | None, client: str
+    ) -> AnsweredTensors:
+        """Answer tensors of the Open Inference Protocol, from another server in this event loop."""
+        self._admit(client)
+        limit = self._options.deadline_seconds
+        return await self._answer_tensors(inputs, request_id, min(limit, patience if patience is not None else limit))
 
-    async def _live(self, request: Request) -> Reply:
-        return 200, JSON, b'{"live":true}'
+    async def _answer_tensors(self, inputs: Sequence[Tensor], wanted: str | None, patience: float) -> AnsweredTensors:
+        arrived = time.perf_counter()
+        model, batcher = self.model, self._batcher
+        rows = model.decoder.check(open_inference.rows_of(inputs, model))
+        request_id = self._request_id(wanted)
+        probabilities = await batcher.submit(rows, request_id, arrived, arrived + patience)
+        return AnsweredTensors(model, request_id, probabilities)
 
-    async def _ready(self, request: Request) -> Reply:
-        # The model was warmed up and checked before there was a service: only draining can make it unready.
-        if self._draining():
-            return 503, [*JSON, ("retry-after", "1")], b'{"ready":false,"reason":"draining"}'
-        return 200, JSON, msgspec.json.encode({"ready": True, "build": self.model.build_id})
+    async def score(self, request: Request) -> Reply:
+        """Answer a table given as an Arrow stream or a Parquet file."""
+        await self._admit_or_discard(request)
+        model, batcher = self.model, self._batcher
+        content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
+        if content_type not in (columnar.ARROW, columnar.PARQUET):
+            raise WrongContentType(
+                f"content-type {content_type or 'missing'}; use {columnar.ARROW} or {columnar.PARQUET}"
+            )
+        body = await request.body(model.serving.max_body_bytes)
+        request_id = self._request_id(request.header("x-request-id"))
 
-    async def _metrics_page(self, request: Request) -> Reply:
-        from deployments.data_plane import exposition
+        def answer() -> bytes:
+            columns = columnar.columns_of(columnar.read_table(body, content_type), model.contract)
+            return columnar.write_answers(model, batcher.answer_columns(columns, request_id), request_id)
 
-        labels = {"build": self.model.build_id, "workload": self.model.serving.workload}
-        body = exposition.render(self.metrics, labels, self._options.price_per_hour)
-        return 200, [("content-type", exposition.CONTENT_TYPE)], body
+        reply = await asyncio.get_running_loop().run_in_executor(self._large, answer)
+        return 200, (("content-type", columnar.ARROW),), reply
 
-    async def _openapi(self, request: Request) -> Reply:
-        from deployments.data_plane.openapi import describe
+    def _request_id(self, wanted: str | None) -> str:
+        return wanted if wanted and _REQUEST_ID.fullmatch(wanted) else f"{self._prefix}-{next(self._numbers)}"
 
-        return 200, JSON, msgspec.json.encode(describe(self.model))
+    def _patience(self, request: Request) -> float:
+        """Return how many seconds a request may take: what the client says, at most what the service allows."""
+        header = request.header("x-request-timeout-ms")
+        limit = self._options.deadline_seconds
+        if header is None:
+            return limit
+        try:
+            return min(limit, max(0.0, float(header) / 1_000))
+        except ValueError:
+            raise MalformedRequest(f"x-request-timeout-ms must be a number of milliseconds, not {header!r}") from None
 
-    async def _docs(self, request: Request) -> Reply:
-        from deployments.data_plane.docs_page import page
+    async def _admit_or_discard(self, request: Request) -> None:
+        """Let a request in, or raise NotTaken; a small body is read away, so that the connection can stay open."""
+        try:
+            name = request.header(self._options.client_header) if self._options.client_header else None
+            self._admit(name or request.client)
+        except NotTaken as error:
+            try:
+                await request.body(SMALL_BODY)
+            except BodyTooLarge:
+                error.unread = True
+            raise
 
-        return 200, HTML, page(self.model)
-
-
-def problem(status: int, kind: str | None, reason: str, **place: Any) -> Reply:
-    """Return an error reply: what is wrong, where, and what is allowed."""
-    kinds = {404: "not_found", 405: "method_not_allowed"}
-    error = {"kind": kind or kinds.get(status, "error"), "reason": reason, **place}
-    return status, JSON, msgspec.json.encode({"error": error})
+    def _admit(self, client: str) -> None:
+        """Let a request in, or raise NotTaken before any work is done for it."""
+        if self._rates is not None:
+            self._rates.take(client)
+        if self.metrics.in_flight > self._options.queue_requests:
+            raise Overloaded(f"{self._options.queue_requests} requests are being answered, which is the limit")

@@ -54,7 +54,14 @@ WORKLOAD = {
 
 def parcels_workload(**model: object) -> Workload:
     """Return the workload; keyword arguments are its ``model`` section."""
-    small = {"epochs": 2, "batch_size": 128, "hidden": [16], "baseline": {"n_estimators": 20}}
+    small = {
+        "epochs": 4,
+        "linear": False,
+        "batch_size": 64,
+        "learning_rate": 0.01,
+        "hidden": [16],
+        "baseline": {"n_estimators": 20},
+    }
     return parse_workload({**WORKLOAD, "model": small | model}, "parcels.yaml")
 
 

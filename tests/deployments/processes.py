@@ -26,6 +26,7 @@ class Running:
     build: str
     client: httpx.Client
     log: Path
+    grpc: str = ""
 
     def post(self, rows: Any, **options: Any) -> httpx.Response:
         return self.client.post("/v1/predict", json=rows, **options)
@@ -44,7 +45,8 @@ def servers(folder: Path) -> Iterator[Callable[..., Running]]:
 
     def start(*arguments: str | Path) -> Running:
         log = folder / f"serve-{len(processes)}.log"
-        command = [sys.executable, "-m", "deployments.data_plane", "--port", "0", *map(str, arguments)]
+        command = [sys.executable, "-m", "deployments.data_plane", "--port", "0", "--drain-seconds", "0"]
+        command += map(str, arguments)
         with log.open("w") as errors:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         processes.append(process)
@@ -54,7 +56,7 @@ def servers(folder: Path) -> Iterator[Callable[..., Running]]:
         assert line, f"the data plane did not start: {log.read_text()}"
         said = json.loads(line)
         clients.append(httpx.Client(base_url=said["url"], timeout=20))
-        return Running(process, said["url"], said["build"], clients[-1], log)
+        return Running(process, said["url"], said["build"], clients[-1], log, said.get("grpc", ""))
 
     try:
         yield start

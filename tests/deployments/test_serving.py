@@ -15,6 +15,7 @@ import pytest
 
 from components.build import open_build, seal
 from components.rollout import Rollout, promoted, rolled_back, write_rollout
+from components.signing import ensure_key, public_key_path, sign_build
 from components.storage import write_json
 from data_contracts.flights import Flight
 from deployments.data_plane.openapi import example_row
@@ -215,3 +216,13 @@ def test_the_service_imports_nothing_heavy(build: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_with_a_public_key_only_signed_builds_are_served(serve: Serve, build: Path, tmp_path: Path) -> None:
+    key = ensure_key(tmp_path / "signing.pem")
+    signed = tmp_path / "signed"
+    shutil.copytree(build, signed)
+    code, errors = refused("--build", signed, "--public-key", public_key_path(key))
+    assert (code, "is not signed" in errors) == (6, True)
+    sign_build(signed, key)
+    assert serve("--build", signed, "--public-key", public_key_path(key)).post(ROW).status_code == 200

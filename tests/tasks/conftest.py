@@ -6,6 +6,7 @@ import pytest
 
 from components.declaration import parse_workload
 from components.settings import Home, Settings
+from tasks.audit import audit
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.ingest import ingest
@@ -27,8 +28,9 @@ def staged(document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
     prepared = prepare.fn(workload, validated, home)
     trained = train.fn(workload, prepared, home, settings)
     evaluated = evaluate.fn(workload, trained, prepared, home)
-    gates = gate.fn(workload, evaluated)
-    packaged = package.fn(workload, validated, prepared, trained, evaluated, gates, home)
+    audited = audit.fn(workload, prepared)
+    gates = gate.fn(workload, evaluated, audited, prepared)
+    packaged = package.fn(workload, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
     registered = register.fn(workload, packaged, evaluated, gates.passed, home, settings)
     return Staged(
         workload, home, settings, snapshot, validated, prepared, trained, evaluated, gates, packaged, registered

@@ -62,7 +62,7 @@ def test_splits_are_in_order_of_time_and_the_recipe_saw_the_training_split_alone
     train = pl.read_parquet(splits[0].path)
     recipe = msgspec.json.decode(staged.prepared.recipe.read_bytes())
     distance = next(step for step in recipe["steps"] if step["field"] == "distance")
-    assert distance["mean"] == pytest.approx(train["distance"].mean())
+    assert distance["centre"] == pytest.approx(train["distance"].mean())
 
 
 @pytest.mark.parametrize("field", AFTERWARDS)
@@ -115,7 +115,7 @@ def test_a_build_is_sealed_holds_no_pickle_and_knows_where_it_comes_from(staged:
     build = staged.build
     assert not [name for name in build.manifest.files if name.endswith((".pkl", ".pickle", ".joblib", ".pt", ".ckpt"))]
     provenance = msgspec.json.decode((build.path / "provenance.json").read_bytes())
-    assert provenance["data"]["validated"] == staged.validated.digest
+    assert provenance["data"]["snapshot"] == staged.snapshot.digest
     assert provenance["seeds"]["workload"] == staged.workload.seed
     assert provenance["code"]["version"]
     dependencies = msgspec.json.decode((build.path / "dependencies.json").read_bytes())
@@ -219,7 +219,7 @@ def test_an_empty_source_is_refused(
     [
         (lambda frame: frame.drop("carrier"), "no column 'carrier'"),
         (lambda frame: frame.rename({"distance": "distanse"}), r"'distance' \(did 'distanse' mean this\?\)"),
-        (lambda frame: frame.with_columns(pl.lit("far").alias("distance")), "'distance' is a number"),
+        (lambda frame: frame.with_columns(pl.lit("far").alias("distance")), "'distance' is of the type number"),
     ],
 )
 def test_a_column_that_is_missing_renamed_or_of_another_type_is_named(

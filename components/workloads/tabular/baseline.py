@@ -1,6 +1,7 @@
 """Gradient-boosted trees: what a network has to beat, and the model that is packaged when it does not."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from components.workloads.tabular.options import Baseline
 
 # Features of one row computed in Polars and in ONNX Runtime differ by less than this, relative to their size.
 TWINS = 1e-6
+# Where a threshold lies between two values. Not in the middle: that is where the value of 10:15 lies when training saw
+# 10:14 and 10:16, and so on for every simple fraction.
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 class _Deadline(xgboost.callback.TrainingCallback):
@@ -25,7 +29,7 @@ class _Deadline(xgboost.callback.TrainingCallback):
         self._stop = stop
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        return self._stop.spent >= self._stop.budget.seconds
+        return self._stop.over()
 
 
 def fit_trees(
@@ -33,7 +37,7 @@ def fit_trees(
 ) -> xgboost.XGBClassifier:
     """Boost histogram trees until the validation log-loss no longer falls, or the budget is used up.
 
-    Only the best trees are kept, and every threshold lies halfway between two training values.
+    Only the best trees are kept, and every threshold lies between two training values.
     """
     matrix = _without_twins(train.matrix())
     model = xgboost.XGBClassifier(
@@ -48,7 +52,7 @@ def fit_trees(
         tree_method="hist",
         random_state=seed,
         n_jobs=threads,
-        callbacks=[_Deadline(Stop(budget))],
+        callbacks=[_Deadline(Stop(budget, options.n_estimators))],
     )
     model.fit(
         matrix,
@@ -56,7 +60,7 @@ def fit_trees(
         eval_set=[(validation.matrix(), validation.labels.numpy().astype(np.int32))],
         verbose=False,
     )
-    return _at_midpoints(model, matrix)
+    return _between_values(model, matrix)
 
 
 def _without_twins(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -67,28 +71,32 @@ def _without_twins(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
 def _snapped(column: NDArray[np.float32]) -> NDArray[np.float32]:
     values, places = np.unique(column, return_inverse=True)
     reach = TWINS * np.maximum(1.0, np.abs(values))
-    # A cell bounds how far a chain of close values can reach, so that a dense column keeps its shape.
-    cell = np.floor((values - values[0]) / (8 * reach))
-    apart = (np.diff(values, prepend=-np.inf) > reach) | (np.diff(cell, prepend=-1.0) != 0)
-    first = np.flatnonzero(apart)
-    snapped: NDArray[np.float32] = values[first[np.cumsum(apart) - 1]][places]
+    starts = np.flatnonzero(np.diff(values, prepend=-np.inf) > reach)
+    ends = np.append(starts[1:], len(values)) - 1
+    # A long chain of close values is a dense column, whose shape matters, and no case of rounding.
+    short = values[ends] - values[starts] < 64 * reach[starts]
+    groups = np.repeat(np.arange(len(starts)), ends - starts + 1)
+    snapped: NDArray[np.float32] = np.where(short[groups], values[starts][groups], values)[places]
     return snapped
 
 
-def _at_midpoints(model: xgboost.XGBClassifier, matrix: NDArray[np.float32]) -> xgboost.XGBClassifier:
-    """Return the best trees with every threshold moved halfway to the next lower training value.
+def _between_values(model: xgboost.XGBClassifier, matrix: NDArray[np.float32]) -> xgboost.XGBClassifier:
+    """Return the best trees with every threshold moved towards the next lower training value.
 
     XGBoost puts a threshold on a value of the data, so that a last-bit difference of a feature between Polars and ONNX
-    Runtime (a sine, say) sends the row down the other branch: one flight in ten differed, by up to 0.09. Halfway,
-    every training row still goes where it went.
+    Runtime (a sine, say) sends the row down the other branch: one flight in ten differed, by up to 0.09. Between
+    values, every training row still goes where it went.
     """
-    best = model.get_booster()[: model.best_iteration + 1]
+    booster = model.get_booster()
+    # Not there if the deadline ended boosting at its first tree.
+    found = booster.attr("best_iteration")
+    best = booster if found is None else booster[: int(found) + 1]
     document = json.loads(best.save_raw("json"))
     values = [np.unique(column) for column in matrix.T]
     for tree in document["learner"]["gradient_booster"]["model"]["trees"]:
         parts = zip(tree["split_conditions"], tree["split_indices"], tree["left_children"], strict=True)
         tree["split_conditions"] = [
-            condition if left == -1 else _midpoint(values[feature], np.float32(condition))
+            condition if left == -1 else _between(values[feature], np.float32(condition))
             for condition, feature, left in parts
         ]
     moved = xgboost.XGBClassifier(n_jobs=model.n_jobs)
@@ -96,14 +104,15 @@ def _at_midpoints(model: xgboost.XGBClassifier, matrix: NDArray[np.float32]) -> 
     return moved
 
 
-def _midpoint(values: NDArray[np.float32], threshold: np.float32) -> float:
+def _between(values: NDArray[np.float32], threshold: np.float32) -> float:
     """Return a threshold between the values below it and the first that is not; without either, it stays."""
     place = int(np.searchsorted(values, threshold, side="left"))
     if place == 0 or place == len(values):
         return float(threshold)
-    middle = np.float32((float(values[place - 1]) + float(values[place])) / 2)
+    below, above = float(values[place - 1]), float(values[place])
+    moved = np.float32(below + (above - below) * GOLDEN)
     # Neighbours in float32 have nothing between them.
-    return float(middle if middle > values[place - 1] else values[place])
+    return float(moved if moved > values[place - 1] else values[place])
 
 
 def tree_answers(model: xgboost.XGBClassifier, matrix: NDArray[np.float32]) -> NDArray[np.float32]:

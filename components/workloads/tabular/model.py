@@ -1,12 +1,14 @@
-"""Networks for tables, and the task they are trained on."""
+"""Networks for tables, and the task they are trained on. Every network answers logits [rows, members]."""
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from components.batches import Batch
+from components.workloads.tabular.options import TabularOptions
 
 
 def embedding_width(cardinality: int) -> int:
@@ -14,31 +16,111 @@ def embedding_width(cardinality: int) -> int:
     return min(50, round(1.6 * math.pow(cardinality, 0.56)))
 
 
-class EmbeddingMLP(nn.Module):
-    """An embedding for each code beside the values, then a multilayer perceptron; one logit a row.
+class Embedded(nn.Module):
+    """Values beside one embedding for each code: [rows, width].
 
     Guo & Berkhahn, Entity Embeddings of Categorical Variables (2016).
     """
 
-    def __init__(self, values: int, cardinalities: Sequence[int], hidden: Sequence[int], dropout: float) -> None:
+    def __init__(self, values: int, cardinalities: Sequence[int]) -> None:
         super().__init__()
         self.embeddings = nn.ModuleList(nn.Embedding(count, embedding_width(count)) for count in cardinalities)
-        width = values + sum(embedding_width(count) for count in cardinalities)
+        self.width = values + sum(embedding_width(count) for count in cardinalities)
+
+    def forward(self, values: Tensor, codes: Tensor) -> Tensor:
+        embedded = [embed(codes[:, place]) for place, embed in enumerate(self.embeddings)]
+        return torch.cat([values, *embedded], dim=1)
+
+
+class EmbeddingMLP(nn.Module):
+    """Embeddings and a multilayer perceptron; one member."""
+
+    def __init__(self, values: int, cardinalities: Sequence[int], hidden: Sequence[int], dropout: float) -> None:
+        super().__init__()
+        self.embedded = Embedded(values, cardinalities)
         layers: list[nn.Module] = []
+        width = self.embedded.width
         for size in hidden:
             layers += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(dropout)]
             width = size
         self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
 
     def forward(self, values: Tensor, codes: Tensor) -> Tensor:
-        """Return logits [rows, 1] of values [rows, V] float32 and codes [rows, C] int64."""
-        embedded = [embed(codes[:, place]) for place, embed in enumerate(self.embeddings)]
-        logits: Tensor = self.layers(torch.cat([values, *embedded], dim=1))
+        logits: Tensor = self.layers(self.embedded(values, codes))
+        return logits
+
+
+class EnsembleLinear(nn.Module):
+    """A linear layer that all members share, with scales of inputs and outputs and a bias of each one's own.
+
+    Wen et al., BatchEnsemble (ICLR 2020).
+    """
+
+    def __init__(self, inputs: int, outputs: int, members: int, *, first: bool) -> None:
+        super().__init__()
+        self.shared = nn.Linear(inputs, outputs, bias=False)
+        # Random signs at the door make the members differ; everywhere else they start as one (TabM, section 3.3).
+        signs = torch.randint(0, 2, (members, inputs)).float() * 2 - 1
+        self.scale_in = nn.Parameter(signs if first else torch.ones(members, inputs))
+        self.scale_out = nn.Parameter(torch.ones(members, outputs))
+        bound = 1 / math.sqrt(inputs)
+        self.bias = nn.Parameter(torch.empty(members, outputs).uniform_(-bound, bound))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return [rows, members, outputs] of [rows, members, inputs]."""
+        outputs: Tensor = self.shared(inputs * self.scale_in) * self.scale_out + self.bias
+        return outputs
+
+
+class TabM(nn.Module):
+    """An ensemble of perceptrons that share their weights; each member is trained alone, their answers are averaged.
+
+    Gorishniy, Kotelnikov & Babenko, TabM: Advancing Tabular Deep Learning with Parameter-Efficient Ensembling
+    (ICLR 2025).
+    """
+
+    def __init__(
+        self, values: int, cardinalities: Sequence[int], hidden: Sequence[int], dropout: float, members: int
+    ) -> None:
+        super().__init__()
+        self.embedded = Embedded(values, cardinalities)
+        layers: list[nn.Module] = []
+        width = self.embedded.width
+        for place, size in enumerate(hidden):
+            layers += [EnsembleLinear(width, size, members, first=place == 0), nn.ReLU(), nn.Dropout(dropout)]
+            width = size
+        self.layers = nn.Sequential(*layers)
+        self.heads = nn.Parameter(torch.empty(members, width).uniform_(-1 / math.sqrt(width), 1 / math.sqrt(width)))
+        self.bias = nn.Parameter(torch.zeros(members))
+
+    def forward(self, values: Tensor, codes: Tensor) -> Tensor:
+        shared = self.embedded(values, codes).unsqueeze(1)
+        logits: Tensor = (self.layers(shared) * self.heads).sum(dim=2) + self.bias
+        return logits
+
+
+class Linear(nn.Module):
+    """Logistic regression: a weight for each value and for each category; one member."""
+
+    def __init__(self, values: int, cardinalities: Sequence[int]) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.zeros(values, 1))
+        self.bias = nn.Parameter(torch.zeros(1))
+        self.offsets = nn.ModuleList(nn.Embedding(count, 1) for count in cardinalities)
+        for offset in self.offsets:
+            nn.init.zeros_(offset.weight)  # type: ignore[arg-type]
+
+    def forward(self, values: Tensor, codes: Tensor) -> Tensor:
+        logits: Tensor = self.bias
+        if len(self.weights):  # a product over no columns is exported with the rows of the example
+            logits = logits + values @ self.weights
+        for place, offset in enumerate(self.offsets):
+            logits = logits + offset(codes[:, place])
         return logits
 
 
 class Probability(nn.Module):
-    """A network of logits that answers with probabilities, taking only the inputs that exist: what is exported."""
+    """A network that answers with probabilities, taking only the inputs that exist: what is exported."""
 
     def __init__(self, network: nn.Module, *, values: bool, codes: bool) -> None:
         super().__init__()
@@ -51,16 +133,39 @@ class Probability(nn.Module):
         last = first if second is None else second
         values = first if self.has_values else first.new_zeros((len(first), 0), dtype=torch.float32)
         codes = last if self.has_codes else last.new_zeros((len(last), 0), dtype=torch.int64)
-        return torch.sigmoid(self.network(values, codes))
+        return torch.sigmoid(self.network(values, codes)).mean(dim=1, keepdim=True)
 
 
-def binary_loss(network: nn.Module, batch: Batch) -> Tensor:
-    """Return the mean log-loss of a batch (values, codes, labels)."""
+def make_network(values: int, cardinalities: tuple[int, ...], options: TabularOptions) -> nn.Module:
+    """Return the network that the workload file asks for, with fresh weights."""
+    if options.architecture == "tabm":
+        return TabM(values, cardinalities, options.hidden, options.dropout, options.members)
+    return EmbeddingMLP(values, cardinalities, options.hidden, options.dropout)
+
+
+def binary_loss(network: nn.Module, batch: Batch, *, positive: float = 1.0, gamma: float = 0.0) -> Tensor:
+    """Return the mean loss of a batch (values, codes, labels) over rows and members.
+
+    ``positive`` is the weight of a yes; ``gamma`` above 0 makes it the focal loss (Lin et al. 2017, eq. 4).
+    """
     values, codes, labels = batch
-    return nn.functional.binary_cross_entropy_with_logits(network(values, codes)[:, 0], labels)
+    logits = network(values, codes)
+    targets = labels.unsqueeze(1).expand_as(logits)
+    losses = nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    if gamma:
+        losses = losses * (1 - torch.exp(-losses)) ** gamma
+    if positive != 1:
+        losses = losses * (1 + (positive - 1) * targets)
+    return losses.mean()
+
+
+def loss_of(options: TabularOptions, positives: float) -> partial[Tensor]:
+    """Return the loss that the workload file asks for; ``positives`` is the share of yes in training."""
+    weight = (1 - positives) / positives if options.class_weight == "balanced" else 1.0
+    return partial(binary_loss, positive=weight, gamma=options.focal_gamma)
 
 
 def binary_answers(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return probabilities of yes and the labels."""
+    """Return probabilities of yes [rows] and the labels."""
     values, codes, labels = batch
-    return torch.sigmoid(network(values, codes)[:, 0].float()), labels
+    return torch.sigmoid(network(values, codes).float()).mean(dim=1), labels

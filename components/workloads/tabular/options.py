@@ -23,7 +23,16 @@ class Baseline(Section):
 class TabularOptions(TrainingOptions):
     """Options of tabular models."""
 
-    architecture: Literal["mlp"] = Field("mlp", description="mlp: embeddings and a perceptron.")
+    architecture: Literal["mlp", "tabm"] = Field(
+        "mlp", description="mlp: embeddings and a perceptron; tabm: an ensemble of them that shares weights."
+    )
     hidden: tuple[int, ...] = Field((256, 128), min_length=1, description="Widths of the hidden layers.")
+    members: int = Field(16, ge=1, le=256, description="Members of a tabm ensemble.")
     dropout: float = Field(0.1, ge=0, lt=1)
+    class_weight: Literal["none", "balanced"] = Field("none", description="balanced: a rare yes weighs more.")
+    focal_gamma: float = Field(0.0, ge=0, le=10, description="Above 0: focal loss, easy rows weigh less.")
+    calibration: Literal["none", "temperature", "platt"] = Field(
+        "platt", description="A line through the logits, fitted on validation and put into the graph."
+    )
     baseline: Baseline = Baseline()
+    linear: bool = Field(True, description="Also fit logistic regression, the floor.")

@@ -1,0 +1,26 @@
+"""The data plane inside BentoML: in a Bento, or ``bentoml serve deployments.bento_service:Slipway`` with SLIPWAY_BUILD.
+
+The Bento mounts the same ASGI application that Granian runs, so a request is checked, batched and answered by the same
+code; BentoML adds its own server, health and metrics routes, and packaging. This is the one module of the service that
+imports bentoml; ``components.bento`` packs it with a build.
+"""
+
+import os
+from pathlib import Path
+
+import bentoml
+
+from deployments.data_plane.application import Application
+from deployments.data_plane.options import Options
+
+# In a Bento the build lies beside the packages.
+BUILD = Path(os.environ.get("SLIPWAY_BUILD", Path(__file__).resolve().parent.parent / "build"))
+PREDICTIONS = os.environ.get("SLIPWAY_PREDICTIONS")
+
+application = Application(Options(build=BUILD, predictions=Path(PREDICTIONS) if PREDICTIONS else None))
+
+
+@bentoml.asgi_app(application, path="/", name="data_plane")
+@bentoml.service(name="slipway", workers=1)
+class Slipway:
+    """Answers with a Slipway build."""

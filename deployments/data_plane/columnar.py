@@ -1,0 +1,173 @@
+"""Many rows at once as columns: Arrow IPC or Parquet in, Arrow IPC out, checked against the contract by column.
+
+pyarrow is imported when the first such request comes, not when the service starts.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.errors import ServingError
+from data_contracts.spec import ContractSpec, FieldSpec
+from deployments.data_plane.model import Model
+from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
+
+ARROW = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
+ROWS = 1_000_000
+
+Columns = dict[str, NDArray[Any]]
+
+
+def read_table(body: bytes, content_type: str, max_rows: int = ROWS) -> Any:
+    """Return the table in a body; raises MalformedRequest or TooManyRows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if content_type == PARQUET:
+            file = pq.ParquetFile(pa.BufferReader(body))
+            # Asked of the footer: a small body can hold very many rows.
+            _check_rows(file.metadata.num_rows, max_rows)
+            return file.read()
+        batches: list[Any] = []
+        with pa.ipc.open_stream(body) as stream:
+            for batch in stream:
+                batches.append(batch)
+                _check_rows(sum(len(part) for part in batches), max_rows)
+            return pa.Table.from_batches(batches, stream.schema)
+    except (pa.ArrowException, OSError) as error:
+        raise MalformedRequest(f"the body is not {content_type}: {' '.join(str(error).split())[:200]}") from None
+
+
+def _check_rows(rows: int, limit: int) -> None:
+    if rows > limit:
+        raise TooManyRows(f"{rows} rows in one request; at most {limit}")
+
+
+def columns_of(table: Any, contract: ContractSpec) -> Columns:
+    """Return the graph's input tensors of a table; InvalidRow names the first row and field that break the contract."""
+    fields = {field.name: field for field in contract.inputs}
+    afterwards = {field.name for field in contract.fields} - fields.keys()
+    for name in table.column_names:
+        if name not in fields:
+            reason = "known only after the outcome; leave it out" if name in afterwards else "unknown field"
+            raise InvalidRow(0, name, reason)
+    for name in fields.keys() - set(table.column_names):
+        raise InvalidRow(0, name, "missing")
+    if not table.num_rows:
+        raise InvalidRow(0, None, "the table holds no row")
+    return {name: _tensor(table.column(name).combine_chunks(), field) for name, field in fields.items()}
+
+
+def _tensor(column: Any, field: FieldSpec) -> NDArray[Any]:
+    import pyarrow as pa
+
+    try:
+        values = _cast(column, field)
+    except pa.ArrowException:
+        raise InvalidRow(0, field.name, f"a column of {column.type} is not {field.dtype}") from None
+    missing = values.is_null().to_numpy(zero_copy_only=False)
+    if not field.nullable:
+        _refuse(missing, field, lambda row: "missing; required")
+    if field.dtype == "string":
+        _check_text(values, missing, field)
+        tensor: NDArray[Any] = values.fill_null("").to_numpy(zero_copy_only=False)
+        return tensor
+    numbers: NDArray[np.float64] = values.fill_null(float("nan")).to_numpy(zero_copy_only=False)
+    _refuse(~np.isfinite(numbers) & ~missing, field, lambda row: f"{numbers[row]} is not finite; send null if unknown")
+    _check_bounds(numbers, field)
+    return numbers
+
+
+def _cast(column: Any, field: FieldSpec) -> Any:
+    """Return a column as the graph's numbers or strings; raises an Arrow exception if it is of another kind."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if field.dtype == "string":
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+            raise pa.ArrowTypeError(f"{kind} is not text")
+        return column.cast(pa.string())
+    if field.dtype in ("datetime", "date"):
+        if not (pa.types.is_timestamp(kind) and kind.tz is None) and not pa.types.is_date(kind):
+            raise pa.ArrowTypeError(f"{kind} is not a moment without an offset")
+        micros = column.cast(pa.timestamp("us")).cast(pa.int64())
+        return pc.divide(micros.cast(pa.float64()), 1_000_000.0)
+    if field.dtype == "boolean" and not pa.types.is_boolean(kind):
+        raise pa.ArrowTypeError(f"{kind} is not boolean")
+    is_number = pa.types.is_integer(kind) or (pa.types.is_floating(kind) and field.dtype == "number")
+    if field.dtype in ("integer", "number") and not is_number and not pa.types.is_null(kind):
+        raise pa.ArrowTypeError(f"{kind} is not a {field.dtype}")
+    whole = column.cast(pa.int8()) if pa.types.is_boolean(kind) else column
+    # Beyond 2^53 a double rounds, as it does in training.
+    return whole.cast(pa.float64(), safe=False)
+
+
+def _check_bounds(numbers: NDArray[np.float64], field: FieldSpec) -> None:
+    for key, sign, bad in (
+        ("ge", ">=", np.less),
+        ("gt", ">", np.less_equal),
+        ("le", "<=", np.greater),
+        ("lt", "<", np.greater_equal),
+    ):
+        limit = getattr(field, key)
+        if limit is not None:
+            _refuse(bad(numbers, limit), field, partial(_beyond, numbers, f"{sign} {limit:g}"))
+    if field.allowed:
+        _refuse(~np.isin(numbers, field.allowed) & ~np.isnan(numbers), field, lambda row: _allowed(field))
+
+
+def _beyond(numbers: NDArray[np.float64], limit: str, row: int) -> str:
+    return f"{numbers[row]:g} is not {limit}"
+
+
+def _check_text(values: Any, missing: NDArray[np.bool_], field: FieldSpec) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def bad(condition: Any) -> NDArray[np.bool_]:
+        wrong: NDArray[np.bool_] = ~condition.fill_null(True).to_numpy(zero_copy_only=False) & ~missing
+        return wrong
+
+    length = pc.utf8_length(values)
+    if field.min_length is not None:
+        _refuse(bad(pc.greater_equal(length, field.min_length)), field, lambda row: f"shorter than {field.min_length}")
+    if field.max_length is not None:
+        _refuse(bad(pc.less_equal(length, field.max_length)), field, lambda row: f"longer than {field.max_length}")
+    if field.pattern is not None:
+        matches = pc.match_substring_regex(values, field.pattern)
+        _refuse(bad(matches), field, lambda row: f"does not match {field.pattern}")
+    if field.allowed:
+        _refuse(bad(pc.is_in(values, pa.array(field.allowed))), field, lambda row: _allowed(field))
+
+
+def _allowed(field: FieldSpec) -> str:
+    return f"not one of the allowed values: {', '.join(str(value) for value in field.allowed)}"
+
+
+def _refuse(wrong: NDArray[np.bool_], field: FieldSpec, reason: Callable[[int], str]) -> None:
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InvalidRow(row, field.name, reason(row))
+
+
+def write_answers(model: Model, probabilities: NDArray[np.float32], request_id: str) -> bytes:
+    """Return an Arrow stream with the probability and the decision of each row."""
+    import pyarrow as pa
+
+    if not np.isfinite(probabilities).all():
+        raise ServingError(f"build {model.build_id} answered with something that is not a number")
+    names = ["probability", model.serving.label]
+    decisions = probabilities >= model.serving.decision_threshold
+    table = pa.table([pa.array(probabilities), pa.array(decisions)], names=names)
+    table = table.replace_schema_metadata({"build": model.build_id, "request_id": request_id})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    written: bytes = sink.getvalue().to_pybytes()
+    return written

@@ -1,0 +1,139 @@
+"""The Open Inference Protocol v2 (KServe, Triton): tensors named after the contract's fields, over REST.
+
+Strings and moments are BYTES, whole numbers INT64, other numbers FP64, BOOL. The protocol knows no missing value: null
+in JSON, NaN or an empty string stand for it. https://github.com/kserve/open-inference-protocol
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from data_contracts.spec import FieldSpec
+from deployments.data_plane.model import Model
+from deployments.data_plane.request import InvalidRow, MalformedRequest
+
+DATATYPES = {
+    "string": "BYTES",
+    "datetime": "BYTES",
+    "date": "BYTES",
+    "integer": "INT64",
+    "number": "FP64",
+    "boolean": "BOOL",
+}
+_WHOLE = {"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"}
+_FLOATS = {"FP32", "FP64"}
+# What a field takes: a client on another platform may have only doubles, or no 64-bit integers.
+_ACCEPTED = {
+    "string": {"BYTES"},
+    "datetime": {"BYTES"},
+    "date": {"BYTES"},
+    "integer": _WHOLE | _FLOATS,
+    "number": _WHOLE | _FLOATS,
+    "boolean": {"BOOL"},
+}
+
+
+class Tensor(msgspec.Struct):
+    """One input: a field's values for all rows."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[Any]
+    parameters: dict[str, Any] = {}
+
+
+class InferRequest(msgspec.Struct):
+    """The body of an inference request."""
+
+    inputs: list[Tensor]
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    outputs: list[dict[str, Any]] = []
+
+
+_DECODER = msgspec.json.Decoder(InferRequest)
+
+
+def decode(body: bytes) -> InferRequest:
+    """Decode a request; raises MalformedRequest."""
+    try:
+        return _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedRequest(f"not a request of the Open Inference Protocol: {error}") from None
+
+
+def rows_of(inputs: Sequence[Tensor], model: Model) -> list[dict[str, Any]]:
+    """Return rows as the JSON interface takes them; raises InvalidRow for tensors that do not fit the contract."""
+    fields = {field.name: field for field in model.contract.inputs}
+    columns: dict[str, list[Any]] = {}
+    for tensor in inputs:
+        field = fields.get(tensor.name)
+        if field is None:
+            raise InvalidRow(0, tensor.name, f"no such input; there are {', '.join(fields)}")
+        columns[tensor.name] = _values(tensor, field)
+    lengths = sorted({len(values) for values in columns.values()})
+    if len(lengths) != 1 or not lengths[0]:
+        raise InvalidRow(0, None, f"inputs must all have the same number of rows, not {lengths or 'none'}")
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _values(tensor: Tensor, field: FieldSpec) -> list[Any]:
+    if tensor.datatype not in _ACCEPTED[field.dtype]:
+        accepted = ", ".join(sorted(_ACCEPTED[field.dtype]))
+        raise InvalidRow(0, field.name, f"datatype {tensor.datatype}; a {field.dtype} takes {accepted}")
+    rows = tensor.shape[0] if tensor.shape else -1
+    if tensor.shape not in ([rows], [rows, 1]) or rows != len(tensor.data):
+        raise InvalidRow(0, field.name, f"shape {tensor.shape} with {len(tensor.data)} values; use [rows] or [rows, 1]")
+    return [_value(value, field) for value in tensor.data]
+
+
+def _value(value: Any, field: FieldSpec) -> Any:
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        if field.dtype == "integer" and value.is_integer():
+            return int(value)
+    if value == "" and field.nullable:
+        return None
+    return value
+
+
+def encode(model: Model, probabilities: list[float], request_id: str) -> bytes:
+    """Return the answer: a probability and a decision a row."""
+    shape = [len(probabilities)]
+    threshold = model.serving.decision_threshold
+    decisions = [probability >= threshold for probability in probabilities]
+    return msgspec.json.encode(
+        {
+            "model_name": model.serving.workload,
+            "model_version": model.build_id,
+            "id": request_id,
+            "outputs": [
+                {"name": "probability", "datatype": "FP64", "shape": shape, "data": probabilities},
+                {"name": model.serving.label, "datatype": "BOOL", "shape": shape, "data": decisions},
+            ],
+        }
+    )
+
+
+def metadata(model: Model) -> dict[str, Any]:
+    """Describe the model: names, datatypes and shapes of inputs and outputs."""
+    inputs = [
+        {"name": field.name, "datatype": DATATYPES[field.dtype], "shape": [-1]} for field in model.contract.inputs
+    ]
+    return {
+        "name": model.serving.workload,
+        "versions": [model.build_id],
+        "platform": "onnxruntime_onnx",
+        "inputs": inputs,
+        "outputs": [
+            {"name": "probability", "datatype": "FP64", "shape": [-1]},
+            {"name": model.serving.label, "datatype": "BOOL", "shape": [-1]},
+        ],
+    }
+
+
+SERVER: dict[str, Any] = {"name": "slipway", "version": "2", "extensions": []}

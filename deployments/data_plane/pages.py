@@ -1,0 +1,78 @@
+"""What can be looked at: health, metrics, documents, and the metadata of the Open Inference Protocol."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from deployments.data_plane import open_inference
+from deployments.data_plane.exchange import Exchange
+from deployments.data_plane.model import Model
+from deployments.data_plane.protocol import HTML, JSON, Reply, Request
+
+Handler = Callable[[Request], Awaitable[Reply]]
+
+_RETRY = (("retry-after", "1"),)
+
+
+class State(Protocol):
+    """What the pages show of the service."""
+
+    model: Model
+    draining: bool
+    exchange: Exchange
+    price_per_hour: float
+
+
+def pages_of(state: State) -> dict[str, Handler]:
+    """Return the pages by path."""
+
+    async def live(request: Request) -> Reply:
+        return 200, JSON, b'{"live":true}'
+
+    async def ready(request: Request) -> Reply:
+        # The model was warmed up and checked before there was a service: only draining can make it unready.
+        if state.draining:
+            return 503, (*JSON, *_RETRY), b'{"ready":false,"reason":"draining"}'
+        return _json({"ready": True, "build": state.model.build_id})
+
+    async def metrics(request: Request) -> Reply:
+        from deployments.data_plane import exposition
+
+        labels = {"build": state.model.build_id, "workload": state.model.serving.workload}
+        body = exposition.render(state.exchange.total(), labels, state.price_per_hour)
+        return 200, (("content-type", exposition.CONTENT_TYPE),), body
+
+    async def openapi(request: Request) -> Reply:
+        from deployments.data_plane.openapi import describe
+
+        return _json(describe(state.model))
+
+    async def docs(request: Request) -> Reply:
+        from deployments.data_plane.docs_page import page
+
+        return 200, HTML, page(state.model)
+
+    async def server(request: Request) -> Reply:
+        return _json(open_inference.SERVER)
+
+    async def metadata(request: Request) -> Reply:
+        return _json(open_inference.metadata(state.model))
+
+    model = f"/v2/models/{state.model.serving.workload}"
+    return {
+        "/livez": live,
+        "/readyz": ready,
+        "/metrics": metrics,
+        "/openapi.json": openapi,
+        "/docs": docs,
+        "/v2": server,
+        "/v2/health/live": live,
+        "/v2/health/ready": ready,
+        model: metadata,
+        f"{model}/ready": ready,
+    }
+
+
+def _json(value: Any) -> Reply:
+    return 200, JSON, msgspec.json.encode(value)

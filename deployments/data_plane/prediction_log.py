@@ -1,0 +1,234 @@
+"""What was asked and answered, in Parquet parts for monitoring: <folder>/<day>/<time>-<pid>-<number>.parquet.
+
+Columns: request_id, row (place in the request), answered_at (UTC), build, probability, then the contract's inputs with
+their own types. The event loop only hands references over; a thread makes columns, and writes when a part is full or
+old. It never makes an answer wait: what it cannot keep up with is dropped and counted.
+"""
+
+import hashlib
+import importlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.errors import HostError, ServingError
+from data_contracts.spec import FieldSpec
+from deployments.data_plane.batching import Answered
+from deployments.data_plane.events import report
+from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.options import Options
+
+# How often the thread looks for new batches.
+LOOK_SECONDS = 0.1
+
+
+class PredictionLog:
+    """Collects answered batches and writes them in a thread."""
+
+    def __init__(self, options: Options, metrics: Metrics) -> None:
+        if options.predictions is None:
+            raise ServingError("a prediction log needs a folder: --predictions")
+        self._folder = options.predictions
+        self._options = options
+        self._metrics = metrics
+        self._key = _read_key(options)
+        self._waiting: deque[Answered] = deque()
+        self._stopping = threading.Event()
+        self._taken = 0
+        self._released = 0
+        self._number = 0
+        self._random = np.random.default_rng()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HostError(f"cannot write predictions to {self._folder}: {error.strerror}") from None
+        self._thread = threading.Thread(target=self._work, name="prediction-log", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        # Here, because a service without a log need not pay for it, and not in the thread, where importing would hold
+        # up the first answers.
+        importlib.import_module("pyarrow.parquet")
+        self._thread.start()
+
+    def add(self, answered: Answered) -> None:
+        """Take a batch; called in the event loop, returns at once."""
+        count = len(answered.probabilities)
+        if self._taken - self._released + count > self._options.log_rows:
+            self._metrics.lost_predictions += count
+            return
+        self._taken += count
+        self._waiting.append(answered)
+
+    def stop(self) -> None:
+        """Write what is left and end."""
+        self._stopping.set()
+        self._thread.join(timeout=20)
+
+    def _work(self) -> None:
+        tables: list[Any] = []
+        due = float("inf")
+        while True:
+            # The event loop only appends and this thread looks now and then: waking it for every batch would take the
+            # interpreter away from the event loop each time. What it finds becomes Arrow columns at once: thousands of
+            # small Python objects that live on for seconds make every allocation of the event loop slower.
+            stopping = self._stopping.wait(LOOK_SECONDS)
+            tables += self._collect()
+            rows = sum(table.num_rows for table in tables)
+            now = time.monotonic()
+            if tables:
+                due = min(due, now + self._options.part_seconds)
+            if tables and (stopping or rows >= self._options.part_rows or now >= due):
+                self._write_parts(tables)
+                tables, due = [], float("inf")
+            if stopping and not self._waiting:
+                return
+
+    def _collect(self) -> list[Any]:
+        """Return what waits as Arrow tables, one a build."""
+        by_build: dict[str, list[Answered]] = {}
+        rows = 0
+        while self._waiting and rows < self._options.part_rows:
+            answered = self._waiting.popleft()
+            rows += len(answered.probabilities)
+            by_build.setdefault(answered.model.build_id, []).append(answered)
+        tables = [table for batches in by_build.values() if (table := self._table(batches)) is not None]
+        # What was not sampled is gone already.
+        self._released += rows - sum(table.num_rows for table in tables)
+        return tables
+
+    def _write_parts(self, tables: list[Any]) -> None:
+        """Write one part a schema (contracts may differ); what cannot be written is counted as lost and reported."""
+        import pyarrow as pa
+
+        rows = sum(table.num_rows for table in tables)
+        try:
+            for schema in dict.fromkeys(table.schema for table in tables):
+                self._write_part(pa.concat_tables([table for table in tables if table.schema == schema]))
+        except (OSError, ValueError) as error:
+            self._metrics.lost_predictions += rows
+            report("predictions lost", rows=rows, reason=f"{type(error).__name__}: {error}")
+        self._released += rows
+
+    def _write_part(self, table: Any) -> None:
+        import pyarrow.parquet as pq
+
+        path = self._next_path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A dot hides the file from readers until it is whole.
+        scratch = path.with_name(f".{path.name}")
+        pq.write_table(table, scratch, compression="zstd")
+        scratch.replace(path)
+        self._metrics.logged_predictions += table.num_rows
+
+    def _table(self, batches: list[Answered]) -> Any:
+        """Return batches of one build as columns, or None if the share to log left none of their rows."""
+        import pyarrow as pa
+
+        model = batches[0].model
+        share = model.serving.log_predictions
+        total = sum(len(batch.probabilities) for batch in batches)
+        keep: NDArray[np.bool_] | None = self._random.random(total) < share if share < 1 else None
+        if keep is not None and not keep.any():
+            return None
+
+        def column(values: NDArray[Any]) -> NDArray[Any]:
+            return values if keep is None else values[keep]
+
+        moments = column(_repeated_times(batches)).astype("datetime64[us]")
+        columns: dict[str, Any] = {
+            "request_id": pa.array(column(_repeated_ids(batches)), pa.string()),
+            "row": pa.array(column(_places(batches))),
+            "answered_at": pa.array(moments, pa.timestamp("us", tz="UTC")),
+            "build": pa.array([model.build_id] * len(moments), pa.string()),
+            "probability": pa.array(column(np.concatenate([batch.probabilities for batch in batches]))),
+        }
+        for field in model.contract.inputs:
+            values = column(np.concatenate([batch.columns[field.name] for batch in batches]))
+            if "pii" not in field.roles:
+                columns[field.name] = arrow_column(values, field)
+            elif self._options.pii == "hash":
+                columns[field.name] = _hashed(arrow_column(values, field), self._key)
+        return pa.table(columns)
+
+    def _next_path(self) -> Path:
+        now = datetime.now(UTC)
+        self._number += 1
+        name = f"{now:%H%M%S%f}-{os.getpid()}-{self._number}.parquet"
+        return self._folder / f"{now:%Y-%m-%d}" / name
+
+
+def arrow_column(values: NDArray[Any], field: FieldSpec) -> Any:
+    """Return a graph's input column as an Arrow array of the contract's own type, null for missing."""
+    import pyarrow as pa
+
+    if field.dtype == "string":
+        array = pa.array(values, pa.string())
+        return array if not field.nullable else _null_where(array, values == "")
+    missing = np.isnan(values)
+    if field.dtype == "number":
+        return pa.array(values, mask=missing)
+    filled = np.where(missing, 0.0, values)
+    casts: dict[str, Callable[[], NDArray[Any]]] = {
+        "integer": lambda: filled.astype(np.int64),
+        "boolean": lambda: filled.astype(np.bool_),
+        "datetime": lambda: np.round(filled * 1e6).astype("datetime64[us]"),
+        "date": lambda: (filled // 86_400).astype("datetime64[D]"),
+    }
+    return pa.array(casts[field.dtype](), mask=missing)
+
+
+def _null_where(array: Any, missing: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(pa.array(np.asarray(missing, dtype=np.bool_)), None, array)
+
+
+def _hashed(array: Any, key: bytes) -> Any:
+    """Return keyed hashes of the values: equal values stay equal, and only the holder of the key can search for one."""
+    import pyarrow as pa
+
+    values = (None if value is None else str(value).encode() for value in array.to_pylist())
+    return pa.array(
+        [None if value is None else hashlib.blake2b(value, key=key, digest_size=16).hexdigest() for value in values],
+        pa.string(),
+    )
+
+
+def _read_key(options: Options) -> bytes:
+    if options.pii != "hash":
+        return b""
+    if options.pii_key is None:
+        raise ServingError("--pii hash needs --pii-key FILE: the key that the hashes are made with")
+    try:
+        key = options.pii_key.read_bytes().strip()
+    except OSError as error:
+        raise ServingError(f"cannot read the key {options.pii_key}: {error.strerror}") from None
+    if not 16 <= len(key) <= 64:
+        raise ServingError(f"the key {options.pii_key} has {len(key)} bytes; it must have 16 to 64")
+    return key
+
+
+def _repeated_ids(batches: list[Answered]) -> NDArray[Any]:
+    ids = np.array([name for batch in batches for name in batch.request_ids], dtype=object)
+    return np.repeat(ids, [length for batch in batches for length in batch.lengths])
+
+
+def _places(batches: list[Answered]) -> NDArray[np.int32]:
+    lengths = np.array([length for batch in batches for length in batch.lengths], dtype=np.int32)
+    starts = np.repeat(np.cumsum(lengths, dtype=np.int32) - lengths, lengths)
+    return np.arange(lengths.sum(), dtype=np.int32) - starts
+
+
+def _repeated_times(batches: list[Answered]) -> NDArray[np.int64]:
+    times = np.array([batch.at * 1e6 for batch in batches]).astype(np.int64)
+    return np.repeat(times, [len(batch.probabilities) for batch in batches])

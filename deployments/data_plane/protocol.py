@@ -1,0 +1,42 @@
+"""What the service needs to know of HTTP: a request to read, a reply to give."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+JSON = (("content-type", "application/json"),)
+HTML = (("content-type", "text/html; charset=utf-8"),)
+# The rest of a body that was not read would be taken for the next request.
+CLOSE = (("connection", "close"),)
+
+Headers = tuple[tuple[str, str], ...]
+Reply = tuple[int, Headers, bytes]
+
+
+class BodyTooLarge(Exception):
+    """The body is larger than the build's limit."""
+
+
+class Request(Protocol):
+    """One HTTP request, whatever the server."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def client(self) -> str:
+        """The address of the other side, without its port."""
+
+    def header(self, name: str) -> str | None:
+        """Return a header by its lower-case name."""
+
+    async def body(self, limit: int) -> bytes:
+        """Return the body; raises BodyTooLarge without reading all of it."""
+
+
+def problem(status: int, kind: str, reason: str, headers: Headers = (), **place: Any) -> Reply:
+    """Return an error reply: what is wrong, where, and what is allowed."""
+    return status, (*JSON, *headers), msgspec.json.encode({"error": {"kind": kind, "reason": reason, **place}})

@@ -1,0 +1,56 @@
+"""What a client is told when its request was refused or failed: one place for every interface."""
+
+from typing import Any
+
+import msgspec
+
+from deployments.data_plane.batching import Expired
+from deployments.data_plane.limits import NotTaken, RateLimited
+from deployments.data_plane.protocol import CLOSE, BodyTooLarge, Headers, Reply, problem
+from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
+
+
+class WrongContentType(Exception):
+    """The body is of a type that the path does not take."""
+
+
+class UnknownModel(Exception):
+    """The request names a model or version that is not served here."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A status as HTTP counts them, the kind and reason of the error, and where it is."""
+
+    status: int
+    kind: str
+    reason: str
+    headers: Headers = ()
+    place: dict[str, Any] = {}
+
+    def reply(self) -> Reply:
+        """Return the refusal as an HTTP reply."""
+        return problem(self.status, self.kind, self.reason, self.headers, **self.place)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """Return what to tell the client; what is not the client's doing is a failure without inner details."""
+    reason = str(error)
+    match error:
+        case InvalidRow():
+            return Refusal(422, "invalid_row", error.reason, place={"field": error.field, "row": error.row})
+        case MalformedRequest():
+            return Refusal(400, "malformed", reason)
+        case BodyTooLarge() | TooManyRows():
+            return Refusal(413, "too_large", reason, CLOSE)
+        case WrongContentType():
+            return Refusal(415, "content_type", reason, CLOSE)
+        case UnknownModel():
+            return Refusal(404, "not_found", reason)
+        case NotTaken():
+            status, kind = (429, "rate_limited") if isinstance(error, RateLimited) else (503, "overloaded")
+            retry = ("retry-after", str(error.retry_after))
+            return Refusal(status, kind, reason, (retry, *(CLOSE if error.unread else ())))
+        case Expired():
+            return Refusal(504, "expired", reason)
+        case _:
+            return Refusal(500, "failed", "the service failed to answer; it is in its log")

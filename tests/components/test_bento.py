@@ -1,0 +1,64 @@
+"""A build packed as a Bento answers as the build does, wherever it is carried."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from components.bento import export_bento, import_bento, pack_bento
+from components.build import open_build
+from components.errors import BuildError
+from tests.deployments.processes import wait_until
+from tests.deployments.small_build import draw_sample, write_build
+
+
+@pytest.mark.slow
+def test_a_bento_travels_as_one_file_and_answers_the_golden_rows(tmp_path: Path) -> None:
+    build = write_build(draw_sample(), tmp_path / "build")
+    tag = pack_bento(build, tmp_path / "store")
+    assert pack_bento(build, tmp_path / "store") == tag
+    file = export_bento(tag, tmp_path / "store", tmp_path / "flights.bento")
+    elsewhere = tmp_path / "elsewhere"
+    import_bento(file, elsewhere)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"BENTOML_HOME": str(elsewhere), "BENTOML_DO_NOT_TRACK": "True"}
+    command = [sys.executable, "-m", "bentoml", "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
+    log = tmp_path / "bento.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=tmp_path, start_new_session=True
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+
+            def is_ready() -> bool:
+                assert process.poll() is None, log.read_text()
+                try:
+                    return client.get("/readyz").status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            wait_until(is_ready, seconds=60)
+            golden = open_build(build).golden()
+            answer = client.post("/v1/predict", json=golden.rows).json()
+            assert client.post("/v1/predict", json={"x": 1}).status_code == 422
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+    assert answer["build"] == open_build(build).build_id
+    probabilities = [prediction["probability"] for prediction in answer["predictions"]]
+    assert probabilities == pytest.approx(golden.probabilities, abs=golden.tolerance)
+
+
+def test_a_damaged_build_is_not_packed(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="not a build"):
+        pack_bento(tmp_path, tmp_path / "store")
+    with pytest.raises(BuildError, match="does not exist"):
+        import_bento(tmp_path / "nothing.bento", tmp_path / "store")

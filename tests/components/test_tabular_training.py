@@ -1,0 +1,210 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import polars as pl
+import pytest
+import torch
+
+from components.catalog import find_kind
+from components.data_results import Prepared
+from components.declaration import Workload
+from components.errors import TrainingError
+from components.model_results import Trained
+from components.search import read_trials
+from components.settings import Settings
+from components.storage import digest_file
+from components.workloads.tabular.baseline import GOLDEN, _between, _without_twins
+from components.workloads.tabular.calibration import fit_line
+from components.workloads.tabular.data import read_table
+from components.workloads.tabular.model import Linear, binary_loss
+from tests.components.small_training import parcels_spec, parcels_workload, prepare_parcels
+
+KIND = find_kind("tabular")
+SETTINGS = Settings(price_per_hour=0.085, threads=1)
+
+
+@dataclass(frozen=True)
+class Example:
+    prepared: Prepared
+    workload: Workload
+    trained: Trained
+
+
+def train(prepared: Prepared, workload: Workload, folder: Path) -> Trained:
+    return KIND.train(prepared, workload, parcels_spec(), folder, SETTINGS, lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    workload = parcels_workload(linear=True)
+    folder = tmp_path_factory.mktemp("parcels")
+    prepared = prepare_parcels(folder / "prepared", workload)
+    return Example(prepared, workload, train(prepared, workload, folder / "training"))
+
+
+def test_trees_and_a_network_are_trained_and_the_better_is_chosen(example: Example) -> None:
+    trained = example.trained
+    assert [(one.name, one.family) for one in trained.candidates] == [
+        ("xgboost", "baseline"),
+        ("linear", "baseline"),
+        ("network", "lightning"),
+    ]
+    assert all(one.score > 0.6 for one in trained.candidates)
+    assert trained.best.score == max(one.score for one in trained.candidates)
+
+
+def test_the_choice_comes_with_a_paired_interval(example: Example) -> None:
+    comparison = example.trained.comparison
+    assert comparison is not None
+    assert comparison.better == example.trained.chosen != comparison.worse
+    assert comparison.low <= comparison.difference <= comparison.high
+    assert comparison.difference >= 0
+    assert comparison.n == example.prepared.splits["validation"].rows
+
+
+def test_every_graph_answers_raw_rows_as_its_trainer_did(example: Example) -> None:
+    for candidate in example.trained.candidates:
+        own = pl.read_parquet(candidate.predictions)
+        for split in ("validation", "test"):
+            rows = example.prepared.path / f"{split}.parquet"
+            given = KIND.predict_file(candidate.model, parcels_spec(), rows)
+            expected = own.filter(pl.col("split") == split).sort("row")["probability"].to_numpy()
+            assert len(given) == example.prepared.splits[split].rows
+            np.testing.assert_allclose(given, expected, atol=1e-6, rtol=0)
+
+
+def test_a_graph_takes_raw_fields_and_returns_one_probability(example: Example) -> None:
+    for candidate in example.trained.candidates:
+        graph = onnx.load(candidate.model).graph
+        assert {tensor.name for tensor in graph.input} == {"depot", "sent", "weight", "distance"}
+        assert [tensor.name for tensor in graph.output] == ["probability"]
+        assert [d.dim_param or d.dim_value for d in graph.output[0].type.tensor_type.shape.dim] == ["rows", 1]
+        assert candidate.digest == digest_file(candidate.model)
+        # Nothing of the machine that made it.
+        assert b".py" not in candidate.model.read_bytes()
+
+
+def test_the_same_inputs_twice_give_the_same_digests(example: Example, tmp_path: Path) -> None:
+    again = train(example.prepared, example.workload, tmp_path)
+    assert again.digest == example.trained.digest
+    assert [one.digest for one in again.candidates] == [one.digest for one in example.trained.candidates]
+
+
+def test_a_training_run_again_on_its_folder_returns_what_it_had(example: Example) -> None:
+    model = example.trained.candidate("xgboost").model
+    written = model.stat().st_mtime_ns
+    again = train(example.prepared, example.workload, example.trained.path)
+    assert again.candidates == example.trained.candidates
+    assert model.stat().st_mtime_ns == written
+
+
+def test_a_lower_log_loss_is_better(example: Example, tmp_path: Path) -> None:
+    document = example.workload.model_dump(mode="json")
+    document["goal"] |= {"metric": "log_loss", "direction": "at_most"}
+    trained = train(example.prepared, Workload.model_validate(document), tmp_path)
+    assert trained.best.score == min(one.score for one in trained.candidates)
+
+
+def test_a_time_cap_still_gives_usable_models_and_is_said(example: Example, tmp_path: Path) -> None:
+    workload = parcels_workload(time_cap_minutes=1e-6, epochs=500)
+    trained = train(example.prepared, workload, tmp_path)
+    assert trained.stopped == "time cap"
+    assert all(0.3 < one.score < 1 for one in trained.candidates)
+
+
+@pytest.mark.parametrize("kept", [{"depot"}, {"sent", "weight", "distance"}])
+def test_recipes_of_codes_alone_or_of_values_alone_train_too(kept: set[str], tmp_path: Path) -> None:
+    document = parcels_workload().model_dump(mode="json")
+    document["features"] = [step for step in document["features"] if set(step["fields"]) <= kept]
+    workload = Workload.model_validate(document)
+    prepared = prepare_parcels(tmp_path / "prepared", workload, rows=400)
+    trained = train(prepared, workload, tmp_path / "training")
+    rows = prepared.path / "test.parquet"
+    for candidate in trained.candidates:
+        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test")["probability"].to_numpy()
+        np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
+
+
+def test_a_split_of_one_class_is_refused(example: Example, tmp_path: Path) -> None:
+    prepared = prepare_parcels(tmp_path, example.workload, rows=100)
+    path = tmp_path / "validation.features.parquet"
+    pl.read_parquet(path).with_columns(label=pl.lit(0, pl.UInt8)).write_parquet(path)
+    with pytest.raises(TrainingError, match="split validation has 50 rows, all with the label 0"):
+        read_table(prepared, "validation")
+
+
+def test_a_threshold_lies_between_values_and_on_no_simple_fraction() -> None:
+    values = np.array([1.0, 2.0, 4.0], np.float32)
+    assert _between(values, np.float32(4.0)) == pytest.approx(2 + 2 * GOLDEN)
+    assert _between(values, np.float32(3.5)) == pytest.approx(2 + 2 * GOLDEN)
+    assert _between(values, np.float32(0.5)) == 0.5
+    assert _between(values, np.float32(9.0)) == 9.0
+    neighbours = np.array([1.0, np.nextafter(np.float32(1), np.float32(2))], np.float32)
+    assert _between(neighbours, neighbours[1]) == neighbours[1]
+
+
+def test_values_that_differ_by_rounding_become_one_and_dense_columns_keep_their_shape() -> None:
+    twins = np.array([[0.5], [0.5 + 1e-7], [0.7]], np.float32)
+    assert len(np.unique(_without_twins(twins))) == 2
+    dense = np.linspace(0, 1, 2_000_000, dtype=np.float32)[:, None]
+    assert np.array_equal(_without_twins(dense), dense)
+
+
+@pytest.mark.parametrize("calibration", ["temperature", "platt"])
+def test_calibration_is_part_of_the_graph_and_mends_weighted_answers(
+    example: Example, calibration: str, tmp_path: Path
+) -> None:
+    workload = parcels_workload(class_weight="balanced", focal_gamma=1.0, calibration=calibration)
+    trained = train(example.prepared, workload, tmp_path)
+    rows = example.prepared.path / "validation.parquet"
+    labels = read_table(example.prepared, "validation").labels.numpy()
+    for candidate in trained.candidates:
+        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "validation")["probability"].to_numpy()
+        np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
+        if calibration == "platt":
+            assert own.mean() == pytest.approx(labels.mean(), abs=0.01)
+
+
+def test_an_ensemble_that_shares_weights_learns_and_is_exported(example: Example, tmp_path: Path) -> None:
+    trained = train(example.prepared, parcels_workload(architecture="tabm", members=4), tmp_path)
+    network = trained.candidate("network")
+    own = pl.read_parquet(network.predictions).filter(pl.col("split") == "test")["probability"].to_numpy()
+    rows = example.prepared.path / "test.parquet"
+    np.testing.assert_allclose(KIND.predict_file(network.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
+    assert network.score > 0.6
+
+
+def test_the_focal_loss_without_focus_is_the_log_loss() -> None:
+    torch.manual_seed(0)
+    network = Linear(3, (4,))
+    batch = (torch.randn(8, 3), torch.randint(0, 4, (8, 1)), torch.randint(0, 2, (8,)).float())
+    plain = binary_loss(network, batch)
+    torch.testing.assert_close(plain, torch.log(torch.tensor(2.0)))
+    torch.testing.assert_close(binary_loss(network, batch, gamma=2.0), plain * 0.25)
+    weighted = binary_loss(network, batch, positive=3.0)
+    torch.testing.assert_close(weighted, plain * (1 + 2 * batch[2].mean()))
+
+
+def test_a_line_is_found_again() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=40_000)
+    labels = random.random(len(logits)) < 1 / (1 + np.exp(-logits))
+    bent = (1 / (1 + np.exp(-(2 * logits + 1)))).astype(np.float32)
+    slope, offset = fit_line(labels, bent, "platt")
+    assert slope == pytest.approx(0.5, abs=0.03)
+    assert offset == pytest.approx(-0.5, abs=0.05)
+    assert fit_line(labels, bent, "none") == (1.0, 0.0)
+
+
+def test_a_search_is_part_of_training_and_its_best_trial_is_the_network(example: Example, tmp_path: Path) -> None:
+    ranges = {"learning_rate": {"low": 1e-6, "high": 0.02, "log": True}, "hidden": {"choices": [[8], [16, 8]]}}
+    workload = parcels_workload(search={"trials": 3, "minutes": 5, "ranges": ranges})
+    trained = train(example.prepared, workload, tmp_path)
+    assert trained.search is not None
+    trials = read_trials(trained.search.parent)
+    assert len(trials) == 3
+    best = max(trial.score for trial in trials if trial.score is not None)
+    assert trained.candidate("network").score == pytest.approx(best, abs=5e-3)
+    assert train(example.prepared, workload, tmp_path).digest == trained.digest

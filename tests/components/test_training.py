@@ -1,0 +1,133 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from components.errors import TrainingError
+from components.training import Fitted, fit
+from components.training_guards import Budget, budget_of
+from tests.components.small_fit import REPOSITORY, loss, make_plain_network, make_plan
+
+PLENTY = Budget(600.0)
+
+
+def same(first: Fitted, second: Fitted) -> bool:
+    return all(torch.equal(value, second.weights[name]) for name, value in first.weights.items())
+
+
+def test_a_fit_learns_and_keeps_the_best_weights(tmp_path: Path) -> None:
+    fitted = fit(make_plan(epochs=4), tmp_path, PLENTY)
+    assert fitted.stopped == "finished"
+    assert fitted.score == max(fitted.scores)
+    assert fitted.scores[-1] > fitted.scores[0]
+    assert (fitted.epochs, fitted.steps) == (4, 4 * 8)
+
+
+def test_the_same_plan_twice_gives_the_same_weights(tmp_path: Path) -> None:
+    assert same(fit(make_plan(), tmp_path / "a", PLENTY), fit(make_plan(), tmp_path / "b", PLENTY))
+    assert not same(fit(make_plan(), tmp_path / "a", PLENTY), fit(make_plan(seed=2), tmp_path / "c", PLENTY))
+
+
+def test_training_leaves_the_state_of_pytorch_as_it_was(tmp_path: Path) -> None:
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    fit(make_plan(), tmp_path, PLENTY)
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("extra", [{}, {"ema": 0.9}, {"accumulate": 3}])
+def test_a_killed_training_ends_as_one_that_was_not(tmp_path: Path, extra: dict[str, float]) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tests.components.small_fit import make_plan, killed_at;"
+        "from components.training import fit; from components.training_guards import Budget;"
+        f"fit(make_plan(killed_at(13), checkpoint_minutes=1e-9, **{extra!r}), Path(sys.argv[1]), Budget(600.0))"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "killed")], cwd=REPOSITORY, capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    resumed = fit(make_plan(**extra), tmp_path / "killed", PLENTY)
+    whole = fit(make_plan(**extra), tmp_path / "whole", PLENTY)
+    assert resumed.resumed
+    assert not whole.resumed
+    assert resumed.scores == whole.scores
+    assert resumed.steps == whole.steps
+    assert same(resumed, whole)
+
+
+def test_a_finished_training_run_again_takes_no_step(tmp_path: Path) -> None:
+    first = fit(make_plan(), tmp_path, PLENTY)
+
+    def refuse(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        raise AssertionError("a step was taken")
+
+    again = fit(make_plan(refuse), tmp_path, PLENTY)
+    assert same(first, again)
+    assert again.scores == first.scores
+
+
+def test_a_training_that_stopped_early_stays_stopped(tmp_path: Path) -> None:
+    plan = make_plan(epochs=50, patience=2, learning_rate=1e-9, schedule="constant")
+    fitted = fit(plan, tmp_path, PLENTY)
+    assert fitted.stopped == "early stopping"
+    assert fitted.epochs < 50
+    assert fit(plan, tmp_path, PLENTY).steps == fitted.steps
+
+
+@pytest.mark.parametrize("cap", ["time cap", "cost cap"])
+def test_a_used_up_budget_ends_after_the_step_with_a_validated_model(tmp_path: Path, cap: str) -> None:
+    fitted = fit(make_plan(epochs=1000), tmp_path, Budget(0.0, cap))  # type: ignore[arg-type]
+    assert fitted.stopped == cap
+    assert fitted.steps == 1
+    assert len(fitted.scores) == 1
+
+
+def test_the_tighter_cap_counts() -> None:
+    assert budget_of(time_cap_minutes=4, training_usd=0.1, price_per_hour=0.085) == Budget(240, "time cap")
+    assert budget_of(time_cap_minutes=600, training_usd=0.1, price_per_hour=3.6) == Budget(100, "cost cap")
+    assert budget_of(time_cap_minutes=4, training_usd=0.1, price_per_hour=0) == Budget(240, "time cap")
+
+
+def breaks_in_bf16(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+    factor = float("nan") if torch.is_autocast_enabled("cpu") else 1.0
+    return loss(network, batch) * factor
+
+
+def test_a_loss_that_is_not_finite_falls_back_to_fp32_and_says_so(tmp_path: Path) -> None:
+    fitted = fit(make_plan(breaks_in_bf16, precision="bf16-mixed"), tmp_path, PLENTY)
+    assert fitted.hardware.precision == "32-true"
+    assert "not finite by step 2 in bf16-mixed, so trained again in 32-true" in fitted.hardware.reason
+    assert same(fitted, fit(make_plan(), tmp_path / "fp32", PLENTY))
+
+
+def test_a_loss_that_is_not_finite_in_fp32_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    def broken(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        return loss(network, batch) * float("inf")
+
+    with pytest.raises(TrainingError, match=r"not finite by step 2, in fp32: lower model\.learning_rate \(now 0\.02\)"):
+        fit(make_plan(broken), tmp_path, PLENTY)
+
+
+def test_weight_averaging_scores_and_keeps_the_average(tmp_path: Path) -> None:
+    plain = fit(make_plan(), tmp_path / "plain", PLENTY)
+    averaged = fit(make_plan(ema=0.99), tmp_path / "averaged", PLENTY)
+    assert plain.scores != averaged.scores
+
+
+def test_progress_is_reported_by_epoch(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    fit(make_plan(epochs=3), tmp_path, PLENTY, lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.slow
+def test_two_processes_with_gloo_train_the_model_that_one_does(tmp_path: Path) -> None:
+    one = fit(make_plan(network=make_plain_network), tmp_path / "one", PLENTY)
+    two = fit(make_plan(network=make_plain_network, devices=2, strategy="ddp"), tmp_path / "two", PLENTY)
+    assert two.steps == one.steps
+    for name, value in one.weights.items():
+        torch.testing.assert_close(two.weights[name], value, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,144 @@
+"""The queue in front of the model: what waits together is computed together, what came too late is not computed."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from deployments.data_plane.batching import Answered, Batcher, Expired
+from deployments.data_plane.limits import Overloaded
+from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.model import Model
+from deployments.data_plane.options import Options
+from deployments.data_plane.request import Row
+
+
+class Doubling:
+    """A model that answers each row with a hundredth of its only value, and remembers its calls."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.calls: list[list[float]] = []
+        self.threads: set[str] = set()
+        self._seconds = seconds
+
+    def tensors(self, rows: list[Row]) -> dict[str, NDArray[Any]]:
+        return {"x": np.array([row[0] for row in rows], dtype=np.float64)}
+
+    def predict(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        self.calls.append(columns["x"].tolist())
+        self.threads.add(threading.current_thread().name)
+        time.sleep(self._seconds)
+        if -1.0 in columns["x"]:
+            raise RuntimeError("the model broke")
+        answers: NDArray[np.float32] = (columns["x"] / 100).astype(np.float32)
+        return answers
+
+
+@pytest.fixture
+def large() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1, thread_name_prefix="large") as pool:
+        yield pool
+
+
+def batcher(predictor: Doubling, large: ThreadPoolExecutor, log: list[Answered] | None = None, **set_: Any) -> Batcher:
+    nothing: Any = None
+    model = Model(nothing, nothing, nothing, nothing, predictor, 0.0)
+    options = msgspec.structs.replace(Options(batch_rows=4), **set_)
+    return Batcher(model, Metrics(), options, log.append if log is not None else None, large)
+
+
+def ask(queue: Batcher, *values: float, patience: float = 10.0) -> "asyncio.Future[list[float]]":
+    now = time.perf_counter()
+    return queue.submit([(value,) for value in values], f"id-{values[0]:g}", now, now + patience)
+
+
+def test_what_waits_in_one_tick_is_one_call_bounded_by_rows(large: ThreadPoolExecutor) -> None:
+    predictor, log = Doubling(), list[Answered]()
+
+    async def run() -> list[list[float]]:
+        queue = batcher(predictor, large, log)
+        return await asyncio.gather(*[ask(queue, value) for value in range(6)], ask(queue, 6, 7, 8))
+
+    answers = asyncio.run(run())
+    assert [round(value * 100) for answer in answers for value in answer] == list(range(9))
+    assert predictor.calls == [[0, 1, 2, 3], [4, 5], [6, 7, 8]]
+    assert [batch.request_ids for batch in log] == [["id-0", "id-1", "id-2", "id-3"], ["id-4", "id-5"], ["id-6"]]
+    assert log[2].lengths == [3]
+
+
+def test_a_linger_waits_for_more_but_not_when_the_batch_is_full(large: ThreadPoolExecutor) -> None:
+    predictor = Doubling()
+
+    async def run() -> float:
+        queue = batcher(predictor, large, linger_seconds=0.05)
+        start = time.perf_counter()
+        early = ask(queue, 1)
+        await asyncio.sleep(0.01)
+        await asyncio.gather(early, ask(queue, 2))
+        waited = time.perf_counter() - start
+        await asyncio.gather(*[ask(queue, value) for value in range(4)])
+        assert time.perf_counter() - start - waited < 0.04
+        return waited
+
+    assert asyncio.run(run()) >= 0.045
+    assert predictor.calls == [[1, 2], [0, 1, 2, 3]]
+
+
+def test_what_expired_in_the_queue_is_refused_and_not_computed(large: ThreadPoolExecutor) -> None:
+    predictor = Doubling(seconds=0.05)
+
+    async def run() -> list[Any]:
+        queue = batcher(predictor, large)
+        first = [ask(queue, value) for value in range(4)]
+        late = [ask(queue, 50, patience=0.02), ask(queue, *range(60, 70), patience=0.0), ask(queue, 51)]
+        return await asyncio.gather(*first, *late, return_exceptions=True)
+
+    answers = asyncio.run(run())
+    assert isinstance(answers[4], Expired)
+    assert isinstance(answers[5], Expired)
+    assert answers[6] == [pytest.approx(0.51)]
+    assert [value for call in predictor.calls for value in call] == [0, 1, 2, 3, 51]
+
+
+def test_a_full_queue_refuses_but_one_large_request_alone_is_taken(large: ThreadPoolExecutor) -> None:
+    async def run() -> int:
+        queue = batcher(Doubling(), large, queue_rows=3)
+        whole = ask(queue, *range(10))
+        with pytest.raises(Overloaded, match="10 rows are waiting; the limit is 3"):
+            ask(queue, 1)
+        return len(await whole)
+
+    assert asyncio.run(run()) == 10
+
+
+def test_large_requests_run_in_their_own_thread_and_do_not_hold_up_small_ones(large: ThreadPoolExecutor) -> None:
+    predictor = Doubling(seconds=0.2)
+    quick = Doubling()
+
+    async def run() -> tuple[float, int]:
+        whole = ask(batcher(predictor, large), *range(10))
+        await asyncio.sleep(0.01)
+        start = time.perf_counter()
+        await ask(batcher(quick, large), 1)
+        return time.perf_counter() - start, len(await whole)
+
+    seconds, rows = asyncio.run(run())
+    assert (seconds < 0.1, rows) == (True, 10)
+    assert all(name.startswith("large") for name in predictor.threads)
+
+
+def test_a_failure_reaches_those_who_wait_for_that_call_only(large: ThreadPoolExecutor) -> None:
+    async def run() -> list[Any]:
+        queue = batcher(Doubling(), large)
+        asked = [ask(queue, value) for value in (1, 2, 3, -1, 5)]
+        return await asyncio.gather(*asked, ask(queue, *[-1] * 9), return_exceptions=True)
+
+    answers = asyncio.run(run())
+    assert [type(answer) for answer in answers] == [RuntimeError] * 4 + [list, RuntimeError]

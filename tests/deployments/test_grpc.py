@@ -1,0 +1,108 @@
+"""The Open Inference Protocol over gRPC: the same answers, status codes for the same mistakes."""
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from deployments.data_plane.grpc_api import open_inference_pb2 as messages
+from deployments.data_plane.open_inference import DATATYPES
+from tests.deployments.processes import Running, servers
+from tests.deployments.small_build import Sample
+
+CONTENTS = {"BYTES": "bytes_contents", "INT64": "int64_contents", "FP64": "fp64_contents"}
+
+
+@pytest.fixture(scope="module")
+def running(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with servers(tmp_path_factory.mktemp("grpc")) as start:
+        yield start("--build", build, "--grpc-port", "0")
+
+
+@pytest.fixture(scope="module")
+def channel(running: Running) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(running.grpc) as channel:
+        yield channel
+
+
+def call(channel: grpc.Channel, method: str, request: Any, **options: Any) -> Any:
+    reply = getattr(messages, f"{method}Response")
+    stub = channel.unary_unary(
+        f"/inference.GRPCInferenceService/{method}",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=reply.FromString,
+    )
+    return stub(request, timeout=options.get("timeout", 10))
+
+
+def infer(sample: Sample, count: int, raw: bool = False, **given: Any) -> Any:
+    """Return a request; whole numbers that may be missing go as doubles, with NaN for missing."""
+    request = messages.ModelInferRequest(**({"model_name": "flights", "id": "mine"} | given))
+    rows = sample.rows(count)
+    for field in sample.contract.inputs:
+        values = [row[field.name] for row in rows]
+        datatype = "FP64" if field.nullable and field.dtype == "integer" else DATATYPES[field.dtype]
+        tensor = request.inputs.add(name=field.name, datatype=datatype, shape=[count])
+        encoded = [(value or "").encode() for value in values] if datatype == "BYTES" else values
+        if datatype == "FP64":
+            encoded = [float("nan") if value is None else value for value in values]
+        if not raw:
+            getattr(tensor.contents, CONTENTS[datatype]).extend(encoded)
+        elif datatype == "BYTES":
+            request.raw_input_contents.append(b"".join(struct.pack("<I", len(text)) + text for text in encoded))
+        else:
+            kind = "<i8" if datatype == "INT64" else "<f8"
+            request.raw_input_contents.append(np.array(encoded, dtype=kind).tobytes())
+    return request
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_grpc_answers_as_http_does(running: Running, channel: grpc.Channel, sample: Sample, raw: bool) -> None:
+    reply = call(channel, "ModelInfer", infer(sample, 40, raw))
+    assert (reply.id, reply.model_name, reply.model_version) == ("mine", "flights", running.build)
+    expected = running.post(sample.rows(40)).json()["predictions"]
+    probability, late = reply.outputs
+    assert list(probability.contents.fp64_contents) == pytest.approx([row["probability"] for row in expected])
+    assert list(late.contents.bool_contents) == [row["late"] for row in expected]
+
+
+def test_health_and_metadata(running: Running, channel: grpc.Channel, sample: Sample) -> None:
+    assert call(channel, "ServerLive", messages.ServerLiveRequest()).live
+    assert call(channel, "ServerReady", messages.ServerReadyRequest()).ready
+    assert call(channel, "ModelReady", messages.ModelReadyRequest(name="flights")).ready
+    assert call(channel, "ServerMetadata", messages.ServerMetadataRequest()).name == "slipway"
+    metadata = call(channel, "ModelMetadata", messages.ModelMetadataRequest(name="flights"))
+    assert list(metadata.versions) == [running.build]
+    assert [tensor.name for tensor in metadata.inputs] == [field.name for field in sample.contract.inputs]
+
+
+def refused(channel: grpc.Channel, request: Any, **options: Any) -> Any:
+    with pytest.raises(grpc.RpcError) as error:
+        call(channel, "ModelInfer", request, **options)
+    return error.value
+
+
+def test_mistakes_have_their_status(running: Running, channel: grpc.Channel, sample: Sample) -> None:
+    code = grpc.StatusCode
+    assert refused(channel, infer(sample, 2, model_name="taxis")).code() is code.NOT_FOUND
+    assert refused(channel, infer(sample, 2, model_version="old")).code() is code.NOT_FOUND
+    bad = infer(sample, 2)
+    bad.inputs[5].contents.fp64_contents[1] = -1
+    error = refused(channel, bad)
+    assert error.code() is code.INVALID_ARGUMENT
+    assert "field distance: row 1" in error.details()
+    unknown = infer(sample, 2)
+    unknown.inputs[0].datatype = "TEXT"
+    assert refused(channel, unknown).code() is code.INVALID_ARGUMENT
+    cut = infer(sample, 2, raw=True)
+    cut.raw_input_contents[0] = cut.raw_input_contents[0][:-1]
+    assert "end within a string" in refused(channel, cut).details()
+    assert 'path="grpc:ModelInfer"' in running.client.get("/metrics").text
+
+
+def test_a_stop_ends_grpc_too(serve: Callable[..., Running], build: Path) -> None:
+    assert serve("--build", build, "--grpc-port", "0").stop() == 0

@@ -1,0 +1,139 @@
+"""Whatever was answered is in the log with the contract's own types, and logging never makes an answer wait."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from components.errors import ServingError
+from data_contracts.spec import FieldSpec
+from deployments.data_plane.batching import Answered
+from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.model import Model, load_model
+from deployments.data_plane.options import Options
+from deployments.data_plane.prediction_log import PredictionLog, arrow_column
+from tests.deployments.processes import Running, wait_until
+from tests.deployments.small_build import Sample
+
+
+@pytest.fixture(scope="module")
+def model(build: Path) -> Model:
+    return load_model(build)
+
+
+def answered(model: Model, sample: Sample, count: int, name: str = "r") -> Answered:
+    rows = model.decoder.check(sample.rows(count))
+    columns = model.predictor.tensors(rows)
+    return Answered(model, time.time(), [name], [count], columns, model.predictor.predict(columns))
+
+
+def written(folder: Path) -> pl.DataFrame:
+    return pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("*/*.parquet"))])
+
+
+def test_rows_come_back_as_they_were_asked(
+    serve: Callable[..., Running], build: Path, sample: Sample, tmp_path: Path
+) -> None:
+    folder = tmp_path / "log"
+    running = serve("--build", build, "--predictions", folder, "--part-seconds", "0.3")
+    rows = sample.rows(300)
+    answer = running.post(rows, headers={"x-request-id": "mine"}).json()
+    wait_until(lambda: len(list(folder.glob("*/*.parquet"))) == 1)
+    running.post(rows[0])
+    assert running.stop() == 0
+    log = written(folder)
+    assert log.height == 301
+    assert log["request_id"].to_list()[:300] == ["mine"] * 300
+    assert log["row"].to_list() == [*range(300), 0]
+    assert set(log["build"]) == {running.build}
+    probabilities = [prediction["probability"] for prediction in answer["predictions"]]
+    np.testing.assert_allclose(log["probability"].to_numpy()[:300], probabilities, atol=1e-7)
+    names = [field.name for field in sample.contract.inputs]
+    # Equal in value and in type: nulls, integers and moments included.
+    assert log.select(names).head(300).equals(sample.frame.select(names).head(300).with_columns())
+
+
+def test_a_share_of_the_rows_is_kept(model: Model, sample: Sample, tmp_path: Path) -> None:
+    tenth = msgspec.structs.replace(model, serving=msgspec.structs.replace(model.serving, log_predictions=0.1))
+    log = PredictionLog(Options(predictions=tmp_path), metrics := Metrics())
+    log.start()
+    for _ in range(10):
+        log.add(answered(tenth, sample, 400))
+    log.stop()
+    assert 300 < written(tmp_path).height < 500
+    assert metrics.logged_predictions == written(tmp_path).height
+
+
+def test_what_does_not_fit_is_counted_as_lost(model: Model, sample: Sample, tmp_path: Path) -> None:
+    log = PredictionLog(Options(predictions=tmp_path, log_rows=250), metrics := Metrics())
+    for _ in range(3):
+        log.add(answered(model, sample, 100))
+    log.start()
+    log.stop()
+    assert metrics.lost_predictions == 100
+    assert written(tmp_path).height == 200
+
+
+def test_what_cannot_be_written_is_counted_as_lost(model: Model, sample: Sample, tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    log = PredictionLog(Options(predictions=folder), metrics := Metrics())
+    folder.rmdir()
+    folder.write_text("a file where a folder should be")
+    log.add(answered(model, sample, 7))
+    log.start()
+    log.stop()
+    assert metrics.lost_predictions == 7
+
+
+@pytest.mark.parametrize("pii", ["drop", "hash"])
+def test_pii_is_dropped_or_hashed_with_a_key(model: Model, sample: Sample, tmp_path: Path, pii: str) -> None:
+    fields = tuple(
+        msgspec.structs.replace(field, roles=("pii",)) if field.name == "carrier" else field
+        for field in model.contract.fields
+    )
+    private = msgspec.structs.replace(model, contract=msgspec.structs.replace(model.contract, fields=fields))
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef")
+    options = msgspec.convert({"predictions": tmp_path / "log", "pii": pii, "pii_key": key}, Options)
+    log = PredictionLog(options, Metrics())
+    log.start()
+    log.add(answered(private, sample, 50))
+    log.stop()
+    frame = written(tmp_path / "log")
+    if pii == "drop":
+        assert "carrier" not in frame.columns
+        return
+    carriers = [row["carrier"] for row in sample.rows(50)]
+    assert not set(carriers) & set(frame["carrier"])
+    assert len(set(frame["carrier"])) == len(set(carriers))
+
+
+def test_hashing_needs_a_key(tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match="--pii-key"):
+        PredictionLog(Options(predictions=tmp_path, pii="hash"), Metrics())
+    (tmp_path / "short").write_text("abc")
+    with pytest.raises(ServingError, match="3 bytes; it must have 16 to 64"):
+        PredictionLog(Options(predictions=tmp_path, pii="hash", pii_key=tmp_path / "short"), Metrics())
+
+
+def test_every_type_of_the_contract_has_its_arrow_type() -> None:
+    values = np.array([86_400.0, np.nan])
+    types = {
+        "integer": "int64",
+        "number": "double",
+        "boolean": "bool",
+        "datetime": "timestamp[us]",
+        "date": "date32[day]",
+    }
+    for dtype, expected in types.items():
+        field = msgspec.convert({"name": "x", "dtype": dtype, "description": "", "nullable": True}, FieldSpec)
+        array = arrow_column(values, field)
+        assert (str(array.type), array.null_count) == (expected, 1)
+    text = arrow_column(
+        np.array(["a", ""], dtype=object), FieldSpec(name="x", dtype="string", description="", nullable=True)
+    )
+    assert text.to_pylist() == ["a", None]

@@ -1,0 +1,117 @@
+"""Limits, deadlines, draining, several workers: what happens when things get tight."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from tests.deployments.processes import Running, wait_until
+from tests.deployments.small_build import Sample
+
+Serve = Callable[..., Running]
+
+
+def test_a_client_that_asks_too_often_is_told_when_to_come_back(serve: Serve, build: Path, sample: Sample) -> None:
+    running = serve("--build", build, "--rate-limit", "2", "--client-header", "X-Client")
+    (row,) = sample.rows(1)
+    statuses = [running.post(row, headers={"x-client": "a"}).status_code for _ in range(5)]
+    assert statuses == [200, 200, 429, 429, 429]
+    reply = running.post(row, headers={"x-client": "a"})
+    assert reply.json()["error"]["kind"] == "rate_limited"
+    assert int(reply.headers["retry-after"]) >= 1
+    assert running.post(row, headers={"x-client": "b"}).status_code == 200
+    assert running.client.get("/readyz").status_code == 200
+
+
+def test_a_deadline_that_passed_is_answered_with_504(serve: Serve, build: Path, sample: Sample) -> None:
+    running = serve("--build", build)
+    (row,) = sample.rows(1)
+    reply = running.post(row, headers={"x-request-timeout-ms": "0"})
+    assert (reply.status_code, reply.json()["error"]["kind"]) == (504, "expired")
+    assert running.post(row, headers={"x-request-timeout-ms": "soon"}).status_code == 400
+    assert running.post(row, headers={"x-request-timeout-ms": "900"}).status_code == 200
+
+
+def test_a_full_service_refuses_at_once_and_recovers(serve: Serve, build: Path, sample: Sample) -> None:
+    running = serve("--build", build, "--queue-requests", "1")
+    rows = sample.rows(400)
+    statuses: list[int] = []
+    retry: set[str] = set()
+
+    def ask() -> None:
+        with httpx.Client(base_url=running.url, timeout=20) as client:
+            for _ in range(20):
+                reply = client.post("/v1/predict", json=rows)
+                statuses.append(reply.status_code)
+                if reply.status_code == 503:
+                    retry.add(reply.headers["retry-after"])
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {200, 503}
+    assert retry == {"1"}
+    assert running.post(rows).status_code == 200
+    assert 'slipway_errors_total{kind="overloaded"}' in running.client.get("/metrics").text
+
+
+def test_a_stop_drains_first_unready_then_gone_and_nothing_accepted_is_lost(
+    serve: Serve, build: Path, sample: Sample
+) -> None:
+    running = serve("--build", build, "--drain-seconds", "1")
+    (row,) = sample.rows(1)
+    bad: list[str] = []
+    unready = threading.Event()
+    closed: list[str] = []
+
+    def ask() -> None:
+        # A gateway's view: a new connection each time; it turns away when readiness goes down.
+        while not unready.is_set():
+            try:
+                reply = httpx.post(f"{running.url}/v1/predict", json=row, timeout=20)
+            except httpx.HTTPError as error:
+                bad.append(repr(error))
+                return
+            if reply.status_code != 200:
+                bad.append(reply.text)
+            closed.append(reply.headers.get("connection", ""))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    start = time.monotonic()
+    running.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: httpx.get(f"{running.url}/readyz").status_code == 503)
+    assert httpx.get(f"{running.url}/livez").status_code == 200
+    wait_until(lambda: closed[-1] == "close")
+    unready.set()
+    for thread in threads:
+        thread.join()
+    assert running.process.wait(timeout=20) == 0
+    assert 0.9 < time.monotonic() - start < 5
+    assert not bad
+
+
+def test_one_scrape_counts_what_all_workers_answered(serve: Serve, build: Path, sample: Sample) -> None:
+    running = serve("--build", build, "--workers", "2")
+    (row,) = sample.rows(1)
+    for _ in range(40):
+        assert httpx.post(f"{running.url}/v1/predict", json=row).status_code == 200
+    wanted = 'slipway_requests_total{path="/v1/predict",status="200"} 40.0'
+    wait_until(lambda: wanted in running.client.get("/metrics").text)
+
+
+def test_the_access_log_is_json_and_sampled(serve: Serve, build: Path, sample: Sample) -> None:
+    running = serve("--build", build, "--access-log", "1")
+    running.post(sample.rows(2))
+    wait_until(lambda: '"event":"request"' in running.log.read_text())
+    assert '"status":200' in running.log.read_text()
+    quiet = serve("--build", build)
+    quiet.post(sample.rows(2))
+    assert quiet.log.read_text() == ""
