@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -17,6 +17,10 @@ from components.errors import WorkloadError
 from components.model_results import Trained
 from components.settings import Settings
 from data_contracts.spec import ContractSpec
+
+if TYPE_CHECKING:
+    # Imports torch, which reading a workload file must not.
+    from components.estimate import Estimate
 
 # What is being done, how much of it is done, and how much there is in all.
 Progress = Callable[[str, int, int], None]
@@ -42,6 +46,14 @@ class PredictFile(Protocol):
     def __call__(self, model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[Any]: ...
 
 
+class EstimateTraining(Protocol):
+    """Says what a training would take, from a few dozen of its steps."""
+
+    def __call__(
+        self, prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings
+    ) -> "Estimate": ...
+
+
 @dataclass(frozen=True)
 class Kind:
     """A family of models: the schema of its ``model`` section, how it trains and how it answers a file."""
@@ -50,6 +62,7 @@ class Kind:
     options: type[Section]
     train: Train
     predict_file: PredictFile
+    estimate: EstimateTraining | None = None
 
 
 def known_kinds() -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def measure_steps(plan: Plan, *, compiled: bool, steps: int = STEPS, clock: Cloc
     optimizer = torch.optim.AdamW(network.parameters(), fused=plan.hardware.precision != "16-mixed")
     mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(plan.hardware.precision)
     ends = [clock()]
-    for batch in _first_batches(plan, steps):
+    for batch in first_batches(plan, steps):
         with torch.autocast(device.type, mixed, enabled=mixed is not None):
             loss = plan.task.loss(used, tuple(tensor.to(device) for tensor in batch))
         loss.backward()  # type: ignore[no-untyped-call]
@@ -89,7 +89,8 @@ def measure_steps(plan: Plan, *, compiled: bool, steps: int = STEPS, clock: Cloc
     return Speed(first=ends[1] - ends[0], step=taken[len(taken) // 2])
 
 
-def _first_batches(plan: Plan, count: int) -> list[Batch]:
+def first_batches(plan: Plan, count: int) -> list[Batch]:
+    """Return so many batches of the training split, from the start again if there are fewer."""
     found: list[Batch] = []
     while len(found) < count:
         for batch in plan.training.shard(0, 1):

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
+from sklearn.metrics import confusion_matrix, precision_recall_curve, precision_recall_fscore_support, roc_curve
 
+from components.declaration import Workload
 from components.evidence import Measure
+from components.hold_out import HoldOut
 from components.metrics import replicates, summarise
 from components.slices import MIN_PER_CLASS, values_of
 
@@ -34,6 +36,33 @@ def cheapest_threshold(
     best = int(np.flatnonzero(possible)[np.argmin(costs[possible])])
     threshold = float(answers[best]) if best < len(answers) else 1.0
     return threshold, float(costs[best])
+
+
+def decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+    """Return what follows from a threshold: the declared one, or the one that the declared costs ask for."""
+    labels, answers, gates = hold_out.labels, hold_out.graph, workload.gates
+    threshold, measures = workload.serving.decision_threshold, []
+    if gates.costs:
+        threshold = threshold_for_costs(gates.costs.false_alarm, gates.costs.miss)
+        seen, cost = cheapest_threshold(labels, answers, gates.costs.false_alarm, gates.costs.miss)
+        detail = f"from the declared costs; on these rows {seen:.3f} would have been cheapest, {cost:.4g} a row"
+        measures.append(Measure(name="decision_threshold", value=threshold, source=SOURCE, detail=detail))
+    gaps, groups = fairness(
+        labels, answers, hold_out.rows, gates.sensitive, threshold=threshold, seed=workload.seed, resamples=resamples
+    )
+    tables: dict[str, Any] = {"confusion": confusion(labels, answers, threshold), "curves": curves(labels, answers)}
+    return [*measures, *gaps], tables | ({"groups": groups} if groups else {})
+
+
+def class_table(labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, Any]:
+    """Return the confusion matrix [truth][answer] of several classes, and precision, recall and F1 of each."""
+    answered, classes = probabilities.argmax(axis=1), list(range(probabilities.shape[1]))
+    parts = precision_recall_fscore_support(labels, answered, labels=classes, zero_division=0.0)
+    rows = [
+        {"class": one, "precision": float(p), "recall": float(r), "f1": float(f), "n": int(n)}
+        for one, p, r, f, n in zip(classes, *parts, strict=True)
+    ]
+    return {"confusion": confusion_matrix(labels, answered, labels=classes).tolist(), "classes": rows}
 
 
 def confusion(labels: NDArray[Any], probabilities: NDArray[Any], threshold: float) -> dict[str, float]:

@@ -97,6 +97,8 @@ def _page(subject: Subject) -> dict[str, Any]:
         "metrics": _metrics(evidence),
         "gains": _gains(evidence),
         "curves": _curves(tables),
+        "classes": tables.get("classes"),
+        "labels": list(subject.contract.label.allowed),
         "confusion": tables.get("confusion"),
         "threshold_note": chosen.detail if chosen else "",
         "groups": tables.get("groups"),

@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 
 from components.data_results import Prepared
-from components.decisions import cheapest_threshold, confusion, curves, fairness, threshold_for_costs
+from components.decisions import class_table, decisions
 from components.declaration import Workload
 from components.evidence import Evaluated, Evidence, Measure, write_evidence
-from components.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
+from components.hold_out import HoldOut, PredictFile, leakage_measure, read_hold_out, record_use, uses_measure
+from components.leakage import audit
 from components.metrics import (
-    HIGHER_IS_BETTER,
+    METRICS,
     calibration_bins,
     expected_calibration_error,
     interval,
@@ -53,7 +54,9 @@ def evaluate(
     """
     began = time.monotonic()
     hold_out = read_hold_out(trained, prepared, contract, predict_file, champion)
-    evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
+    evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(
+        *_facts(trained), leakage_measure(audit(prepared, contract))
+    )
     evidence = _questioned(evidence, hold_out, workload, contract, asker(trained.best.model, contract, predict_file))
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric
@@ -75,7 +78,7 @@ def evaluate(
 
 
 def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, resamples: int = RESAMPLES) -> Evidence:
-    """Measure a candidate on its hold-out: metrics, gains over others, calibration, parity, slices."""
+    """Measure a candidate on its hold-out: metrics, gains over others, parity, slices; calibration of yes or no."""
     metric, seed = workload.goal.metric, workload.seed
     whole = goal_measures(metric, hold_out, slice=None, rows=None, seed=seed, resamples=resamples)
     slices, small = slice_measures(metric, hold_out, seed=seed, resamples=resamples)
@@ -83,30 +86,17 @@ def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, res
         *_metrics(hold_out, seed, resamples),
         *(measure for measure in whole if measure.name != metric),
         *_by_day(hold_out, metric, seed, resamples),
-        calibration_measure(hold_out, seed),
         _parity(hold_out),
         *slices,
     ]
-    decided, tables = _decisions(hold_out, workload, resamples)
-    tables |= {"calibration": calibration_bins(hold_out.labels, hold_out.graph), "slices_too_small": small}
-    measures += decided
+    tables: dict[str, Any] = {"slices_too_small": small}
+    if hold_out.target == "binary":
+        decided, more = decisions(hold_out, workload, resamples)
+        measures += [calibration_measure(hold_out, seed), *decided]
+        tables |= {"calibration": calibration_bins(hold_out.labels, hold_out.graph)} | more
+    if hold_out.target == "multiclass":
+        tables["classes"] = class_table(hold_out.labels, hold_out.graph)
     return Evidence(workload=workload.name, model=model, split="test", measures=tuple(measures), tables=tables)
-
-
-def _decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
-    """Return what follows from a threshold: the declared one, or the one that the declared costs ask for."""
-    labels, answers, gates = hold_out.labels, hold_out.graph, workload.gates
-    threshold, measures = workload.serving.decision_threshold, []
-    if gates.costs:
-        threshold = threshold_for_costs(gates.costs.false_alarm, gates.costs.miss)
-        seen, cost = cheapest_threshold(labels, answers, gates.costs.false_alarm, gates.costs.miss)
-        detail = f"from the declared costs; on these rows {seen:.3f} would have been cheapest, {cost:.4g} a row"
-        measures.append(Measure(name="decision_threshold", value=threshold, source=SOURCE, detail=detail))
-    gaps, groups = fairness(
-        labels, answers, hold_out.rows, gates.sensitive, threshold=threshold, seed=workload.seed, resamples=resamples
-    )
-    tables: dict[str, Any] = {"confusion": confusion(labels, answers, threshold), "curves": curves(labels, answers)}
-    return [*measures, *gaps], tables | ({"groups": groups} if groups else {})
 
 
 def _questioned(
@@ -118,8 +108,9 @@ def _questioned(
     labels, metric, seed = hold_out.labels, workload.goal.metric, workload.seed
     tables: dict[str, Any] = {
         "importance": permutation_importance(ask, hold_out.rows, labels, list(dict.fromkeys(used)), metric, seed=seed),
-        "weak_slices": weak_slices(labels, hold_out.graph, hold_out.rows, fields),
     }
+    if hold_out.target == "binary":
+        tables["weak_slices"] = weak_slices(labels, hold_out.graph, hold_out.rows, fields)
     if not workload.gates.behaviour:
         return evidence.model_copy(update={"tables": evidence.tables | tables})
     tables["behaviour"] = behaviour(ask, hold_out.rows, workload.gates.behaviour, seed=seed)
@@ -129,12 +120,12 @@ def _questioned(
 
 def _metrics(hold_out: HoldOut, seed: int, resamples: int) -> list[Measure]:
     made, rows = [], len(hold_out.labels)
-    baseline = hold_out.rivals.get("baseline")
+    baseline, names = hold_out.rivals.get("baseline"), METRICS[hold_out.target]
     for prefix, answers in (("", hold_out.graph), ("baseline_", baseline.answers if baseline else None)):
         if answers is None:
             continue
-        drawn = replicates([statistic(m, hold_out.labels, answers) for m in HIGHER_IS_BETTER], rows, resamples, seed)
-        for place, metric in enumerate(HIGHER_IS_BETTER):
+        drawn = replicates([statistic(m, hold_out.labels, answers) for m in names], rows, resamples, seed)
+        for place, metric in enumerate(names):
             found = summarise(score(metric, hold_out.labels, answers), drawn[place], rows, 0.95)
             made.append(Measure.of(prefix + metric, found, source=SOURCE))
     return made

@@ -30,6 +30,11 @@ def not_measured(rule: Rule) -> str:
     return f"{rule.subject} was not measured"
 
 
+def too_few(rule: Rule, measure: Measure) -> str:
+    """Say that an interval from so few rows is not worth its name."""
+    return f"{rule.subject} {number(measure.value)} rests on {_rows(measure)}: too few for an interval"
+
+
 def reason(rule: Rule, measure: Measure, state: str, low: float, high: float) -> str:
     """Say in one line why the verdict is what it is."""
     said = f"{rule.subject} {number(measure.value)}"

@@ -16,11 +16,22 @@ from scipy.stats import norm
 
 from components.declaration import Workload
 from components.evidence import Evidence, Measure, Record
-from components.gate_texts import family_reason, family_remedy, not_measured, number, power_text, reason, remedy
+from components.gate_texts import (
+    family_reason,
+    family_remedy,
+    not_measured,
+    number,
+    power_text,
+    reason,
+    remedy,
+    too_few,
+)
 from components.policy import Rule, policy, promotion_policy
 from components.power import ALPHA, detectable_difference, holm, rows_to_decide
 
 State = Literal["passed", "failed", "undecided"]
+# With fewer rows the bootstrap promises too much: ten rows that happen to be ranked perfectly have no spread at all.
+MIN_ROWS = 100
 
 
 class Verdict(Record):
@@ -118,6 +129,8 @@ def decide(rule: Rule, evidence: Evidence) -> Verdict:
     if measure is None:
         return _verdict(rule, "undecided", None, not_measured(rule), f"measure it: it must be {_asked(rule)}")
     low, high = measure.bound("below"), measure.bound("above")
+    if measure.low is not None and measure.n is not None and measure.n < MIN_ROWS:
+        return _verdict(rule, "undecided", measure, too_few(rule, measure), f"judge on at least {MIN_ROWS} rows")
     state = _state(rule, low, high)
     error = measure.standard_error()
     needed = rows_to_decide(measure.value - rule.limit, error, measure.n) if state == "undecided" else None

@@ -3,7 +3,7 @@
 Each time the same rows judge another model, the best of them looks better than it is; the ledger says by how much.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from components.data_results import Prepared
 from components.errors import BuildError, SplitError
 from components.evidence import Measure
+from components.leakage import Finding
+from components.metrics import HIGHER_IS_BETTER, Target
 from components.model_results import Candidate, Trained
 from components.power import luck_of_the_best
 from components.storage import write_json
@@ -46,6 +48,7 @@ class HoldOut:
     rows: pl.DataFrame
     slices: tuple[str, ...]
     days: NDArray[np.int32] | None = None
+    target: Target = "binary"
 
 
 def read_hold_out(
@@ -62,13 +65,13 @@ def read_hold_out(
     chosen = trained.best
     graph = predict_file(chosen.model, contract, path)
     rivals = {"base_rate": _constant(prepared, contract, len(labels))}
-    for candidate in sorted(trained.candidates, key=lambda one: one.family != "baseline"):
-        answers = graph if candidate.name == chosen.name else predict_file(candidate.model, contract, path)
-        if candidate.family == "baseline":
-            said = "the packaged model is the baseline" if candidate.name == chosen.name else candidate.name
-            rivals.setdefault("baseline", Rival(answers, said))
-        elif candidate.name != chosen.name:
-            rivals.setdefault("other", Rival(answers, candidate.name))
+    baseline = _best(trained, "baseline")
+    for name, rival in (("baseline", baseline), ("other", _best(trained, "lightning"))):
+        if rival is None or (name == "other" and rival.name == chosen.name):
+            continue
+        same = rival.name == chosen.name
+        answers = graph if same else predict_file(rival.model, contract, path)
+        rivals[name] = Rival(answers, "the packaged model is the baseline" if same else rival.name)
     if champion is not None:
         rivals["champion"] = Rival(predict_file(champion, contract, path), champion.parent.name)
     return HoldOut(
@@ -79,17 +82,37 @@ def read_hold_out(
         rows=rows,
         slices=tuple(field.name for field in contract.with_role("slice")),
         days=days_of(rows, contract),
+        target=target_of(contract),
     )
 
 
+def _best(trained: Trained, family: str) -> Candidate | None:
+    """Return the candidate of a family that was best on the validation split, by the metric that chose the model."""
+    members = [candidate for candidate in trained.candidates if candidate.family == family]
+    metric = trained.comparison.metric if trained.comparison else None
+    sign = 1 if HIGHER_IS_BETTER.get(metric or "", True) else -1
+    return max(members, key=lambda one: sign * one.score, default=None)
+
+
+def target_of(contract: ContractSpec) -> Target:
+    """Return what kind of answer the contract's label asks for."""
+    label = contract.label
+    if label.dtype == "boolean":
+        return "binary"
+    return "multiclass" if label.allowed else "regression"
+
+
 def labels_of(rows: pl.DataFrame, contract: ContractSpec) -> NDArray[Any]:
-    """Return the labels; SplitError if only one class is there."""
-    name = contract.label.name
-    labels = rows[name].cast(pl.Boolean).to_numpy() if contract.label.dtype == "boolean" else rows[name].to_numpy()
+    """Return the labels: yes or no, the place among the allowed values, or numbers; SplitError if all are the same."""
+    label = contract.label
+    column = rows[label.name]
+    if target_of(contract) == "multiclass":
+        column = column.replace_strict(list(label.allowed), list(range(len(label.allowed))), return_dtype=pl.Int64)
+    labels: NDArray[Any] = column.cast(pl.Boolean).to_numpy() if label.dtype == "boolean" else column.to_numpy()
     if len(np.unique(labels)) < 2:
         raise SplitError(
-            f"every one of the {len(labels):,} rows of the hold-out has {name} = {labels[0]}: it cannot tell a good "
-            "model from a bad one; choose a test split with more than one outcome"
+            f"every one of the {len(labels):,} rows of the hold-out has {label.name} = {rows[label.name][0]}: it "
+            "cannot tell a good model from a bad one; choose a test split with more than one outcome"
         )
     return labels
 
@@ -110,12 +133,17 @@ def trainer_answers(candidate: Candidate, split: str, rows: int) -> Answers:
         raise SplitError(
             f"{candidate.predictions} holds {kept.height:,} answers for the {split} split of {rows:,} rows: train again"
         )
-    return kept["probability"].cast(pl.Float32).to_numpy()
+    answers: Answers = np.stack(kept["probability"].to_list()).astype(np.float32)
+    return answers
 
 
 def _constant(prepared: Prepared, contract: ContractSpec, rows: int) -> Rival:
-    train = pl.scan_parquet(prepared.splits["train"].path)
-    mean = float(train.select(pl.col(contract.label.name).cast(pl.Float64).mean()).collect().item())
+    """Return the answer that needs no model: the mean of training, or its share of each class."""
+    labels = labels_of(pl.read_parquet(prepared.splits["train"].path, columns=[contract.label.name]), contract)
+    if target_of(contract) == "multiclass":
+        shares = np.bincount(labels, minlength=len(contract.label.allowed)) / len(labels)
+        return Rival(np.tile(shares.astype(np.float32), (rows, 1)), "always answering the classes' shares in training")
+    mean = float(np.mean(labels))
     return Rival(np.full(rows, mean, dtype=np.float32), f"always answering {mean:.3f}, the mean in training")
 
 
@@ -160,3 +188,13 @@ def uses_measure(uses: Uses, error: float) -> Measure:
             f"{luck:.1f} standard errors ({luck * error:.2g}); label fresh rows before trusting small gains"
         )
     return Measure(name="hold_out_uses", value=count, source="hold-out ledger", detail=warning)
+
+
+def leakage_measure(findings: Sequence[Finding]) -> Measure:
+    """Return the findings of the leakage audit as evidence: how many, and what they are."""
+    return Measure(
+        name="leakage_findings",
+        value=len(findings),
+        source="leakage audit",
+        detail="; ".join(finding.text for finding in findings),
+    )

@@ -4,19 +4,48 @@ Points come from scikit-learn; intervals resample rows (or whole blocks of rows)
 once, which is why 28,000 rows x 1,000 resamples x four metrics take about two seconds on one core.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn import metrics as sklearn_metrics
 
-Numbers = NDArray[np.float64]
-# How often each row was drawn, shape [rows] -> the score of that resample.
-Statistic = Callable[[Numbers], float]
+from components.weighted_scores import (
+    Numbers,
+    Statistic,
+    area_under_roc,
+    average_precision,
+    explained_variance,
+    macro_f1,
+    mean_loss,
+    root_mean,
+)
 
-HIGHER_IS_BETTER = {"auc": True, "pr_auc": True, "log_loss": False, "brier": False}
+Target = Literal["binary", "multiclass", "regression", "quantiles"]
+# Answers: probability of yes [rows]; probabilities [rows, classes] for labels 0, 1, ...; numbers [rows];
+# quantiles in rising order [rows, quantiles], of which the outermost two are the interval.
+METRICS: dict[Target, tuple[str, ...]] = {
+    "binary": ("auc", "pr_auc", "log_loss", "brier"),
+    "multiclass": ("macro_f1", "accuracy", "cross_entropy"),
+    "regression": ("rmse", "mae", "r2"),
+    "quantiles": ("coverage", "width"),
+}
+HIGHER_IS_BETTER = {
+    "auc": True,
+    "pr_auc": True,
+    "log_loss": False,
+    "brier": False,
+    "macro_f1": True,
+    "accuracy": True,
+    "cross_entropy": False,
+    "rmse": False,
+    "mae": False,
+    "r2": True,
+    "coverage": True,
+    "width": False,
+}
 RANKED = frozenset({"auc", "pr_auc"})
 # A probability of exactly 0 or 1 would make the log-loss infinite; float32 answers cannot resolve less than this.
 TINY = float(np.finfo(np.float32).eps)
@@ -33,22 +62,25 @@ class Interval:
     level: float = 0.95
 
 
-def score(metric: str, labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
-    """Return a metric of probabilities of yes; ValueError for an unknown metric or labels of a single class."""
-    truth, answers = _checked(metric, labels, probabilities)
+def score(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> float:
+    """Return a metric; ValueError if it is unknown, cannot judge such answers, or needs classes that are not there."""
+    truth, given = _checked(metric, labels, answers)
     if metric == "auc":
-        return float(roc_auc_score(truth, answers))
+        return float(sklearn_metrics.roc_auc_score(truth, given))
     if metric == "pr_auc":
-        return float(average_precision_score(truth, answers))
-    if metric == "log_loss":
-        return float(log_loss(truth, np.clip(answers, TINY, 1 - TINY), labels=[0, 1]))
-    return float(brier_score_loss(truth, answers))
+        return float(sklearn_metrics.average_precision_score(truth, given))
+    if metric == "macro_f1":
+        return float(sklearn_metrics.f1_score(truth, given.argmax(axis=1), average="macro", zero_division=0.0))
+    if metric == "r2":
+        return float(sklearn_metrics.r2_score(truth, given))
+    # The others are means over rows: the statistic with every row once.
+    return statistic(metric, labels, answers)(np.ones(len(truth)))
 
 
 def interval(
     metric: str,
     labels: NDArray[Any],
-    probabilities: NDArray[Any],
+    answers: NDArray[Any],
     *,
     resamples: int = 1000,
     level: float = 0.95,
@@ -56,8 +88,8 @@ def interval(
     blocks: NDArray[Any] | None = None,
 ) -> Interval:
     """Return a metric with its percentile bootstrap interval (Efron & Tibshirani 1993, ch. 13)."""
-    drawn = replicates([statistic(metric, labels, probabilities)], len(labels), resamples, seed, blocks)
-    return summarise(score(metric, labels, probabilities), drawn[0], len(labels), level)
+    drawn = replicates([statistic(metric, labels, answers)], len(labels), resamples, seed, blocks)
+    return summarise(score(metric, labels, answers), drawn[0], len(labels), level)
 
 
 def paired_difference(
@@ -103,47 +135,42 @@ def replicates(
     return scores
 
 
-def statistic(metric: str, labels: NDArray[Any], probabilities: NDArray[Any]) -> Statistic:
-    """Return the metric as a function of row weights; what does not depend on them is computed once."""
-    truth, answers = _checked(metric, labels, probabilities)
-    if metric in RANKED:
-        return _ranked(metric, truth, answers)
-    if metric == "brier":
-        losses = (answers - truth) ** 2
-    else:
-        kept = np.clip(answers, TINY, 1 - TINY)
-        losses = -(truth * np.log(kept) + (1 - truth) * np.log1p(-kept))
-    return lambda weights: _dot(weights, losses) / float(weights.sum())
+def statistic(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> Statistic:
+    """Return the metric as a function of row weights."""
+    truth, given = _checked(metric, labels, answers)
+    if metric == "auc":
+        return area_under_roc(truth, given)
+    if metric == "pr_auc":
+        return average_precision(truth, given)
+    if metric == "macro_f1":
+        return macro_f1(truth.astype(np.int64), given.argmax(axis=1).astype(np.int64), given.shape[1])
+    if metric == "r2":
+        return explained_variance(truth, given)
+    if metric == "rmse":
+        return root_mean(_losses(metric, truth, given))
+    return mean_loss(_losses(metric, truth, given))
 
 
-def _dot(first: Numbers, second: Numbers) -> float:
-    # BLAS would wake a thread a core for 28,000 numbers, a thousand times: slower, and it starves the neighbours.
-    return float((first * second).sum())
-
-
-def _ranked(metric: str, truth: Numbers, answers: Numbers) -> Statistic:
-    order = np.argsort(-answers, kind="stable")
-    ranked_truth, ranked_answers = truth[order], answers[order]
-    yes = np.flatnonzero(ranked_truth)
-    # Rows that tie are above or below a threshold together: each yes looks at both ends of its group of ties.
-    starts = np.searchsorted(-ranked_answers, -ranked_answers[yes], side="left")
-    ends = np.searchsorted(-ranked_answers, -ranked_answers[yes], side="right")
-    no = 1 - ranked_truth
-
-    def compute(weights: Numbers) -> float:
-        drawn = np.take(weights, order)
-        hits = np.take(drawn, yes)
-        positives = hits.sum()
-        misses = np.concatenate(([0.0], np.cumsum(drawn * no)))
-        if positives == 0 or misses[-1] == 0:
-            return float("nan")
-        if metric == "auc":
-            above = (misses[starts] + misses[ends]) / 2
-            return 1 - _dot(hits, above) / float(positives * misses[-1])
-        found = np.concatenate(([0.0], np.cumsum(drawn * ranked_truth)))[ends]
-        return _dot(hits, found / np.maximum(found + misses[ends], 1.0)) / float(positives)
-
-    return compute
+def _losses(metric: str, truth: Numbers, given: Numbers) -> Numbers:
+    """Return what each row adds to a metric that is a mean over rows."""
+    if metric == "log_loss":
+        kept = np.clip(given, TINY, 1 - TINY)
+        return -(truth * np.log(kept) + (1 - truth) * np.log1p(-kept))
+    if metric == "cross_entropy":
+        rows = np.arange(len(truth))
+        return -np.log(np.clip(given[rows, truth.astype(np.int64)], TINY, 1.0))
+    if metric == "accuracy":
+        right: Numbers = (given.argmax(axis=1) == truth).astype(np.float64)
+        return right
+    if metric == "coverage":
+        inside: Numbers = ((truth >= given[:, 0]) & (truth <= given[:, -1])).astype(np.float64)
+        return inside
+    if metric == "width":
+        width: Numbers = given[:, -1] - given[:, 0]
+        return width
+    apart = np.abs(given - truth)
+    losses: Numbers = apart if metric == "mae" else apart**2
+    return losses
 
 
 def expected_calibration_error(labels: NDArray[Any], probabilities: NDArray[Any], bins: int = 15) -> float:
@@ -164,14 +191,17 @@ def calibration_bins(labels: NDArray[Any], probabilities: NDArray[Any], bins: in
     ]
 
 
-def _checked(metric: str, labels: NDArray[Any], probabilities: NDArray[Any]) -> tuple[Numbers, Numbers]:
-    if metric not in HIGHER_IS_BETTER:
+def _checked(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> tuple[Numbers, Numbers]:
+    target = next((target for target, metrics in METRICS.items() if metric in metrics), None)
+    if target is None:
         raise ValueError(f"unknown metric '{metric}'; known: {', '.join(HIGHER_IS_BETTER)}")
-    truth, answers = np.asarray(labels, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
-    if truth.shape != answers.shape or truth.ndim != 1:
-        raise ValueError(f"{metric}: labels {truth.shape} and answers {answers.shape} must be one number a row")
-    if not np.isfinite(answers).all():
-        raise ValueError(f"{metric}: {(~np.isfinite(answers)).sum()} of {len(answers)} answers are not finite")
+    truth, given = np.asarray(labels, dtype=np.float64), np.asarray(answers, dtype=np.float64)
+    columns = 2 if target in ("multiclass", "quantiles") else 1
+    if truth.ndim != 1 or given.ndim != columns or len(given) != len(truth):
+        shape = "one row of answers a label" if columns == 2 else "one number a row"
+        raise ValueError(f"{metric}: labels {truth.shape} and answers {given.shape} must be {shape}")
+    if not np.isfinite(given).all():
+        raise ValueError(f"{metric}: {(~np.isfinite(given)).sum()} of {given.size} answers are not finite")
     if metric in RANKED and (truth.min() == truth.max()):
         raise ValueError(f"{metric} needs both classes; all {len(truth)} labels are {truth[0]:g}")
-    return truth, answers
+    return truth, given

@@ -59,6 +59,7 @@ class Trained(_Result):
     candidates: tuple[Candidate, ...]
     chosen: str
     comparison: Comparison | None = Field(description="None if there is a single candidate.")
+    search: Path | None = Field(None, description="trials.json of a search for options; None without a search.")
     hardware: HardwareChoice
     stopped: Stopped
     epochs: int = Field(description="Epochs of the Lightning model that were begun.")

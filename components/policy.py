@@ -9,6 +9,7 @@ from pydantic import Field
 
 from components.declaration import Workload
 from components.evidence import Evidence, Record
+from components.metrics import METRICS
 
 Direction = Literal["at_least", "at_most"]
 
@@ -45,6 +46,8 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     rules = (*_quality(workload), *_slices(workload, evidence), *_operation(workload))
     # Asked only where there is something to ask.
     optional = {"champion", "slices", "slice-floor", "leakage", "freshness", "size", "behaviour", "fairness"}
+    if workload.goal.metric not in METRICS["binary"]:
+        optional.add("calibration")
     asked = [rule for rule in rules if rule.gate not in optional or _measured(rule, evidence)]
     return tuple(rule for rule in asked if rule.gate != "freshness" or workload.gates.data_age_days is not None)
 

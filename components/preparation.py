@@ -8,17 +8,19 @@ import polars as pl
 from components.data_results import Prepared, Split, Validated
 from components.declaration import Workload
 from components.features.recipe import Recipe, fit_recipe, write_recipe
-from components.row_hash import row_lanes
+from components.parquet import sink
 from components.settings import Home
 from components.split_report import split_report
 from components.splits import split_rows
+from components.stage_keys import code_part
 from components.storage import digest_bytes, digest_json, write_atomically, write_json
 from data_contracts.spec import ContractSpec
 
 RECIPE = "recipe.json"
 RECORD = "prepared.json"
 LABEL = "label"
-FORMAT = 1
+# What decides the splits and their features, beside the recipe and the rule.
+CODE = ("components.preparation",)
 
 
 def prepare(validated: Validated, workload: Workload, contract: ContractSpec, home: Home) -> Prepared:
@@ -35,8 +37,10 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
         recipe = fit_recipe(pl.scan_parquet(splits["train"].path), workload.features, contract)
         document = write_recipe(recipe)
         write_atomically(folder / RECIPE, document)
-        lanes = {name: _write_features(split, recipe, contract) for name, split in splits.items()}
-        digest = digest_json([FORMAT, validated.digest, lanes, digest_bytes(document)])
+        for split in splits.values():
+            _write_features(split, recipe, contract)
+        rule = workload.split.model_dump(mode="json")
+        digest = digest_json([validated.digest, rule, digest_bytes(document), code_part(CODE)])
         target = rooms / digest
         prepared = Prepared(
             digest=digest,
@@ -53,23 +57,14 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
     return prepared
 
 
-def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> list[int]:
-    """Write one split's features and return what identifies its raw rows."""
+def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> None:
     label = contract.label
     target = pl.col(label.name).cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32).alias(LABEL)
-    rows = pl.scan_parquet(split.path)
-    labelled = rows.with_columns(target)
+    labelled = pl.scan_parquet(split.path).with_columns(target)
     # Only the training split must not see its own answers; every other split is what serving will be.
     training = split.name == "train"
     features = recipe.apply_to_training(labelled, contract, [LABEL]) if training else recipe.apply(labelled, [LABEL])
-    _, lanes = pl.collect_all(
-        [
-            features.sink_parquet(features_path(split.path), lazy=True, compression_level=1),
-            row_lanes(rows, contract.fields),
-        ],
-        engine="streaming",
-    )
-    return list(lanes.row(0))
+    sink(features, features_path(split.path)).collect(engine="streaming")
 
 
 def features_path(raw: Path) -> Path:

@@ -9,8 +9,9 @@ import polars as pl
 
 from components.data_results import Snapshot, Validated
 from components.errors import ContractError
-from components.row_hash import row_lanes, rows_digest
+from components.parquet import sink
 from components.settings import Home
+from components.stage_keys import code_part
 from components.storage import atomic_folder, digest_json, write_json
 from data_contracts.frame_schema import frame_schema
 from data_contracts.row_checks import RowCheck, row_checks
@@ -21,10 +22,13 @@ ROWS = "rows.parquet"
 RECORD = "counts.json"
 
 
-class Division(msgspec.Struct, frozen=True, kw_only=True):
-    """What dividing a snapshot gave: the digest of the kept rows, counts, and refused rows by reason."""
+# What decides which rows are kept: a change of it makes new folders, the old ones stay what they are.
+CODE = ("components.quarantine", "data_contracts.row_checks")
 
-    digest: str
+
+class Division(msgspec.Struct, frozen=True, kw_only=True):
+    """What dividing a snapshot gave: counts, and refused rows by reason."""
+
     kept: int
     quarantined: int
     reasons: dict[str, int]
@@ -40,19 +44,16 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
     Raises ContractError, with the quarantine file kept, if more rows are refused than the contract tolerates, and if
     an expectation about the whole data set fails.
     """
+    digest = digest_json([snapshot.digest, contract, code_part(CODE)])
     rooms = home.room("validated")
     rooms.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
         kept, refused = Path(scratch) / "kept.parquet", Path(scratch) / "refused.parquet"
         division = divide(snapshot, contract, kept, refused)
-        quarantine = None
-        if division.quarantined:
-            # The same rows may be kept of two snapshots, or under two contracts, that refuse different ones.
-            name = digest_json([snapshot.digest, contract, division])
-            quarantine = _settle(refused, home.room("quarantine", name), division)
+        quarantine = _settle(refused, home.room("quarantine", digest), division) if division.quarantined else None
         _check_tolerance(division, contract, where, quarantine)
-        path = _settle(kept, home.room("validated", division.digest), division)
-    docs = home.room("reports", where, "expectations", division.digest[:16]) if contract.expectations else None
+        path = _settle(kept, home.room("validated", digest), division)
+    docs = home.room("reports", where, "expectations", digest[:16]) if contract.expectations else None
     try:
         expectations = check_dataset(path, contract, docs)
     except TypeError as error:
@@ -65,7 +66,7 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
             f"({first.basis}){more}; see {docs}/index.html"
         )
     return Validated(
-        digest=division.digest,
+        digest=digest,
         path=path,
         rows=division.kept,
         quarantined=division.quarantined,
@@ -83,17 +84,16 @@ def divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Path
     judged = frame.with_columns(pl.any_horizontal([check.broken for check in checks] or [False]).alias("broken"))
     good = judged.filter(~pl.col("broken")).select(frame_schema(contract).names())
     bad = judged.filter("broken").drop("broken").with_columns(reasons_of(checks))
-    *_, lanes, read = pl.collect_all(
+    pl.collect_all(
         [
-            good.sink_parquet(kept, lazy=True, compression_level=1),
-            bad.sink_parquet(refused, lazy=True, compression_level=1),
-            row_lanes(good, contract.fields),
-            frame.select(pl.len()),
+            sink(good, kept, statistics=True),
+            sink(bad, refused),
         ],
         engine="streaming",
     )
     written = [pl.scan_parquet(file).select(pl.len()).collect().item() for file in (kept, refused)]
-    assert sum(written) == read.item() == snapshot.rows, "kept + quarantined is not what was read"
+    read = pl.scan_parquet(snapshot.path).select(pl.len()).collect().item()
+    assert sum(written) == read == snapshot.rows, "kept + quarantined is not what was read"
     reasons = (
         pl.scan_parquet(refused)
         .select(pl.col("reasons").explode())
@@ -102,8 +102,7 @@ def divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Path
         .sort(["len", "reasons"], descending=[True, False])
         .collect(engine="streaming")
     )
-    digest = rows_digest(contract, lanes.row(0))
-    return Division(digest=digest, kept=written[0], quarantined=written[1], reasons=dict(reasons.iter_rows()))
+    return Division(kept=written[0], quarantined=written[1], reasons=dict(reasons.iter_rows()))
 
 
 def _settle(file: Path, target: Path, division: Division) -> Path:

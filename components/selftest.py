@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 
 from components.errors import SlipwayError
 from components.evidence import Record
-from components.faults import build, data, graph, model
+from components.faults import build, data, graph, leaks, model
 from components.faults.bench import Bench, Fault, Seen
 
-FAULTS: tuple[Fault, ...] = (*data.FAULTS, *model.FAULTS, *graph.FAULTS, *build.FAULTS)
+FAULTS: tuple[Fault, ...] = (*data.FAULTS, *leaks.FAULTS, *model.FAULTS, *graph.FAULTS, *build.FAULTS)
 
 
 class Planted(Record):

@@ -70,8 +70,10 @@ def _quarters(numbers: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
     return parts
 
 
-def measurable(labels: NDArray[np.bool_]) -> bool:
-    """Say whether each class has enough rows for an interval."""
+def measurable(labels: NDArray[Any]) -> bool:
+    """Say whether there are enough rows for an interval; of yes or no labels, enough of each."""
+    if labels.dtype != np.bool_:
+        return len(labels) >= 3 * MIN_PER_CLASS and len(np.unique(labels)) > 1
     return min(int(labels.sum()), int((~labels).sum())) >= MIN_PER_CLASS
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from components.data_results import Split
 from components.errors import SplitError
+from components.parquet import sink
 from components.row_hash import with_row_hash
 from components.split_declaration import GroupSplit, RandomSplit, ShareSplit, StratifiedSplit, TimeSplit
 from data_contracts.spec import ContractSpec, FieldSpec
@@ -33,9 +34,7 @@ def split_rows(
     """
     rows = pl.scan_parquet(validated)
     parts = _by_time(rows, split, contract) if isinstance(split, TimeSplit) else _by_share(rows, split, contract)
-    sinks = [
-        part.sink_parquet(folder / f"{name}.parquet", lazy=True, compression_level=1) for name, part in parts.items()
-    ]
+    sinks = [sink(part, folder / f"{name}.parquet") for name, part in parts.items()]
     pl.collect_all(sinks, engine="streaming")
     return {name: _described(name, folder, contract, split.min_class_rows) for name in parts}
 

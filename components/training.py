@@ -28,9 +28,15 @@ from components.training_options import TrainingOptions
 
 # (epochs done, epochs in all)
 Report = Callable[[int, int], None]
+# (epoch, score)
+Watch = Callable[[int, float], None]
 
 
 def _silent(done: int, total: int) -> None:
+    pass
+
+
+def _indifferent(epoch: int, score: float) -> None:
     pass
 
 
@@ -54,9 +60,10 @@ class Fitted:
     resumed: bool
 
 
-def fit(plan: Plan, folder: Path, budget: Budget, report: Report = _silent) -> Fitted:
+def fit(plan: Plan, folder: Path, budget: Budget, report: Report = _silent, watch: Watch = _indifferent) -> Fitted:
     """Train until the epochs, the patience or the budget is used up; called again on ``folder``, go on where it was.
 
+    ``watch`` is told each epoch's score and may raise, which ends the training there (not with several processes).
     Raises TrainingError if the loss is not finite even in fp32.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +74,7 @@ def fit(plan: Plan, folder: Path, budget: Budget, report: Report = _silent) -> F
         broken = folder / f"not-finite-{hardware.precision}.txt"
         if not broken.exists():
             try:
-                return _fit_once(plan, hardware, folder, budget.less(time.monotonic() - started), report)
+                return _fit_once(plan, hardware, folder, budget.less(time.monotonic() - started), report, watch)
             except NotFinite as error:
                 write_atomically(broken, str(error).encode())
         hardware = _fall_back(plan, hardware, broken.read_text())
@@ -84,7 +91,9 @@ def _fall_back(plan: Plan, hardware: HardwareChoice, message: str) -> HardwareCh
     return hardware.model_copy(update={"precision": safer, "reason": reason})
 
 
-def _fit_once(plan: Plan, hardware: HardwareChoice, folder: Path, budget: Budget, report: Report) -> Fitted:
+def _fit_once(
+    plan: Plan, hardware: HardwareChoice, folder: Path, budget: Budget, report: Report, watch: Watch
+) -> Fitted:
     options = plan.options
     checkpoint = folder / f"last-{hardware.precision}.ckpt"
     resumed = checkpoint.is_file()
@@ -92,7 +101,7 @@ def _fit_once(plan: Plan, hardware: HardwareChoice, folder: Path, budget: Budget
     with _configured(hardware), torch.random.fork_rng():
         torch.manual_seed(plan.seed)
         learner = Learner(plan, hardware.compile, stop.over if options.devices == 1 else _never)
-        keeper = Keeper(plan.task.score, options, stop)
+        keeper = Keeper(plan.task.score, options, stop, watch if options.devices == 1 else _indifferent)
         # A spawned process cannot be handed a report that is a closure.
         checkpoints = Checkpoints(checkpoint, options, plan.group, report if options.devices == 1 else _silent)
         trainer = lightning.Trainer(

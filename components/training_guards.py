@@ -121,8 +121,15 @@ class Keeper(Callback):
     That one shows the average during validation and puts the last weights back when validation ends.
     """
 
-    def __init__(self, score: Callable[[Tensor, Tensor], float], options: TrainingOptions, stop: Stop) -> None:
+    def __init__(
+        self,
+        score: Callable[[Tensor, Tensor], float],
+        options: TrainingOptions,
+        stop: Stop,
+        watch: Callable[[int, float], None],
+    ) -> None:
         self._score = score
+        self._watch = watch
         self._options = options
         self._stop = stop
         self._kept: dict[str, Any] = {"best": None, "best_score": float("-inf"), "scores": []}
@@ -156,6 +163,7 @@ class Keeper(Callback):
         since = len(scores) - 1 - scores.index(self._kept["best_score"])
         if since >= self._options.patience and len(scores) < self._options.epochs:
             self._stop.end(trainer, "early stopping")
+        self._watch(len(scores), score)
 
     def state_dict(self) -> dict[str, Any]:
         return dict(self._kept)

@@ -25,15 +25,8 @@ from tasks.register import register
 from tasks.train import train
 from tasks.validate import validate
 
-WorkloadName = Annotated[
-    str,
-    Field(
-        title="Workload",
-        description="Name of a file in deployments/ without .yaml, or the path of a workload file.",
-        min_length=1,
-        json_schema_extra={"position": 0},
-    ),
-]
+# Prefect's form takes bounds from the annotation and the description from the docstring's Args.
+WorkloadName = Annotated[str, Field(min_length=1)]
 
 
 class BuildOutcome(BaseModel):
@@ -52,7 +45,11 @@ class BuildOutcome(BaseModel):
 
 @flow(name="build-model", validate_parameters=True)
 def build_model(workload: WorkloadName = "flights") -> BuildOutcome:
-    """Make a build of a workload; stages whose data, code, settings and environment are unchanged are cached."""
+    """Make a build of a workload; stages whose data, code, settings and environment are unchanged are cached.
+
+    Args:
+        workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
+    """
     with opened(workload, "build-model") as run:
         declared, home, settings = run.workload, run.home, run.settings
         snapshot = ingest(declared, home)

@@ -28,7 +28,11 @@ class EndToEnd(BaseModel):
 
 @flow(name="end-to-end", validate_parameters=True)
 def end_to_end(workload: WorkloadName = "flights") -> EndToEnd:
-    """Take a workload from raw data to a monitored champion; GateError if a gate refuses the build."""
+    """Take a workload from raw data to a monitored champion; GateError if a gate refuses the build.
+
+    Args:
+        workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
+    """
     with opened(workload, "end-to-end") as run:
         built = build_model(workload)
         if not built.gates.passed:

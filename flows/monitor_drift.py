@@ -17,7 +17,11 @@ from tasks.validate import validate
 
 @flow(name="monitor-drift", validate_parameters=True)
 def monitor_drift(workload: WorkloadName = "flights") -> Monitored:
-    """Look for drift of the inputs and scores of a workload's champion."""
+    """Look for drift of the inputs and scores of a workload's champion.
+
+    Args:
+        workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
+    """
     with opened(workload, "monitor-drift") as run:
         declared, home = run.workload, run.home
         champion = champion_of(declared, home)

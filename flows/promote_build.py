@@ -3,10 +3,7 @@
 Run it with ``slipway promote WORKLOAD`` or from the Prefect UI, where it is a dry run unless told otherwise.
 """
 
-from typing import Annotated
-
 from prefect import flow
-from pydantic import Field
 
 from components.promotion import Promotion, challenger_of
 from flows.build_model import WorkloadName
@@ -17,17 +14,18 @@ from tasks.promote import promote
 @flow(name="promote-build", validate_parameters=True)
 def promote_build(
     workload: WorkloadName = "flights",
-    build_id: Annotated[
-        str | None, Field(title="Build", description="Build id; the registry's challenger if left empty.")
-    ] = None,
-    dry_run: Annotated[
-        bool, Field(title="Dry run", description="Judge the build live, but change nothing that users get.")
-    ] = True,
-    accept: Annotated[
-        list[str], Field(title="Accepted gates", description="Gates whose failure is accepted; the ledger says so.")
-    ] = [],  # noqa: B006 -- Prefect shows the default in the form; it is never mutated
+    build_id: str | None = None,
+    dry_run: bool = True,
+    accept: list[str] = [],  # noqa: B006 -- Prefect shows the default in the form; it is never mutated
 ) -> Promotion:
-    """Promote a build of a workload."""
+    """Promote a build of a workload.
+
+    Args:
+        workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
+        build_id: Build to promote; the registry's challenger if left empty.
+        dry_run: Judge the build live, but change nothing that users get.
+        accept: Names of gates whose failure is accepted; the ledger says so.
+    """
     with opened(workload, "promote-build") as run:
         build = challenger_of(run.workload, build_id, run.home, run.settings)
         return promote(run.workload, build, run.home, run.settings, accept=tuple(accept), dry_run=dry_run)

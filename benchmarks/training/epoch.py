@@ -65,7 +65,7 @@ def bare_epochs(plan: Plan, batches: TableBatches | DataLoader[Batch]) -> list[f
             with torch.autocast("cpu", torch.bfloat16, enabled=plan.hardware.precision == "bf16-mixed"):
                 value = loss(model, batch)
             optimizer.zero_grad()
-            value.backward()
+            value.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), plan.options.clip)
             optimizer.step()
             schedule.step()

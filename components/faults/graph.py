@@ -87,11 +87,12 @@ def int8_overflow(model: onnx.ModelProto) -> bool:
 
 def swapped_columns(model: onnx.ModelProto) -> bool:
     """Hand two columns to the model in each other's place."""
-    for node in _nodes(model, "Concat"):
-        if len(node.input) > 3:
-            node.input[0], node.input[1] = node.input[1], node.input[0]
-            return True
-    return False
+    joins = [node for node in _nodes(model, "Concat") if len(node.input) > 1]
+    if not joins:
+        return False
+    widest = max(joins, key=lambda node: len(node.input))
+    widest.input[0], widest.input[1] = widest.input[1], widest.input[0]
+    return True
 
 
 def _wrapped(

@@ -82,12 +82,12 @@ def better_champion(bench: Bench, planted: bool) -> Seen:
 
 
 def too_few_rows(bench: Bench, planted: bool) -> Seen:
-    """Judge on so few rows that no answer is honest: 60 of each class."""
+    """Judge on so few rows that no answer is honest: 30 of each class."""
     hold_out = bench.hold_out
     if not planted:
         return refusals(bench, hold_out)
     random = bench.random()
-    rows = [random.choice(np.flatnonzero(hold_out.labels == one), 60, replace=False) for one in (False, True)]
+    rows = [random.choice(np.flatnonzero(hold_out.labels == one), 30, replace=False) for one in (False, True)]
     return refusals(bench, kept_rows(hold_out, np.sort(np.concatenate(rows))))
 
 
@@ -169,7 +169,7 @@ FAULTS = (
     Fault("a slice broken in the packaged model", "evaluate", "slices", broken_slice),
     Fault("a slice that no model knows", "evaluate", "slice-floor", slice_nobody_knows),
     Fault("the champion is better", "gate", "champion", better_champion),
-    Fault("a hold-out of 120 rows", "evaluate", "goal", too_few_rows),
+    Fault("a hold-out of 60 rows", "evaluate", "goal", too_few_rows),
     Fault("parity was not measured", "gate", "parity", not_measured),
     Fault("training over its budget", "gate", "training-cost", over_cost),
     Fault("data too old", "gate", "freshness", stale_data),

@@ -58,6 +58,8 @@ class TargetMean(Transform, tag="target_mean", frozen=True):
     2001, with cross-fitting); every other row is given the mean over the whole training split.
     """
 
+    sees_answers = True
+
     vocabulary: Vocabulary
     means: tuple[float, ...]
     fold_means: tuple[tuple[float, ...], ...]

@@ -1,7 +1,8 @@
 """Numbers made comparable: something for what is missing, a flag that it was, and a scale that suits the field."""
 
 import math
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -56,10 +57,12 @@ class Standardise(_Scaled, tag="standardise", frozen=True):
     @classmethod
     def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
         refuse_options("standardise", options)
-        value = finite(field.name)
-        filled = value.fill_null(value.median())
-        row = _facts(cls, frame, field, fill=value.median(), centre=filled.mean(), width=filled.std(ddof=0))
-        return cls(field=field.name, **row)
+        known = _known(cls, frame, field)
+        # Mean and deviation of the column with its gaps filled, from those of the values.
+        share = known.present / known.rows
+        mean = share * known.mean + (1 - share) * known.median
+        spread = share * (known.deviation**2 + (known.mean - mean) ** 2) + (1 - share) * (known.median - mean) ** 2
+        return cls(field=field.name, **_scale(cls, field, known, known.median, mean, math.sqrt(spread)))
 
 
 class RobustScale(_Scaled, tag="robust_scale", frozen=True):
@@ -71,10 +74,10 @@ class RobustScale(_Scaled, tag="robust_scale", frozen=True):
     def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
         refuse_options("robust_scale", options)
         value = finite(field.name)
-        spread = value.quantile(0.75, "linear") - value.quantile(0.25, "linear")
-        return cls(
-            field=field.name, **_facts(cls, frame, field, fill=value.median(), centre=value.median(), width=spread)
-        )
+        quartiles = {"low": value.quantile(0.25, "linear"), "high": value.quantile(0.75, "linear")}
+        known = _known(cls, frame, field, quartiles)
+        width = known.more["high"] - known.more["low"]
+        return cls(field=field.name, **_scale(cls, field, known, known.median, known.median, width))
 
 
 class Impute(_Scaled, tag="impute", frozen=True):
@@ -85,26 +88,28 @@ class Impute(_Scaled, tag="impute", frozen=True):
     @classmethod
     def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, fill: str | float = "median", **options: Any) -> Self:
         refuse_options("impute", options)
-        value = finite(field.name)
-        if fill not in ("median", "mean") and not (isinstance(fill, (int, float)) and math.isfinite(fill)):
+        number = isinstance(fill, (int, float)) and math.isfinite(fill)
+        if fill not in ("median", "mean") and not number:
             raise WorkloadError(f"features: 'impute' takes fill: median, mean or a number, not {fill!r}")
-        by_name = {"median": value.median(), "mean": value.mean()}
-        filling = by_name[fill] if isinstance(fill, str) else pl.lit(float(fill))
-        return cls(field=field.name, **_facts(cls, frame, field, fill=filling, centre=pl.lit(0.0), width=pl.lit(1.0)))
+        known = _known(cls, frame, field)
+        filling = {"median": known.median, "mean": known.mean}[fill] if isinstance(fill, str) else float(fill)
+        return cls(field=field.name, **_scale(cls, field, known, filling, 0.0, 1.0))
 
 
 class Log1p(_Scaled, tag="log1p", frozen=True):
-    """The standardised logarithm of 1 + |x|, with the sign of x: for counts, prices and other long tails."""
+    """The logarithm of 1 + |x| with the sign of x, standardised: for counts, prices and other long tails."""
 
     suffix: ClassVar[str] = "_log1p"
 
     @classmethod
     def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
         refuse_options("log1p", options)
-        value = finite(field.name)
-        bent = _signed_log(value.fill_null(value.median()))
-        row = _facts(cls, frame, field, fill=value.median(), centre=bent.mean(), width=bent.std(ddof=0))
-        return cls(field=field.name, **row)
+        bent = _signed_log(finite(field.name))
+        known = _known(cls, frame, field, {"mean of logs": bent.mean(), "deviation": bent.std(ddof=0)})
+        return cls(
+            field=field.name,
+            **_scale(cls, field, known, known.median, known.more["mean of logs"], known.more["deviation"]),
+        )
 
     def _bent(self, value: pl.Expr) -> pl.Expr:
         return _signed_log(value)
@@ -137,10 +142,11 @@ class Clip(_Scaled, tag="clip", frozen=True):
         if low is not None and high is not None and not low < high:
             raise WorkloadError(f"features: 'clip' takes a low below its high, not {low} and {high}")
         value = finite(field.name)
-        lowest = pl.lit(float(low)) if low is not None else value.quantile(quantiles[0], "nearest")
-        highest = pl.lit(float(high)) if high is not None else value.quantile(quantiles[1], "nearest")
-        row = _facts(cls, frame, field, fill=value.median(), centre=lowest, width=highest - lowest)
-        return cls(field=field.name, **row)
+        ends = {"low": value.quantile(quantiles[0], "nearest"), "high": value.quantile(quantiles[1], "nearest")}
+        known = _known(cls, frame, field, ends)
+        lowest = float(low) if low is not None else known.more["low"]
+        highest = float(high) if high is not None else known.more["high"]
+        return cls(field=field.name, **_scale(cls, field, known, known.median, lowest, highest - lowest))
 
     def _bent(self, value: pl.Expr) -> pl.Expr:
         return value.clip(self.centre, self.centre + self.width)
@@ -192,22 +198,51 @@ def _signed_log(value: pl.Expr) -> pl.Expr:
     return value.sign() * (value.abs() + 1.0).log()
 
 
-def _facts(
-    transform: type[Transform], frame: pl.LazyFrame, field: FieldSpec, *, fill: pl.Expr, centre: pl.Expr, width: pl.Expr
-) -> dict[str, Any]:
-    """Return fill, centre, width and flag as fitted; WorkloadError where the field has nothing to learn from."""
+class _Known(NamedTuple):
+    """What the training split tells of a field's present values."""
+
+    median: float
+    mean: float
+    deviation: float
+    present: int
+    rows: int
+    more: dict[str, float]
+
+
+def _known(
+    transform: type[Transform], frame: pl.LazyFrame, field: FieldSpec, more: Mapping[str, pl.Expr] | None = None
+) -> _Known:
+    """Return the figures of a field, from one pass; WorkloadError where there is nothing to learn from."""
     require(transform.tag(), field, "integer", "number", "boolean")
-    missing = finite(field.name).is_null().sum()
-    wanted = {"fill": fill, "centre": centre, "width": width, "missing": missing, "median": finite(field.name).median()}
+    value = finite(field.name)
+    wanted = {
+        "median": value.median(),
+        "mean": value.mean(),
+        "deviation": value.std(ddof=0),
+        "present": value.count(),
+        "rows": pl.len(),
+        **{f"more {name}": expression for name, expression in (more or {}).items()},
+    }
     found = frame.select(**wanted).collect(engine="streaming").row(0, named=True)
-    if found["median"] is None:
+    if not found["present"]:
         raise WorkloadError(f"features: '{field.name}' has no value in the training split: leave it out")
-    numbers = {name: stable(found[name]) for name in ("fill", "centre", "width")}
-    if not all(math.isfinite(number) for number in numbers.values()):
+    extra = {name: found.pop(f"more {name}") for name in more or {}}
+    return _Known(**found, more=extra)
+
+
+def _scale(
+    transform: type[Transform], field: FieldSpec, known: _Known, fill: float, centre: float, width: float
+) -> dict[str, Any]:
+    """Return fill, centre, width and flag as they are stored; WorkloadError for numbers too large to compute with."""
+    if not all(math.isfinite(number) for number in (fill, centre, width)):
         raise WorkloadError(
-            f"features: '{field.name}' has values too large for '{transform.tag()}' ({numbers}); bound it in the "
-            "contract"
+            f"features: '{field.name}' has values too large for '{transform.tag()}' (centre {centre:g}, width "
+            f"{width:g}): bound it in the contract"
         )
-    # A field of one value has no spread: it becomes zero, not infinite.
-    numbers["width"] = numbers["width"] if numbers["width"] > 0 else 1.0
-    return {**numbers, "flag": field.nullable or found["missing"] > 0}
+    return {
+        "fill": stable(fill),
+        "centre": stable(centre),
+        # A field of one value has no spread: it becomes zero, not infinite.
+        "width": stable(width) if width > 0 else 1.0,
+        "flag": field.nullable or known.present < known.rows,
+    }

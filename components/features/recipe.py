@@ -73,6 +73,8 @@ class Recipe(msgspec.Struct, frozen=True):
 
     def apply_to_training(self, train: pl.LazyFrame, contract: ContractSpec, keep: Sequence[str] = ()) -> pl.LazyFrame:
         """Return the feature columns of the training split itself: as ``apply``, but no row sees its own answer."""
+        if not any(type(step).sees_answers for step in self.steps):
+            return self.apply(train, keep)
         expressions = [expression for step in self.steps for expression in step.training_expressions()]
         return training_frame(train, contract).select(*expressions, *(pl.col(name) for name in keep))
 

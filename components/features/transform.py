@@ -30,6 +30,8 @@ class Transform(msgspec.Struct, frozen=True, tag_field="transform"):
     """A fitted transform of one field, or, if it is ``joint``, of several at once."""
 
     joint: ClassVar[bool] = False
+    # It learns from the label, so that a training row must be given what was learnt without it.
+    sees_answers: ClassVar[bool] = False
 
     field: str
 

@@ -14,14 +14,17 @@ from components.declaration import FeatureStep, Workload, read_workload
 from components.errors import SplitError
 from components.evaluation import evaluate
 from components.evidence import Evidence, Measure, read_evidence
+from components.features.recipe import Recipe, write_recipe
 from components.gates import judge
 from components.hold_out import record_use, uses_measure
 from components.metrics import score
 from components.model_results import Candidate, HardwareChoice, Trained
+from components.storage import write_atomically
 from data_contracts.flights import Flight
 from data_contracts.spec import ContractSpec
 
 ROWS = 4000
+FIELDS = Flight.spec().fields
 
 
 def trained_with(candidates: tuple[Candidate, ...]) -> Trained:
@@ -67,22 +70,37 @@ def situation(tmp_path: Path) -> Situation:
     labels = random.random(ROWS) < truth
     good = truth.astype(np.float32)
     weak = np.clip(truth + random.normal(0, 0.15, ROWS), 0.001, 0.999).astype(np.float32)
-    frame = pl.DataFrame(
-        {
-            "scheduled_departure": pl.Series(random.integers(0, 30 * 86_400, ROWS) * 1_000_000).cast(pl.Datetime("us")),
-            "late": labels,
-            "origin": random.choice(["EWR", "JFK", "LGA"], ROWS),
-            "carrier": ["HA"] * 25 + ["UA"] * (ROWS - 25),
-        }
-    )
     splits = {}
-    for name in ("train", "validation", "test"):
+    for day, name in enumerate(("train", "validation", "test")):
+        rows = contract_rows(labels, day * 30, random)
         path = tmp_path / f"{name}.parquet"
-        frame.write_parquet(path)
-        splits[name] = Split(name=name, path=path, rows=ROWS, positives=float(labels.mean()))
+        rows.write_parquet(path)
+        moments = rows["scheduled_departure"]
+        splits[name] = Split(
+            name=name, path=path, rows=ROWS, positives=None, start=str(moments.min()), end=str(moments.max())
+        )
+    write_atomically(tmp_path / "recipe.json", write_recipe(Recipe(())))
     prepared = Prepared(digest="d", path=tmp_path, recipe=tmp_path / "recipe.json", splits=splits, values=(), codes={})
     candidates = (candidate(tmp_path, "mlp", "lightning", good), candidate(tmp_path, "xgboost", "baseline", weak))
     return Situation(tmp_path, trained_with(candidates), prepared, labels, good)
+
+
+def contract_rows(labels: NDArray[np.bool_], first_day: int, random: np.random.Generator) -> pl.DataFrame:
+    """Return thirty days of rows of the contract; what no test is about holds the field's example."""
+    dtypes = {"integer": pl.Int64, "number": pl.Float64, "string": pl.String, "datetime": pl.Datetime("us")}
+    seconds = first_day * 86_400 + random.integers(0, 30 * 86_400, ROWS)
+    values = {
+        "scheduled_departure": pl.Series(seconds * 1_000_000).cast(pl.Datetime("us")),
+        # Enough to tell rows apart, for the audit that looks for rows of training in the hold-out.
+        "distance": random.uniform(100, 2500, ROWS),
+        "temperature": random.uniform(0, 100, ROWS),
+        "humidity": random.uniform(10, 100, ROWS),
+        "origin": random.choice(["EWR", "JFK", "LGA"], ROWS),
+        "carrier": ["HA"] * 25 + ["UA"] * (ROWS - 25),
+        "late": labels,
+    }
+    rest = {f.name: pl.Series([f.example] * ROWS, dtype=dtypes[f.dtype]) for f in FIELDS if f.name not in values}
+    return pl.DataFrame(values | rest).select(field.name for field in FIELDS)
 
 
 def candidate(
@@ -127,7 +145,7 @@ def test_an_evaluation_leaves_evidence_that_the_gates_can_judge(situation: Situa
     assert parity is not None
     assert parity.value == 0
     assert evidence.find("auc", "origin=JFK") is not None
-    assert judge(evidence, flights).passed
+    assert [verdict.line for verdict in judge(evidence, flights).refused] == []
 
 
 def test_predictions_are_kept_row_by_row(situation: Situation, flights: Workload) -> None:
@@ -201,6 +219,16 @@ def test_a_better_champion_is_kept(situation: Situation, flights: Workload) -> N
     verdicts = {verdict.gate: verdict for verdict in judge(read_evidence(done.evidence), flights).verdicts}
     assert verdicts["champion"].state == "failed"
     assert "keep the champion" in verdicts["champion"].would_pass
+
+
+def test_a_leak_between_the_splits_is_refused(situation: Situation, flights: Workload) -> None:
+    train, test = (situation.prepared.splits[name].path for name in ("train", "test"))
+    rows = pl.read_parquet(test)
+    pl.concat([pl.read_parquet(train).head(200), rows.slice(200)]).write_parquet(test)
+    done = evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
+    (refused,) = judge(read_evidence(done.evidence), flights).refused
+    assert refused.gate == "leakage"
+    assert "200 of 4,000 rows (5.00%) of 'test' are in training" in refused.reason
 
 
 def test_a_hold_out_that_judged_many_models_is_worn_out(tmp_path: Path, flights: Workload) -> None:

@@ -110,6 +110,12 @@ def test_promotion_judges_what_only_the_serving_machine_shows(flights: Workload)
     assert "goal" in report.refused[0].reason
 
 
+def test_a_perfect_score_on_ten_rows_proves_nothing(flights: Workload) -> None:
+    perfect = judge(evidence(auc=measured("auc", 1.0, n=10)), flights)
+    assert verdict(perfect, "goal").state == "undecided"
+    assert verdict(perfect, "goal").would_pass == "judge on at least 100 rows"
+
+
 def test_a_constant_answer_gains_nothing_and_that_is_not_enough(flights: Workload) -> None:
     report = judge(evidence(gain_over_base_rate=measured("gain_over_base_rate", 0.0)), flights)
     assert verdict(report, "base-rate").state == "failed"

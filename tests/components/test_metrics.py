@@ -6,10 +6,23 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from scipy.special import softmax
+from scipy.stats import norm
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 
 from components.metrics import (
     HIGHER_IS_BETTER,
+    METRICS,
     calibration_bins,
     expected_calibration_error,
     interval,
@@ -28,7 +41,7 @@ def answers(rows: int, seed: int = 0, digits: int | None = None) -> tuple[NDArra
 
 
 @pytest.mark.parametrize("digits", [None, 2, 1])
-@pytest.mark.parametrize("metric", HIGHER_IS_BETTER)
+@pytest.mark.parametrize("metric", METRICS["binary"])
 def test_a_reweighed_score_equals_scikit_learn_on_the_drawn_rows(metric: str, digits: int | None) -> None:
     labels, probabilities = answers(500, digits=digits)
     drawn = np.random.default_rng(1).integers(500, size=500)
@@ -43,6 +56,52 @@ def test_scores_are_those_of_scikit_learn() -> None:
     assert score("pr_auc", labels, probabilities) == average_precision_score(labels, probabilities)
     assert score("log_loss", labels, probabilities) == pytest.approx(log_loss(labels, probabilities))
     assert score("brier", labels, probabilities) == pytest.approx(brier_score_loss(labels, probabilities))
+
+
+def several_classes(rows: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return labels of four classes, the last one rare, and probabilities that know something of them."""
+    random = np.random.default_rng(2)
+    labels = random.choice(4, rows, p=[0.5, 0.3, 0.19, 0.01])
+    logits = 1.5 * np.eye(4)[labels] + random.normal(size=(rows, 4))
+    return labels, softmax(logits, axis=1)
+
+
+def numbers(rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    random = np.random.default_rng(3)
+    truth = random.normal(10, 3, rows)
+    return truth, truth + random.normal(0, 2, rows)
+
+
+@pytest.mark.parametrize("metric", [*METRICS["multiclass"], *METRICS["regression"]])
+def test_reweighed_scores_of_other_targets_are_those_of_the_drawn_rows(metric: str) -> None:
+    labels, given = several_classes(400) if metric in METRICS["multiclass"] else numbers(400)
+    drawn = np.random.default_rng(1).integers(400, size=400)
+    weights = np.bincount(drawn, minlength=400).astype(np.float64)
+    assert statistic(metric, labels, given)(weights) == pytest.approx(score(metric, labels[drawn], given[drawn]))
+    found = interval(metric, labels, given, resamples=200, seed=1)
+    assert found.low < found.value < found.high
+
+
+def test_scores_of_other_targets_are_those_of_scikit_learn() -> None:
+    labels, given = several_classes(500)
+    assert score("macro_f1", labels, given) == f1_score(labels, given.argmax(axis=1), average="macro")
+    assert score("accuracy", labels, given) == accuracy_score(labels, given.argmax(axis=1))
+    assert score("cross_entropy", labels, given) == pytest.approx(log_loss(labels, given))
+    truth, guessed = numbers(500)
+    assert score("rmse", truth, guessed) == pytest.approx(root_mean_squared_error(truth, guessed))
+    assert score("mae", truth, guessed) == pytest.approx(mean_absolute_error(truth, guessed))
+    assert score("r2", truth, guessed) == r2_score(truth, guessed)
+
+
+def test_coverage_of_quantiles_is_the_share_of_rows_between_the_outermost() -> None:
+    truth, guessed = numbers(4000)
+    bands = guessed[:, None] + 2 * norm.ppf([0.05, 0.5, 0.95])
+    assert score("coverage", truth, bands) == pytest.approx(0.9, abs=0.02)
+    assert score("width", truth, bands) == pytest.approx(4 * norm.ppf(0.95))
+
+
+def test_every_metric_has_a_direction() -> None:
+    assert {metric for metrics in METRICS.values() for metric in metrics} == set(HIGHER_IS_BETTER)
 
 
 def test_a_certain_wrong_answer_costs_much_but_not_infinitely_much() -> None:

@@ -12,6 +12,7 @@ from components.data_results import Prepared
 from components.declaration import Workload
 from components.errors import TrainingError
 from components.model_results import Trained
+from components.search import read_trials
 from components.settings import Settings
 from components.storage import digest_file
 from components.workloads.tabular.baseline import GOLDEN, _between, _without_twins
@@ -195,3 +196,15 @@ def test_a_line_is_found_again() -> None:
     assert slope == pytest.approx(0.5, abs=0.03)
     assert offset == pytest.approx(-0.5, abs=0.05)
     assert fit_line(labels, bent, "none") == (1.0, 0.0)
+
+
+def test_a_search_is_part_of_training_and_its_best_trial_is_the_network(example: Example, tmp_path: Path) -> None:
+    ranges = {"learning_rate": {"low": 1e-6, "high": 0.02, "log": True}, "hidden": {"choices": [[8], [16, 8]]}}
+    workload = parcels_workload(search={"trials": 3, "minutes": 5, "ranges": ranges})
+    trained = train(example.prepared, workload, tmp_path)
+    assert trained.search is not None
+    trials = read_trials(trained.search.parent)
+    assert len(trials) == 3
+    best = max(trial.score for trial in trials if trial.score is not None)
+    assert trained.candidate("network").score == pytest.approx(best, abs=5e-3)
+    assert train(example.prepared, workload, tmp_path).digest == trained.digest

@@ -3,67 +3,47 @@
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
-import msgspec
-import numpy as np
-import onnx
 import polars as pl
 import torch
-from numpy.typing import NDArray
 
 from components.batches import TableBatches
-from components.catalog import Progress, kind_options
+from components.catalog import Progress
 from components.compile_probe import choose_compile
 from components.data_results import Prepared
 from components.declaration import Workload
-from components.features.recipe import Recipe, read_recipe, recipe_graph
 from components.hardware import choose_hardware, probe_machine
 from components.learner import Plan, Task
 from components.metrics import HIGHER_IS_BETTER, paired_difference, score
 from components.model_results import Candidate, Comparison, HardwareChoice, Trained
-from components.onnx_export import answering, export_network, finished, join, stacked
+from components.onnx_export import answering, stacked
+from components.search import search
 from components.settings import Settings
-from components.storage import digest_bytes, digest_json, write_atomically, write_json
-from components.training import Fitted, fit
+from components.storage import digest_json, write_atomically
+from components.training import Fitted, Report, Watch, fit
 from components.training_guards import Budget, budget_of
 from components.workloads.tabular.baseline import fit_trees, tree_answers, tree_graph
-from components.workloads.tabular.calibration import calibrated, fit_line, with_calibration
-from components.workloads.tabular.data import Table, read_table
+from components.workloads.tabular.data import Table
+from components.workloads.tabular.keeping import (
+    ROWS_AT_ONCE,
+    Work,
+    cardinalities_of,
+    keep,
+    keep_network,
+    kept_candidate,
+    open_work,
+    shape_of,
+    tensors_of,
+)
 from components.workloads.tabular.linear import fit_linear
-from components.workloads.tabular.model import Probability, binary_answers, loss_of, make_network
+from components.workloads.tabular.model import binary_answers, loss_of, make_network
 from components.workloads.tabular.options import TabularOptions
 from data_contracts.spec import ContractSpec
 
-# The splits on which the trainer's own answers are kept: one to choose on, one to evaluate on.
-ANSWERED = ("validation", "test")
 RESAMPLES = 1000
-ROWS_AT_ONCE = 65_536
-
-Answer = Callable[[Table], NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What all candidates share."""
-
-    tables: dict[str, Table]
-    workload: Workload
-    options: TabularOptions
-    recipe: Recipe
-    contract: ContractSpec
-    folder: Path
-
-
-class _Record(msgspec.Struct, frozen=True):
-    """What is remembered of a finished candidate, so that a training run again does not fit it again."""
-
-    digest: str
-    score: float
-    seconds: float
 
 
 def train_candidates(
@@ -76,11 +56,8 @@ def train_candidates(
 ) -> Trained:
     """Train the baseline and the network under ``folder``, choose by the goal's metric on validation."""
     started = time.monotonic()
-    options = kind_options(workload)
-    assert isinstance(options, TabularOptions), "the tabular kind declares TabularOptions"
-    recipe = read_recipe(prepared.recipe.read_bytes())
-    tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
-    work = _Work(tables, workload, options, recipe, contract, folder)
+    work = open_work(prepared, workload, contract, folder)
+    options = work.options
     budget = budget_of(options.time_cap_minutes, workload.goal.training_usd, settings.price_per_hour)
 
     progress("xgboost", 0, 1)
@@ -88,8 +65,8 @@ def train_candidates(
     trees = _train_trees(work, threads, budget)
     progress("xgboost", 1, 1)
     floor = (_train_linear(work, threads),) if options.linear else ()
-    fitted = _fit_network(work, settings, budget.less(trees.seconds), partial(progress, "network"))
-    candidates = (trees, *floor, _export_network(work, fitted))
+    fitted, found = _fit_network(work, settings, budget.less(trees.seconds), progress)
+    candidates = (trees, *floor, _export_network(replace(work, options=found), fitted))
 
     chosen = _choose(candidates, workload)
     seconds = trees.seconds + fitted.seconds + max(0.0, time.monotonic() - started - trees.seconds - fitted.seconds)
@@ -98,7 +75,8 @@ def train_candidates(
         path=folder,
         candidates=candidates,
         chosen=chosen,
-        comparison=_compare(candidates, chosen, tables["validation"], workload),
+        search=work.folder / "search" / "trials.json" if options.search else None,
+        comparison=_compare(candidates, chosen, work.tables["validation"], workload),
         hardware=fitted.hardware,
         stopped=fitted.stopped,
         epochs=fitted.epochs,
@@ -109,8 +87,8 @@ def train_candidates(
     )
 
 
-def _train_trees(work: _Work, threads: int, budget: Budget) -> Candidate:
-    if (known := _finished(work, "xgboost")) is not None:
+def _train_trees(work: Work, threads: int, budget: Budget) -> Candidate:
+    if (known := kept_candidate(work, "xgboost")) is not None:
         return known
     started = time.monotonic()
     train, validation = work.tables["train"], work.tables["validation"]
@@ -118,7 +96,7 @@ def _train_trees(work: _Work, threads: int, budget: Budget) -> Candidate:
     seconds = time.monotonic() - started
     columns = train.values.shape[1] + train.codes.shape[1]
     graph = stacked(tree_graph(model, columns), train.values.shape[1], train.codes.shape[1])
-    return _keep(
+    return keep(
         work,
         "xgboost",
         answering(graph, "probabilities", 1),
@@ -127,26 +105,47 @@ def _train_trees(work: _Work, threads: int, budget: Budget) -> Candidate:
     )
 
 
-def _fit_network(work: _Work, settings: Settings, budget: Budget, report: Callable[[int, int], None]) -> Fitted:
+def network_plan(work: Work, settings: Settings) -> Plan:
+    """Return the plan of the network's fit on this machine, before anything is measured."""
     machine = probe_machine()
     options = work.options
     train, validation = work.tables["train"], work.tables["validation"]
-    plan = Plan(
-        network=partial(make_network, *_shape(work), options),
+    return Plan(
+        network=partial(make_network, *shape_of(work), options),
         task=Task(
             loss_of(options, float(train.labels.mean())),
             binary_answers,
             partial(_signed_score, work.workload.goal.metric),
         ),
-        training=TableBatches(_tensors(train), options.batch_size, seed=work.workload.seed),
-        validation=TableBatches(_tensors(validation), ROWS_AT_ONCE),
+        training=TableBatches(tensors_of(train), options.batch_size, seed=work.workload.seed),
+        validation=TableBatches(tensors_of(validation), ROWS_AT_ONCE),
         options=options,
         hardware=choose_hardware(machine, precision=options.precision, threads=settings.threads),
         machine=machine,
         seed=work.workload.seed,
     )
-    plan = replace(plan, hardware=_remembered(work.folder / "hardware.json", partial(choose_compile, plan)))
-    return fit(plan, work.folder / "network", budget, report)
+
+
+def _fit_network(work: Work, settings: Settings, budget: Budget, progress: Progress) -> tuple[Fitted, TabularOptions]:
+    """Return the fitted network and the options it was fitted with: those of the best trial, if there was a search."""
+    folder, started = work.folder / "network", time.monotonic()
+
+    def run(options: TabularOptions, place: Path, watch: Watch, report: Report) -> Fitted:
+        plan = network_plan(replace(work, options=options), settings)
+        plan = replace(plan, hardware=_remembered(work.folder / "hardware.json", partial(choose_compile, plan)))
+        return fit(plan, place, budget.less(time.monotonic() - started), report, watch)
+
+    options = work.options
+    if options.search is not None:
+        options, folder = search(
+            options,
+            options.search,
+            lambda tried, place, watch: run(tried, place, watch, lambda *_: None).score,
+            work.folder / "search",
+            seed=work.workload.seed,
+            report=partial(progress, "search"),
+        )
+    return run(options, folder, lambda *_: None, partial(progress, "network")), options
 
 
 def _remembered(path: Path, choose: Callable[[], HardwareChoice]) -> HardwareChoice:
@@ -156,100 +155,24 @@ def _remembered(path: Path, choose: Callable[[], HardwareChoice]) -> HardwareCho
     return HardwareChoice.model_validate_json(path.read_bytes())
 
 
-def _export_network(work: _Work, fitted: Fitted) -> Candidate:
-    network = make_network(*_shape(work), work.options)
+def _export_network(work: Work, fitted: Fitted) -> Candidate:
+    network = make_network(*shape_of(work), work.options)
     network.load_state_dict(fitted.weights)
-    return _keep_network(work, "network", network.eval(), fitted.seconds)
+    return keep_network(work, "network", network.eval(), fitted.seconds)
 
 
-def _train_linear(work: _Work, threads: int) -> Candidate:
-    started = time.monotonic()
-    network = fit_linear(work.tables["train"], _cardinalities(work.recipe), threads=threads)
-    return _keep_network(work, "linear", network, time.monotonic() - started)
-
-
-def _keep_network(work: _Work, name: str, network: torch.nn.Module, seconds: float) -> Candidate:
-    if (known := _finished(work, name)) is not None:
+def _train_linear(work: Work, threads: int) -> Candidate:
+    if (known := kept_candidate(work, "linear")) is not None:
         return known
-    example = work.tables["validation"]
-    inputs = {"values": example.values[:2], "codes": example.codes[:2]}
-    used = {key: tensor for key, tensor in inputs.items() if tensor.shape[1]}
-    answer = Probability(network, values="values" in used, codes="codes" in used)
-    graph = export_network(answer, tuple(used.values()), tuple(used), ("answer",))
-    return _keep(work, name, answering(graph, "answer"), partial(_network_answers, network), seconds)
-
-
-def _shape(work: _Work) -> tuple[int, tuple[int, ...]]:
-    return work.tables["train"].values.shape[1], _cardinalities(work.recipe)
-
-
-def _cardinalities(recipe: Recipe) -> tuple[int, ...]:
-    return tuple(feature.cardinality for feature in recipe.codes)
-
-
-def _tensors(table: Table) -> tuple[torch.Tensor, ...]:
-    return table.values, table.codes, table.labels
+    started = time.monotonic()
+    network = fit_linear(work.tables["train"], cardinalities_of(work.recipe), threads=threads)
+    return keep_network(work, "linear", network, time.monotonic() - started)
 
 
 def _signed_score(metric: str, answers: torch.Tensor, targets: torch.Tensor) -> float:
     """Return a metric so that higher is better."""
     value = score(metric, targets.numpy(), answers.numpy())
     return value if HIGHER_IS_BETTER[metric] else -value
-
-
-@torch.inference_mode()
-def _network_answers(network: torch.nn.Module, table: Table) -> NDArray[np.float32]:
-    # In fp32 whatever the training precision: this is what the exported graph computes.
-    batches = TableBatches(_tensors(table), ROWS_AT_ONCE)
-    answers: NDArray[np.float32] = torch.cat([binary_answers(network, batch)[0] for batch in batches]).numpy()
-    return answers
-
-
-def _family(name: str) -> Literal["baseline", "lightning"]:
-    return "lightning" if name == "network" else "baseline"
-
-
-def _paths(work: _Work, name: str) -> tuple[Path, Path, Path]:
-    folder = work.folder / "candidates" / name
-    return folder / "model.onnx", folder / "predictions.parquet", folder / "candidate.json"
-
-
-def _finished(work: _Work, name: str) -> Candidate | None:
-    model, predictions, record = _paths(work, name)
-    if not record.is_file():
-        return None
-    known = msgspec.json.decode(record.read_bytes(), type=_Record)
-    return Candidate(
-        name=name,
-        family=_family(name),
-        model=model,
-        digest=known.digest,
-        predictions=predictions,
-        score=known.score,
-        seconds=known.seconds,
-    )
-
-
-def _keep(work: _Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: float) -> Candidate:
-    """Write graph and answers of a candidate; the record comes last and says that the rest is whole."""
-    model, predictions, record = _paths(work, name)
-    raw = {split: answer(work.tables[split]) for split in ANSWERED}
-    line = fit_line(work.tables["validation"].labels.numpy(), raw["validation"], work.options.calibration)
-    answers = {split: calibrated(given, line) for split, given in raw.items()}
-    data = finished(join(recipe_graph(work.recipe, work.contract), with_calibration(back, line)))
-    write_atomically(model, data)
-    frame = pl.concat(
-        pl.DataFrame({"probability": given}).select(
-            pl.lit(split).alias("split"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "probability"
-        )
-        for split, given in answers.items()
-    )
-    frame.write_parquet(predictions)
-    value = score(work.workload.goal.metric, work.tables["validation"].labels.numpy(), answers["validation"])
-    write_json(record, _Record(digest_bytes(data), value, round(seconds, 3)))
-    kept = _finished(work, name)
-    assert kept is not None, "the record was just written"
-    return kept
 
 
 def _choose(candidates: tuple[Candidate, ...], workload: Workload) -> str:

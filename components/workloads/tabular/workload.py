@@ -1,7 +1,7 @@
 """The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, a probability out."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from components.settings import Settings
 from components.workloads.tabular.inference import Predictor
 from components.workloads.tabular.options import TabularOptions
 from data_contracts.spec import ContractSpec
+
+if TYPE_CHECKING:
+    from components.estimate import Estimate
 
 # Bounds the memory of a prediction; the answers do not depend on it.
 ROWS_AT_ONCE = 65_536
@@ -34,6 +37,13 @@ def train(
     return train_candidates(prepared, workload, contract, folder, settings, progress)
 
 
+def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> "Estimate":
+    """Return what training would take on this machine, from a few dozen steps."""
+    from components.workloads.tabular.estimation import estimate_candidates
+
+    return estimate_candidates(prepared, workload, contract, settings)
+
+
 def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[np.float32]:
     """Return the graph's probability of yes for every row of a Parquet file of raw contract rows."""
     from components.workloads.tabular.raw import raw_batches
@@ -44,4 +54,4 @@ def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int =
     return np.concatenate(answers) if answers else np.zeros(0, np.float32)
 
 
-KIND = Kind(name="tabular", options=TabularOptions, train=train, predict_file=predict_file)
+KIND = Kind(name="tabular", options=TabularOptions, train=train, predict_file=predict_file, estimate=estimate)

@@ -1,0 +1,81 @@
+"""Validate and prepare the same generated flights with Slipway and with pandas: seconds, peak memory, ratios.
+
+python -m benchmarks.data.compare_with_pandas 10000000
+
+Each side runs in a process of its own, in turns; the results must be equal before a ratio is printed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+from polars.testing import assert_frame_equal
+
+from benchmarks.data.flight_rows import write_flights
+
+SIDES = ("slipway", "pandas")
+ROUNDS = 2
+
+
+class Cost(NamedTuple):
+    """What a run took: wall and processor seconds, peak resident memory in bytes."""
+
+    wall: float
+    cpu: float
+    peak: int
+
+
+def show(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def run(side: str, source: Path, folder: Path) -> Cost:
+    """Run one side in a process of its own and measure it."""
+    folder.mkdir(parents=True)
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", f"benchmarks.data.{side}_side", str(source), str(folder)])
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{side} ended with status {status}")
+    return Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def assert_equal(slipway: Path, pandas: Path) -> None:
+    """Assert that both sides kept the same rows and made the same features of them."""
+    counts = [json.loads((folder / "result.json").read_text()) for folder in (slipway, pandas)]
+    assert counts[0] == counts[1], counts
+    for name in counts[0]["splits"]:
+        ours = pl.read_parquet(slipway / "prepared" / f"{name}.features.parquet")
+        theirs = pl.read_parquet(pandas / f"{name}.features.parquet", columns=ours.columns)
+        assert_frame_equal(ours, theirs.cast(dict(ours.schema)), rel_tol=1e-5, abs_tol=1e-5)
+
+
+def main(rows: int) -> None:
+    """Compare both sides and print a line for each run, then the ratios."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / "flights.parquet"
+        write_flights(rows, source)
+        best: dict[str, Cost] = {}
+        for turn in range(ROUNDS):
+            for side in SIDES:
+                cost = run(side, source, Path(scratch) / f"{side}-{turn}")
+                show(f"{side}: {cost.wall:.1f} s, {cost.cpu:.1f} s of processor, peak {cost.peak / 2**30:.2f} GiB")
+                best[side] = min(best.get(side, cost), cost)
+        assert_equal(Path(scratch) / "slipway-0", Path(scratch) / "pandas-0")
+        ours, theirs = best["slipway"], best["pandas"]
+        show(
+            f"{rows:,} rows, best of {ROUNDS}, equal results, {os.cpu_count()} cores: {theirs.wall / ours.wall:.1f}x "
+            f"faster ({theirs.cpu / ours.cpu:.1f}x less processor time), {ours.peak / theirs.peak:.2f} of the memory"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000)

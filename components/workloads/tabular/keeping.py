@@ -1,0 +1,147 @@
+"""What is kept of a tabular candidate: graph with recipe and calibration, its own answers, a record at the end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+import onnx
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from components.batches import TableBatches
+from components.catalog import kind_options
+from components.data_results import Prepared
+from components.declaration import Workload
+from components.features.recipe import Recipe, read_recipe, recipe_graph
+from components.metrics import score
+from components.model_results import Candidate
+from components.onnx_export import answering, export_network, finished, join
+from components.storage import digest_bytes, write_atomically, write_json
+from components.workloads.tabular.calibration import calibrated, fit_line, with_calibration
+from components.workloads.tabular.data import Table, read_table
+from components.workloads.tabular.model import Probability, binary_answers
+from components.workloads.tabular.options import TabularOptions
+from data_contracts.spec import ContractSpec
+
+# The splits on which the trainer's own answers are kept: one to choose on, one to evaluate on.
+ANSWERED = ("validation", "test")
+ROWS_AT_ONCE = 65_536
+
+Answer = Callable[[Table], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all candidates share."""
+
+    tables: dict[str, Table]
+    workload: Workload
+    options: TabularOptions
+    recipe: Recipe
+    contract: ContractSpec
+    folder: Path
+
+
+class _Record(msgspec.Struct, frozen=True):
+    """What is remembered of a finished candidate, so that a training run again does not fit it again."""
+
+    digest: str
+    score: float
+    seconds: float
+
+
+def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, folder: Path) -> Work:
+    """Read what all candidates share."""
+    options = kind_options(workload)
+    assert isinstance(options, TabularOptions), "the tabular kind declares TabularOptions"
+    recipe = read_recipe(prepared.recipe.read_bytes())
+    tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
+    return Work(tables, workload, options, recipe, contract, folder)
+
+
+def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float) -> Candidate:
+    """Export a trained network and write what is kept of it."""
+    if (known := kept_candidate(work, name)) is not None:
+        return known
+    example = work.tables["validation"]
+    inputs = {"values": example.values[:2], "codes": example.codes[:2]}
+    used = {key: tensor for key, tensor in inputs.items() if tensor.shape[1]}
+    answer = Probability(network, values="values" in used, codes="codes" in used)
+    graph = export_network(answer, tuple(used.values()), tuple(used), ("answer",))
+    return keep(work, name, answering(graph, "answer"), partial(_network_answers, network), seconds)
+
+
+def shape_of(work: Work) -> tuple[int, tuple[int, ...]]:
+    """Return how many values there are and the cardinality of each code."""
+    return work.tables["train"].values.shape[1], cardinalities_of(work.recipe)
+
+
+def cardinalities_of(recipe: Recipe) -> tuple[int, ...]:
+    """Return the cardinality of each code."""
+    return tuple(feature.cardinality for feature in recipe.codes)
+
+
+def tensors_of(table: Table) -> tuple[torch.Tensor, ...]:
+    """Return a table as the parts of a batch."""
+    return table.values, table.codes, table.labels
+
+
+@torch.inference_mode()
+def _network_answers(network: torch.nn.Module, table: Table) -> NDArray[np.float32]:
+    # In fp32 whatever the training precision: this is what the exported graph computes.
+    batches = TableBatches(tensors_of(table), ROWS_AT_ONCE)
+    answers: NDArray[np.float32] = torch.cat([binary_answers(network, batch)[0] for batch in batches]).numpy()
+    return answers
+
+
+def _family(name: str) -> Literal["baseline", "lightning"]:
+    return "lightning" if name == "network" else "baseline"
+
+
+def _paths(work: Work, name: str) -> tuple[Path, Path, Path]:
+    folder = work.folder / "candidates" / name
+    return folder / "model.onnx", folder / "predictions.parquet", folder / "candidate.json"
+
+
+def kept_candidate(work: Work, name: str) -> Candidate | None:
+    """Return a candidate that is whole on disk, None if it is not."""
+    model, predictions, record = _paths(work, name)
+    if not record.is_file():
+        return None
+    known = msgspec.json.decode(record.read_bytes(), type=_Record)
+    return Candidate(
+        name=name,
+        family=_family(name),
+        model=model,
+        digest=known.digest,
+        predictions=predictions,
+        score=known.score,
+        seconds=known.seconds,
+    )
+
+
+def keep(work: Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: float) -> Candidate:
+    """Write graph and answers of a candidate; the record comes last and says that the rest is whole."""
+    model, predictions, record = _paths(work, name)
+    raw = {split: answer(work.tables[split]) for split in ANSWERED}
+    line = fit_line(work.tables["validation"].labels.numpy(), raw["validation"], work.options.calibration)
+    answers = {split: calibrated(given, line) for split, given in raw.items()}
+    data = finished(join(recipe_graph(work.recipe, work.contract), with_calibration(back, line)))
+    write_atomically(model, data)
+    frame = pl.concat(
+        pl.DataFrame({"probability": given}).select(
+            pl.lit(split).alias("split"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "probability"
+        )
+        for split, given in answers.items()
+    )
+    frame.write_parquet(predictions)
+    value = score(work.workload.goal.metric, work.tables["validation"].labels.numpy(), answers["validation"])
+    write_json(record, _Record(digest_bytes(data), value, round(seconds, 3)))
+    kept = kept_candidate(work, name)
+    assert kept is not None, "the record was just written"
+    return kept
