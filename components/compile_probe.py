@@ -27,10 +27,14 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Speed:
-    """What a few steps took: seconds before the first is done, seconds of a later one."""
+    """What a few steps took: seconds before the first is done, median and mean seconds of a later one.
+
+    The median compares two ways of computing on a busy machine; the mean is what one waits for there.
+    """
 
     first: float
     step: float
+    mean: float
 
     def total(self, steps: int) -> float:
         """Return the seconds that a training of so many steps would take."""
@@ -85,8 +89,7 @@ def measure_steps(plan: Plan, *, compiled: bool, steps: int = STEPS, clock: Cloc
             torch.cuda.synchronize()
         ends.append(clock())
     taken = sorted(after - before for before, after in itertools.pairwise(ends[1:]))
-    # The median: a busy machine makes some steps long.
-    return Speed(first=ends[1] - ends[0], step=taken[len(taken) // 2])
+    return Speed(first=ends[1] - ends[0], step=taken[len(taken) // 2], mean=sum(taken) / len(taken))
 
 
 def first_batches(plan: Plan, count: int) -> list[Batch]:

@@ -16,7 +16,7 @@ from components.learner import Plan
 
 PRICES = Path(__file__).with_name("prices.yaml")
 STALE_DAYS = 180
-PROBED_STEPS = 40
+PROBED_STEPS = 60
 # What a network of usual layers reaches of a card's dense peak, and what a step costs at least to be launched.
 UTILISATION = 0.3
 LAUNCH_SECONDS = 0.002
@@ -82,7 +82,7 @@ def network_seconds(plan: Plan) -> float:
     speed = measure_steps(plan, compiled=plan.hardware.compile, steps=min(PROBED_STEPS, max(3, plan.steps)))
     # A forward pass is about a third of a step; validation runs forward only.
     share = plan.validation.rows / max(1, plan.options.batch_size) / 3
-    return speed.total(plan.steps) + speed.step * share * plan.options.epochs
+    return speed.first + speed.mean * (plan.steps - 1 + share * plan.options.epochs)
 
 
 def step_flops(plan: Plan) -> int:

@@ -24,7 +24,7 @@ def test_the_workload_file_can_decide(option: str, compiled: bool) -> None:
 
 def test_compiling_is_chosen_only_where_it_earns_its_time_back() -> None:
     hardware = make_plan().hardware
-    eager, compiled = Speed(first=0.1, step=0.010), Speed(first=30.0, step=0.006)
+    eager, compiled = Speed(first=0.1, step=0.010, mean=0.011), Speed(first=30.0, step=0.006, mean=0.007)
     assert not decide(hardware, eager, compiled, steps=1_000).compile
     long = decide(hardware, eager, compiled, steps=100_000)
     assert long.compile
@@ -32,10 +32,11 @@ def test_compiling_is_chosen_only_where_it_earns_its_time_back() -> None:
 
 
 def test_a_gain_within_the_noise_does_not_decide() -> None:
-    eager, compiled = Speed(first=0.1, step=0.010), Speed(first=0.2, step=0.0095)
+    eager, compiled = Speed(first=0.1, step=0.010, mean=0.01), Speed(first=0.2, step=0.0095, mean=0.01)
     assert not decide(make_plan().hardware, eager, compiled, steps=1_000_000).compile
 
 
 def test_steps_are_timed_by_their_median() -> None:
     ticks = iter([0.0, 5.0, 6.0, 7.0, 17.0, 18.0, 19.0])
-    assert measure_steps(make_plan(), compiled=False, steps=6, clock=lambda: next(ticks)) == Speed(first=5.0, step=1.0)
+    speed = measure_steps(make_plan(), compiled=False, steps=6, clock=lambda: next(ticks))
+    assert speed == Speed(first=5.0, step=1.0, mean=2.8)

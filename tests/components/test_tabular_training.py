@@ -208,3 +208,11 @@ def test_a_search_is_part_of_training_and_its_best_trial_is_the_network(example:
     best = max(trial.score for trial in trials if trial.score is not None)
     assert trained.candidate("network").score == pytest.approx(best, abs=5e-3)
     assert train(example.prepared, workload, tmp_path).digest == trained.digest
+
+
+@pytest.mark.slow
+def test_two_processes_train_a_workload_that_asks_for_them(example: Example, tmp_path: Path) -> None:
+    trained = train(example.prepared, parcels_workload(devices=2, strategy="ddp"), tmp_path)
+    network = trained.candidate("network")
+    assert network.score > 0.6
+    assert trained.epochs == 4

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from components.errors import TrainingError
+from components.learner import LearningRate
 from components.training import Fitted, fit
 from components.training_guards import Budget, budget_of
+from components.training_options import TrainingOptions
 from tests.components.small_fit import REPOSITORY, loss, make_plain_network, make_plan
 
 PLENTY = Budget(600.0)
@@ -110,6 +113,32 @@ def test_a_loss_that_is_not_finite_in_fp32_is_an_error_that_says_what_to_do(tmp_
 
     with pytest.raises(TrainingError, match=r"not finite by step 2, in fp32: lower model\.learning_rate \(now 0\.02\)"):
         fit(make_plan(broken), tmp_path, PLENTY)
+
+
+def test_clipping_bounds_the_gradient_of_every_step(tmp_path: Path) -> None:
+    norms: list[float] = []
+
+    def note(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        gradients = [p.grad.flatten() for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        norms.append(float(torch.cat(gradients).norm()))
+
+    handle = register_optimizer_step_post_hook(note)
+    try:
+        fit(make_plan(clip=0.5), tmp_path / "clipped", PLENTY)
+        clipped, norms = norms, []
+        fit(make_plan(clip=0), tmp_path / "free", PLENTY)
+    finally:
+        handle.remove()
+    assert len(clipped) == 24
+    assert max(clipped) <= 0.5001 < max(norms)
+
+
+def test_the_learning_rate_climbs_and_then_falls_to_zero() -> None:
+    rate = LearningRate(TrainingOptions(warmup=0.1), steps=100)
+    assert [rate(step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert rate(55) == pytest.approx(0.5)
+    assert rate(100) == pytest.approx(0.0)
+    assert LearningRate(TrainingOptions(warmup=0, schedule="constant"), steps=100)(70) == 1.0
 
 
 def test_weight_averaging_scores_and_keeps_the_average(tmp_path: Path) -> None:
