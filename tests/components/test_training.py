@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,12 @@ def test_two_processes_with_gloo_train_the_model_that_one_does(tmp_path: Path) -
     assert two.steps == one.steps
     for name, value in one.weights.items():
         torch.testing.assert_close(two.weights[name], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_trains_to_the_same_scores_and_keeps_its_names(tmp_path: Path) -> None:
+    plan = make_plan(network=make_plain_network)
+    compiled = replace(plan, hardware=plan.hardware.model_copy(update={"compile": True}))
+    first, second = fit(plan, tmp_path / "eager", PLENTY), fit(compiled, tmp_path / "compiled", PLENTY)
+    assert second.scores == pytest.approx(first.scores, rel=1e-4)
+    assert first.weights.keys() == second.weights.keys()
