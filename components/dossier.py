@@ -92,7 +92,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "cards": _cards(subject),
         "sections": [(key, title) for key, title in SECTIONS.items() if present.get(key, True)],
         "verdicts": sorted(report.verdicts, key=lambda verdict: STATES.index(verdict.state)),
-        "warnings": [*report.warnings, *_day_warning(evidence, whole)],
+        "warnings": report.warnings,
         "rows": f"{whole.n:,}" if whole and whole.n else "the",
         "metrics": _metrics(evidence),
         "gains": _gains(evidence),
@@ -181,17 +181,6 @@ def _gains(evidence: Evidence) -> list[dict[str, str]]:
         {"rival": title, "detail": gain.detail, "value": f"{gain.value:+.4f}", "interval": _span(gain)}
         for title, gain in found
         if gain is not None
-    ]
-
-
-def _day_warning(evidence: Evidence, whole: Measure | None) -> list[str]:
-    """Say it when single rows promise much more certainty than whole days do."""
-    by_day = evidence.find(f"{whole.name}_by_day") if whole else None
-    if whole is None or by_day is None or by_day.standard_error() < 1.5 * whole.standard_error():
-        return []
-    return [
-        f"Rows of one day are alike. The interval of {whole.name} over rows, {_span(whole)}, says how well these rows "
-        f"are known; over whole days ({by_day.detail}) it is {_span(by_day)}: expect other days to differ that much."
     ]
 
 

@@ -14,8 +14,7 @@ from components.data_results import Prepared
 from components.decisions import class_table, decisions
 from components.declaration import Workload
 from components.evidence import Evaluated, Evidence, Measure, write_evidence
-from components.hold_out import HoldOut, PredictFile, leakage_measure, read_hold_out, record_use, uses_measure
-from components.leakage import audit
+from components.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
 from components.metrics import (
     METRICS,
     calibration_bins,
@@ -54,9 +53,7 @@ def evaluate(
     """
     began = time.monotonic()
     hold_out = read_hold_out(trained, prepared, contract, predict_file, champion)
-    evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(
-        *_facts(trained), leakage_measure(audit(prepared, contract))
-    )
+    evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
     evidence = _questioned(evidence, hold_out, workload, contract, asker(trained.best.model, contract, predict_file))
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric

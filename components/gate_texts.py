@@ -107,5 +107,16 @@ def power_text(rule: Rule, measure: Measure) -> str:
     return text
 
 
+def day_warning(whole: Measure | None, by_day: Measure | None) -> str | None:
+    """Warn when single rows promise much more certainty than whole days do; None if they do not."""
+    if whole is None or by_day is None or by_day.standard_error() < 1.5 * whole.standard_error():
+        return None
+    rows, days = (f"{number(m.bound('below', 0.975))} to {number(m.bound('above', 0.975))}" for m in (whole, by_day))
+    return (
+        f"rows of one day are alike: over rows {whole.name} is known to {rows}, which is how well it is known of this "
+        f"hold-out; over whole days ({by_day.detail}) it is {days}, and other days will differ that much"
+    )
+
+
 def _rows(measure: Measure) -> str:
     return f"{measure.n:,} rows" if measure.n else "this sample"

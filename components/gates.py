@@ -17,6 +17,7 @@ from scipy.stats import norm
 from components.declaration import Workload
 from components.evidence import Evidence, Measure, Record
 from components.gate_texts import (
+    day_warning,
     family_reason,
     family_remedy,
     not_measured,
@@ -81,7 +82,10 @@ class Context(Record):
 def judge(evidence: Evidence, workload: Workload, context: Context | None = None) -> GateReport:
     """Judge the evidence of a build by the workload's policy."""
     complete = evidence.with_measures(*(context.measures if context else ()))
-    warnings = [m.detail for m in complete.named("hold_out_uses") if m.detail]
+    metric = workload.goal.metric
+    worn = [m.detail for m in complete.named("hold_out_uses") if m.detail]
+    days = day_warning(complete.find(metric), complete.find(f"{metric}_by_day"))
+    warnings = [*worn, *([days] if days else [])]
     return report([decide(rule, complete) for rule in policy(workload, complete)], workload, warnings)
 
 

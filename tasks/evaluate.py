@@ -16,7 +16,12 @@ def _artifact(evaluated: Evaluated) -> str:
     return table({f"{evaluated.metric} on the hold-out": interval, "evidence": evaluated.evidence})
 
 
-@stage("evaluate", settings=["goal", "seed", "contract", "kind"], artifact=_artifact)
+@stage(
+    "evaluate",
+    # Behavioural tests, costs and sensitive fields stand in the gates, the decision threshold in serving.
+    settings=["goal", "seed", "contract", "kind", "features", "gates", "serving"],
+    artifact=_artifact,
+)
 def evaluate(workload: Workload, trained: Trained, prepared: Prepared, home: Home) -> Evaluated:
     """Measure the chosen model on rows that no fitting has seen."""
     folder = home.room("evaluations", f"{workload.name}-{digest_json([trained.digest, prepared.digest])[:12]}")

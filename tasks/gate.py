@@ -6,6 +6,7 @@ from components.data_results import Prepared
 from components.declaration import Workload
 from components.evidence import Evaluated, Measure, read_evidence
 from components.gates import Context, GateReport, judge
+from components.hold_out import leakage_measure
 from components.leakage import Audited
 from tasks.stage import stage
 
@@ -24,13 +25,8 @@ def _today(workload: Workload) -> str:
 @stage("gate", settings=["goal", "gates", "name"], fingerprint=_today, artifact=_artifact)
 def gate(workload: Workload, evaluated: Evaluated, audited: Audited, prepared: Prepared) -> GateReport:
     """Judge the evidence; a refusal is a result, not an error: the build is kept to be looked at."""
-    measures = (_leaks(audited), *_age(prepared))
+    measures = (leakage_measure(audited.findings), *_age(prepared))
     return judge(read_evidence(evaluated.evidence), workload, Context(measures=measures))
-
-
-def _leaks(audited: Audited) -> Measure:
-    texts = "; ".join(finding.text for finding in audited.findings)
-    return Measure(name="leakage_findings", value=len(audited.findings), source="leakage audit", detail=texts)
 
 
 def _age(prepared: Prepared) -> tuple[Measure, ...]:

@@ -221,16 +221,6 @@ def test_a_better_champion_is_kept(situation: Situation, flights: Workload) -> N
     assert "keep the champion" in verdicts["champion"].would_pass
 
 
-def test_a_leak_between_the_splits_is_refused(situation: Situation, flights: Workload) -> None:
-    train, test = (situation.prepared.splits[name].path for name in ("train", "test"))
-    rows = pl.read_parquet(test)
-    pl.concat([pl.read_parquet(train).head(200), rows.slice(200)]).write_parquet(test)
-    done = evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
-    (refused,) = judge(read_evidence(done.evidence), flights).refused
-    assert refused.gate == "leakage"
-    assert "200 of 4,000 rows (5.00%) of 'test' are in training" in refused.reason
-
-
 def test_a_hold_out_that_judged_many_models_is_worn_out(tmp_path: Path, flights: Workload) -> None:
     for number in range(9):
         assert uses_measure(record_use(tmp_path, "rows", f"model {number}"), 0.004).detail == ""

@@ -1,0 +1,57 @@
+"""docs/gates.md says what the code does: its example is read by the parser, its table has every gate and default."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.declaration import Workload, parse_workload, read_workload
+from components.evidence import Evidence, Measure
+from components.gate_declaration import Gates
+from components.policy import policy, promotion_policy
+from components.selftest import FAULTS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def flights() -> Workload:
+    return read_workload("flights")
+
+
+def test_the_example_is_read(flights: Workload) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    document = flights.model_dump(mode="json", exclude_none=True) | yaml.safe_load(example)
+    gates = parse_workload(document, where="docs/gates.md").gates
+    assert [test.expect for test in gates.behaviour] == ["higher", "same", "at_least"]
+
+
+def test_every_gate_is_in_the_table(flights: Workload) -> None:
+    aged = flights.model_copy(update={"gates": flights.gates.model_copy(update={"data_age_days": 1.0})})
+    names = {
+        "gain_over_champion",
+        "leakage_findings",
+        "behaviour_failures",
+        "fairness_gap",
+        "data_age_days",
+        "model_mb",
+    }
+    measures = [Measure(name=name, value=0, source="test") for name in names]
+    measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_base_rate"}) for m in measures[:1]]
+    measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_champion"}) for m in measures[:1]]
+    evidence = Evidence(workload="w", model="m", split="test", measures=tuple(measures))
+    asked = {rule.gate for rule in (*policy(aged, evidence), *promotion_policy(aged, evidence))}
+    assert len(asked) == 19
+    assert {gate for gate in asked if gate not in PAGE} == set()
+
+
+def test_defaults_are_those_of_the_code() -> None:
+    said = dict(re.findall(r"`([a-z_]+)` \(([\d.e-]+)\)", PAGE))
+    assert {"baseline_margin", "parity", "slice_gap", "model_mb"} <= set(said)
+    for key, value in said.items():
+        assert Gates.model_fields[key].default == float(value), key
+
+
+def test_the_number_of_faults_is_right() -> None:
+    assert f"plants {len(FAULTS)} faults" in PAGE
