@@ -18,10 +18,10 @@ from components.data_results import Prepared
 from components.errors import BuildError, SplitError
 from components.evidence import Measure
 from components.leakage import Finding
-from components.metrics import HIGHER_IS_BETTER, Target
 from components.model_results import Candidate, Trained
 from components.power import luck_of_the_best
 from components.storage import write_json
+from components.targets import HIGHER_IS_BETTER, Target, target_of
 from data_contracts.spec import ContractSpec
 
 WORN_OUT = 10
@@ -92,14 +92,6 @@ def _best(trained: Trained, family: str) -> Candidate | None:
     metric = trained.comparison.metric if trained.comparison else None
     sign = 1 if HIGHER_IS_BETTER.get(metric or "", True) else -1
     return max(members, key=lambda one: sign * one.score, default=None)
-
-
-def target_of(contract: ContractSpec) -> Target:
-    """Return what kind of answer the contract's label asks for."""
-    label = contract.label
-    if label.dtype == "boolean":
-        return "binary"
-    return "multiclass" if label.allowed else "regression"
 
 
 def labels_of(rows: pl.DataFrame, contract: ContractSpec) -> NDArray[Any]:
