@@ -14,7 +14,7 @@ from components.settings import Home
 from components.stage_keys import code_part
 from components.storage import atomic_folder, digest_json, write_json
 from data_contracts.frame_schema import frame_schema
-from data_contracts.row_checks import RowCheck, row_checks
+from data_contracts.row_checks import RowCheck, keeps, row_checks
 from data_contracts.spec import ContractSpec
 from data_contracts.validation import check_dataset
 
@@ -80,29 +80,31 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
 def divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Path) -> Division:
     """Write kept and refused rows of a snapshot to two files, reading it once in bounded memory."""
     frame = pl.scan_parquet(snapshot.path, row_index_name="position")
-    checks = row_checks(contract, frame.collect_schema().names())
-    judged = frame.with_columns(pl.any_horizontal([check.broken for check in checks] or [False]).alias("broken"))
-    good = judged.filter(~pl.col("broken")).select(frame_schema(contract).names())
-    bad = judged.filter("broken").drop("broken").with_columns(reasons_of(checks))
-    pl.collect_all(
-        [
-            sink(good, kept, statistics=True),
-            sink(bad, refused),
-        ],
-        engine="streaming",
-    )
+    columns = frame.collect_schema().names()
+    judged = frame.with_columns(keeps(contract, columns).alias("kept"))
+    good = judged.filter("kept").select(frame_schema(contract).names())
+    bare = refused.with_name("without-reasons.parquet")
+    bad = judged.filter(~pl.col("kept")).drop("kept")
+    pl.collect_all([sink(good, kept, statistics=True), sink(bad, bare)], engine="streaming")
+    reasons = _explain(bare, refused, row_checks(contract, columns))
     written = [pl.scan_parquet(file).select(pl.len()).collect().item() for file in (kept, refused)]
     read = pl.scan_parquet(snapshot.path).select(pl.len()).collect().item()
     assert sum(written) == read == snapshot.rows, "kept + quarantined is not what was read"
-    reasons = (
-        pl.scan_parquet(refused)
-        .select(pl.col("reasons").explode())
-        .group_by("reasons")
-        .len()
-        .sort(["len", "reasons"], descending=[True, False])
-        .collect(engine="streaming")
-    )
-    return Division(kept=written[0], quarantined=written[1], reasons=dict(reasons.iter_rows()))
+    return Division(kept=written[0], quarantined=written[1], reasons=reasons)
+
+
+def _explain(bare: Path, refused: Path, checks: Sequence[RowCheck]) -> dict[str, int]:
+    """Write refused rows with their reasons and return how often each was given, the most frequent first."""
+    rows = pl.scan_parquet(bare)
+    counts = rows.select(check.broken.sum().alias(check.reason) for check in checks).collect(engine="streaming")
+    found = {reason: count for reason, count in counts.to_dicts()[0].items() if count} if checks else {}
+    given = [check for check in checks if check.reason in found]
+    explained = rows.with_columns(reasons_of(given))
+    sink(explained, refused).collect(engine="streaming")
+    unexplained = pl.scan_parquet(refused).select((pl.col("reasons").list.len() == 0).sum()).collect().item()
+    assert not unexplained, "a row was refused without a reason"
+    bare.unlink()
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _settle(file: Path, target: Path, division: Division) -> Path:

@@ -5,7 +5,7 @@ The checks accept exactly the rows that the pydantic class and the request decod
 
 from collections.abc import Collection
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -33,6 +33,57 @@ def row_checks(contract: ContractSpec, columns: Collection[str] = ()) -> list[Ro
             RowCheck(f"{field.name}: {text}", broken) for text, broken in [*_presence(field, raw), *_limits(field)]
         ]
     return checks
+
+
+def keeps(contract: ContractSpec, columns: Collection[str] = ()) -> pl.Expr:
+    """Return one expression, true for the rows that no check of ``row_checks`` refuses, in as few steps as it takes.
+
+    Judging every row costs a third of what the single checks cost; those are for the few that are refused.
+    """
+    good = [
+        _kept_value(field, raw_column(field.name) if raw_column(field.name) in columns else None)
+        for field in contract.fields
+    ]
+    return pl.all_horizontal(good or [pl.lit(True)])
+
+
+def _kept_value(field: FieldSpec, raw: str | None) -> pl.Expr:
+    value = pl.col(field.name)
+    rules: list[pl.Expr] = []
+    if field.dtype == "number":
+        rules.append(_within(field, value))
+    elif field.dtype == "string":
+        if field.min_length is not None or field.max_length is not None:
+            rules.append(value.str.len_chars().is_between(field.min_length or 0, _or(field.max_length, 2**32 - 1)))
+        if field.pattern is not None:
+            rules.append(value.str.contains(field.pattern))
+        if field.allowed:
+            rules.append(pl.any_horizontal([value == option for option in field.allowed]))
+    else:
+        rules += [~broken for _, broken in _limits(field)]
+        rules += [] if field.nullable else [value.is_not_null()]
+    # A comparison with null is null: whether that is good is for the field to say, once.
+    good = pl.all_horizontal(rules) if rules else value.is_not_null() | field.nullable
+    good = good.fill_null(field.nullable)
+    return good & pl.col(raw).is_null() if raw else good
+
+
+def _within(field: FieldSpec, value: pl.Expr) -> pl.Expr:
+    """Return whether a number is finite and within its bounds; NaN counts as larger than every number."""
+    low = _or(field.ge, _or(field.gt, -float("inf")))
+    high = _or(field.le, _or(field.lt, float("inf")))
+    open_low, open_high = field.ge is None, field.le is None
+    closed: Literal["both", "left", "right", "none"] = "both"
+    if open_low or open_high:
+        closed = "none" if open_low and open_high else "right" if open_low else "left"
+    within = value.is_between(pl.lit(float(low)), pl.lit(float(high)), closed=closed)
+    extra = [value > field.gt] if field.gt is not None and field.ge is not None else []
+    extra += [value < field.lt] if field.lt is not None and field.le is not None else []
+    return pl.all_horizontal([within, *extra])
+
+
+def _or(value: float | None, other: float) -> float:
+    return other if value is None else value
 
 
 def _presence(field: FieldSpec, raw: str | None) -> list[tuple[str, pl.Expr]]:

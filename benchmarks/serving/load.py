@@ -142,7 +142,7 @@ def _number(pattern: str, text: str) -> float:
 
 
 def _latency(share: str, text: str) -> float:
-    found = re.search(rf"^\s+{share}\s+([\d.]+)(us|ms|s)$", text, re.MULTILINE)
+    found = re.search(rf"^\s+{share}\s+([\d.]+)(us|ms|s)\s*$", text, re.MULTILINE)
     return float(found[1]) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[found[2]] if found else float("nan")
 
 

@@ -7,6 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import msgspec
+
 from components.errors import SlipwayError
 from deployments.data_plane.options import Options
 from deployments.data_plane.server import serve
@@ -14,8 +16,8 @@ from deployments.data_plane.server import serve
 DEFAULTS = Options()
 
 
-def parse(arguments: list[str] | None = None) -> Options:
-    """Return the options of a command line."""
+def parse(arguments: list[str] | None = None) -> tuple[Options, bool]:
+    """Return the options of a command line, and whether it asks for a check only."""
     parser = argparse.ArgumentParser(prog="python -m deployments.data_plane", description="Serve a build over HTTP.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--build", type=Path, metavar="DIR", help="serve this build")
@@ -29,8 +31,10 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--predictions", type=Path, metavar="DIR", help="folder for the prediction log (default: none)")
     _add_limits(parser)
     _add_logs(parser)
+    parser.add_argument("--check", action="store_true", help="answer the build's golden rows, print them and exit")
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
-    return Options(**given)
+    checking = given.pop("check")
+    return Options(**given), checking
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -77,10 +81,28 @@ def _positive(text: str) -> int:
     return value
 
 
+def check(options: Options) -> None:
+    """Open the build as the service would and print its answers to its own golden rows; SlipwayError if they differ."""
+    # Not needed to start the service: its workers import it.
+    from deployments.data_plane.champion import champion_path
+    from deployments.data_plane.model import load_model
+
+    path, workload = champion_path(options)
+    model = load_model(path, workload, options.public_key, check=False)
+    golden = model.build.golden()
+    answers = model.predictor.predict(model.predictor.tensors(model.decoder.check(golden.rows)))
+    line = {"build": model.build_id, "probabilities": [float(answer) for answer in answers]}
+    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+
+
 def main() -> int:
     """Serve until stopped; return the exit code."""
     try:
-        serve(parse())
+        options, checking = parse()
+        if checking:
+            check(options)
+        else:
+            serve(options)
     except SlipwayError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -12,7 +12,7 @@ from pydantic import ValidationError, create_model
 
 from data_contracts.contract import Contract, column
 from data_contracts.frame_schema import frame_schema
-from data_contracts.row_checks import row_checks
+from data_contracts.row_checks import keeps, row_checks
 from data_contracts.spec import ContractSpec, disputed, python_pattern
 from deployments.data_plane.request import InvalidRow, MalformedRequest, RowDecoder
 
@@ -86,7 +86,11 @@ def judged_by_checks(rows: list[dict[str, Any]], contract: ContractSpec) -> list
     floats = {field.name for field in contract.fields if field.dtype == "number"}
     plain = [{k: float(v) if k in floats and v is not None else v for k, v in row.items()} for row in rows]
     frame = pl.DataFrame([row | {"label": True} for row in plain], schema=schema)
-    return frame.select(~pl.any_horizontal([check.broken for check in row_checks(contract)])).to_series().to_list()
+    judged = frame.select(
+        by_checks=~pl.any_horizontal([check.broken for check in row_checks(contract)]), at_once=keeps(contract)
+    )
+    assert judged["at_once"].to_list() == judged["by_checks"].to_list()
+    return judged["by_checks"].to_list()
 
 
 def judged_by_pydantic(row: dict[str, Any], contract: type[Contract]) -> bool:

@@ -18,8 +18,10 @@ FIRST_MOMENT, FIRST_DAY, SECOND = datetime(1970, 1, 1), date(1970, 1, 1), timede
 class Predictor:
     """A loaded model graph; ``predict`` is safe to call from several threads."""
 
-    def __init__(self, model: Path | bytes, contract: ContractSpec, threads: int = 1) -> None:
+    def __init__(self, model: Path | bytes, contract: ContractSpec, threads: int = 1, *, optimise: bool = True) -> None:
         options = onnxruntime.SessionOptions()
+        if not optimise:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # A spinning thread burns the core that the HTTP layer needs.
@@ -47,6 +49,18 @@ class Predictor:
             field.name: tensor_of_values(values, field)
             for field, values in zip(self.contract.inputs, zip(*rows, strict=True), strict=True)
         }
+
+
+def read_rows(rows: Sequence[Mapping[str, Any]], contract: ContractSpec) -> list[tuple[Any, ...]]:
+    """Return rows as a client would send them (moments as text) as tuples in the order of the contract's inputs."""
+    readers = {"datetime": datetime.fromisoformat, "date": date.fromisoformat}
+    return [
+        tuple(
+            readers[field.dtype](row[field.name]) if field.dtype in readers and row[field.name] else row[field.name]
+            for field in contract.inputs
+        )
+        for row in rows
+    ]
 
 
 def tensors_of_rows(rows: Sequence[Mapping[str, Any]], fields: Sequence[FieldSpec]) -> dict[str, NDArray[Any]]:

@@ -10,6 +10,7 @@ from components.catalog import Kind, Progress
 from components.data_results import Prepared
 from components.declaration import Workload
 from components.model_results import Trained
+from components.processor_threads import let_waiting_threads_sleep
 from components.settings import Settings
 from components.workloads.tabular.inference import Predictor
 from components.workloads.tabular.options import TabularOptions
@@ -31,6 +32,7 @@ def train(
     progress: Progress,
 ) -> Trained:
     """Train the baseline and the network, and choose by the goal's metric on the validation split."""
+    let_waiting_threads_sleep()
     # Reading a workload file must not cost the seconds that importing torch and lightning takes.
     from components.workloads.tabular.candidates import train_candidates
 
@@ -39,6 +41,7 @@ def train(
 
 def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> "Estimate":
     """Return what training would take on this machine, from a few dozen steps."""
+    let_waiting_threads_sleep()
     from components.workloads.tabular.estimation import estimate_candidates
 
     return estimate_candidates(prepared, workload, contract, settings)

@@ -1,0 +1,53 @@
+"""What the row checks add to reading and writing the same data: processor and wall seconds, in turns.
+
+python -m benchmarks.data.cost_of_validation 5000000
+
+Compared are Slipway's division into kept and refused rows, and Polars reading the file and writing it again in the
+same way. Dataset-level expectations are not in it: they cost the same few seconds for any number of rows.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import polars as pl
+
+from benchmarks.data.compare_with_pandas import show
+from benchmarks.data.flight_rows import write_flights
+from components.data_results import Snapshot
+from components.parquet import sink
+from components.quarantine import divide
+from data_contracts.flights import Flight
+
+ROUNDS = 5
+
+
+def timed(action: Callable[[], object]) -> tuple[float, float]:
+    """Return the wall and processor seconds of an action."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    action()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def main(rows: int) -> None:
+    """Time both, in turns, and print the median of what checking adds."""
+    contract = Flight.spec()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_flights(rows, folder / "rows.parquet")
+        snapshot = Snapshot(digest="x", path=folder / "rows.parquet", rows=rows, columns={}, source="generated")
+        plain, checked = [], []
+        for _ in range(ROUNDS):
+            copy = sink(pl.scan_parquet(snapshot.path), folder / "copy.parquet", statistics=True)
+            plain.append(timed(lambda copy=copy: copy.collect(engine="streaming")))  # type: ignore[misc]
+            checked.append(timed(lambda: divide(snapshot, contract, folder / "kept.parquet", folder / "bad.parquet")))
+        for index, kind in enumerate(("wall", "processor")):
+            copying, checking = (median(run[index] for run in runs) for runs in (plain, checked))
+            show(f"{kind}: copy {copying:.2f} s, validate {checking:.2f} s: {checking / copying - 1:+.0%}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000)

@@ -1,0 +1,59 @@
+"""From a file of any number of generated flights to prepared features, every stage, and the peak memory it took.
+
+python -m benchmarks.data.size_of_memory 50000000
+"""
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.data.compare_with_pandas import show
+from benchmarks.data.flight_rows import write_flights
+from components.declaration import Source, read_workload
+from components.preparation import prepare
+from components.quarantine import validate_snapshot
+from components.settings import Home
+from components.snapshots import take_snapshot
+from data_contracts.flights import Flight
+
+
+def main(rows: int) -> None:
+    """Run every stage on generated rows and print its time and the peak memory so far."""
+    contract = Flight.spec()
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / "flights.parquet"
+        write_flights(rows, source)
+        home = Home(Path(scratch) / "home")
+        report("generated", time.perf_counter())
+        started = time.perf_counter()
+        snapshot = take_snapshot(Source(path=str(source)), contract, home)
+        started = report("snapshot", started)
+        validated = validate_snapshot(snapshot, contract, home, where="benchmark")
+        started = report("validate", started)
+        prepared = prepare(validated, read_workload("flights"), contract, home)
+        report("prepare", started)
+        ready = sum(split.rows for split in prepared.splits.values())
+        written = sum(
+            pl.scan_parquet(split.features).select(pl.len()).collect().item()
+            for split in prepared.splits.values()
+            if split.features
+        )
+        assert snapshot.rows == rows == validated.rows + validated.quarantined
+        assert ready == written == validated.rows
+        show(f"{rows:,} rows read, {validated.quarantined:,} quarantined, {written:,} prepared")
+
+
+def report(stage: str, started: float) -> float:
+    """Print what a stage took and the peak so far; return the time."""
+    now = time.perf_counter()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30
+    show(f"{stage}: {now - started:.0f} s, peak so far {peak:.2f} GiB")
+    return now
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000_000)
