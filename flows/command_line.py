@@ -185,6 +185,34 @@ def monitor(workload: Workload, as_json: Json = False) -> None:
 
 
 @app.command()
+def estimate(workload: Workload, as_json: Json = False) -> None:
+    """Predict time, memory and money of a training from a few dozen of its steps."""
+
+    def flow() -> Any:
+        from flows.estimate_training import estimate_training
+
+        return estimate_training
+
+    found = _run_flow(flow, as_json, workload=workload)
+    terminal.print_json(found) if as_json else terminal.print_estimate(found)
+
+
+@app.command()
+def selftest(workload: Workload, as_json: Json = False) -> None:
+    """Plant known faults and say which gates caught them; exit code 1 if one was missed."""
+
+    def flow() -> Any:
+        from flows.selftest_gates import selftest_gates
+
+        return selftest_gates
+
+    planted = _run_flow(flow, as_json, workload=workload)
+    terminal.print_json(planted) if as_json else terminal.print_planted(planted)
+    if not all(result.caught for result in planted):
+        raise typer.Exit(1)
+
+
+@app.command()
 def status(workload: Workload = "flights", as_json: Json = False) -> None:
     """Show the last run stage by stage, why each ran or was cached, and who serves."""
     from flows.status import status_of

@@ -16,10 +16,12 @@ from rich.table import Table
 if TYPE_CHECKING:
     from components.build import Build
     from components.data_versions import DataVersion, Deletion, VersionDiff
+    from components.estimate import Estimate
     from components.gates import GateReport
     from components.monitoring import Monitored
     from components.promotion import Promotion
     from components.run_ledger import RunRecord
+    from components.selftest import Planted
     from components.settings import Home
     from flows.build_model import BuildOutcome
     from flows.doctor import Finding
@@ -273,6 +275,32 @@ def print_status(status: "Status") -> None:
     console.print(f"champion: {status.champion or 'none'}   before it: {status.previous or 'none'}")
     for line in status.history[-5:]:
         console.print(f"  {line}", markup=False)
+
+
+def print_estimate(estimate: "Estimate") -> None:
+    """Print what a training is expected to take."""
+    console = _console()
+    for warning in estimate.warnings:
+        console.print(f"[yellow]warning[/]: {warning}")
+    rows = [(part, f"{seconds:.1f} s") for part, seconds in estimate.parts.items()]
+    console.print(_table("part", "here", rows=rows, title="Training on this machine"))
+    console.print(f"in all {estimate.seconds:.0f} s, {estimate.usd:.4f} USD, {estimate.memory_mb:,.0f} MB")
+    cards = [
+        (card.name, f"{card.seconds:.0f} s", f"{card.usd:.4f} USD", "yes" if card.fits else "no")
+        for card in estimate.cards
+    ]
+    console.print(_table("card", "about", "about", "fits", rows=cards, title="On a card (reckoned, not measured)"))
+
+
+def print_planted(planted: "Sequence[Planted]") -> None:
+    """Print what became of each planted fault."""
+    rows = [
+        (p.fault, p.stage, p.gate, "[green]caught[/]" if p.caught else "[red]MISSED[/]", p.said[:90]) for p in planted
+    ]
+    console = _console()
+    console.print(_table("fault", "stage", "gate", "", "what it said", rows=rows, title="Planted faults"))
+    caught = sum(p.caught for p in planted)
+    console.print(f"{caught} of {len(planted)} faults caught")
 
 
 def print_versions(versions: "Sequence[DataVersion]") -> None:

@@ -10,7 +10,19 @@ import pytest
 
 from flows import command_line
 
-COMMANDS = ["run", "build", "promote", "rollback", "serve", "score", "monitor", "status", "doctor"]
+COMMANDS = [
+    "run",
+    "build",
+    "promote",
+    "rollback",
+    "serve",
+    "score",
+    "monitor",
+    "status",
+    "doctor",
+    "estimate",
+    "selftest",
+]
 
 
 @pytest.fixture

@@ -1,0 +1,25 @@
+"""What would a training take here, and what on a card? Run it with ``slipway estimate WORKLOAD``."""
+
+from prefect import flow
+
+from components.estimate import Estimate
+from flows.build_model import WorkloadName
+from flows.opening import opened
+from tasks.estimate import estimate
+from tasks.ingest import ingest
+from tasks.prepare import prepare
+from tasks.validate import validate
+
+
+@flow(name="estimate-training", validate_parameters=True)
+def estimate_training(workload: WorkloadName = "flights") -> Estimate:
+    """Estimate time, memory and money of a training, before it is begun.
+
+    Args:
+        workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
+    """
+    with opened(workload, "estimate-training") as run:
+        snapshot = ingest(run.workload, run.home)
+        validated = validate(run.workload, snapshot, run.home)
+        prepared = prepare(run.workload, validated, run.home)
+        return estimate(run.workload, prepared, run.settings)

@@ -1,0 +1,39 @@
+"""Selftest: plant known faults and see whether the gate that must catch each does."""
+
+import tempfile
+from pathlib import Path
+
+from components import progress
+from components.catalog import find_kind
+from components.data_results import Prepared
+from components.declaration import Workload, contract_of
+from components.faults.bench import make_bench
+from components.model_results import Trained
+from components.packaging import PackagedBuild
+from components.selftest import FAULTS, Planted, planted_one_by_one
+from tasks.stage import stage
+
+
+def _artifact(planted: list[Planted]) -> str:
+    lines = [f"| {p.fault} | {p.stage} | {p.gate} | {'caught' if p.caught else '**missed**'} |" for p in planted]
+    return "\n".join(["| fault | stage | gate | |", "| --- | --- | --- | --- |", *lines])
+
+
+@stage("selftest", cached=False, artifact=_artifact)
+def selftest(workload: Workload, prepared: Prepared, trained: Trained, packaged: PackagedBuild) -> list[Planted]:
+    """Return what became of every fault; nothing of the build or the data is changed."""
+    planted = []
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = make_bench(
+            workload,
+            contract_of(workload),
+            prepared,
+            trained,
+            packaged.path,
+            find_kind(workload.kind).predict_file,
+            Path(scratch),
+        )
+        for result in planted_one_by_one(bench):
+            planted.append(result)
+            progress.report("faults", len(planted), len(FAULTS))
+    return planted
