@@ -22,6 +22,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    # A defect of ours is shown as Python shows it.
+    pretty_exceptions_enable=False,
 )
 
 Result = TypeVar("Result")
@@ -37,10 +39,13 @@ def _home() -> Home:
 
 def _run_flow(flow: Callable[[], Callable[..., Result]], as_json: bool, **parameters: Any) -> Result:
     """Import a flow after Prefect's environment is set, and run it with progress on the terminal."""
-    from flows.orchestrator import configure_orchestrator
+    from flows.opening import checked_workload
+    from flows.orchestrator import configure_orchestrator, lost_orchestrator
 
+    # Before a server is started for it.
+    checked_workload(parameters["workload"])
     configure_orchestrator(_home())
-    with _drawn(as_json):
+    with _drawn(as_json), lost_orchestrator():
         return flow()(**parameters)
 
 

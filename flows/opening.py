@@ -1,11 +1,12 @@
-"""What every flow begins with: the workload, the home, the settings, and a ledger that records the run."""
+"""What every flow begins with: a workload that was checked, the home, the settings, and a ledger of the run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from components.catalog import kind_options
-from components.declaration import Workload, read_workload
+from components.declaration import Workload, contract_of, read_workload
+from components.features.recipe import check_feature_field
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
 
@@ -20,11 +21,21 @@ class Opened:
     ledger: Ledger
 
 
-@contextmanager
-def opened(workload: str, flow: str) -> Iterator[Opened]:
-    """Read and check the workload file, then record what happens in the block."""
+def checked_workload(workload: str) -> Workload:
+    """Read a workload file and check all of it that can be checked before anything runs."""
     declared = read_workload(workload)
     kind_options(declared)
+    contract = contract_of(declared)
+    for step in declared.features:
+        for field in step.fields:
+            check_feature_field(field, contract)
+    return declared
+
+
+@contextmanager
+def opened(workload: str, flow: str) -> Iterator[Opened]:
+    """Check the workload file, then record what happens in the block."""
+    declared = checked_workload(workload)
     settings = Settings()
     home = settings.folder()
     with recorded_run(home, declared.name, flow) as ledger:

@@ -4,9 +4,13 @@ With ``PREFECT_API_URL`` set, that server is used as it is. Without it each comm
 SQLite database in the home, so that a single machine needs nothing else.
 """
 
+import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from components.errors import HostError
 from components.settings import Home
 
 
@@ -18,6 +22,7 @@ def configure_orchestrator(home: Home) -> None:
         "PREFECT_HOME": str(folder),
         "PREFECT_LOCAL_STORAGE_PATH": str(folder / "results"),
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         # A temporary server prints a CancelledError traceback at exit otherwise.
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
@@ -28,6 +33,24 @@ def configure_orchestrator(home: Home) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    # Says at exit that it is still sending, through a logger that no level of Prefect's reaches.
+    logging.getLogger("EventsWorker").setLevel(logging.CRITICAL)
     # Libraries warn about each other's deprecations; tests turn warnings into errors, users get none of them.
     warnings.simplefilter("ignore")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+
+
+@contextmanager
+def lost_orchestrator() -> Iterator[None]:
+    """Say in one line that a run was told to end, or that the Prefect server went away under it."""
+    import httpx
+    from prefect.exceptions import TerminationSignal
+
+    try:
+        yield
+    except (TerminationSignal, httpx.TransportError) as error:
+        where = os.environ.get("PREFECT_API_URL", "its temporary Prefect server")
+        raise HostError(
+            f"the run was told to end, or lost {where} ({type(error).__name__}); what was finished is kept: the same "
+            "command goes on from there"
+        ) from error

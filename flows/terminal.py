@@ -64,7 +64,8 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._drawn.stop()
+        if self._drawn.console.is_terminal:
+            self._drawn.stop()
 
     def report(self, what: str, done: int, total: int) -> None:
         """Take one report of progress; see components.progress."""
