@@ -18,12 +18,12 @@ from components.section import Section as Section
 from components.split_declaration import Period as Period
 from components.split_declaration import SplitRule
 from components.split_declaration import TimeSplit as TimeSplit
+from components.targets import METRICS, Metric, target_of
 from data_contracts.contract import Contract
 from data_contracts.spec import ContractSpec
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-Metric = Literal["auc", "pr_auc", "log_loss", "brier", "macro_f1", "accuracy", "cross_entropy", "rmse", "mae", "r2"]
 
 
 class Goal(Section):
@@ -243,6 +243,24 @@ def contract_of(workload: Workload) -> ContractSpec:
     if not (isinstance(found, type) and issubclass(found, Contract)):
         raise WorkloadError(f"'contract': {workload.contract} is not a subclass of data_contracts.contract.Contract")
     try:
-        return found.spec()
+        contract = found.spec()
     except TypeError as error:
         raise WorkloadError(f"'contract': {workload.contract}: {error}") from error
+    _check_against_contract(workload, contract)
+    return contract
+
+
+def _check_against_contract(workload: Workload, contract: ContractSpec) -> None:
+    target, metric = target_of(contract), workload.goal.metric
+    if metric not in METRICS[target]:
+        raise WorkloadError(
+            f"'goal.metric': {metric} cannot judge '{contract.label.name}', a {contract.label.dtype}; "
+            f"for {target} answers: {', '.join(METRICS[target])}"
+        )
+    known = {field.name for field in contract.inputs}
+    for key, fields in workload.gates.fields().items():
+        for field in fields:
+            if field not in known:
+                raise WorkloadError(
+                    f"'gates.{key}': '{field}' is not an input of {contract.name}; inputs: {sorted(known)}"
+                )

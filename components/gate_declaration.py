@@ -60,3 +60,8 @@ class Gates(Section):
     costs: Costs | None = Field(None, description="What wrong answers cost; the decision threshold follows from it.")
     behaviour: tuple[BehaviourTest, ...] = Field((), description="Invariance, direction and minimum tests.")
     undecided: Literal["fail", "pass"] = Field("fail", description="What an interval across the threshold counts as.")
+
+    def fields(self) -> dict[str, tuple[str, ...]]:
+        """Return the contract fields that the section names, by key."""
+        tested = (field for test in self.behaviour for field in (*test.where, *test.set, *test.add))
+        return {"sensitive": self.sensitive, "behaviour": tuple(tested)}

@@ -18,10 +18,10 @@ from components.data_results import Prepared
 from components.errors import BuildError, SplitError
 from components.evidence import Measure
 from components.leakage import Finding
-from components.metrics import HIGHER_IS_BETTER, Target
 from components.model_results import Candidate, Trained
 from components.power import luck_of_the_best
 from components.storage import write_json
+from components.targets import HIGHER_IS_BETTER, Target, target_of
 from data_contracts.spec import ContractSpec
 
 WORN_OUT = 10
@@ -65,13 +65,12 @@ def read_hold_out(
     chosen = trained.best
     graph = predict_file(chosen.model, contract, path)
     rivals = {"base_rate": _constant(prepared, contract, len(labels))}
-    baseline = _best(trained, "baseline")
-    for name, rival in (("baseline", baseline), ("other", _best(trained, "lightning"))):
-        if rival is None or (name == "other" and rival.name == chosen.name):
-            continue
-        same = rival.name == chosen.name
-        answers = graph if same else predict_file(rival.model, contract, path)
-        rivals[name] = Rival(answers, "the packaged model is the baseline" if same else rival.name)
+    # A model is no rival of its own: the best tree is compared with the linear floor, and with the best network.
+    for name, family in (("baseline", "baseline"), ("other", "lightning")):
+        if rival := _best(trained, family):
+            rivals[name] = Rival(predict_file(rival.model, contract, path), rival.name)
+    if "baseline" not in rivals and chosen.family == "baseline":
+        rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
     if champion is not None:
         rivals["champion"] = Rival(predict_file(champion, contract, path), champion.parent.name)
     return HoldOut(
@@ -87,19 +86,11 @@ def read_hold_out(
 
 
 def _best(trained: Trained, family: str) -> Candidate | None:
-    """Return the candidate of a family that was best on the validation split, by the metric that chose the model."""
-    members = [candidate for candidate in trained.candidates if candidate.family == family]
+    """Return the candidate of a family, other than the chosen one, that was best on the validation split."""
+    members = [one for one in trained.candidates if one.family == family and one.name != trained.chosen]
     metric = trained.comparison.metric if trained.comparison else None
     sign = 1 if HIGHER_IS_BETTER.get(metric or "", True) else -1
     return max(members, key=lambda one: sign * one.score, default=None)
-
-
-def target_of(contract: ContractSpec) -> Target:
-    """Return what kind of answer the contract's label asks for."""
-    label = contract.label
-    if label.dtype == "boolean":
-        return "binary"
-    return "multiclass" if label.allowed else "regression"
 
 
 def labels_of(rows: pl.DataFrame, contract: ContractSpec) -> NDArray[Any]:

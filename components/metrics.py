@@ -6,12 +6,14 @@ once, which is why 28,000 rows x 1,000 resamples x four metrics take about two s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 
+from components.targets import HIGHER_IS_BETTER as HIGHER_IS_BETTER
+from components.targets import METRICS as METRICS
 from components.weighted_scores import (
     Numbers,
     Statistic,
@@ -23,29 +25,6 @@ from components.weighted_scores import (
     root_mean,
 )
 
-Target = Literal["binary", "multiclass", "regression", "quantiles"]
-# Answers: probability of yes [rows]; probabilities [rows, classes] for labels 0, 1, ...; numbers [rows];
-# quantiles in rising order [rows, quantiles], of which the outermost two are the interval.
-METRICS: dict[Target, tuple[str, ...]] = {
-    "binary": ("auc", "pr_auc", "log_loss", "brier"),
-    "multiclass": ("macro_f1", "accuracy", "cross_entropy"),
-    "regression": ("rmse", "mae", "r2"),
-    "quantiles": ("coverage", "width"),
-}
-HIGHER_IS_BETTER = {
-    "auc": True,
-    "pr_auc": True,
-    "log_loss": False,
-    "brier": False,
-    "macro_f1": True,
-    "accuracy": True,
-    "cross_entropy": False,
-    "rmse": False,
-    "mae": False,
-    "r2": True,
-    "coverage": True,
-    "width": False,
-}
 RANKED = frozenset({"auc", "pr_auc"})
 # A probability of exactly 0 or 1 would make the log-loss infinite; float32 answers cannot resolve less than this.
 TINY = float(np.finfo(np.float32).eps)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from components.declaration import Workload
 from components.evidence import Evidence, Record
-from components.metrics import METRICS
+from components.targets import METRICS
 
 Direction = Literal["at_least", "at_most"]
 

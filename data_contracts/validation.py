@@ -1,7 +1,8 @@
 """Expectations about a data set as a whole: the only door to Great Expectations.
 
 Great Expectations takes pandas: it is given the needed columns alone and, above ``SAMPLE`` rows, every n-th row.
-What depends on all rows (their count) is then counted by Polars; each result says what it was judged on.
+What a sample cannot tell (counts, correlations, freshness) is found by Polars over all rows and given to it as a
+figure; each result says what it was judged on.
 """
 
 import contextlib
@@ -9,17 +10,17 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from data_contracts.facts import Fact, fact_of
 from data_contracts.spec import ContractSpec, Expectation
 
 SAMPLE = 1_000_000
-ROW_COUNT = "ExpectTableRowCountToBeBetween"
 
 
 class ExpectationResult(BaseModel):
@@ -43,30 +44,46 @@ def check_dataset(path: Path, contract: ContractSpec, docs: Path | None) -> tupl
         return ()
     rows = pl.scan_parquet(path).select(pl.len()).collect().item()
     step = -(-rows // SAMPLE)
+    facts = [fact_of(expectation, sampled=step > 1) for expectation in contract.expectations]
     columns = sorted({name for expectation in contract.expectations for name in _columns(expectation, contract)})
     # By row number and not with gather_every, which would bring every row into memory first.
     sample = pl.scan_parquet(path, row_index_name="row").filter(pl.col("row") % max(step, 1) == 0)
-    frame = sample.select(columns).collect(engine="streaming")
+    frame = sample.select(columns).collect(engine="streaming").with_columns(_figures(path, facts))
     with _quiet():
-        found = _judge(frame, contract, docs)
+        found = _judge(frame, _judgements(contract, facts), contract.name, docs)
     basis = "all rows" if step <= 1 else f"every {step}th row: {frame.height:,} of {rows:,}"
-    results = []
-    for expectation, (success, observed) in zip(contract.expectations, found, strict=True):
-        on = basis
-        if expectation.expectation == ROW_COUNT and step > 1:
-            low, high = (expectation.arguments.get(key) for key in ("min_value", "max_value"))
-            success = (low is None or rows >= low) and (high is None or rows <= high)
-            observed, on = str(rows), "all rows, counted by Polars"
-        results.append(
-            ExpectationResult(
-                expectation=expectation.expectation,
-                arguments=dict(expectation.arguments),
-                success=success,
-                observed=observed,
-                basis=on,
-            )
+    return tuple(
+        ExpectationResult(
+            expectation=expectation.expectation,
+            arguments=dict(expectation.arguments),
+            success=success,
+            observed=observed,
+            basis=basis if fact is None else "all rows, by Polars",
         )
-    return tuple(results)
+        for expectation, fact, (success, observed) in zip(contract.expectations, facts, found, strict=True)
+    )
+
+
+def _figures(path: Path, facts: Sequence[Fact | None]) -> list[pl.Expr]:
+    """Return the figures as constant columns: so they stand in the same suite and the same documents as the rows."""
+    asked = {fact.name: fact.value for fact in facts if fact}
+    if not asked:
+        return []
+    found = pl.scan_parquet(path).select(**asked).collect(engine="streaming").row(0, named=True)
+    return [pl.lit(value, dtype=pl.Float64).alias(name) for name, value in found.items()]
+
+
+def _judgements(contract: ContractSpec, facts: Sequence[Fact | None]) -> list[Expectation]:
+    """Return the expectations in Great Expectations' own terms."""
+    return [
+        expectation
+        if fact is None
+        else Expectation(
+            expectation="ExpectColumnMaxToBeBetween",
+            arguments={"column": fact.name, "min_value": fact.low, "max_value": fact.high},
+        )
+        for expectation, fact in zip(contract.expectations, facts, strict=True)
+    ]
 
 
 def _columns(expectation: Expectation, contract: ContractSpec) -> list[str]:
@@ -78,36 +95,36 @@ def _columns(expectation: Expectation, contract: ContractSpec) -> list[str]:
     return flat or [contract.fields[0].name]
 
 
-def _judge(frame: pl.DataFrame, contract: ContractSpec, docs: Path | None) -> list[tuple[bool, str]]:
+def _judge(
+    frame: pl.DataFrame, expectations: Sequence[Expectation], name: str, docs: Path | None
+) -> list[tuple[bool, str]]:
     import great_expectations as gx
     from great_expectations.checkpoint.actions import UpdateDataDocsAction
 
     # Importing it has set levels of its own.
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith("great_expectations")]:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for logger in [logger for logger in logging.root.manager.loggerDict if logger.startswith("great_expectations")]:
+        logging.getLogger(logger).setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     batch = (
         context.data_sources.add_pandas("snapshot")
         .add_dataframe_asset("rows")
         .add_batch_definition_whole_dataframe("all")
     )
-    suite = context.suites.add(gx.ExpectationSuite(name=contract.name))
-    for expectation in contract.expectations:
+    suite = context.suites.add(gx.ExpectationSuite(name=name))
+    for place, expectation in enumerate(expectations):
         kind = getattr(gx.expectations, expectation.expectation, None)
         if kind is None:
-            raise TypeError(f"{contract.name}: Great Expectations has no '{expectation.expectation}'")
+            raise TypeError(f"{name}: Great Expectations has no '{expectation.expectation}'")
         try:
-            suite.add_expectation(kind(**expectation.arguments))
+            suite.add_expectation(kind(**expectation.arguments, meta={"place": place}))
         except ValueError as error:
-            raise TypeError(f"{contract.name}: {expectation.expectation} refuses its arguments: {error}") from error
-    definition = context.validation_definitions.add(
-        gx.ValidationDefinition(name=contract.name, data=batch, suite=suite)
-    )
+            raise TypeError(f"{name}: {expectation.expectation} refuses its arguments: {error}") from error
+    definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
     if docs is not None:
         _add_site(context, docs)
     checkpoint = context.checkpoints.add(
         gx.Checkpoint(
-            name=contract.name,
+            name=name,
             validation_definitions=[definition],
             actions=[UpdateDataDocsAction(name="docs", site_names=["docs"])] if docs else [],
             result_format="SUMMARY",
@@ -115,7 +132,10 @@ def _judge(frame: pl.DataFrame, contract: ContractSpec, docs: Path | None) -> li
     )
     outcome = checkpoint.run(batch_parameters={"dataframe": frame.to_pandas()})
     (run,) = outcome.run_results.values()
-    return [_outcome(result) for result in run.results]
+    # The results come in an order of their own.
+    results: list[Any] = list(run.results)
+    in_order = sorted(results, key=lambda result: int(result.expectation_config.meta["place"]))
+    return [_outcome(result) for result in in_order]
 
 
 def _add_site(context: Any, docs: Path) -> None:

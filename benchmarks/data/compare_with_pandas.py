@@ -1,6 +1,6 @@
 """Validate and prepare the same generated flights with Slipway and with pandas: seconds, peak memory, ratios.
 
-python -m benchmarks.data.compare_with_pandas 10000000
+python -m benchmarks.data.compare_with_pandas 10000000 2
 
 Each side runs in a process of its own, in turns; the results must be equal before a ratio is printed.
 """
@@ -20,7 +20,6 @@ from polars.testing import assert_frame_equal
 from benchmarks.data.flight_rows import write_flights
 
 SIDES = ("slipway", "pandas")
-ROUNDS = 2
 
 
 class Cost(NamedTuple):
@@ -58,13 +57,13 @@ def assert_equal(slipway: Path, pandas: Path) -> None:
         assert_frame_equal(ours, theirs.cast(dict(ours.schema)), rel_tol=1e-5, abs_tol=1e-5)
 
 
-def main(rows: int) -> None:
+def main(rows: int, rounds: int) -> None:
     """Compare both sides and print a line for each run, then the ratios."""
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "flights.parquet"
         write_flights(rows, source)
         best: dict[str, Cost] = {}
-        for turn in range(ROUNDS):
+        for turn in range(rounds):
             for side in SIDES:
                 cost = run(side, source, Path(scratch) / f"{side}-{turn}")
                 show(f"{side}: {cost.wall:.1f} s, {cost.cpu:.1f} s of processor, peak {cost.peak / 2**30:.2f} GiB")
@@ -72,10 +71,11 @@ def main(rows: int) -> None:
         assert_equal(Path(scratch) / "slipway-0", Path(scratch) / "pandas-0")
         ours, theirs = best["slipway"], best["pandas"]
         show(
-            f"{rows:,} rows, best of {ROUNDS}, equal results, {os.cpu_count()} cores: {theirs.wall / ours.wall:.1f}x "
+            f"{rows:,} rows, best of {rounds}, equal results, {os.cpu_count()} cores: {theirs.wall / ours.wall:.1f}x "
             f"faster ({theirs.cpu / ours.cpu:.1f}x less processor time), {ours.peak / theirs.peak:.2f} of the memory"
         )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000)
+    given = [int(argument) for argument in sys.argv[1:]]
+    main(*(given + [10_000_000, 2][len(given) :]))

@@ -6,7 +6,6 @@ latency. Printed: what the probe saw before, during and after, what was refused,
 
 import argparse
 import http.client
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -110,10 +109,11 @@ def rss(server: psutil.Process) -> float:
 
 
 def _percentiles(values: list[float]) -> str:
-    if len(values) < 2:
+    """Return median and 99th percentile; with few values the latter is the largest."""
+    if not values:
         return "-"
-    cuts = statistics.quantiles(values, n=100)
-    return f"{cuts[49]:.1f} / {cuts[98]:.1f}"
+    ordered = sorted(values)
+    return f"{ordered[len(ordered) // 2]:.1f} / {ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]:.1f}"
 
 
 if __name__ == "__main__":

@@ -134,6 +134,8 @@ def serve(options: Options) -> None:
         backpressure=8_192,
         log_level=LogLevels.critical,
         workers_kill_timeout=30,
+        # A worker that dies is replaced; one that dies again at once ends the service.
+        respawn_failed_workers=True,
     )
     server.link, server.drain_seconds = link, options.drain_seconds
     failure: list[_Failed] = []

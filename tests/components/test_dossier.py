@@ -87,7 +87,7 @@ def test_a_refused_build_says_so_first_and_names_what_would_pass(flights: Worklo
 
 def test_the_page_warns_that_days_differ_more_than_rows_and_what_is_not_known(flights: Workload) -> None:
     page = render_dossier(subject(flights))
-    assert "rows of one day are alike: over rows auc is known to 0.676 to 0.684" in page
+    assert "Rows of one day are alike: over rows auc is known to 0.676 to 0.684" in page
     assert "Nothing is known about these slices: carrier=HA" in page
     assert "provably weaker than on the whole where distance=0 to 9" in page
 

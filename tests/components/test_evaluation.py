@@ -204,6 +204,25 @@ def test_a_broken_slice_is_named(situation: Situation, flights: Workload) -> Non
     assert "origin=EWR" not in refused["slices"].reason
 
 
+def test_a_packaged_baseline_is_compared_with_the_next_one_and_not_with_itself(
+    situation: Situation, flights: Workload
+) -> None:
+    network, trees = situation.trained.candidates
+    floor = candidate(situation.folder, "linear", "baseline", situation.answers * 0 + 0.3)
+    trained = trained_with((floor, trees, network)).model_copy(update={"chosen": "xgboost"})
+    done = evaluate(trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
+    evidence = read_evidence(done.evidence)
+    details = {
+        name: measure.detail for name in ("baseline", "other") if (measure := evidence.find(f"gain_over_{name}"))
+    }
+    assert details == {"baseline": "linear", "other": "mlp"}
+    alone = trained_with((trees,)).model_copy(update={"chosen": "xgboost"})
+    done = evaluate(alone, situation.prepared, flights, Flight.spec(), predict, situation.folder / "a")
+    only = read_evidence(done.evidence).find("gain_over_baseline")
+    assert only is not None
+    assert only.detail == "the packaged model is the only baseline"
+
+
 def test_a_better_champion_is_kept(situation: Situation, flights: Workload) -> None:
     weak, good = situation.trained.candidates[1], situation.trained.candidates[0]
     challenger = weak.model_copy(update={"name": "mlp"})

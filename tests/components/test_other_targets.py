@@ -11,15 +11,16 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from components.declaration import Workload, read_workload
+from components.declaration import Workload, contract_of, read_workload
 from components.dossier import Subject, render_dossier
-from components.errors import SplitError
+from components.errors import SplitError, WorkloadError
 from components.evaluation import evaluate_candidate
 from components.evidence import Measure
 from components.gates import Context, judge
-from components.hold_out import HoldOut, Rival, labels_of, target_of, trainer_answers
-from components.metrics import Target, score
+from components.hold_out import HoldOut, Rival, labels_of, trainer_answers
+from components.metrics import score
 from components.model_results import Candidate
+from components.targets import Target, target_of
 from data_contracts.flights import Flight
 from data_contracts.spec import ContractSpec, FieldSpec
 
@@ -86,6 +87,18 @@ def test_numbers_are_judged_by_an_error_that_must_be_small() -> None:
     refused = judge(evaluate_candidate(worse, workload, model="mlp", resamples=200), workload, COST).refused
     assert [verdict.gate for verdict in refused] == ["goal"]
     assert "with 95 % confidence at least" in refused[0].reason
+
+
+def test_a_goal_that_cannot_judge_the_label_is_refused_before_anything_runs() -> None:
+    with pytest.raises(WorkloadError, match="rmse cannot judge 'late', a boolean; for binary answers: auc, pr_auc"):
+        contract_of(asking("rmse", "at_most", 1.2))
+
+
+def test_gates_about_fields_that_are_not_there_are_refused_before_anything_runs() -> None:
+    workload = read_workload("flights")
+    gates = workload.gates.model_copy(update={"sensitive": ("origin", "orgin")})
+    with pytest.raises(WorkloadError, match=r"'gates\.sensitive': 'orgin' is not an input of Flight"):
+        contract_of(workload.model_copy(update={"gates": gates}))
 
 
 def label(**changed: Any) -> FieldSpec:

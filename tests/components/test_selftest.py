@@ -26,7 +26,7 @@ from components.workloads.tabular.workload import predict_file
 from data_contracts.flights import Flight
 
 CONTRACT = Flight.spec()
-ROWS = 6_000
+ROWS = 3_000
 START = {"train": datetime(2013, 1, 1), "validation": datetime(2013, 9, 1), "test": datetime(2013, 10, 1)}
 
 
@@ -38,7 +38,7 @@ def rows_of(split: str) -> pl.DataFrame:
     distance, wind = random.uniform(100, 2500, size).round(1), random.uniform(0, 30, size)
     logit = 1.2 * (distance - 1300) / 700 + 0.9 * (wind - 15) / 9 + np.where(carrier == "AA", 1.0, -0.4) - 0.5
     values: dict[str, object] = {
-        "scheduled_departure": [START[split] + timedelta(minutes=7 * int(n)) for n in range(size)],
+        "scheduled_departure": [START[split] + timedelta(minutes=14 * int(n)) for n in range(size)],
         "scheduled_arrival": random.integers(0, 1440, size),
         "carrier": carrier,
         "origin": random.choice(["EWR", "JFK", "LGA"], size),

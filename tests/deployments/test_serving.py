@@ -140,6 +140,7 @@ def test_a_promotion_and_a_rollback_change_over_without_a_failed_request(
     thread = threading.Thread(target=ask)
     thread.start()
     try:
+        wait_until(lambda: seen[-1:] == [first.build_id])
         rollout = promoted(rollout, second.build_id, other_build, "better")
         write_rollout(document, rollout)
         wait_until(lambda: seen[-1:] == [second.build_id])

@@ -1,5 +1,6 @@
 """Limits, deadlines, draining, several workers: what happens when things get tight."""
 
+import os
 import signal
 import threading
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
@@ -115,3 +117,22 @@ def test_the_access_log_is_json_and_sampled(serve: Serve, build: Path, sample: S
     quiet = serve("--build", build)
     quiet.post(sample.rows(2))
     assert quiet.log.read_text() == ""
+
+
+def test_a_worker_that_dies_is_replaced_and_the_others_answer_on(serve: Serve, build: Path, sample: Sample) -> None:
+    running = serve("--build", build, "--workers", "2")
+    (row,) = sample.rows(1)
+    parent = psutil.Process(running.process.pid)
+    first, second = (child.pid for child in parent.children())
+    os.kill(first, signal.SIGKILL)
+
+    def answered() -> bool:
+        try:
+            return httpx.post(f"{running.url}/v1/predict", json=row).status_code == 200
+        except httpx.TransportError:
+            # The connection was already waiting for the worker that died.
+            return False
+
+    wait_until(lambda: {child.pid for child in parent.children()} - {first} > {second})
+    wait_until(lambda: all(answered() for _ in range(20)))
+    assert running.stop() == 0

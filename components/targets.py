@@ -1,0 +1,39 @@
+"""What can be predicted and how it is scored: names alone, so that reading a workload file stays quick."""
+
+from typing import Literal
+
+from data_contracts.spec import ContractSpec
+
+Target = Literal["binary", "multiclass", "regression", "quantiles"]
+# What a goal may ask for; quantile metrics are measured, not yet asked for.
+Metric = Literal["auc", "pr_auc", "log_loss", "brier", "macro_f1", "accuracy", "cross_entropy", "rmse", "mae", "r2"]
+
+# Answers: probability of yes [rows]; probabilities [rows, classes] for labels 0, 1, ...; numbers [rows];
+# quantiles in rising order [rows, quantiles], of which the outermost two are the interval.
+METRICS: dict[Target, tuple[str, ...]] = {
+    "binary": ("auc", "pr_auc", "log_loss", "brier"),
+    "multiclass": ("macro_f1", "accuracy", "cross_entropy"),
+    "regression": ("rmse", "mae", "r2"),
+    "quantiles": ("coverage", "width"),
+}
+HIGHER_IS_BETTER = {
+    "auc": True,
+    "pr_auc": True,
+    "log_loss": False,
+    "brier": False,
+    "macro_f1": True,
+    "accuracy": True,
+    "cross_entropy": False,
+    "rmse": False,
+    "mae": False,
+    "r2": True,
+    "coverage": True,
+    "width": False,
+}
+
+
+def target_of(contract: ContractSpec) -> Target:
+    """Return what kind of answer the contract's label asks for."""
+    if contract.label.dtype == "boolean":
+        return "binary"
+    return "multiclass" if contract.label.allowed else "regression"
