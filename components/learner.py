@@ -176,3 +176,5 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # lightning 2.6 uses what torch 2.13 deprecates, at every batch.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+    # torch.compile uses what torch itself deprecates.
+    warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
