@@ -1,12 +1,15 @@
 """How the stages write Parquet: quickly, for it is read again at once and often.
 
 Measured on 10 million flights: Snappy instead of Zstandard takes a fifth off the time of a copy and adds a tenth to
-its size.
+its size. Measured on 50 million: reading a file of 500 row groups of 97,000 rows (Polars' default) and dividing it into
+two took 5.9 GB, the same rows in 100 groups of 500,000 took 3.4 GB.
 """
 
 from pathlib import Path
 
 import polars as pl
+
+ROW_GROUP = 500_000
 
 
 def sink(rows: pl.LazyFrame, path: Path, *, statistics: bool = False) -> pl.LazyFrame:
@@ -14,6 +17,6 @@ def sink(rows: pl.LazyFrame, path: Path, *, statistics: bool = False) -> pl.Lazy
 
     ``statistics`` (minimum, maximum) are for files that are filtered by their columns later.
     """
-    written = rows.sink_parquet(path, lazy=True, compression="snappy", statistics=statistics)
+    written = rows.sink_parquet(path, lazy=True, compression="snappy", statistics=statistics, row_group_size=ROW_GROUP)
     assert written is not None, "a lazy sink is a query"
     return written

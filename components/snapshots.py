@@ -13,6 +13,7 @@ from components.casting import Cast, cast_columns, contract_casts
 from components.data_results import Snapshot
 from components.declaration import Source
 from components.errors import ContractError, SourceError
+from components.parquet import sink
 from components.row_hash import row_lanes, rows_digest
 from components.settings import Home
 from components.source_files import one_line
@@ -59,7 +60,7 @@ def _write(source: Source, contract: ContractSpec, file: Path, where: str) -> tu
         rows = frame.select(cast_columns(casts))
         lanes = row_lanes(rows, contract.fields, raw_fields(casts))
         facts = rows.select(*_failures(casts), pl.len().alias("rows"))
-        written = rows.sink_parquet(file, lazy=True, compression_level=1, statistics=True)
+        written = sink(rows, file, statistics=True)
         _, summed, counted = pl.collect_all([written, lanes, facts], engine="streaming")
     except SourceError as error:
         # Unpacked files are gone when this is read: their names are to be told, not where they lay.
