@@ -1,6 +1,7 @@
 """From kept rows to features: split, fit the recipe on the training split alone, apply it to every split."""
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +9,7 @@ import polars as pl
 from components.data_results import Prepared, Split, Validated
 from components.declaration import Workload
 from components.features.recipe import Recipe, fit_recipe, write_recipe
-from components.parquet import sink
+from components.parquet import ROW_GROUP, sink
 from components.settings import Home
 from components.split_report import split_report
 from components.splits import split_rows
@@ -19,6 +20,7 @@ from data_contracts.spec import ContractSpec
 RECIPE = "recipe.json"
 RECORD = "prepared.json"
 LABEL = "label"
+BLOCK = 3_000_000
 # What decides the splits and their features, beside the recipe and the rule.
 CODE = ("components.preparation",)
 
@@ -60,11 +62,34 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
 def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> None:
     label = contract.label
     target = pl.col(label.name).cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32).alias(LABEL)
-    labelled = pl.scan_parquet(split.path).with_columns(target)
-    # Only the training split must not see its own answers; every other split is what serving will be.
-    training = split.name == "train"
-    features = recipe.apply_to_training(labelled, contract, [LABEL]) if training else recipe.apply(labelled, [LABEL])
-    sink(features, features_path(split.path)).collect(engine="streaming")
+    rows = pl.scan_parquet(split.path).with_columns(target)
+
+    def made(labelled: pl.LazyFrame) -> pl.LazyFrame:
+        # Only the training split must not see its own answers; every other split is what serving will be.
+        if split.name == "train":
+            return recipe.apply_to_training(labelled, contract, [LABEL])
+        return recipe.apply(labelled, [LABEL])
+
+    if split.rows <= BLOCK:
+        sink(made(rows), features_path(split.path)).collect(engine="streaming")
+    else:
+        blocks = (made(rows.slice(start, BLOCK)) for start in range(0, split.rows, BLOCK))
+        _write_blocks(blocks, features_path(split.path))
+
+
+def _write_blocks(blocks: Iterable[pl.LazyFrame], path: Path) -> None:
+    """Write one block after the other: the reader of a stream runs ahead of features, up to the whole file."""
+    import pyarrow.parquet as pq
+
+    writer = None
+    try:
+        for block in blocks:
+            table = block.collect(engine="streaming").to_arrow()
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="snappy")
+            writer.write_table(table, row_group_size=ROW_GROUP)
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def features_path(raw: Path) -> Path:

@@ -5,8 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from components.declaration import Source, Workload, parse_workload
+from components import preparation
+from components.data_results import Split
+from components.declaration import FeatureStep, Source, Workload, parse_workload
 from components.errors import ContractError, SourceError, SplitError
+from components.features.recipe import fit_recipe
 from components.preparation import prepare
 from components.quarantine import validate_snapshot
 from components.settings import Home
@@ -122,3 +125,17 @@ def test_a_split_without_rows_is_refused(home: Home, tmp_path: Path) -> None:
     )
     with pytest.raises(SplitError, match="Timed has no field with the role 'time'"):
         prepare(validated, plan, Timed.spec(), home)
+
+
+def test_features_are_the_same_written_whole_or_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "train.parquet"
+    frame = pl.DataFrame({"when": ["a"] * 50, "price": [float(n) for n in range(50)], "count": [1] * 50})
+    frame.with_columns(pl.Series("bought", [True, False] * 25)).write_parquet(path)
+    split = Split(name="train", path=path, features=None, rows=50, positives=0.5)
+    step = FeatureStep(transform="standardise", fields=("price",))
+    recipe = fit_recipe(pl.scan_parquet(path), [step], Sale.spec())
+    preparation._write_features(split, recipe, Sale.spec())
+    whole = pl.read_parquet(preparation.features_path(path))
+    monkeypatch.setattr(preparation, "BLOCK", 7)
+    preparation._write_features(split, recipe, Sale.spec())
+    assert pl.read_parquet(preparation.features_path(path)).equals(whole)
