@@ -29,5 +29,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	touch $@
 
+bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,bench]"
+	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.serving.overload
+	$(BIN)/python -m benchmarks.serving.bulk
+	$(BIN)/python -m benchmarks.claims
+	$(BIN)/python -m benchmarks.training.epoch --threads 1 --cpu-time
+	$(BIN)/python -m benchmarks.training.flights
+	$(BIN)/python -m benchmarks.data.compare_with_pandas
+
 clean:
 	rm -rf .venv .slipway

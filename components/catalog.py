@@ -16,6 +16,7 @@ from components.declaration import Section, Workload, describe_validation_error
 from components.errors import WorkloadError
 from components.model_results import Trained
 from components.settings import Settings
+from components.targets import Target, target_of
 from data_contracts.spec import ContractSpec
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Kind:
     options: type[Section]
     train: Train
     predict_file: PredictFile
+    targets: tuple[Target, ...] = ("binary",)
     estimate: EstimateTraining | None = None
 
 
@@ -83,6 +85,16 @@ def find_kind(name: str) -> Kind:
     kind = importlib.import_module(kind_module(name)).KIND
     assert isinstance(kind, Kind), f"components/workloads/{name}/workload.py defines no KIND"
     return kind
+
+
+def check_target(workload: Workload, contract: ContractSpec) -> None:
+    """Raise WorkloadError unless the workload's kind can learn the contract's label."""
+    kind, target = find_kind(workload.kind), target_of(contract)
+    if target not in kind.targets:
+        raise WorkloadError(
+            f"'kind': {kind.name} learns {' and '.join(kind.targets)} labels; '{contract.label.name}' of "
+            f"{contract.name} is a {contract.label.dtype}, which makes it {target}"
+        )
 
 
 def kind_options(workload: Workload) -> Section:

@@ -90,6 +90,11 @@ def compare_windows(
     categories = [field.name for field in fields if not _is_number(field)]
     if SCORE in reference.columns:
         numbers.append(SCORE)
+    # Evidently refuses a number without any value; whether it is missing is then compared as a category instead.
+    for name in [n for n in numbers if any(not frame[n].count() for frame in (reference, *windows.values()))]:
+        numbers.remove(name)
+        categories.append(name)
+        reference, windows = _presence(reference, name), {k: _presence(w, name) for k, w in windows.items()}
     folder.mkdir(parents=True, exist_ok=True)
     found = []
     for name, window in windows.items():
@@ -107,6 +112,11 @@ def compare_windows(
             f"distance of at least {rule.effect:g}, {rule.windows_in_a_row} windows in a row"
         ),
     )
+
+
+def _presence(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    is_missing = pl.col(name).is_null()
+    return frame.with_columns(pl.when(is_missing).then(pl.lit("missing")).otherwise(pl.lit("present")).alias(name))
 
 
 def _is_number(field: FieldSpec) -> bool:

@@ -42,9 +42,9 @@ class Comparison(_Result):
     """The chosen candidate against the best other one, on the same validation rows."""
 
     metric: str
-    better: str
-    worse: str
-    difference: float = Field(description="score(better) - score(worse).")
+    chosen: str
+    other: str
+    difference: float = Field(description="score(chosen) - score(other).")
     low: float = Field(description="Lower end of the paired 95 % bootstrap interval.")
     high: float
     n: int = Field(description="Rows.")

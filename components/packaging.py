@@ -52,6 +52,7 @@ def package_build(
     code: CodeVersion,
     dependencies: Mapping[str, Package],
     key: Path,
+    decision_threshold: float | None = None,
 ) -> PackagedBuild:
     """Write, seal and sign a build; ``key`` is the private key, made on first use.
 
@@ -68,7 +69,7 @@ def package_build(
         for name, path in documents.items():
             shutil.copyfile(path, folder / name)
         write_json(folder / "contract.json", contract)
-        write_json(folder / "serving.json", _serving(workload, contract))
+        write_json(folder / "serving.json", _serving(workload, contract, decision_threshold))
         write_json(folder / "golden.json", golden_of(scored, contract, workload.gates.parity, workload.seed))
         _sample(scored, REFERENCE_ROWS, workload.seed).write_parquet(folder / "reference.parquet")
         write_json(folder / "provenance.json", {**provenance, "code": {"version": code.version, "commit": code.commit}})
@@ -95,12 +96,13 @@ def package_build(
     return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target, bento=bento)
 
 
-def _serving(workload: Workload, contract: ContractSpec) -> ServingSpec:
+def _serving(workload: Workload, contract: ContractSpec, decision_threshold: float | None) -> ServingSpec:
     serving = workload.serving
     return ServingSpec(
         workload=workload.name,
         label=contract.label.name,
-        decision_threshold=serving.decision_threshold,
+        # What wrong answers cost decides, where the workload file says it.
+        decision_threshold=serving.decision_threshold if decision_threshold is None else decision_threshold,
         port=serving.port,
         max_rows=serving.max_rows,
         max_body_bytes=serving.max_body_bytes,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from components.catalog import kind_options
+from components.catalog import check_target, kind_options
 from components.declaration import Workload, contract_of, read_workload
 from components.features.recipe import check_feature_field
 from components.run_ledger import Ledger, recorded_run
@@ -26,6 +26,7 @@ def checked_workload(workload: str) -> Workload:
     declared = read_workload(workload)
     kind_options(declared)
     contract = contract_of(declared)
+    check_target(declared, contract)
     for step in declared.features:
         for field in step.fields:
             check_feature_field(field, contract)

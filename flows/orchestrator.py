@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from components.errors import HostError
+from components.processor_threads import let_waiting_threads_sleep
 from components.settings import Home
 
 
 def configure_orchestrator(home: Home) -> None:
     """Point Prefect at the home and keep it quiet; what the user has set stays as it is."""
+    let_waiting_threads_sleep()
     folder = home.room("prefect")
     folder.mkdir(parents=True, exist_ok=True)
     defaults = {

@@ -135,6 +135,8 @@ def print_run(
     console.print(_stages(last))
     console.print(_models(built))
     console.print(_gates(built.gates))
+    for warning in built.gates.warnings:
+        console.print(f"[yellow]warning[/]: {warning}", soft_wrap=True)
     if promoted:
         console.print(_gates(promoted.gates, title="Gates at promotion"))
     console.print(_outcome(build, built, promoted, monitored))
@@ -151,12 +153,14 @@ def _stages(run: "RunRecord") -> Table:
 
 def _models(built: "BuildOutcome") -> Table:
     from components.evidence import read_evidence
+    from components.targets import METRICS
 
     evidence = read_evidence(built.evaluated.evidence)
     rows = []
-    for metric in ("auc", "pr_auc", "log_loss", "brier"):
+    for metric in (name for names in METRICS.values() for name in names):
         found = (evidence.find(metric), evidence.find(f"baseline_{metric}"))
-        rows.append((metric, *(_interval(m.value, m.low, m.high) if m else "" for m in found)))
+        if any(found):
+            rows.append((metric, *(_interval(m.value, m.low, m.high) if m else "" for m in found)))
     gains = {"gain_over_base_rate": "base rate", "gain_over_baseline": "baseline", "gain_over_other": "other one"}
     for name, rival in gains.items():
         gain = evidence.find(name)

@@ -44,6 +44,7 @@ def package(
         gates = write_atomically(Path(scratch, "gates.json"), report.model_dump_json(indent=2).encode())
         lineage = {"commit": code.commit or "unknown", "uncommitted changes": "yes" if code.diff else "none"}
         evidence = read_evidence(evaluated.evidence)
+        threshold = evidence.find("decision_threshold") if workload.gates.costs else None
         subject = Subject(workload, contract, evidence, report, validated, prepared, trained, lineage)
         dossier = write_dossier(Path(scratch, "dossier.html"), subject)
         return package_build(
@@ -76,4 +77,5 @@ def package(
             code=code,
             dependencies=graph,
             key=settings.key(),
+            decision_threshold=threshold.value if threshold else None,
         )

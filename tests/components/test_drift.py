@@ -48,6 +48,15 @@ def test_a_column_must_move_in_as_many_windows_in_a_row_as_asked(flights_frame: 
     assert one.drifted == ("temperature",)
 
 
+def test_a_column_that_has_lost_every_value_is_drift_and_not_a_crash(
+    flights_frame: pl.DataFrame, tmp_path: Path
+) -> None:
+    reference, rest = halves(flights_frame, seed=1)
+    empty = rest.with_columns(pl.lit(None, dtype=pl.Float64).alias("temperature"))
+    report = compare_windows(reference, {"a": empty}, CONTRACT, Monitoring(windows_in_a_row=1), tmp_path, seed=0)
+    assert report.drifted == ("temperature",)
+
+
 def test_no_windows_is_an_error_and_not_a_quiet_verdict(flights_frame: pl.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no row to monitor"):
         compare_windows(flights_frame, {}, CONTRACT, Monitoring(), tmp_path, seed=0)

@@ -58,7 +58,7 @@ def test_trees_and_a_network_are_trained_and_the_better_is_chosen(example: Examp
 def test_the_choice_comes_with_a_paired_interval(example: Example) -> None:
     comparison = example.trained.comparison
     assert comparison is not None
-    assert comparison.better == example.trained.chosen != comparison.worse
+    assert comparison.chosen == example.trained.chosen != comparison.other
     assert comparison.low <= comparison.difference <= comparison.high
     assert comparison.difference >= 0
     assert comparison.n == example.prepared.splits["validation"].rows

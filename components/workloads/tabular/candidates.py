@@ -17,7 +17,7 @@ from components.data_results import Prepared
 from components.declaration import Workload
 from components.hardware import choose_hardware, probe_machine
 from components.learner import Plan, Task
-from components.metrics import HIGHER_IS_BETTER, paired_difference, score
+from components.metrics import HIGHER_IS_BETTER, Interval, paired_difference, score
 from components.model_results import Candidate, Comparison, HardwareChoice, Trained
 from components.onnx_export import answering, stacked
 from components.search import search
@@ -68,7 +68,7 @@ def train_candidates(
     fitted, found = _fit_network(work, settings, budget.less(trees.seconds), progress)
     candidates = (trees, *floor, _export_network(replace(work, options=found), fitted))
 
-    chosen = _choose(candidates, workload)
+    chosen = _choose(candidates, work.tables["validation"], workload)
     seconds = trees.seconds + fitted.seconds + max(0.0, time.monotonic() - started - trees.seconds - fitted.seconds)
     return Trained(
         digest=digest_json({"candidates": {one.name: one.digest for one in candidates}, "chosen": chosen}),
@@ -175,30 +175,38 @@ def _signed_score(metric: str, answers: torch.Tensor, targets: torch.Tensor) -> 
     return value if HIGHER_IS_BETTER[metric] else -value
 
 
-def _choose(candidates: tuple[Candidate, ...], workload: Workload) -> str:
-    sign = 1 if HIGHER_IS_BETTER[workload.goal.metric] else -1
-    # max() keeps the first of equals: the simpler model.
-    return max(candidates, key=lambda one: sign * one.score).name
+def _choose(candidates: tuple[Candidate, ...], table: Table, workload: Workload) -> str:
+    """Return the first candidate, unless a later one is better beyond doubt: noise must not choose the model."""
+    kept = candidates[0]
+    for other in candidates[1:]:
+        found = _difference(other, kept, table, workload)
+        if (found.low > 0) if HIGHER_IS_BETTER[workload.goal.metric] else (found.high < 0):
+            kept = other
+    return kept.name
 
 
 def _compare(candidates: tuple[Candidate, ...], chosen: str, table: Table, workload: Workload) -> Comparison:
-    metric = workload.goal.metric
-    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    sign = 1 if HIGHER_IS_BETTER[workload.goal.metric] else -1
     best = next(one for one in candidates if one.name == chosen)
     other = max((one for one in candidates if one.name != chosen), key=lambda one: sign * one.score)
-    labels = table.labels.numpy()
-    first, second = (
-        pl.read_parquet(one.predictions).filter(pl.col("split") == "validation")["probability"].to_numpy()
-        for one in (best, other)
-    )
-    found = paired_difference(metric, labels, first, second, resamples=RESAMPLES, seed=workload.seed)
+    found = _difference(best, other, table, workload)
     return Comparison(
-        metric=metric,
-        better=best.name,
-        worse=other.name,
+        metric=workload.goal.metric,
+        chosen=best.name,
+        other=other.name,
         difference=found.value,
         low=found.low,
         high=found.high,
         n=found.n,
         resamples=RESAMPLES,
     )
+
+
+def _difference(first: Candidate, second: Candidate, table: Table, workload: Workload) -> Interval:
+    """Return score(first) - score(second) on the same validation rows."""
+    answers = (
+        pl.read_parquet(one.predictions).filter(pl.col("split") == "validation")["probability"].to_numpy()
+        for one in (first, second)
+    )
+    metric = workload.goal.metric
+    return paired_difference(metric, table.labels.numpy(), *answers, resamples=RESAMPLES, seed=workload.seed)
