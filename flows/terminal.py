@@ -167,7 +167,9 @@ def _models(built: "BuildOutcome") -> Table:
         if gain:
             rows.append((f"{gain.unit} gained over the {rival}", _interval(gain.value, gain.low, gain.high), ""))
     title = f"Model {built.trained.chosen} on the hold-out, with 95 % intervals"
-    return _table("", built.trained.chosen, "baseline", rows=rows, title=title)
+    against = evidence.find("gain_over_baseline")
+    baseline = f"baseline: {against.detail}" if against and against.detail else "baseline"
+    return _table("", built.trained.chosen, baseline, rows=rows, title=title)
 
 
 def _gates(report: "GateReport", title: str = "Gates") -> Table:

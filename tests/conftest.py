@@ -40,7 +40,7 @@ def document(flights_file: Path) -> dict[str, Any]:
         "serving_usd_per_1000": 0.1,
     }
     model = {**real["model"], "epochs": 1, "hidden": [16]}
-    gates = {**real.get("gates", {}), "calibration_error": 0.3}
+    gates = {**real.get("gates", {}), "calibration_error": 0.3, "baseline_margin": 0.1}
     return {**real, "goal": goal, "source": {"path": str(flights_file)}, "model": model, "gates": gates}
 
 

@@ -44,7 +44,9 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     return Example(prepared, workload, train(prepared, workload, folder / "training"))
 
 
-def test_trees_and_a_network_are_trained_and_the_better_is_chosen(example: Example) -> None:
+def test_three_candidates_are_trained_and_the_first_stays_unless_beaten_beyond_doubt(
+    example: Example,
+) -> None:
     trained = example.trained
     assert [(one.name, one.family) for one in trained.candidates] == [
         ("xgboost", "baseline"),
@@ -52,7 +54,9 @@ def test_trees_and_a_network_are_trained_and_the_better_is_chosen(example: Examp
         ("network", "lightning"),
     ]
     assert all(one.score > 0.6 for one in trained.candidates)
-    assert trained.best.score == max(one.score for one in trained.candidates)
+    # The network's score is higher here, but within what chance alone gives.
+    assert trained.candidates[2].score > trained.candidates[0].score
+    assert trained.chosen == "xgboost"
 
 
 def test_the_choice_comes_with_a_paired_interval(example: Example) -> None:
@@ -60,7 +64,7 @@ def test_the_choice_comes_with_a_paired_interval(example: Example) -> None:
     assert comparison is not None
     assert comparison.chosen == example.trained.chosen != comparison.other
     assert comparison.low <= comparison.difference <= comparison.high
-    assert comparison.difference >= 0
+    assert comparison.high > 0
     assert comparison.n == example.prepared.splits["validation"].rows
 
 
@@ -100,11 +104,17 @@ def test_a_training_run_again_on_its_folder_returns_what_it_had(example: Example
     assert model.stat().st_mtime_ns == written
 
 
-def test_a_lower_log_loss_is_better(example: Example, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("metric", "direction"), [("auc", "at_least"), ("log_loss", "at_most")])
+def test_a_model_that_is_better_beyond_doubt_is_chosen(
+    example: Example, tmp_path: Path, metric: str, direction: str
+) -> None:
     document = example.workload.model_dump(mode="json")
-    document["goal"] |= {"metric": "log_loss", "direction": "at_most"}
+    document["goal"] |= {"metric": metric, "direction": direction}
+    # One stump of a tree knows next to nothing.
+    document["model"]["baseline"] = {"n_estimators": 1, "max_depth": 1}
     trained = train(example.prepared, Workload.model_validate(document), tmp_path)
-    assert trained.best.score == min(one.score for one in trained.candidates)
+    assert trained.chosen != "xgboost"
+    assert trained.comparison is not None
 
 
 def test_a_time_cap_still_gives_usable_models_and_is_said(example: Example, tmp_path: Path) -> None:
