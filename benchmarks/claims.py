@@ -30,7 +30,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from benchmarks.serving.model import Material, make_material
 from benchmarks.serving.peers.material import FlightRow
-from components.build import open_build
+from components.delivery.build import open_build
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import read_flights
 from deployments.data_plane.answers import Answers

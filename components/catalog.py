@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import components.workloads
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.declaration import Section, Workload, describe_validation_error
 from components.errors import WorkloadError
-from components.model_results import Trained
+from components.judgement.targets import Target, target_of
 from components.settings import Settings
-from components.targets import Target, target_of
+from components.training.results import Trained
 from data_contracts.spec import ContractSpec
 
 if TYPE_CHECKING:
     # Imports torch, which reading a workload file must not.
-    from components.estimate import Estimate
+    from components.training.estimate import Estimate
 
 # What is being done, how much of it is done, and how much there is in all.
 Progress = Callable[[str, int, int], None]

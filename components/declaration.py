@@ -12,13 +12,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from components.data.split_declaration import Period as Period
+from components.data.split_declaration import SplitRule
+from components.data.split_declaration import TimeSplit as TimeSplit
 from components.errors import WorkloadError
-from components.gate_declaration import Gates
+from components.judgement.gate_declaration import Gates
+from components.judgement.targets import METRICS, Metric, target_of
 from components.section import Section as Section
-from components.split_declaration import Period as Period
-from components.split_declaration import SplitRule
-from components.split_declaration import TimeSplit as TimeSplit
-from components.targets import METRICS, Metric, target_of
 from data_contracts.contract import Contract
 from data_contracts.spec import ContractSpec
 

@@ -8,12 +8,12 @@ from typing import Annotated
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.data_results import Prepared, Validated
-from components.evidence import Evaluated
-from components.gates import GateReport
-from components.model_results import Trained
-from components.packaging import PackagedBuild
-from components.registry import Registered
+from components.data.results import Prepared, Validated
+from components.delivery.packaging import PackagedBuild
+from components.delivery.registry import Registered
+from components.judgement.evidence import Evaluated
+from components.judgement.gates import GateReport
+from components.training.results import Trained
 from flows.opening import opened
 from tasks.audit import audit
 from tasks.evaluate import evaluate

@@ -121,7 +121,7 @@ def rollback(
 ) -> None:
     """Make the previous champion serve again."""
     from components.declaration import read_workload
-    from components.promotion import roll_back
+    from components.delivery.promotion import roll_back
 
     champion = roll_back(read_workload(workload), _home(), Settings(), reason=reason, dry_run=dry_run)
     if as_json:
@@ -140,9 +140,9 @@ def serve(
 ) -> None:
     """Serve the champion until stopped; a promotion or rollback takes effect without a restart."""
     from components.declaration import read_workload
-    from components.live_check import serve_champion
-    from components.promotion import champion_of
-    from components.signing import public_key_path
+    from components.delivery.live_check import serve_champion
+    from components.delivery.promotion import champion_of
+    from components.delivery.signing import public_key_path
 
     declared = read_workload(workload)
     champion = champion_of(declared, _home())
@@ -233,7 +233,7 @@ app.add_typer(data, name="data")
 @data.command("list")
 def data_list(as_json: Json = False) -> None:
     """List the snapshots, newest first, and the builds made from them."""
-    from components.data_versions import list_versions
+    from components.data.versions import list_versions
 
     versions = list_versions(_home())
     terminal.print_json(versions) if as_json else terminal.print_versions(versions)
@@ -246,7 +246,7 @@ def data_diff(
     as_json: Json = False,
 ) -> None:
     """Compare two snapshots: rows, columns, and how far each column has moved."""
-    from components.data_versions import diff_versions, find_version
+    from components.data.versions import diff_versions, find_version
 
     found = diff_versions(find_version(before, _home()), find_version(after, _home()))
     terminal.print_json(found) if as_json else terminal.print_version_diff(found)
@@ -261,7 +261,7 @@ def data_rm(
     as_json: Json = False,
 ) -> None:
     """Delete data versions by digest or by age; one that a build was made from stays."""
-    from components.data_versions import delete_versions
+    from components.data.versions import delete_versions
 
     deletion = delete_versions(
         _home(), digests or (), keep_latest=keep_latest, older_than_days=older_than_days, dry_run=not yes

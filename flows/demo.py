@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from components.declaration import read_workload
+from components.delivery.live_check import ask, serving
+from components.delivery.promotion import champion_of
+from components.delivery.rollout import rollout_path
+from components.delivery.signing import public_key_path
 from components.errors import SlipwayError
-from components.live_check import ask, serving
-from components.promotion import champion_of
-from components.rollout import rollout_path
 from components.settings import Settings
-from components.signing import public_key_path
 from flows import terminal
 
 

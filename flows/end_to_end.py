@@ -5,9 +5,9 @@ from pathlib import Path
 from prefect import flow
 from pydantic import BaseModel, ConfigDict
 
+from components.delivery.monitoring import Monitored
+from components.delivery.promotion import Promotion
 from components.errors import GateError
-from components.monitoring import Monitored
-from components.promotion import Promotion
 from flows.build_model import BuildOutcome, WorkloadName, build_model
 from flows.monitor_drift import monitor_drift
 from flows.opening import opened

@@ -5,8 +5,8 @@ Run it with ``slipway monitor WORKLOAD``, from the Prefect UI, or on a schedule 
 
 from prefect import flow
 
-from components.monitoring import Monitored
-from components.promotion import champion_of
+from components.delivery.monitoring import Monitored
+from components.delivery.promotion import champion_of
 from flows.build_model import WorkloadName
 from flows.opening import opened
 from tasks.ingest import ingest

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from components.errors import HostError
-from components.processor_threads import let_waiting_threads_sleep
 from components.settings import Home
+from components.training.processor_threads import let_waiting_threads_sleep
 
 
 def configure_orchestrator(home: Home) -> None:

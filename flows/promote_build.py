@@ -5,7 +5,7 @@ Run it with ``slipway promote WORKLOAD`` or from the Prefect UI, where it is a d
 
 from prefect import flow
 
-from components.promotion import Promotion, challenger_of
+from components.delivery.promotion import Promotion, challenger_of
 from flows.build_model import WorkloadName
 from flows.opening import opened
 from tasks.promote import promote

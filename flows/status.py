@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from components.declaration import read_workload
+from components.delivery.rollout import Rollout, read_rollout, rollout_path
 from components.errors import SlipwayError
-from components.rollout import Rollout, read_rollout, rollout_path
 from components.run_ledger import RunRecord, StageRecord, runs_of
 from components.settings import Home
 from components.stage_keys import StageKey, differences

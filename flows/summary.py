@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from components.build import open_build
-from components.evidence import read_evidence
-from components.monitoring import Monitored
-from components.promotion import Promotion
+from components.delivery.build import open_build
+from components.delivery.monitoring import Monitored
+from components.delivery.promotion import Promotion
+from components.judgement.evidence import read_evidence
 from components.run_ledger import Ledger
 from components.settings import Home
 from components.storage import write_json

@@ -14,15 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from components.build import Build
-    from components.data_versions import DataVersion, Deletion, VersionDiff
-    from components.estimate import Estimate
-    from components.gates import GateReport
-    from components.monitoring import Monitored
-    from components.promotion import Promotion
+    from components.data.versions import DataVersion, Deletion, VersionDiff
+    from components.delivery.build import Build
+    from components.delivery.monitoring import Monitored
+    from components.delivery.promotion import Promotion
+    from components.judgement.gates import GateReport
+    from components.judgement.selftest import Planted
     from components.run_ledger import RunRecord
-    from components.selftest import Planted
     from components.settings import Home
+    from components.training.estimate import Estimate
     from flows.build_model import BuildOutcome
     from flows.doctor import Finding
     from flows.status import Status
@@ -123,7 +123,7 @@ def print_run(
     monitored: "Monitored | None" = None,
 ) -> None:
     """Print what a run did and where to look next."""
-    from components.build import open_build
+    from components.delivery.build import open_build
     from components.run_ledger import runs_of
 
     console = _console()
@@ -152,8 +152,8 @@ def _stages(run: "RunRecord") -> Table:
 
 
 def _models(built: "BuildOutcome") -> Table:
-    from components.evidence import read_evidence
-    from components.targets import METRICS
+    from components.judgement.evidence import read_evidence
+    from components.judgement.targets import METRICS
 
     evidence = read_evidence(built.evaluated.evidence)
     rows = []

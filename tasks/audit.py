@@ -1,8 +1,8 @@
 """Audit: ways in which the answer could reach the model that will not be there in serving."""
 
-from components.data_results import Prepared
+from components.data.leakage import Audited, audit_prepared
+from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.leakage import Audited, audit_prepared
 from tasks.stage import stage, table
 
 

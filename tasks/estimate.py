@@ -1,11 +1,11 @@
 """Estimate: what a training would take and cost, from a few dozen of its steps."""
 
 from components.catalog import find_kind
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.errors import WorkloadError
-from components.estimate import Estimate
 from components.settings import Settings
+from components.training.estimate import Estimate
 from tasks.stage import fields_of, stage
 
 

@@ -1,13 +1,13 @@
 """Evaluate: the packaged graph on the hold-out, with intervals, against the other candidate."""
 
 from components.catalog import find_kind
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.evaluation import evaluate as evaluate_model
-from components.evidence import Evaluated
-from components.model_results import Trained
+from components.judgement.evaluation import evaluate as evaluate_model
+from components.judgement.evidence import Evaluated
 from components.settings import Home
 from components.storage import digest_json
+from components.training.results import Trained
 from tasks.stage import stage, table
 
 

@@ -2,12 +2,12 @@
 
 from datetime import UTC, date, datetime
 
-from components.data_results import Prepared
+from components.data.leakage import Audited
+from components.data.results import Prepared
 from components.declaration import Workload
-from components.evidence import Evaluated, Measure, read_evidence
-from components.gates import Context, GateReport, judge
-from components.hold_out import leakage_measure
-from components.leakage import Audited
+from components.judgement.evidence import Evaluated, Measure, read_evidence
+from components.judgement.gates import Context, GateReport, judge
+from components.judgement.hold_out import leakage_measure
 from tasks.stage import stage
 
 

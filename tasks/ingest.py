@@ -1,10 +1,10 @@
 """Ingest: an immutable snapshot of the source."""
 
-from components.data_results import Snapshot
+from components.data.results import Snapshot
+from components.data.snapshots import take_snapshot
+from components.data.sources import source_fingerprint
 from components.declaration import Workload, contract_of
 from components.settings import Home
-from components.snapshots import take_snapshot
-from components.sources import source_fingerprint
 from tasks.stage import fields_of, stage
 
 

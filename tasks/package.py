@@ -5,17 +5,17 @@ from pathlib import Path
 
 import polars as pl
 
-from components.data_results import Prepared, Snapshot, Validated
+from components.data.results import Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
-from components.dossier import Subject, write_dossier
-from components.evidence import Evaluated, read_evidence
-from components.gates import GateReport
-from components.model_card import write_card
-from components.model_results import Trained
-from components.packaging import PackagedBuild, package_build
+from components.delivery.packaging import PackagedBuild, package_build
+from components.judgement.dossier import Subject, write_dossier
+from components.judgement.evidence import Evaluated, read_evidence
+from components.judgement.gates import GateReport
+from components.judgement.model_card import write_card
 from components.provenance import code_version, dependency_graph, environment_differences, machine
 from components.settings import Home, Settings
 from components.storage import write_atomically
+from components.training.results import Trained
 from tasks.stage import fields_of, stage
 
 COST = {"seconds", "cost_usd", "peak_memory_mb", "stopped"}

@@ -1,8 +1,8 @@
 """Prepare: split, fit the recipe on the training split, write the features."""
 
-from components.data_results import Prepared, Validated
+from components.data.preparation import prepare as prepare_rows
+from components.data.results import Prepared, Validated
 from components.declaration import Workload, contract_of
-from components.preparation import prepare as prepare_rows
 from components.settings import Home
 from tasks.stage import stage, table
 

@@ -1,8 +1,8 @@
 """Promote: serve the challenger, look at it as a client does, and make it the champion."""
 
-from components.build import Build
 from components.declaration import Workload
-from components.promotion import Promotion, promote_challenger
+from components.delivery.build import Build
+from components.delivery.promotion import Promotion, promote_challenger
 from components.settings import Home, Settings
 from tasks.stage import stage, table
 

@@ -1,10 +1,10 @@
 """Register: the build and its evidence in MLflow; the challenger, if its gates passed."""
 
-from components.build import open_build
 from components.declaration import Workload
-from components.evidence import Evaluated, read_evidence
-from components.packaging import PackagedBuild
-from components.registry import Registered, register_build
+from components.delivery.build import open_build
+from components.delivery.packaging import PackagedBuild
+from components.delivery.registry import Registered, register_build
+from components.judgement.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings
 from tasks.stage import fields_of, stage
 

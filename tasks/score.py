@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from components.build import Build
-from components.scoring import Scored, score_file
+from components.delivery.build import Build
+from components.delivery.scoring import Scored, score_file
 from tasks.stage import fields_of, stage
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from components import progress
 from components.catalog import find_kind
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.faults.bench import make_bench
-from components.model_results import Trained
-from components.packaging import PackagedBuild
-from components.selftest import FAULTS, Planted, planted_one_by_one
+from components.delivery.packaging import PackagedBuild
+from components.judgement.faults.bench import make_bench
+from components.judgement.selftest import FAULTS, Planted, planted_one_by_one
+from components.training.results import Trained
 from tasks.stage import stage
 
 

@@ -1,6 +1,6 @@
 """The decorator that makes a plain function a stage: a Prefect task that is cached by content and says why it ran.
 
-    @stage("prepare", modules=["components.preparation"], settings=["split", "features"])
+    @stage("prepare", modules=["components.data.preparation"], settings=["split", "features"])
     def prepare(workload: Workload, validated: Validated, home: Home) -> Prepared: ...
 
 Without a Prefect run around it, ``prepare.fn(...)`` is the function itself.

@@ -2,12 +2,12 @@
 
 from components import progress
 from components.catalog import find_kind, kind_module
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.model_results import Trained
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.storage import digest_json
+from components.training.results import Trained
 from tasks.stage import stage, table
 
 

@@ -1,8 +1,8 @@
 """Validate: keep the rows that fit the contract, set the others aside with their reasons."""
 
-from components.data_results import Snapshot, Validated
+from components.data.quarantine import validate_snapshot
+from components.data.results import Snapshot, Validated
 from components.declaration import Workload, contract_of
-from components.quarantine import validate_snapshot
 from components.settings import Home
 from tasks.stage import stage, table
 

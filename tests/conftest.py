@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from components.declaration import Workload, parse_workload
-from components.processor_threads import let_waiting_threads_sleep
 from components.settings import Home
+from components.training.processor_threads import let_waiting_threads_sleep
 from data_contracts.flights import read_flights
 
 # Before any test loads PyTorch, as a training does.

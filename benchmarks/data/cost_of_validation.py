@@ -17,9 +17,9 @@ import polars as pl
 
 from benchmarks.data.compare_with_pandas import show
 from benchmarks.data.flight_rows import write_flights
-from components.data_results import Snapshot
-from components.parquet import sink
-from components.quarantine import divide
+from components.data.parquet import sink
+from components.data.quarantine import divide
+from components.data.results import Snapshot
 from data_contracts.flights import Flight
 
 ROUNDS = 5

@@ -13,11 +13,11 @@ import polars as pl
 
 from benchmarks.data.compare_with_pandas import show
 from benchmarks.data.flight_rows import write_flights
+from components.data.preparation import prepare
+from components.data.quarantine import validate_snapshot
+from components.data.snapshots import take_snapshot
 from components.declaration import Source, read_workload
-from components.preparation import prepare
-from components.quarantine import validate_snapshot
 from components.settings import Home
-from components.snapshots import take_snapshot
 from data_contracts.flights import Flight
 
 

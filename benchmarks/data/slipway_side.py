@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
-from components.data_results import Snapshot
+from components.data.preparation import prepare
+from components.data.quarantine import validate_snapshot
+from components.data.results import Snapshot
 from components.declaration import read_workload
-from components.preparation import prepare
-from components.quarantine import validate_snapshot
 from components.settings import Home
 from data_contracts.flights import Flight
 

@@ -22,8 +22,8 @@ from benchmarks.serving.contenders import CONTENDERS
 from benchmarks.serving.load import started
 from benchmarks.serving.model import make_material
 from benchmarks.serving.ports import free_port
-from components.build import open_build
-from components.scoring import score_file
+from components.delivery.build import open_build
+from components.delivery.scoring import score_file
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import read_flights
 from deployments.data_plane.columnar import ARROW, columns_of

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from components.catalog import find_kind
-from components.data_results import Prepared
+from components.data.preparation import prepare
+from components.data.quarantine import validate_snapshot
+from components.data.results import Prepared
+from components.data.snapshots import take_snapshot
 from components.declaration import Workload, contract_of, read_workload
-from components.metrics import interval, paired_difference, score
-from components.preparation import prepare
-from components.quarantine import validate_snapshot
+from components.judgement.metrics import interval, paired_difference, score
 from components.settings import Settings
-from components.snapshots import take_snapshot
 from components.workloads.tabular.data import read_table
 
 RESAMPLES = 1000

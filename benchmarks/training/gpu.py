@@ -18,13 +18,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from components.batches import Batch, TableBatches
-from components.hardware import Machine, probe_machine
-from components.learner import Plan, Task
-from components.model_results import HardwareChoice, Precision
-from components.training import fit
-from components.training_guards import Budget
-from components.training_options import TrainingOptions
+from components.training.batches import Batch, TableBatches
+from components.training.engine import fit
+from components.training.guards import Budget
+from components.training.hardware import Machine, probe_machine
+from components.training.learner import Plan, Task
+from components.training.options import TrainingOptions
+from components.training.results import HardwareChoice, Precision
 
 # Dense peak of bf16 tensor cores in teraflops, from NVIDIA's data sheets; other cards: give --peak.
 PEAKS = {"H200": 989.0, "H100": 989.0, "A100": 312.0, "A10G": 70.0, "L4": 121.0}

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from components.delivery.rollout import Rollout, read_rollout
 from components.errors import BuildError, SlipwayError
-from components.rollout import Rollout, read_rollout
 from deployments.data_plane.events import report
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model, load_model

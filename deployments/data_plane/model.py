@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from components.build import Build, Golden, ServingSpec, open_build
+from components.delivery.build import Build, Golden, ServingSpec, open_build
 from components.errors import BuildError, ServingError
 from data_contracts.spec import ContractSpec
 from deployments.data_plane.request import Row, RowDecoder

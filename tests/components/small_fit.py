@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from components.batches import TableBatches
-from components.hardware import Machine
-from components.learner import Plan, Task
-from components.model_results import HardwareChoice
-from components.training_options import TrainingOptions
+from components.training.batches import TableBatches
+from components.training.hardware import Machine
+from components.training.learner import Plan, Task
+from components.training.options import TrainingOptions
+from components.training.results import HardwareChoice
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 Loss = Callable[[nn.Module, tuple[Tensor, ...]], Tensor]

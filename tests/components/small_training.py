@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from components.data_results import Prepared, Split
+from components.data.results import Prepared, Split
 from components.declaration import Workload, parse_workload
 from components.features.recipe import fit_recipe, write_recipe
 from data_contracts.contract import Contract, column

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from components.data.quarantine import validate_snapshot
+from components.data.snapshots import take_snapshot
 from components.declaration import Source
 from components.errors import DataError
-from components.quarantine import validate_snapshot
 from components.settings import Home
-from components.snapshots import take_snapshot
 from data_contracts.contract import Contract, column
 from tests.components.bad_files import BINARY, GOOD, TEXT, bad_files
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from components.batches import TableBatches
+from components.training.batches import TableBatches
 
 
 def rows_of(batches: TableBatches) -> list[list[int]]:

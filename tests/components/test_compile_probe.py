@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from components.compile_probe import Speed, choose_compile, decide, measure_steps
-from components.training_options import TrainingOptions
+from components.training.compile_probe import Speed, choose_compile, decide, measure_steps
+from components.training.options import TrainingOptions
 from tests.components.small_fit import make_plan
 
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from components import preparation
-from components.data_results import Split
+from components.data import preparation
+from components.data.preparation import prepare
+from components.data.quarantine import validate_snapshot
+from components.data.results import Split
+from components.data.snapshots import take_snapshot
 from components.declaration import FeatureStep, Source, Workload, parse_workload
 from components.errors import ContractError, SourceError, SplitError
 from components.features.recipe import fit_recipe
-from components.preparation import prepare
-from components.quarantine import validate_snapshot
 from components.settings import Home
-from components.snapshots import take_snapshot
 from data_contracts.contract import Contract, column
 
 

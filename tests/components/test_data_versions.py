@@ -6,12 +6,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from components.data_results import Snapshot
-from components.data_versions import delete_versions, diff_versions, find_version, list_versions
+from components.data.results import Snapshot
+from components.data.snapshots import take_snapshot
+from components.data.versions import delete_versions, diff_versions, find_version, list_versions
 from components.declaration import Source
 from components.errors import DataError
 from components.settings import Home
-from components.snapshots import take_snapshot
 from data_contracts.contract import Contract, column
 
 

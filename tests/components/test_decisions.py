@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from components.decisions import cheapest_threshold, confusion, curves, fairness, threshold_for_costs
 from components.declaration import parse_workload, read_workload
 from components.errors import WorkloadError
-from components.gate_declaration import BehaviourTest
-from components.questioning import behaviour, behaviour_measure, permutation_importance
-from components.slices import weak_slices
+from components.judgement.decisions import cheapest_threshold, confusion, curves, fairness, threshold_for_costs
+from components.judgement.gate_declaration import BehaviourTest
+from components.judgement.questioning import behaviour, behaviour_measure, permutation_importance
+from components.judgement.slices import weak_slices
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.beta(2, 5, 8000)

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 from components.declaration import Workload, contract_of, read_workload
-from components.dossier import Subject, render_dossier, write_dossier
-from components.evidence import Evidence, Measure
-from components.gates import judge
+from components.judgement.dossier import Subject, render_dossier, write_dossier
+from components.judgement.evidence import Evidence, Measure
+from components.judgement.gates import judge
 
 
 def subject(workload: Workload, auc: float = 0.68) -> Subject:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from components.declaration import Monitoring
-from components.drift import compare_windows
+from components.delivery.drift import compare_windows
 from components.errors import DataError
 from data_contracts.flights import Flight
 

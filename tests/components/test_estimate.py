@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from components.catalog import find_kind
-from components.estimate import card_estimates, network_seconds, read_prices, step_flops
 from components.settings import Settings
+from components.training.estimate import card_estimates, network_seconds, read_prices, step_flops
 from tests.components.small_fit import make_plan
 from tests.components.small_training import parcels_spec, parcels_workload, prepare_parcels
 

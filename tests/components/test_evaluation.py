@@ -9,17 +9,17 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from components.data_results import Prepared, Split
+from components.data.results import Prepared, Split
 from components.declaration import FeatureStep, Workload, read_workload
 from components.errors import SplitError
-from components.evaluation import evaluate
-from components.evidence import Evidence, Measure, read_evidence
 from components.features.recipe import Recipe, write_recipe
-from components.gates import judge
-from components.hold_out import record_use, uses_measure
-from components.metrics import score
-from components.model_results import Candidate, HardwareChoice, Trained
+from components.judgement.evaluation import evaluate
+from components.judgement.evidence import Evidence, Measure, read_evidence
+from components.judgement.gates import judge
+from components.judgement.hold_out import record_use, uses_measure
+from components.judgement.metrics import score
 from components.storage import write_atomically
+from components.training.results import Candidate, HardwareChoice, Trained
 from data_contracts.flights import Flight
 from data_contracts.spec import ContractSpec
 

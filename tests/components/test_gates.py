@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from components.declaration import Workload, read_workload
-from components.evidence import Evidence, Measure, read_evidence, write_evidence
-from components.gates import Context, GateReport, Verdict, judge, promotion_gates
+from components.judgement.evidence import Evidence, Measure, read_evidence, write_evidence
+from components.judgement.gates import Context, GateReport, Verdict, judge, promotion_gates
 
 
 def measured(name: str, value: float, error: float = 0.0, n: int = 28_000) -> Measure:

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from components.declaration import Workload, parse_workload, read_workload
-from components.evidence import Evidence, Measure
-from components.gate_declaration import Gates
-from components.policy import policy, promotion_policy
-from components.selftest import FAULTS
+from components.judgement.evidence import Evidence, Measure
+from components.judgement.gate_declaration import Gates
+from components.judgement.policy import policy, promotion_policy
+from components.judgement.selftest import FAULTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8")
 

@@ -1,7 +1,7 @@
 import pytest
 
 from components.errors import HostError
-from components.hardware import Machine, choose_hardware, probe_machine, safer_precision
+from components.training.hardware import Machine, choose_hardware, probe_machine, safer_precision
 
 PLAIN = Machine(processor="x86_64", cores=8, memory_gb=16)
 AMX = PLAIN.model_copy(update={"features": ("avx512_bf16", "amx_bf16")})

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from components.data_results import Prepared, Split
+from components.data.leakage import Finding, audit
+from components.data.results import Prepared, Split
 from components.features.numeric import Standardise
 from components.features.recipe import Recipe, write_recipe
-from components.leakage import Finding, audit
 from data_contracts.contract import Contract, column
 from data_contracts.frame_schema import frame_schema
 

@@ -20,7 +20,7 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
-from components.metrics import (
+from components.judgement.metrics import (
     HIGHER_IS_BETTER,
     METRICS,
     calibration_bins,

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from components.declaration import Workload, contract_of, read_workload
-from components.dossier import Subject, render_dossier
 from components.errors import SplitError, WorkloadError
-from components.evaluation import evaluate_candidate
-from components.evidence import Measure
-from components.gates import Context, judge
-from components.hold_out import HoldOut, Rival, labels_of, trainer_answers
-from components.metrics import score
-from components.model_results import Candidate
-from components.targets import Target, target_of
+from components.judgement.dossier import Subject, render_dossier
+from components.judgement.evaluation import evaluate_candidate
+from components.judgement.evidence import Measure
+from components.judgement.gates import Context, judge
+from components.judgement.hold_out import HoldOut, Rival, labels_of, trainer_answers
+from components.judgement.metrics import score
+from components.judgement.targets import Target, target_of
+from components.training.results import Candidate
 from data_contracts.flights import Flight
 from data_contracts.spec import ContractSpec, FieldSpec
 

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from components.build import Build, open_build, seal
-from components.parity_ladder import climb
+from components.delivery.build import Build, open_build, seal
+from components.delivery.parity_ladder import climb
 from tests.deployments.small_build import draw_sample, write_build
 
 STATIONS = ["graph", "optimised graph", "clean process"]

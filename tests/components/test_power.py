@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from components.declaration import Workload, read_workload
-from components.evidence import Evidence, Measure
-from components.gates import decide
-from components.metrics import Interval, paired_difference
-from components.policy import Rule
-from components.power import chance_to_pass, holm, luck_of_the_best
+from components.judgement.evidence import Evidence, Measure
+from components.judgement.gates import decide
+from components.judgement.metrics import Interval, paired_difference
+from components.judgement.policy import Rule
+from components.judgement.power import chance_to_pass, holm, luck_of_the_best
 
 Pair = tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]
 

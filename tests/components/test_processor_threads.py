@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.processor_threads import let_waiting_threads_sleep
+from components.training.processor_threads import let_waiting_threads_sleep
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 

@@ -6,9 +6,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from components.build import Build, open_build, seal
+from components.delivery.build import Build, open_build, seal
+from components.delivery.registry import CHALLENGER, CHAMPION, Registered, aliased_build, register_build, set_champion
 from components.errors import BuildError
-from components.registry import CHALLENGER, CHAMPION, Registered, aliased_build, register_build, set_champion
 from components.settings import Home, Settings
 from components.storage import write_json
 from data_contracts.flights import Flight

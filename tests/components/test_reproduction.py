@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from components.model_results import Candidate, HardwareChoice, Trained
-from components.reproduction import compare_trainings
+from components.training.reproduction import compare_trainings
+from components.training.results import Candidate, HardwareChoice, Trained
 
 
 def trained(digest: str = "a", *, score: float = 0.7, threads: int = 2, stopped: str = "finished") -> Trained:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from components.delivery.rollout import Rollout, promoted, read_rollout, rolled_back, write_rollout
 from components.errors import BuildError
-from components.rollout import Rollout, promoted, read_rollout, rolled_back, write_rollout
 
 
 def test_a_rollback_exchanges_champion_and_predecessor_and_can_itself_be_undone() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from components import scoring
-from components.build import Build, open_build
+from components.delivery import scoring
+from components.delivery.build import Build, open_build
+from components.delivery.scoring import score_file
 from components.errors import SourceError
-from components.scoring import score_file
 from tests.deployments.small_build import Sample, draw_sample, write_build
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from components.errors import TrainingError, WorkloadError
-from components.search import Watch, read_trials, search
-from components.search_options import SearchOptions
-from components.training_options import TrainingOptions
+from components.training.options import TrainingOptions
+from components.training.search import Watch, read_trials, search
+from components.training.search_options import SearchOptions
 from tests.components.small_fit import REPOSITORY
 
 BASE = TrainingOptions()

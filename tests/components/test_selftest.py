@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
-from components.build import seal
-from components.data_results import Prepared, Split
+from components.data.results import Prepared, Split
 from components.declaration import Workload, parse_workload, read_workload
-from components.evidence import Evidence
-from components.faults.bench import Bench, Fault, make_bench
+from components.delivery.build import seal
 from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
-from components.gates import judge
-from components.model_results import Candidate, HardwareChoice, Trained
-from components.onnx_export import join
-from components.selftest import FAULTS, run_selftest
+from components.judgement.evidence import Evidence
+from components.judgement.faults.bench import Bench, Fault, make_bench
+from components.judgement.gates import judge
+from components.judgement.selftest import FAULTS, run_selftest
 from components.storage import digest_file, write_atomically, write_json
+from components.training.onnx_export import join
+from components.training.results import Candidate, HardwareChoice, Trained
 from components.workloads.tabular.workload import predict_file
 from data_contracts.flights import Flight
 

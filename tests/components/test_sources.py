@@ -15,11 +15,11 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from components.data.snapshots import take_snapshot
+from components.data.sources import describe_source, source_fingerprint
 from components.declaration import Source
 from components.errors import ContractError, SourceError
 from components.settings import Home
-from components.snapshots import take_snapshot
-from components.sources import describe_source, source_fingerprint
 from data_contracts.contract import Contract, column
 from data_contracts.spec import ContractSpec
 from tests.components.object_storage import serve_buckets

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from components.data_results import Split
+from components.data.results import Split
+from components.data.split_declaration import SplitRule
+from components.data.split_report import split_report
+from components.data.splits import split_rows
 from components.errors import SplitError
-from components.split_declaration import SplitRule
-from components.split_report import split_report
-from components.splits import split_rows
 from data_contracts.contract import Contract, column
 from data_contracts.frame_schema import frame_schema
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from components.catalog import find_kind
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.declaration import Workload
 from components.errors import TrainingError
-from components.model_results import Trained
-from components.search import read_trials
 from components.settings import Settings
 from components.storage import digest_file
+from components.training.results import Trained
+from components.training.search import read_trials
 from components.workloads.tabular.baseline import GOLDEN, _between, _without_twins
 from components.workloads.tabular.calibration import fit_line
 from components.workloads.tabular.data import read_table

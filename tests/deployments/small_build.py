@@ -10,8 +10,8 @@ import onnx
 import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
-from components.build import Golden, ServingSpec, seal
 from components.declaration import read_workload
+from components.delivery.build import Golden, ServingSpec, seal
 from components.features.recipe import Recipe, fit_recipe, recipe_graph
 from components.storage import write_atomically, write_json
 from components.workloads.tabular.inference import Predictor

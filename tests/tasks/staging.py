@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from components.build import Build, open_build
-from components.data_results import Prepared, Snapshot, Validated
+from components.data.results import Prepared, Snapshot, Validated
 from components.declaration import Workload
-from components.evidence import Evaluated
-from components.gates import GateReport
-from components.model_results import Trained
-from components.packaging import PackagedBuild
-from components.registry import Registered
+from components.delivery.build import Build, open_build
+from components.delivery.packaging import PackagedBuild
+from components.delivery.registry import Registered
+from components.judgement.evidence import Evaluated
+from components.judgement.gates import GateReport
 from components.settings import Home, Settings
+from components.training.results import Trained
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import onnx
 import polars as pl
 import pytest
 
-from components.build import open_build
 from components.catalog import find_kind
 from components.declaration import contract_of, parse_workload
+from components.delivery.build import open_build
+from components.delivery.promotion import challenger_of, champion_of, roll_back
+from components.delivery.rollout import read_rollout, rollout_path
+from components.delivery.scoring import score_file
 from components.errors import BuildError, ContractError, GateError, SourceError, SplitError, WorkloadError
-from components.evidence import read_evidence
-from components.promotion import challenger_of, champion_of, roll_back
-from components.rollout import read_rollout, rollout_path
-from components.scoring import score_file
+from components.judgement.evidence import read_evidence
 from components.settings import Home, Settings
 from tasks.ingest import ingest
 from tasks.monitor import monitor

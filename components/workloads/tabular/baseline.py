@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxmltools.convert import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
-from components.training_guards import Budget, Stop
+from components.training.guards import Budget, Stop
 from components.workloads.tabular.data import Table
 from components.workloads.tabular.options import Baseline
 

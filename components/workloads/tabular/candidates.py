@@ -10,21 +10,21 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from components.batches import TableBatches
 from components.catalog import Progress
-from components.compile_probe import choose_compile
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.declaration import Workload
-from components.hardware import choose_hardware, probe_machine
-from components.learner import Plan, Task
-from components.metrics import HIGHER_IS_BETTER, Interval, paired_difference, score
-from components.model_results import Candidate, Comparison, HardwareChoice, Trained
-from components.onnx_export import answering, stacked
-from components.search import search
+from components.judgement.metrics import HIGHER_IS_BETTER, Interval, paired_difference, score
 from components.settings import Settings
 from components.storage import digest_json, write_atomically
-from components.training import Fitted, Report, Watch, fit
-from components.training_guards import Budget, budget_of
+from components.training.batches import TableBatches
+from components.training.compile_probe import choose_compile
+from components.training.engine import Fitted, Report, Watch, fit
+from components.training.guards import Budget, budget_of
+from components.training.hardware import choose_hardware, probe_machine
+from components.training.learner import Plan, Task
+from components.training.onnx_export import answering, stacked
+from components.training.results import Candidate, Comparison, HardwareChoice, Trained
+from components.training.search import search
 from components.workloads.tabular.baseline import fit_trees, tree_answers, tree_graph
 from components.workloads.tabular.data import Table
 from components.workloads.tabular.keeping import (

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.errors import TrainingError
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.declaration import Workload
-from components.estimate import Estimate, card_estimates, network_seconds, read_prices
 from components.settings import Settings
-from components.training_guards import Budget, budget_of
+from components.training.estimate import Estimate, card_estimates, network_seconds, read_prices
+from components.training.guards import Budget, budget_of
 from components.workloads.tabular.baseline import fit_trees
 from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.keeping import Work, keep_network, open_work

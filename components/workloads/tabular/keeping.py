@@ -13,15 +13,15 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from components.batches import TableBatches
 from components.catalog import kind_options
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.declaration import Workload
 from components.features.recipe import Recipe, read_recipe, recipe_graph
-from components.metrics import score
-from components.model_results import Candidate
-from components.onnx_export import answering, export_network, finished, join
+from components.judgement.metrics import score
 from components.storage import digest_bytes, write_atomically, write_json
+from components.training.batches import TableBatches
+from components.training.onnx_export import answering, export_network, finished, join
+from components.training.results import Candidate
 from components.workloads.tabular.calibration import calibrated, fit_line, with_calibration
 from components.workloads.tabular.data import Table, read_table
 from components.workloads.tabular.model import Probability, binary_answers

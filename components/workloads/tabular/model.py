@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from components.batches import Batch
+from components.training.batches import Batch
 from components.workloads.tabular.options import TabularOptions
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.declaration import Section
-from components.training_options import TrainingOptions
+from components.training.options import TrainingOptions
 
 
 class Baseline(Section):

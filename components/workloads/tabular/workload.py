@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.catalog import Kind, Progress
-from components.data_results import Prepared
+from components.data.results import Prepared
 from components.declaration import Workload
-from components.model_results import Trained
-from components.processor_threads import let_waiting_threads_sleep
 from components.settings import Settings
+from components.training.processor_threads import let_waiting_threads_sleep
+from components.training.results import Trained
 from components.workloads.tabular.inference import Predictor
 from components.workloads.tabular.options import TabularOptions
 from data_contracts.spec import ContractSpec
 
 if TYPE_CHECKING:
-    from components.estimate import Estimate
+    from components.training.estimate import Estimate
 
 # Bounds the memory of a prediction; the answers do not depend on it.
 ROWS_AT_ONCE = 65_536

@@ -1,0 +1,102 @@
+"""From kept rows to features: split, fit the recipe on the training split alone, apply it to every split."""
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from components.data.parquet import ROW_GROUP, sink
+from components.data.results import Prepared, Split, Validated
+from components.data.split_report import split_report
+from components.data.splits import split_rows
+from components.declaration import Workload
+from components.features.recipe import Recipe, fit_recipe, write_recipe
+from components.settings import Home
+from components.stage_keys import code_part
+from components.storage import digest_bytes, digest_json, write_atomically, write_json
+from data_contracts.spec import ContractSpec
+
+RECIPE = "recipe.json"
+RECORD = "prepared.json"
+LABEL = "label"
+BLOCK = 3_000_000
+# What decides the splits and their features, beside the recipe and the rule.
+CODE = ("components.data.preparation",)
+
+
+def prepare(validated: Validated, workload: Workload, contract: ContractSpec, home: Home) -> Prepared:
+    """Split the kept rows and write their features: ``<split>.parquet`` raw, ``<split>.features.parquet`` ready.
+
+    Raises SplitError for splits that cannot be used and WorkloadError for features that cannot be made.
+    """
+    rooms = home.room("prepared")
+    rooms.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
+        folder = Path(scratch) / "prepared"
+        folder.mkdir()
+        splits = split_rows(validated.path, workload.split, contract, folder)
+        recipe = fit_recipe(pl.scan_parquet(splits["train"].path), workload.features, contract)
+        document = write_recipe(recipe)
+        write_atomically(folder / RECIPE, document)
+        for split in splits.values():
+            _write_features(split, recipe, contract)
+        rule = workload.split.model_dump(mode="json")
+        digest = digest_json([validated.digest, rule, digest_bytes(document), code_part(CODE)])
+        target = rooms / digest
+        prepared = Prepared(
+            digest=digest,
+            path=target,
+            recipe=target / RECIPE,
+            splits={name: _moved(split, target) for name, split in splits.items()},
+            shifts=split_report(splits, contract),
+            values=recipe.values,
+            codes={feature.name: feature.cardinality for feature in recipe.codes},
+        )
+        if not target.is_dir():
+            write_json(folder / RECORD, prepared.model_dump(mode="json"))
+            folder.rename(target)
+    return prepared
+
+
+def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> None:
+    label = contract.label
+    target = pl.col(label.name).cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32).alias(LABEL)
+    rows = pl.scan_parquet(split.path).with_columns(target)
+
+    def made(labelled: pl.LazyFrame) -> pl.LazyFrame:
+        # Only the training split must not see its own answers; every other split is what serving will be.
+        if split.name == "train":
+            return recipe.apply_to_training(labelled, contract, [LABEL])
+        return recipe.apply(labelled, [LABEL])
+
+    if split.rows <= BLOCK:
+        sink(made(rows), features_path(split.path)).collect(engine="streaming")
+    else:
+        blocks = (made(rows.slice(start, BLOCK)) for start in range(0, split.rows, BLOCK))
+        _write_blocks(blocks, features_path(split.path))
+
+
+def _write_blocks(blocks: Iterable[pl.LazyFrame], path: Path) -> None:
+    """Write one block after the other: the reader of a stream runs ahead of features, up to the whole file."""
+    import pyarrow.parquet as pq
+
+    writer = None
+    try:
+        for block in blocks:
+            table = block.collect(engine="streaming").to_arrow()
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="snappy")
+            writer.write_table(table, row_group_size=ROW_GROUP)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def features_path(raw: Path) -> Path:
+    """Return where the features of a split's raw rows lie."""
+    return raw.with_name(f"{raw.stem}.features.parquet")
+
+
+def _moved(split: Split, target: Path) -> Split:
+    path = target / split.path.name
+    return split.model_copy(update={"path": path, "features": features_path(path)})

@@ -1,0 +1,128 @@
+"""Train, validation, test and monitor: rows of the kept data by the rule that the workload file declares.
+
+Shares are taken by a hash of what a row holds, never by its place: a split is the same for the same rows in any
+order, and a row that is there twice is never on both sides.
+"""
+
+from datetime import datetime, time, timedelta
+from itertools import accumulate
+from pathlib import Path
+
+import polars as pl
+
+from components.data.parquet import sink
+from components.data.results import Split
+from components.data.row_hash import with_row_hash
+from components.data.split_declaration import GroupSplit, RandomSplit, ShareSplit, StratifiedSplit, TimeSplit
+from components.errors import SplitError
+from data_contracts.spec import ContractSpec, FieldSpec
+
+PLACE = "slipway:place"
+CLASSES = 100
+
+
+def split_rows(
+    validated: Path,
+    split: TimeSplit | RandomSplit | StratifiedSplit | GroupSplit,
+    contract: ContractSpec,
+    folder: Path,
+) -> dict[str, Split]:
+    """Write ``<name>.parquet`` for each split into ``folder``, in one pass.
+
+    Raises SplitError for a rule that the contract has no field for, an empty split, and a class of the label with too
+    few rows in a split.
+    """
+    rows = pl.scan_parquet(validated)
+    parts = _by_time(rows, split, contract) if isinstance(split, TimeSplit) else _by_share(rows, split, contract)
+    sinks = [sink(part, folder / f"{name}.parquet") for name, part in parts.items()]
+    pl.collect_all(sinks, engine="streaming")
+    return {name: _described(name, folder, contract, split.min_class_rows) for name in parts}
+
+
+def _by_time(rows: pl.LazyFrame, split: TimeSplit, contract: ContractSpec) -> dict[str, pl.LazyFrame]:
+    moments = contract.with_role("time")
+    if not moments:
+        raise SplitError(f"split by time: {contract.name} has no field with the role 'time'")
+    moment = pl.col(moments[0].name).cast(pl.Datetime("us"))
+    parts = {}
+    for name, period in split.periods().items():
+        start = datetime.combine(period.start, time())
+        end = datetime.combine(period.end, time()) + timedelta(days=1)
+        parts[name] = rows.filter((moment >= start) & (moment < end))
+    return parts
+
+
+def _by_share(rows: pl.LazyFrame, split: ShareSplit, contract: ContractSpec) -> dict[str, pl.LazyFrame]:
+    fields: tuple[FieldSpec, ...] = contract.inputs
+    if isinstance(split, GroupSplit):
+        fields = contract.with_role("group")
+        if not fields:
+            raise SplitError(f"split by group: {contract.name} has no field with the role 'group'")
+    hashed = with_row_hash(rows, fields, PLACE, seed=split.seed)
+    placed = hashed.with_columns(pl.col(PLACE).cast(pl.Float64) / 2.0**64)
+    limits = [f"slipway:{name}" for name in split.shares()]
+    highs = list(accumulate(split.shares().values()))
+    if isinstance(split, StratifiedSplit):
+        names = _strata(split, contract)
+        cuts = [pl.col(PLACE).quantile(high, "higher").alias(limit) for limit, high in zip(limits, highs, strict=True)]
+        placed = placed.join(placed.group_by(names).agg(cuts), on=names, how="left", nulls_equal=True)
+    else:
+        placed = placed.with_columns(pl.lit(high).alias(limit) for limit, high in zip(limits, highs, strict=True))
+    columns = [field.name for field in contract.fields]
+    train = pl.col(PLACE) < pl.col(limits[0])
+    validation = ~train & (pl.col(PLACE) < pl.col(limits[1]))
+    masks = {"train": train, "validation": validation, "test": pl.col(PLACE) >= pl.max_horizontal(limits[:2])}
+    return {name: placed.filter(mask).select(columns) for name, mask in masks.items()}
+
+
+def _strata(split: StratifiedSplit, contract: ContractSpec) -> list[str]:
+    names = [contract.label.name, *(name for name in split.fields if name != contract.label.name)]
+    known = {field.name for field in contract.fields}
+    if unknown := [name for name in names if name not in known]:
+        raise SplitError(f"split stratified: '{unknown[0]}' is not a field of {contract.name}")
+    return names
+
+
+def _described(name: str, folder: Path, contract: ContractSpec, least: int) -> Split:
+    path = folder / f"{name}.parquet"
+    moments = contract.with_role("time")
+    facts = [pl.len().alias("rows")]
+    if contract.label.dtype == "boolean":
+        facts.append(pl.col(contract.label.name).mean().alias("positives"))
+    if moments:
+        facts += [pl.col(moments[0].name).min().alias("start"), pl.col(moments[0].name).max().alias("end")]
+    found = pl.scan_parquet(path).select(facts).collect(engine="streaming").row(0, named=True)
+    if not found["rows"]:
+        raise SplitError(f"split '{name}' has no rows: widen it in the workload file, or bring more data")
+    _check_classes(name, path, contract.label, found["rows"], least)
+    start, end = (str(found[key]) if found.get(key) is not None else None for key in ("start", "end"))
+    return Split(
+        name=name,
+        path=path,
+        features=None,
+        rows=found["rows"],
+        positives=found.get("positives"),
+        start=start,
+        end=end,
+    )
+
+
+def _check_classes(name: str, path: Path, label: FieldSpec, rows: int, least: int) -> None:
+    """Raise SplitError for a class of the label that has too few rows to learn from or to measure on."""
+    if label.dtype not in ("boolean", "string"):
+        return
+    counted = pl.scan_parquet(path).group_by(label.name).len().sort("len").head(CLASSES + 1).collect(engine="streaming")
+    counts: dict[object, int] = dict(counted.iter_rows())
+    expected: tuple[object, ...] = (True, False) if label.dtype == "boolean" else label.allowed
+    if label.dtype == "boolean" and len(counts) == 1:
+        raise SplitError(
+            f"split '{name}': every one of its {rows:,} rows has {label.name} = {str(*counts).lower()}, so nothing can "
+            "be learned or measured there: choose another period, or bring more data"
+        )
+    for value in {**dict.fromkeys(expected, 0), **counts}:
+        if counts.get(value, 0) < least:
+            raise SplitError(
+                f"split '{name}': only {counts.get(value, 0):,} of its {rows:,} rows have {label.name} = "
+                f"{str(value).lower() if label.dtype == 'boolean' else repr(value)}; at least {least} are needed "
+                "(split.min_class_rows): choose another split, or bring more data"
+            )

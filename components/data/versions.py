@@ -1,0 +1,187 @@
+"""Data versions: list the snapshots, compare two of them, delete what no build needs any more."""
+
+import shutil
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+from pydantic import Field, ValidationError
+
+from components.data.results import DataResult, FieldShift, Snapshot
+from components.data.row_hash import with_row_hash
+from components.data.snapshots import RECORD
+from components.data.split_report import distance, sampled_file
+from components.errors import DataError
+from components.settings import Home
+from data_contracts.frame_schema import raw_column
+from data_contracts.spec import FieldSpec
+
+HASH = "slipway:hash"
+
+
+class DataVersion(DataResult):
+    """One snapshot, as it is listed."""
+
+    digest: str
+    rows: int
+    columns: dict[str, str]
+    source: str
+    taken: datetime
+    size: int = Field(description="Bytes on disk.")
+    used_by: tuple[str, ...] = Field(description="Builds that were made from it.")
+
+
+class VersionDiff(DataResult):
+    """What is different in a later version."""
+
+    before: str
+    after: str
+    rows_before: int
+    rows_after: int
+    added: int = Field(description="Rows that only the later one has, by the columns both have.")
+    removed: int
+    columns_added: tuple[str, ...]
+    columns_removed: tuple[str, ...]
+    columns_retyped: dict[str, str]
+    shifts: tuple[FieldShift, ...] = Field(description="Distance of each common column, 0 to 1, largest first.")
+
+
+class Deletion(DataResult):
+    """What was deleted, or would be."""
+
+    deleted: tuple[DataVersion, ...]
+    kept_for_builds: tuple[DataVersion, ...]
+    dry_run: bool
+
+    @property
+    def freed(self) -> int:
+        return sum(version.size for version in self.deleted)
+
+
+def list_versions(home: Home) -> tuple[DataVersion, ...]:
+    """Return every snapshot, the latest first."""
+    builds = _provenances(home)
+    found = []
+    for record in sorted(home.room("snapshots").glob(f"*/{RECORD}")):
+        snapshot = _read(record)
+        users = tuple(sorted(name for name, text in builds.items() if snapshot.digest in text))
+        found.append(
+            DataVersion(
+                digest=snapshot.digest,
+                rows=snapshot.rows,
+                columns=snapshot.columns,
+                source=snapshot.source,
+                taken=datetime.fromtimestamp(record.stat().st_mtime, UTC),
+                size=sum(file.stat().st_size for file in record.parent.iterdir()),
+                used_by=users,
+            )
+        )
+    return tuple(sorted(found, key=lambda version: (version.taken, version.digest), reverse=True))
+
+
+def find_version(prefix: str, home: Home) -> Snapshot:
+    """Return the snapshot whose digest starts so; DataError if there is none, or more than one."""
+    records = [record for record in sorted(home.room("snapshots").glob(f"*/{RECORD}")) if _names(record, prefix)]
+    if len(records) == 1:
+        return _read(records[0])
+    known = ", ".join(version.digest[:12] for version in list_versions(home)[:10]) or "none"
+    if not records:
+        raise DataError(f"no data version starts with '{prefix}'; known: {known}")
+    raise DataError(f"{len(records)} data versions start with '{prefix}': give more of the digest")
+
+
+def diff_versions(before: Snapshot, after: Snapshot) -> VersionDiff:
+    """Compare two snapshots: rows by their hash over the columns that both have, and each column's distribution."""
+    common = {name: kind for name, kind in after.columns.items() if before.columns.get(name) == kind}
+    if not common:
+        raise DataError(f"data versions {before.digest[:12]} and {after.digest[:12]} have no column in common")
+    fields = [_field(name, kind) for name, kind in common.items()]
+    counts = [_row_counts(snapshot.path, fields) for snapshot in (before, after)]
+    gap = pl.col("after").fill_null(0).cast(pl.Int64) - pl.col("before").fill_null(0).cast(pl.Int64)
+    both = counts[0].rename({"len": "before"}).join(counts[1].rename({"len": "after"}), on=HASH, how="full")
+    rows = both.select(added=gap.clip(0).sum(), removed=(-gap).clip(0).sum()).collect(engine="streaming").row(0)
+    earlier, later = (sampled_file(snapshot.path, snapshot.rows, fields) for snapshot in (before, after))
+    shifts = [
+        FieldShift(field=field.name, split=after.digest[:12], distance=round(distance(earlier, later, field), 4))
+        for field in fields
+    ]
+    return VersionDiff(
+        before=before.digest,
+        after=after.digest,
+        rows_before=before.rows,
+        rows_after=after.rows,
+        added=rows[0],
+        removed=rows[1],
+        columns_added=tuple(name for name in after.columns if name not in before.columns),
+        columns_removed=tuple(name for name in before.columns if name not in after.columns),
+        columns_retyped={
+            name: f"{before.columns[name]} → {kind}"
+            for name, kind in after.columns.items()
+            if before.columns.get(name, kind) != kind
+        },
+        shifts=tuple(sorted(shifts, key=lambda shift: (-shift.distance, shift.field))),
+    )
+
+
+def delete_versions(
+    home: Home,
+    digests: Collection[str] = (),
+    *,
+    keep_latest: int | None = None,
+    older_than_days: int | None = None,
+    dry_run: bool = True,
+) -> Deletion:
+    """Delete the named versions, or those beyond the latest few that are old enough; never one that a build is made of.
+
+    Raises DataError if nothing is chosen, or a named version does not exist.
+    """
+    versions = list_versions(home)
+    if digests:
+        named = {find_version(digest, home).digest for digest in digests}
+        chosen = [version for version in versions if version.digest in named]
+    elif keep_latest is None and older_than_days is None:
+        raise DataError("nothing to delete was named: give digests, how many to keep, or an age in days")
+    else:
+        limit = datetime.now(UTC) - timedelta(days=older_than_days or 0)
+        chosen = [version for version in versions[keep_latest or 0 :] if version.taken <= limit]
+    deleted = tuple(version for version in chosen if not version.used_by)
+    if not dry_run:
+        for version in deleted:
+            _remove(home.room("snapshots", version.digest))
+    kept = tuple(version for version in chosen if version.used_by)
+    return Deletion(deleted=deleted, kept_for_builds=kept, dry_run=dry_run)
+
+
+def _row_counts(path: Path, fields: Collection[FieldSpec]) -> pl.LazyFrame:
+    frame = pl.scan_parquet(path)
+    columns = frame.collect_schema().names()
+    raw = [_field(raw_column(field.name), "string") for field in fields if raw_column(field.name) in columns]
+    return with_row_hash(frame, list(fields), HASH, optional=raw).group_by(HASH).len()
+
+
+def _field(name: str, kind: str) -> FieldSpec:
+    return FieldSpec(name=name, dtype=kind, description="", nullable=True)  # type: ignore[arg-type]
+
+
+def _remove(folder: Path) -> None:
+    # First out of sight, in one step: a deletion that is interrupted leaves no half of a version behind.
+    hidden = folder.with_name(f".deleted.{folder.name}")
+    folder.rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def _names(record: Path, prefix: str) -> bool:
+    return bool(prefix) and record.parent.name.startswith(prefix)
+
+
+def _read(record: Path) -> Snapshot:
+    try:
+        return Snapshot.model_validate_json(record.read_bytes())
+    except ValidationError as error:
+        raise DataError(f"{record} is not the record of a data version: take the snapshot again") from error
+
+
+def _provenances(home: Home) -> dict[str, str]:
+    files = home.room("builds").glob("**/provenance.json")
+    return {file.parent.name: file.read_text(encoding="utf-8") for file in files}

@@ -1,0 +1,116 @@
+"""Builds as Bentos: packed with the service that answers, exported as one file, imported again.
+
+The one door to BentoML. Its command line does the work in a process of its own: importing a service changes sys.path
+and keeps modules, which a pipeline should not have to live with.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from components.delivery.build import Build, open_build
+from components.errors import BuildError, HostError
+
+# What the service imports, without the rest of the pipeline.
+SOURCES = (
+    "deployments/__init__.py",
+    "deployments/bento_service.py",
+    "deployments/data_plane/*.py",
+    "components/__init__.py",
+    "components/errors.py",
+    "components/storage.py",
+    "components/delivery/__init__.py",
+    "components/delivery/build.py",
+    "components/delivery/rollout.py",
+    "components/workloads/__init__.py",
+    "components/workloads/*/__init__.py",
+    "components/workloads/*/inference.py",
+    "data_contracts/__init__.py",
+    "data_contracts/spec.py",
+)
+PACKAGES = ("bentoml", "msgspec", "numpy", "onnxruntime", "prometheus-client", "pyarrow")
+SECONDS = 300
+
+
+def pack_bento(build: Path, store: Path) -> str:
+    """Pack a build into a Bento in a store folder and return its tag, ``<workload>:<end of the build id>``.
+
+    Packing the same build again returns the same tag. Raises BuildError if the build is damaged, HostError if BentoML
+    fails.
+    """
+    opened = open_build(build)
+    workload, _, version = opened.build_id.rpartition("-")
+    tag = f"{workload}:{version}"
+    if (store / "bentos" / workload / version).is_dir():
+        return tag
+    with tempfile.TemporaryDirectory(prefix="slipway-bento-") as folder:
+        context = Path(folder)
+        _copy_sources(context)
+        shutil.copytree(build, context / "build")
+        (context / "bentofile.yaml").write_text(yaml.safe_dump(_bentofile(opened, workload)))
+        _bentoml(store, context, "build", ".", "--version", version, "--output", "tag")
+    return tag
+
+
+def export_bento(tag: str, store: Path, target: Path) -> Path:
+    """Write a Bento as one file (``.bento``) and return its path."""
+    _bentoml(store, store, "export", tag, str(target.resolve()))
+    return target
+
+
+def import_bento(source: Path, store: Path) -> None:
+    """Put an exported Bento into a store."""
+    if not source.is_file():
+        raise BuildError(f"{source} does not exist: give a file that export_bento wrote")
+    _bentoml(store, store, "import", str(source.resolve()))
+
+
+def _copy_sources(context: Path) -> None:
+    for pattern in SOURCES:
+        package, _, rest = pattern.partition("/")
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise HostError(f"the package {package} is not installed, so it cannot be packed")
+        root = Path(next(iter(spec.submodule_search_locations)))
+        for source in root.glob(rest):
+            target = context / package / source.relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+
+def _bentofile(build: Build, workload: str) -> dict[str, object]:
+    packages = [f"{name}=={importlib.metadata.version(name)}" for name in PACKAGES]
+    return {
+        "service": "deployments.bento_service:Slipway",
+        "name": workload,
+        "labels": {"build": build.build_id, "kind": build.manifest.kind},
+        "include": ["**/*"],
+        # The versions are exact already; locking them again would need the network.
+        "python": {"packages": packages, "lock_packages": False},
+    }
+
+
+def _bentoml(store: Path, folder: Path, *arguments: str) -> str:
+    """Run BentoML's command line on a store, in a folder, and return what it prints."""
+    store.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"BENTOML_HOME": str(store.resolve()), "BENTOML_DO_NOT_TRACK": "True"}
+    # The sources in the Bento must win over this installation.
+    environment.pop("PYTHONPATH", None)
+    command = [sys.executable, "-m", "bentoml", *arguments]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, env=environment, cwd=folder, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise HostError(f"bentoml {arguments[0]} did not end within {SECONDS} s") from None
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise HostError(f"bentoml {arguments[0]} failed ({done.returncode}): {said[-1] if said else 'it said nothing'}")
+    return done.stdout

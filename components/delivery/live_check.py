@@ -1,0 +1,164 @@
+"""Start the data plane on a build, send it held-out rows over HTTP, and measure what a client would see.
+
+The pipeline knows the data plane as a command and an HTTP interface only, never as an import.
+"""
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from components.delivery.rollout import rollout_path
+from components.errors import ServingError
+from components.settings import Home
+
+DATA_PLANE = "deployments.data_plane"
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+WARM_UP_REQUESTS = 50
+
+
+class LiveCheck(BaseModel):
+    """What a client saw of a build that was really served; latencies in milliseconds, one row a request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int
+    max_difference: float
+    latency_p50_ms: float
+    latency_p95_ms: float
+    latency_p99_ms: float
+    requests_per_second: float
+    start_seconds: float
+    usd_per_1000: float
+
+
+def serve_champion(
+    workload: str, home: Home, *, key: Path, host: str, port: int, workers: int, ready: Callable[[str], None]
+) -> int:
+    """Run the data plane on a workload's rollout document until it ends or we are asked to stop; return its exit code.
+
+    Only builds signed by the owner of the public ``key`` are served. ``ready`` is called with the URL once it answers.
+    """
+    document = rollout_path(home.room("rollouts"), workload)
+    arguments = ["--rollout", str(document), "--workload", workload, "--host", host, "--port", str(port)]
+    arguments += ["--public-key", str(key)]
+    arguments += ["--workers", str(workers), "--predictions", str(home.room("predictions", workload))]
+    # An ordinary kill must also take the data plane along.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with serving(arguments) as (url, process):
+            ready(url)
+            return process.wait()
+    except KeyboardInterrupt:
+        return 0
+
+
+@contextlib.contextmanager
+def serving(arguments: Sequence[str]) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the data plane for the length of the block; yield its URL and process, ServingError if it gets not ready."""
+    command = [sys.executable, "-m", DATA_PLANE, *arguments]
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=_environment())
+        try:
+            yield _wait_until_ready(process, errors), process
+        finally:
+            stop(process)
+
+
+def _environment() -> dict[str, str]:
+    # The child must find the same packages, also a contract that lies beside a user's workload file.
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to finish, and end it if it does not."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], errors: Any) -> str:
+    assert process.stdout
+    os.set_blocking(process.stdout.fileno(), False)
+    deadline = time.monotonic() + START_SECONDS
+    line = b""
+    while time.monotonic() < deadline and not line.endswith(b"\n"):
+        line += process.stdout.read() or b""
+        if process.poll() is not None and not line.endswith(b"\n"):
+            break
+        time.sleep(0.02)
+    if not line.endswith(b"\n"):
+        errors.seek(0)
+        said = errors.read().decode(errors="replace").strip().splitlines()
+        raise ServingError(
+            f"the data plane did not get ready within {START_SECONDS:.0f} s; it said: {said[-1] if said else 'nothing'}"
+        )
+    return str(msgspec.json.decode(line.splitlines()[0])["url"])
+
+
+def check_live(
+    build: Path, rows: Sequence[dict[str, Any]], probabilities: Sequence[float], price_per_hour: float, key: Path
+) -> LiveCheck:
+    """Serve a build, send every row alone, and compare the answers with the evaluated probabilities.
+
+    ``key`` is the public key that must have signed the build. The cost of 1,000 answers is that of one connection that
+    waits for each answer: an upper bound.
+    """
+    started = time.perf_counter()
+    with serving(["--build", str(build), "--port", "0", "--public-key", str(key), "--drain-seconds", "0"]) as (url, _):
+        start_seconds = time.perf_counter() - started
+        address = urlsplit(url)
+        connection = http.client.HTTPConnection(address.netloc, timeout=30)
+        try:
+            bodies = [msgspec.json.encode(row) for row in rows]
+            for body in bodies[:WARM_UP_REQUESTS]:
+                ask(connection, body)
+            answers, seconds = [], []
+            for body in bodies:
+                before = time.perf_counter()
+                answer = ask(connection, body)
+                seconds.append(time.perf_counter() - before)
+                answers.append(answer["predictions"][0]["probability"])
+        finally:
+            connection.close()
+    p50, p95, p99 = (float(value) for value in np.quantile(seconds, [0.5, 0.95, 0.99]) * 1000)
+    per_second = len(seconds) / sum(seconds)
+    return LiveCheck(
+        rows=len(rows),
+        max_difference=float(np.abs(np.array(answers) - np.array(probabilities)).max()),
+        latency_p50_ms=p50,
+        latency_p95_ms=p95,
+        latency_p99_ms=p99,
+        requests_per_second=per_second,
+        start_seconds=start_seconds,
+        usd_per_1000=price_per_hour / 3600 / per_second * 1000,
+    )
+
+
+def ask(connection: http.client.HTTPConnection, body: bytes) -> dict[str, Any]:
+    """Post a JSON row or list of rows to /v1/predict; ServingError if the answer is not 200."""
+    connection.request("POST", "/v1/predict", body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    answer = response.read()
+    if response.status != 200:
+        raise ServingError(f"the data plane answered {response.status}: {answer[:300].decode(errors='replace')}")
+    decoded: dict[str, Any] = msgspec.json.decode(answer)
+    return decoded

@@ -1,0 +1,188 @@
+"""Which builds there are, with what evidence, and which is challenger or champion; the only door to MLflow."""
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from components.delivery.build import Build
+from components.errors import BuildError, HostError
+from components.settings import Home, Settings
+from data_contracts.spec import ContractSpec, DType
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHALLENGER, CHAMPION = "challenger", "champion"
+_TYPES: dict[DType, str] = {
+    "string": "string",
+    "integer": "double",  # MLflow's integer columns cannot hold a missing value
+    "number": "double",
+    "boolean": "boolean",
+    "datetime": "datetime",
+    "date": "datetime",
+}
+
+
+class Registered(BaseModel):
+    """A build's place in the registry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    workload: str
+    build_id: str
+    build: Path
+    version: int
+    run_id: str
+    tracking_uri: str
+    gates_passed: bool
+
+
+def tracking_uri(home: Home, settings: Settings) -> str:
+    """Return where MLflow keeps its records: the server of the settings, or a SQLite file in the home."""
+    return settings.tracking_uri or f"sqlite:///{home.room('registry', 'mlflow.db')}"
+
+
+def register_build(
+    build: Build,
+    *,
+    home: Home,
+    settings: Settings,
+    gates_passed: bool,
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, str],
+    tags: Mapping[str, str],
+) -> Registered:
+    """Log a build as a run with its files, register its graph as a model version, and make it the challenger.
+
+    A build whose gates did not pass is registered, so that it can be looked at, but never becomes the challenger.
+    Doing it again for the same build changes nothing.
+    """
+    workload = build.manifest.workload
+    with _client(home, settings) as client:
+        version = _version_of(client, workload, build.build_id)
+        if version is None:
+            version = _log(client, build, home, metrics, parameters, {**tags, "gates": _passed(gates_passed)})
+        if gates_passed:
+            client.set_registered_model_alias(workload, CHALLENGER, str(version.version))
+    return Registered(
+        digest=build.build_id,
+        workload=workload,
+        build_id=build.build_id,
+        build=build.path,
+        version=int(version.version),
+        run_id=version.run_id,
+        tracking_uri=tracking_uri(home, settings),
+        gates_passed=gates_passed,
+    )
+
+
+def _passed(passed: bool) -> str:
+    return "passed" if passed else "failed"
+
+
+def _log(
+    client: "MlflowClient",
+    build: Build,
+    home: Home,
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, str],
+    tags: Mapping[str, str],
+) -> Any:
+    import mlflow
+    import mlflow.onnx
+    import onnx
+
+    workload = build.manifest.workload
+    if client.get_experiment_by_name(workload) is None:
+        place = None if client.tracking_uri.startswith("http") else home.room("registry", "artifacts").as_uri()
+        client.create_experiment(workload, artifact_location=place)
+    mlflow.set_experiment(workload)
+    with mlflow.start_run(run_name=build.build_id, tags={"build_id": build.build_id, **tags}) as run:
+        mlflow.log_params(dict(parameters))
+        mlflow.log_metrics(dict(metrics))
+        mlflow.log_artifacts(str(build.path), "build")
+        info = mlflow.onnx.log_model(
+            onnx.load(str(build.model)),
+            name="model",
+            signature=_signature(build.contract()),
+            pip_requirements=["onnxruntime"],
+        )
+    # Through the client: the fluent way of registering prints to the terminal.
+    if not client.search_registered_models(f"name = '{workload}'"):
+        client.create_registered_model(workload)
+    return client.create_model_version(
+        workload,
+        source=info.model_uri,
+        run_id=run.info.run_id,
+        tags={"build_id": build.build_id, "gates": tags["gates"]},
+        model_id=info.model_id,
+    )
+
+
+def _signature(contract: ContractSpec) -> Any:
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+    columns: list[Any] = [
+        ColSpec(DataType[_TYPES[field.dtype]], field.name, required=not field.nullable) for field in contract.inputs
+    ]
+    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, 1), "probability")])
+    return ModelSignature(inputs=Schema(columns), outputs=outputs)
+
+
+def _version_of(client: "MlflowClient", workload: str, build_id: str) -> Any:
+    found = client.search_model_versions(f"name = '{workload}' and tags.build_id = '{build_id}'")
+    return found[0] if found else None
+
+
+def set_champion(workload: str, build_id: str, *, home: Home, settings: Settings) -> None:
+    """Point the alias ``champion`` at a build's version; BuildError if it was never registered."""
+    with _client(home, settings) as client:
+        version = _version_of(client, workload, build_id)
+        if version is None:
+            raise BuildError(f"build {build_id} is not in the registry ({client.tracking_uri}): build it again")
+        client.set_registered_model_alias(workload, CHAMPION, str(version.version))
+
+
+def aliased_build(workload: str, alias: str, *, home: Home, settings: Settings) -> str | None:
+    """Return the id of the build that an alias points to, or None."""
+    from mlflow.exceptions import MlflowException
+
+    with _client(home, settings) as client:
+        try:
+            version = client.get_model_version_by_alias(workload, alias)
+        except MlflowException:
+            return None
+        return str(version.tags["build_id"])
+
+
+@contextlib.contextmanager
+def _client(home: Home, settings: Settings) -> Iterator["MlflowClient"]:
+    """Yield a client of the registry, with MLflow kept quiet and from phoning home."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    home.room("registry").mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        # Only now: importing MLflow sets its loggers up.
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        uri = tracking_uri(home, settings)
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        try:
+            yield mlflow.MlflowClient(uri, uri)
+        except MlflowException as error:
+            raise HostError(f"MLflow at {uri} refused: {' '.join(str(error).split())[:300]}") from error

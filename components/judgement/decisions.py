@@ -1,0 +1,140 @@
+"""From probabilities to decisions: the threshold that declared costs ask for, confusion, curves, fairness gaps."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_curve, precision_recall_fscore_support, roc_curve
+
+from components.declaration import Workload
+from components.judgement.evidence import Measure
+from components.judgement.hold_out import HoldOut
+from components.judgement.metrics import replicates, summarise
+from components.judgement.slices import MIN_PER_CLASS, values_of
+
+SOURCE = "evaluation"
+CURVE_POINTS = 120
+
+
+def threshold_for_costs(false_alarm: float, miss: float) -> float:
+    """Return the probability from which yes is cheaper, for calibrated answers (Elkan 2001, eq. 2)."""
+    return false_alarm / (false_alarm + miss)
+
+
+def cheapest_threshold(
+    labels: NDArray[Any], probabilities: NDArray[Any], false_alarm: float, miss: float
+) -> tuple[float, float]:
+    """Return the threshold with the lowest cost on these rows, and that cost per row: for answers not calibrated."""
+    order = np.argsort(probabilities, kind="stable")
+    truth, answers = np.asarray(labels, dtype=np.float64)[order], np.asarray(probabilities)[order]
+    misses = np.concatenate(([0.0], np.cumsum(truth)))
+    alarms = (1 - truth).sum() - np.concatenate(([0.0], np.cumsum(1 - truth)))
+    costs = (false_alarm * alarms + miss * misses) / len(truth)
+    # A threshold cannot part rows that tie.
+    possible = np.concatenate(([True], np.diff(answers) > 0, [True]))
+    best = int(np.flatnonzero(possible)[np.argmin(costs[possible])])
+    threshold = float(answers[best]) if best < len(answers) else 1.0
+    return threshold, float(costs[best])
+
+
+def decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+    """Return what follows from a threshold: the declared one, or the one that the declared costs ask for."""
+    labels, answers, gates = hold_out.labels, hold_out.graph, workload.gates
+    threshold, measures = workload.serving.decision_threshold, []
+    if gates.costs:
+        threshold = threshold_for_costs(gates.costs.false_alarm, gates.costs.miss)
+        seen, cost = cheapest_threshold(labels, answers, gates.costs.false_alarm, gates.costs.miss)
+        detail = f"from the declared costs; on these rows {seen:.3f} would have been cheapest, {cost:.4g} a row"
+        measures.append(Measure(name="decision_threshold", value=threshold, source=SOURCE, detail=detail))
+    gaps, groups = fairness(
+        labels, answers, hold_out.rows, gates.sensitive, threshold=threshold, seed=workload.seed, resamples=resamples
+    )
+    tables: dict[str, Any] = {"confusion": confusion(labels, answers, threshold), "curves": curves(labels, answers)}
+    return [*measures, *gaps], tables | ({"groups": groups} if groups else {})
+
+
+def class_table(labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, Any]:
+    """Return the confusion matrix [truth][answer] of several classes, and precision, recall and F1 of each."""
+    answered, classes = probabilities.argmax(axis=1), list(range(probabilities.shape[1]))
+    parts = precision_recall_fscore_support(labels, answered, labels=classes, zero_division=0.0)
+    rows = [
+        {"class": one, "precision": float(p), "recall": float(r), "f1": float(f), "n": int(n)}
+        for one, p, r, f, n in zip(classes, *parts, strict=True)
+    ]
+    return {"confusion": confusion_matrix(labels, answered, labels=classes).tolist(), "classes": rows}
+
+
+def confusion(labels: NDArray[Any], probabilities: NDArray[Any], threshold: float) -> dict[str, float]:
+    """Return counts of the four outcomes, and precision and recall of yes."""
+    table = confusion_matrix(labels, probabilities >= threshold, labels=[False, True])
+    (right_no, false_yes), (missed, right_yes) = table.tolist()
+    return {
+        "threshold": threshold,
+        "true_no": right_no,
+        "false_yes": false_yes,
+        "missed_yes": missed,
+        "true_yes": right_yes,
+        "precision": right_yes / max(right_yes + false_yes, 1),
+        "recall": right_yes / max(right_yes + missed, 1),
+    }
+
+
+def curves(labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, list[list[float]]]:
+    """Return the ROC and precision-recall curves as points [x, y], thinned to what a page can show."""
+    false_rate, true_rate, _ = roc_curve(labels, probabilities)
+    precision, recall, _ = precision_recall_curve(labels, probabilities)
+    return {"roc": _thinned(false_rate, true_rate), "precision_recall": _thinned(recall, precision)}
+
+
+def fairness(
+    labels: NDArray[np.bool_],
+    probabilities: NDArray[Any],
+    rows: pl.DataFrame,
+    fields: tuple[str, ...],
+    *,
+    threshold: float,
+    seed: int,
+    resamples: int,
+) -> tuple[list[Measure], list[dict[str, Any]]]:
+    """Return the largest gap between groups in found positives (Hardt et al. 2016), and the rates of every group."""
+    said = probabilities >= threshold
+    table: list[dict[str, Any]] = []
+    gaps: list[Measure] = []
+    for field in fields:
+        groups = {value: kept for value, kept in values_of(rows[field]).items() if labels[kept].sum() >= MIN_PER_CLASS}
+        for value, kept in groups.items():
+            found, selected = float(said[kept & labels].mean()), float(said[kept].mean())
+            table.append({"group": f"{field}={value}", "n": int(kept.sum()), "found": found, "selected": selected})
+        if len(groups) > 1:
+            gaps.append(_gap(field, labels, said, groups, seed, resamples))
+    return ([max(gaps, key=lambda gap: gap.value)] if gaps else []), table
+
+
+def _gap(
+    field: str,
+    labels: NDArray[np.bool_],
+    said: NDArray[np.bool_],
+    groups: dict[str, NDArray[np.bool_]],
+    seed: int,
+    resamples: int,
+) -> Measure:
+    """Return the gap between the groups that differ most, as a difference of two rates with its interval."""
+    rates = {value: float(said[kept & labels].mean()) for value, kept in groups.items()}
+    best, worst = max(rates, key=lambda v: rates[v]), min(rates, key=lambda v: rates[v])
+    positives = np.flatnonzero(labels)
+    sides = [(groups[value] & labels)[positives].astype(np.float64) for value in (best, worst)]
+    hits = said[positives].astype(np.float64)
+
+    def rate(side: NDArray[np.float64]) -> Any:
+        return lambda weights: float((weights * side * hits).sum() / max(float((weights * side).sum()), 1.0))
+
+    drawn = replicates([rate(side) for side in sides], len(positives), resamples, seed)
+    gap = summarise(rates[best] - rates[worst], drawn[0] - drawn[1], len(positives), 0.95)
+    detail = f"{field}: {best} {rates[best]:.3f}, {worst} {rates[worst]:.3f}"
+    return Measure.of("fairness_gap", gap, source=SOURCE, detail=detail)
+
+
+def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[list[float]]:
+    places = np.unique(np.linspace(0, len(x) - 1, CURVE_POINTS).round().astype(int))
+    return [[round(float(x[i]), 4), round(float(y[i]), 4)] for i in places]

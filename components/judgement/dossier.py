@@ -1,0 +1,267 @@
+"""The dossier: one self-contained HTML page that says what a build is, how good it is, and why to believe it.
+
+    write_dossier(path, Subject(workload, contract, evidence, report, validated, prepared, trained, lineage))
+
+Everything on the page is computed from evidence and results that lie beside it; nothing is fetched when it is opened.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from scipy.stats import norm
+
+from components.data.results import Prepared, Validated
+from components.declaration import Workload
+from components.judgement.charts import Plane, bars, intervals
+from components.judgement.evidence import Evidence, Measure
+from components.judgement.gate_texts import number
+from components.judgement.gates import GateReport
+from components.judgement.metrics import HIGHER_IS_BETTER
+from components.judgement.power import ALPHA, holm
+from components.storage import write_atomically
+from components.training.results import Trained
+from data_contracts.spec import ContractSpec
+
+TEMPLATE = "dossier.html.jinja"
+SECTIONS = {
+    "gates": "Gates",
+    "quality": "How good it is",
+    "decisions": "Decisions",
+    "slices": "Slices",
+    "behaviour": "Behaviour",
+    "data": "Data",
+    "card": "Model card",
+    "lineage": "Lineage",
+}
+STATES = ("failed", "undecided", "passed")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a dossier is about; what a kind has not (say, no training record) is None and left out."""
+
+    workload: Workload
+    contract: ContractSpec
+    evidence: Evidence
+    report: GateReport
+    validated: Validated | None = None
+    prepared: Prepared | None = None
+    trained: Trained | None = None
+    lineage: Mapping[str, str] = field(default_factory=dict)
+    limits: Sequence[str] = ()
+
+
+def write_dossier(path: Path, subject: Subject) -> Path:
+    """Write the page, atomically, and return its path."""
+    return write_atomically(path, render_dossier(subject).encode())
+
+
+def render_dossier(subject: Subject) -> str:
+    """Return the page as HTML."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(**_page(subject))
+
+
+def _page(subject: Subject) -> dict[str, Any]:
+    evidence, report, tables = subject.evidence, subject.report, subject.evidence.tables
+    whole = evidence.find(subject.workload.goal.metric)
+    chosen = evidence.find("decision_threshold")
+    present = {
+        "decisions": "confusion" in tables,
+        "behaviour": bool(tables.get("importance") or tables.get("behaviour")),
+    }
+    return {
+        "workload": subject.workload,
+        "contract": subject.contract,
+        "evidence": evidence,
+        "report": report,
+        "made": datetime.now(UTC).strftime("%-d %B %Y, %H:%M UTC"),
+        "refused_line": _refused_line(report),
+        "cards": _cards(subject),
+        "sections": [(key, title) for key, title in SECTIONS.items() if present.get(key, True)],
+        "verdicts": sorted(report.verdicts, key=lambda verdict: STATES.index(verdict.state)),
+        "warnings": report.warnings,
+        "rows": f"{whole.n:,}" if whole and whole.n else "the",
+        "metrics": _metrics(evidence),
+        "gains": _gains(evidence),
+        "curves": _curves(tables),
+        "classes": tables.get("classes"),
+        "labels": list(subject.contract.label.allowed),
+        "confusion": tables.get("confusion"),
+        "threshold_note": chosen.detail if chosen else "",
+        "groups": tables.get("groups"),
+        "slices": _slices(evidence, whole),
+        "small": tables.get("slices_too_small", []),
+        "weak": tables.get("weak_slices", []),
+        "importance": _importance(tables.get("importance", [])),
+        "tests": tables.get("behaviour", []),
+        "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
+        "validated": subject.validated,
+        "limits": _limits(subject),
+        "lineage": _lineage(subject),
+    }
+
+
+def _refused_line(report: GateReport) -> str:
+    named = ", ".join(f"{verdict.gate} ({verdict.state})" for verdict in report.refused)
+    return f"{len(report.refused)} of {len(report.verdicts)} gates did not pass: {named}."
+
+
+def _cards(subject: Subject) -> list[dict[str, str]]:
+    goal, evidence = subject.workload.goal, subject.evidence
+    asked = f"needs {goal.direction.replace('_', ' ')} {number(goal.threshold)}"
+    wanted = [
+        (goal.metric, f"{goal.metric} on the hold-out", asked),
+        ("gain_over_baseline", "gain over the baseline", f"in {goal.metric}"),
+        ("calibration_error", "calibration error", f"at most {number(subject.workload.gates.calibration_error)}"),
+        ("training_usd", "training, USD", f"at most {number(goal.training_usd)}"),
+    ]
+    found = [(evidence.find(name), title, note) for name, title, note in wanted]
+    return [
+        {"name": title, "value": _short(measure), "note": f"{note}{_between(measure)}"}
+        for measure, title, note in found
+        if measure is not None
+    ]
+
+
+def _short(measure: Measure) -> str:
+    sign = "+" if measure.name.startswith("gain") else ""
+    return f"{measure.value:{sign}.3f}" if abs(measure.value) >= 0.0005 or not measure.value else f"{measure.value:.2g}"
+
+
+def _between(measure: Measure) -> str:
+    return "" if measure.low is None or measure.high is None else f" · {measure.low:.3f} to {measure.high:.3f}"
+
+
+def _span(measure: Measure | None) -> str:
+    if measure is None or measure.low is None or measure.high is None:
+        return ""
+    return f"{measure.low:.4f} to {measure.high:.4f}"
+
+
+def _metrics(evidence: Evidence) -> list[dict[str, str]]:
+    rows = []
+    for name in HIGHER_IS_BETTER:
+        own, baseline = evidence.find(name), evidence.find(f"baseline_{name}")
+        if own is None:
+            continue
+        rows.append(
+            {
+                "name": name.replace("_", "-"),
+                "value": f"{own.value:.4f}",
+                "interval": _span(own),
+                "baseline": f"{baseline.value:.4f}" if baseline else "",
+                "baseline_interval": _span(baseline),
+            }
+        )
+    return rows
+
+
+def _gains(evidence: Evidence) -> list[dict[str, str]]:
+    titles = {
+        "gain_over_base_rate": "the constant answer",
+        "gain_over_baseline": "the baseline",
+        "gain_over_other": "the other candidate",
+        "gain_over_champion": "the champion",
+    }
+    found = [(title, evidence.find(name)) for name, title in titles.items()]
+    return [
+        {"rival": title, "detail": gain.detail, "value": f"{gain.value:+.4f}", "interval": _span(gain)}
+        for title, gain in found
+        if gain is not None
+    ]
+
+
+def _curves(tables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    made = []
+    if "curves" in tables:
+        roc = Plane("false alarms, share of no", "found, share of yes").line([(0, 0), (1, 1)], "faint")
+        roc.line(tables["curves"]["roc"])
+        precision = Plane("found, share of yes (recall)", "right among answered yes (precision)")
+        precision.line(tables["curves"]["precision_recall"])
+        made.append({"title": "ROC: the area is the auc", "svg": Markup(roc.svg("ROC curve"))})
+        made.append({"title": "Precision and recall", "svg": Markup(precision.svg("precision-recall curve"))})
+    if "calibration" in tables:
+        bins = tables["calibration"]
+        # A whole number of fifths, so that the ticks are round.
+        end = min(1.0, 0.2 * math.ceil(5 * max(max(row["mean"], row["rate"]) for row in bins)))
+        notes = [f"answered {row['mean']:.3f}, observed {row['rate']:.3f}, {row['n']:,.0f} rows" for row in bins]
+        plane = Plane("mean answer", "observed share of yes", x_end=end, y_end=end).line([(0, 0), (end, end)], "faint")
+        points = [(row["mean"], row["rate"]) for row in bins]
+        chart = plane.line(points).dots(points, notes).svg("calibration curve")
+        made.append({"title": f"Calibration: {len(bins)} bins of equal size", "svg": Markup(chart)})
+    return made
+
+
+def _slices(evidence: Evidence, whole: Measure | None) -> Markup | None:
+    """Draw the goal's metric by slice, worst first; red where it is provably below the whole (Holm)."""
+    if whole is None:
+        return None
+    sliced = [measure for measure in evidence.named(whole.name) if measure.slice is not None]
+    if not sliced:
+        return None
+    sign = 1 if HIGHER_IS_BETTER.get(whole.name, True) else -1
+    sliced.sort(key=lambda measure: sign * measure.value)
+    chances = [
+        float(norm.sf(sign * (whole.value - m.value) / error)) if (error := m.standard_error()) else 1.0 for m in sliced
+    ]
+    rows = [
+        (str(m.slice), m.value, m.bound("below", 0.975), m.bound("above", 0.975), f"{m.n:,} rows", bad)
+        for m, bad in zip(sliced, holm(chances, ALPHA), strict=True)
+    ]
+    return Markup(intervals(rows, mark=whole.value, label=f"{whole.name} by slice"))
+
+
+def _importance(table: Sequence[Mapping[str, Any]]) -> Markup | None:
+    if not table:
+        return None
+    rows = [(row["field"], row["loss"], f"{row['loss']:.4f} ± {row['deviation']:.4f}") for row in table]
+    return Markup(bars(rows, "loss when a field is shuffled"))
+
+
+def _limits(subject: Subject) -> list[str]:
+    test = subject.prepared.splits.get("test") if subject.prepared else None
+    period = f" from {test.start} to {test.end}" if test and test.start else ""
+    limits = [
+        f"It was measured on the hold-out{period} and on nothing else: other times, places and groups are outside of "
+        "this evidence. The drift report says how far later rows have moved.",
+        "It says how probable the outcome is, not what causes it: changing a field in the world need not change the "
+        "outcome as it changes the answer.",
+    ]
+    if small := subject.evidence.tables.get("slices_too_small"):
+        limits.append(f"Nothing is known about these slices: {', '.join(small)}.")
+    if weak := [w["slice"] for w in subject.evidence.tables.get("weak_slices", []) if w["proven"]]:
+        limits.append(f"It is provably weaker than on the whole where {'; '.join(weak[:3])}.")
+    if not subject.workload.gates.sensitive:
+        limits.append("No sensitive field is declared, so nothing was measured about fairness between groups.")
+    return [*limits, *subject.limits]
+
+
+def _lineage(subject: Subject) -> dict[str, str]:
+    lines = dict(subject.lineage)
+    if subject.validated:
+        lines["validated data"] = subject.validated.digest
+    if subject.prepared:
+        lines["prepared data"] = subject.prepared.digest
+    if trained := subject.trained:
+        lines["model"] = trained.best.digest
+        lines["trained on"] = f"{trained.hardware.device}, {trained.hardware.precision}: {trained.hardware.reason}"
+        lines["training"] = (
+            f"{trained.seconds:.0f} s, {trained.epochs} epochs, {trained.peak_memory_mb:,.0f} MB at most, "
+            f"{trained.stopped}"
+        )
+        lines["seeds"] = f"workload {subject.workload.seed}, training {trained.seed}"
+    lines["contract"] = subject.workload.contract
+    return lines

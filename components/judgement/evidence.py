@@ -1,0 +1,121 @@
+"""Evidence: what justifies a build, in one typed shape for every kind of model, and its file.
+
+A measure is a number that knows how sure it is, how many rows it rests on, and what measured it.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.stats import norm
+
+from components.errors import BuildError
+from components.judgement.metrics import Interval
+from components.storage import write_atomically
+
+FORMAT: Literal[1] = 1
+
+
+class Record(BaseModel):
+    """Immutable, strict about unknown keys, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Measure(Record):
+    """One measured number; ``low`` and ``high`` are the ends of its two-sided interval at ``level``."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    level: float = Field(0.95, gt=0, lt=1)
+    n: int | None = Field(None, ge=0, description="Rows it was measured on.")
+    slice: str | None = Field(None, description="field=value; the whole split if not set.")
+    source: str = Field(description="What measured it, e.g. 'evaluation'.")
+    unit: str = ""
+    detail: str = ""
+
+    @classmethod
+    def of(
+        cls, name: str, interval: Interval, *, source: str, slice: str | None = None, unit: str = "", detail: str = ""
+    ) -> Self:
+        """Return a measured interval as evidence."""
+        return cls(
+            name=name,
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            level=interval.level,
+            n=interval.n,
+            slice=slice,
+            source=source,
+            unit=unit,
+            detail=detail,
+        )
+
+    def standard_error(self, side: Literal["below", "above", "both"] = "both") -> float:
+        """Return the standard error that the interval implies, 0 for a number without one.
+
+        A skewed interval has a different one on each side.
+        """
+        if self.low is None or self.high is None:
+            return 0.0
+        width = {"below": self.value - self.low, "above": self.high - self.value, "both": (self.high - self.low) / 2}
+        return max(width[side], 0.0) / float(norm.ppf((1 + self.level) / 2))
+
+    def bound(self, side: Literal["below", "above"], level: float = 0.95) -> float:
+        """Return the one-sided confidence bound: the value is at least / at most this, at that level."""
+        reach = float(norm.ppf(level)) * self.standard_error(side)
+        return self.value - reach if side == "below" else self.value + reach
+
+
+class Evidence(Record):
+    """Everything measured about one model on one split."""
+
+    format: Literal[1] = FORMAT
+    workload: str
+    model: str
+    split: str
+    measures: tuple[Measure, ...]
+    tables: dict[str, Any] = Field(default_factory=dict, description="Curves, bins, confusion: small JSON.")
+
+    def find(self, name: str, slice: str | None = None) -> Measure | None:
+        """Return the measure of that name on that slice, None if it was not measured."""
+        return next((m for m in self.measures if m.name == name and m.slice == slice), None)
+
+    def named(self, name: str) -> tuple[Measure, ...]:
+        """Return every measure of that name, whatever its slice."""
+        return tuple(m for m in self.measures if m.name == name)
+
+    def with_measures(self, *more: Measure) -> "Evidence":
+        """Return the evidence with further measures, e.g. of cost or latency."""
+        return self.model_copy(update={"measures": (*self.measures, *more)})
+
+
+class Evaluated(Record):
+    """What the evaluation hands on: references, and the figure that the goal names."""
+
+    digest: str
+    evidence: Path
+    predictions: Path = Field(description="Parquet of the test rows: row, label, probability, baseline.")
+    seconds: float
+    metric: str
+    value: float
+    low: float
+    high: float
+
+
+def write_evidence(path: Path, evidence: Evidence) -> Path:
+    """Write evidence as JSON, atomically."""
+    return write_atomically(path, evidence.model_dump_json(indent=2).encode() + b"\n")
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read evidence; BuildError if the file is missing or is not evidence of this format."""
+    try:
+        return Evidence.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BuildError(f"{path} does not exist: the model was not evaluated") from None
+    except ValidationError as error:
+        raise BuildError(f"{path} is not evidence of format {FORMAT}: {error.errors()[0]['msg']}") from error

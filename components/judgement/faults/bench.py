@@ -1,0 +1,113 @@
+"""What faults are planted into: a real build with its data and answers, and what a stage said about it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.data.results import Prepared
+from components.declaration import Workload
+from components.judgement.evaluation import evaluate_candidate
+from components.judgement.evidence import Evidence, Measure
+from components.judgement.gates import Context, judge
+from components.judgement.hold_out import HoldOut, PredictFile, Rival, read_hold_out
+from components.training.results import Trained
+from data_contracts.spec import ContractSpec
+
+RESAMPLES = 200
+# Which gates (or errors) refused, and in which words.
+Seen = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A workload, what was trained and built for it, and a folder to spoil copies in."""
+
+    workload: Workload
+    contract: ContractSpec
+    prepared: Prepared
+    trained: Trained
+    build: Path
+    predict_file: PredictFile
+    hold_out: HoldOut
+    scratch: Path
+
+    def random(self) -> np.random.Generator:
+        """Return a generator that every fault starts afresh, so that one fault does not change another."""
+        return np.random.default_rng(self.workload.seed)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A known fault, the stage that must catch it, and the gate (or error) by which.
+
+    ``run`` plants it if told to, runs that stage alone, and returns what refused.
+    """
+
+    name: str
+    stage: str
+    gate: str
+    run: Callable[[Bench, bool], Seen]
+
+
+def make_bench(
+    workload: Workload,
+    contract: ContractSpec,
+    prepared: Prepared,
+    trained: Trained,
+    build: Path,
+    predict_file: PredictFile,
+    scratch: Path,
+) -> Bench:
+    """Return a bench; the packaged graph answers the hold-out once, here."""
+    hold_out = read_hold_out(trained, prepared, contract, predict_file)
+    return Bench(workload, contract, prepared, trained, build, predict_file, hold_out, scratch)
+
+
+def answered(
+    bench: Bench, graph: NDArray[Any], *, labels: NDArray[Any] | None = None, **rivals: NDArray[Any]
+) -> HoldOut:
+    """Return the hold-out with other answers of the packaged graph, and further rivals."""
+    single = graph.astype(np.float32)
+    others = {name: Rival(answers.astype(np.float32), "planted") for name, answers in rivals.items()}
+    return replace(
+        bench.hold_out,
+        graph=single,
+        trainer=single,
+        labels=bench.hold_out.labels if labels is None else labels,
+        rivals={**bench.hold_out.rivals, **others},
+    )
+
+
+def kept_rows(hold_out: HoldOut, rows: NDArray[np.int64]) -> HoldOut:
+    """Return some rows of a hold-out."""
+    return HoldOut(
+        labels=hold_out.labels[rows],
+        graph=hold_out.graph[rows],
+        trainer=hold_out.trainer[rows],
+        rivals={name: Rival(rival.answers[rows], rival.detail) for name, rival in hold_out.rivals.items()},
+        rows=hold_out.rows[rows],
+        slices=hold_out.slices,
+        days=None if hold_out.days is None else hold_out.days[rows],
+    )
+
+
+def refusals(bench: Bench, hold_out: HoldOut, *more: Measure, workload: Workload | None = None) -> Seen:
+    """Evaluate answers and return which gates do not pass, with their lines, and the warnings."""
+    asked = workload or bench.workload
+    # Whole days are a warning, not a gate: resampling them would only take time.
+    evidence = evaluate_candidate(replace(hold_out, days=None), asked, model="planted", resamples=RESAMPLES)
+    return judged(bench, evidence, *more, workload=asked)
+
+
+def judged(bench: Bench, evidence: Evidence, *more: Measure, workload: Workload | None = None) -> Seen:
+    """Judge evidence; what training measured is added unless it is given."""
+    facts = [Measure(name="training_usd", value=bench.trained.cost_usd, source="training")]
+    given = {measure.name for measure in more}
+    measures = (*more, *(fact for fact in facts if fact.name not in given))
+    report = judge(evidence, workload or bench.workload, Context(measures=measures))
+    lines = {verdict.gate: verdict.line for verdict in report.refused}
+    return lines | ({"warning": report.warnings[0]} if report.warnings else {})

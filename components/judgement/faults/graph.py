@@ -1,0 +1,121 @@
+"""Faults of an export: planted into a copy of the packaged graph, to be caught by the parity gate."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from components.errors import BuildError
+from components.features.category import FIRST
+from components.judgement.evidence import Evidence, Measure
+from components.judgement.faults.bench import Bench, Fault, Seen, judged
+
+ROWS = 5_000
+Spoil = Callable[[onnx.ModelProto], bool]
+
+
+def _planted(spoil: Spoil) -> Callable[[Bench, bool], Seen]:
+    """Return a fault that spoils the graph, answers the hold-out with it and judges the parity with the trainer."""
+
+    def run(bench: Bench, planted: bool) -> Seen:
+        model = onnx.load(bench.build / "model.onnx")
+        if planted and not spoil(model):
+            raise BuildError("this graph has no place for the fault: nothing was planted")
+        path = bench.scratch / "spoilt.onnx"
+        onnx.save(model, path)
+        rows = bench.scratch / "rows.parquet"
+        bench.hold_out.rows.head(ROWS).write_parquet(rows)
+        answers = bench.predict_file(path, bench.contract, rows).astype(np.float64)
+        apart = np.abs(answers - bench.hold_out.trainer[:ROWS])
+        worst = float(np.where(np.isfinite(apart), apart, 1e9).max())
+        measure = Measure(name="parity", value=worst, n=len(answers), source="planted")
+        evidence = Evidence(workload=bench.workload.name, model="spoilt", split="test", measures=(measure,))
+        return judged(bench, evidence)
+
+    return run
+
+
+def wrong_normaliser(model: onnx.ModelProto) -> bool:
+    """Scale every column of numbers by another deviation than it was trained with."""
+    found = False
+    for tensor in _constants_of(model, "Div"):
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float64 and (values > 0).all():
+            tensor.CopyFrom(numpy_helper.from_array(np.asarray(values * 1.2), tensor.name))
+            found = True
+    return found
+
+
+def unknown_category(model: onnx.ModelProto) -> bool:
+    """Answer a category that training did not know as if it were the most frequent one."""
+    found = False
+    for node in _nodes(model, "LabelEncoder"):
+        for attribute in node.attribute:
+            if attribute.name == "default_int64":
+                attribute.i = FIRST
+                found = True
+    return found
+
+
+def shifted_codes(model: onnx.ModelProto) -> bool:
+    """Number the categories in another order than training did."""
+    found = False
+    for node in _nodes(model, "LabelEncoder"):
+        for attribute in node.attribute:
+            if attribute.name == "values_int64s" and len(attribute.ints) > 3:
+                attribute.ints[2], attribute.ints[3] = attribute.ints[3], attribute.ints[2]
+                found = True
+    return found
+
+
+def int8_overflow(model: onnx.ModelProto) -> bool:
+    """Round weights to eight bits with a scale that is too small, so that large ones wrap around."""
+    found = False
+    for tensor in model.graph.initializer:
+        weights = numpy_helper.to_array(tensor)
+        if weights.dtype == np.float32 and weights.size > 16:
+            tensor.CopyFrom(numpy_helper.from_array(_wrapped(weights), tensor.name))
+            found = True
+    for node in _nodes(model, "TreeEnsembleRegressor", "TreeEnsembleClassifier"):
+        for attribute in node.attribute:
+            if attribute.name in ("target_weights", "class_weights"):
+                attribute.floats[:] = _wrapped(np.array(attribute.floats, dtype=np.float32)).tolist()
+                found = True
+    return found
+
+
+def swapped_columns(model: onnx.ModelProto) -> bool:
+    """Hand two columns to the model in each other's place."""
+    joins = [node for node in _nodes(model, "Concat") if len(node.input) > 1]
+    if not joins:
+        return False
+    widest = max(joins, key=lambda node: len(node.input))
+    widest.input[0], widest.input[1] = widest.input[1], widest.input[0]
+    return True
+
+
+def _wrapped(
+    weights: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    scale = max(float(np.abs(weights).max()), 1e-9) / 160
+    whole = np.round(weights / scale).astype(np.int32)
+    return ((whole + 128) % 256 - 128).astype(np.float32) * np.float32(scale)
+
+
+def _nodes(model: onnx.ModelProto, *operators: str) -> list[onnx.NodeProto]:
+    return [node for node in model.graph.node if node.op_type in operators]
+
+
+def _constants_of(model: onnx.ModelProto, operator: str) -> list[onnx.TensorProto]:
+    used = {name for node in _nodes(model, operator) for name in node.input}
+    return [tensor for tensor in model.graph.initializer if tensor.name in used]
+
+
+FAULTS = (
+    Fault("a wrong normaliser in the packaged graph", "package", "parity", _planted(wrong_normaliser)),
+    Fault("an unknown category handled differently", "package", "parity", _planted(unknown_category)),
+    Fault("categories numbered otherwise", "package", "parity", _planted(shifted_codes)),
+    Fault("int8 overflow", "package", "parity", _planted(int8_overflow)),
+    Fault("two columns in each other's place", "package", "parity", _planted(swapped_columns)),
+)

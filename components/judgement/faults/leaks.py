@@ -1,0 +1,84 @@
+"""Leaks: planted into copies of the splits, to be caught by the leakage audit before a model can profit from them."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from components.data.leakage import audit
+from components.data.results import Prepared, Split
+from components.judgement.evidence import Evidence
+from components.judgement.faults.bench import Bench, Fault, Seen, judged
+from components.judgement.hold_out import leakage_measure
+
+ROWS = 4_000
+Frames = dict[str, pl.DataFrame]
+Spoil = Callable[[Bench, Frames], Frames]
+
+
+def _audited(spoil: Spoil) -> Callable[[Bench, bool], Seen]:
+    """Return a fault that spoils samples of the splits, audits them and judges the findings."""
+
+    def run(bench: Bench, planted: bool) -> Seen:
+        frames = {
+            name: _sample(pl.read_parquet(split.path), bench.workload.seed)
+            for name, split in bench.prepared.splits.items()
+            if name != "monitor"
+        }
+        prepared = _written(bench, spoil(bench, frames) if planted else frames)
+        measure = leakage_measure(audit(prepared, bench.contract))
+        return judged(bench, Evidence(workload=bench.workload.name, model="", split="test", measures=(measure,)))
+
+    return run
+
+
+def rows_of_training(bench: Bench, frames: Frames) -> Frames:
+    """Put rows of training into the hold-out: a twentieth of it."""
+    train, test = frames["train"], frames["test"]
+    leaked = pl.concat([test.slice(ROWS // 20), train.head(ROWS // 20)])
+    return frames | {"test": leaked}
+
+
+def answer_in_a_feature(bench: Bench, frames: Frames) -> Frames:
+    """Write the answer into a field that is said to be known before it, as a bad join does."""
+    label = bench.contract.label.name
+    field = next(f for f in bench.contract.inputs if f.dtype in ("number", "integer") and not f.roles)
+    told = pl.when(pl.col(label).cast(pl.Boolean)).then(2).otherwise(1)
+    return {
+        name: frame.with_columns(told.cast(frame.schema[field.name]).alias(field.name))
+        for name, frame in frames.items()
+    }
+
+
+def sorted_by_answer(bench: Bench, frames: Frames) -> Frames:
+    """Sort every split by the label, as a query that unions two classes does."""
+    return {name: frame.sort(bench.contract.label.name, maintain_order=True) for name, frame in frames.items()}
+
+
+def later_rows_in_training(bench: Bench, frames: Frames) -> Frames:
+    """Exchange the hold-out and the training rows, so that training knows the future."""
+    return frames | {"train": frames["test"], "test": frames["train"]}
+
+
+def _sample(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Return rows by lot in the order they had."""
+    chosen = frame.with_row_index("slipway:place").sample(min(ROWS, frame.height), seed=seed)
+    return chosen.sort("slipway:place").drop("slipway:place")
+
+
+def _written(bench: Bench, frames: Frames) -> Prepared:
+    moments = [field.name for field in bench.contract.with_role("time")]
+    splits = {}
+    for name, frame in frames.items():
+        path = bench.scratch / f"{name}.parquet"
+        frame.write_parquet(path)
+        start, end = (str(frame[moments[0]].min()), str(frame[moments[0]].max())) if moments else (None, None)
+        splits[name] = Split(name=name, path=path, rows=frame.height, positives=None, start=start, end=end)
+    return bench.prepared.model_copy(update={"splits": splits})
+
+
+FAULTS = (
+    Fault("rows of training in the hold-out", "prepare", "leakage", _audited(rows_of_training)),
+    Fault("the answer in a feature", "prepare", "leakage", _audited(answer_in_a_feature)),
+    Fault("rows sorted by the answer", "prepare", "leakage", _audited(sorted_by_answer)),
+    Fault("training knows the future", "prepare", "leakage", _audited(later_rows_in_training)),
+)

@@ -1,0 +1,180 @@
+"""Faults of a model: planted into its answers, to be caught by the gates that judge the evidence."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from components.judgement.evidence import Evidence, Measure
+from components.judgement.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, refusals
+from components.judgement.gate_declaration import BehaviourTest
+from components.judgement.hold_out import Use, Uses, uses_measure
+from components.judgement.metrics import TINY
+from components.judgement.questioning import asker, behaviour, behaviour_measure
+from components.judgement.slices import measurable, values_of
+
+Numbers = NDArray[np.float64]
+
+
+def _logits(bench: Bench) -> Numbers:
+    answers: Numbers = logit(np.clip(bench.hold_out.graph.astype(np.float64), TINY, 1 - TINY))
+    return answers
+
+
+def shuffled_labels(bench: Bench, planted: bool) -> Seen:
+    labels = bench.hold_out.labels
+    shuffled = bench.random().permutation(labels) if planted else labels
+    return refusals(bench, answered(bench, bench.hold_out.graph, labels=shuffled))
+
+
+def undertrained(bench: Bench, planted: bool) -> Seen:
+    """Drown the answers in noise half as large again as what they know."""
+    logits = _logits(bench)
+    noise = bench.random().normal(0, 1.5 * logits.std(), len(logits)) if planted else 0.0
+    return refusals(bench, answered(bench, expit(logits + noise)))
+
+
+def constant(bench: Bench, planted: bool) -> Seen:
+    graph = bench.hold_out.graph
+    return refusals(bench, answered(bench, np.full_like(graph, graph.mean()) if planted else graph))
+
+
+def dead_class(bench: Bench, planted: bool) -> Seen:
+    graph = bench.hold_out.graph
+    return refusals(bench, answered(bench, np.zeros_like(graph) if planted else graph))
+
+
+def inverted(bench: Bench, planted: bool) -> Seen:
+    graph = bench.hold_out.graph
+    return refusals(bench, answered(bench, 1 - graph if planted else graph))
+
+
+def overconfident(bench: Bench, planted: bool) -> Seen:
+    logits = _logits(bench)
+    return refusals(bench, answered(bench, expit(3 * logits + 2 if planted else logits)))
+
+
+def broken_slice(bench: Bench, planted: bool) -> Seen:
+    """Shuffle the packaged model's answers within the largest slice; the baseline still knows better."""
+    graph = bench.hold_out.graph.copy()
+    rows = _largest_slice(bench)
+    if planted and rows is not None:
+        graph[rows] = bench.random().permutation(graph[rows])
+    return refusals(bench, answered(bench, graph))
+
+
+def slice_nobody_knows(bench: Bench, planted: bool) -> Seen:
+    """Turn the answers round within the largest slice, the baseline's too: only a floor can see it."""
+    hold_out = bench.hold_out
+    graph, baseline = hold_out.graph.copy(), hold_out.rivals["baseline"].answers.copy()
+    rows = _largest_slice(bench)
+    if planted and rows is not None:
+        graph[rows], baseline[rows] = 1 - graph[rows], 1 - baseline[rows]
+    return refusals(bench, answered(bench, graph, baseline=baseline))
+
+
+def better_champion(bench: Bench, planted: bool) -> Seen:
+    logits = _logits(bench)
+    champion = expit(logits + 0.5 * bench.hold_out.labels) if planted else bench.hold_out.graph
+    return refusals(bench, answered(bench, bench.hold_out.graph, champion=champion))
+
+
+def too_few_rows(bench: Bench, planted: bool) -> Seen:
+    """Judge on so few rows that no answer is honest: 30 of each class."""
+    hold_out = bench.hold_out
+    if not planted:
+        return refusals(bench, hold_out)
+    random = bench.random()
+    rows = [random.choice(np.flatnonzero(hold_out.labels == one), 30, replace=False) for one in (False, True)]
+    return refusals(bench, kept_rows(hold_out, np.sort(np.concatenate(rows))))
+
+
+def not_measured(bench: Bench, planted: bool) -> Seen:
+    evidence = _clean(bench)
+    left = tuple(measure for measure in evidence.measures if not (planted and measure.name == "parity"))
+    return judged(bench, evidence.model_copy(update={"measures": left}))
+
+
+def over_cost(bench: Bench, planted: bool) -> Seen:
+    usd = 2 * bench.workload.goal.training_usd if planted else bench.trained.cost_usd
+    return judged(bench, _clean(bench), Measure(name="training_usd", value=usd, source="planted"))
+
+
+def stale_data(bench: Bench, planted: bool) -> Seen:
+    gates = bench.workload.gates.model_copy(update={"data_age_days": 30.0})
+    age = Measure(name="data_age_days", value=400 if planted else 3, source="planted")
+    return judged(bench, _clean(bench), age, workload=bench.workload.model_copy(update={"gates": gates}))
+
+
+def oversized(bench: Bench, planted: bool) -> Seen:
+    limit = bench.workload.gates.model_mb
+    size = 2 * limit if planted else bench.trained.best.model.stat().st_size / 1e6
+    return judged(bench, _clean(bench), Measure(name="model_mb", value=size, source="planted"))
+
+
+def unfair(bench: Bench, planted: bool) -> Seen:
+    """Draw two groups by lot and answer one of them with half the odds."""
+    hold_out, name = bench.hold_out, "planted_group"
+    group = bench.random().choice(["a", "b"], len(hold_out.labels))
+    logits = _logits(bench)
+    # The decision threshold in the middle of the answers, so that there are positives to miss.
+    middle = float(np.median(hold_out.graph[hold_out.labels]))
+    answers = expit(logits - np.where((group == "b") & planted, 1.5, 0.0))
+    gates = bench.workload.gates.model_copy(update={"sensitive": (name,), "costs": None})
+    serving = bench.workload.serving.model_copy(update={"decision_threshold": middle})
+    workload = bench.workload.model_copy(update={"gates": gates, "serving": serving})
+    rows = hold_out.rows.with_columns(pl.Series(name, group))
+    return refusals(bench, replace(answered(bench, answers), rows=rows), workload=workload)
+
+
+def broken_promise(bench: Bench, planted: bool) -> Seen:
+    """Declare that the answers do not depend on a field they do depend on."""
+    ask = asker(bench.trained.best.model, bench.contract, bench.predict_file)
+    rows = bench.hold_out.rows.head(500)
+    fields = [field.name for step in bench.workload.features for field in [bench.contract.field(step.fields[0])]]
+    value = rows[fields[0]].drop_nulls()[0]
+    test = BehaviourTest(name="answers do not move", set={fields[0]: value}, expect="same", tolerance=1e-6)
+    # The clean model is asked about rows that have the value already, so nothing changes.
+    asked = rows if planted else rows.filter(pl.col(fields[0]) == value)
+    return judged(bench, _clean(bench), behaviour_measure(behaviour(ask, asked, [test], seed=1)))
+
+
+def worn_hold_out(bench: Bench, planted: bool) -> Seen:
+    uses = Uses("rows", tuple(Use("2026-01-01", str(model)) for model in range(30 if planted else 1)))
+    return judged(bench, _clean(bench), uses_measure(uses, 0.004))
+
+
+def _clean(bench: Bench) -> Evidence:
+    """Return evidence of nothing in particular: for faults that are no answers."""
+    measures = (Measure(name="parity", value=0.0, source="planted"),)
+    return Evidence(workload=bench.workload.name, model="planted", split="test", measures=measures)
+
+
+def _largest_slice(bench: Bench) -> NDArray[np.bool_] | None:
+    hold_out = bench.hold_out
+    parts = [rows for field in hold_out.slices for rows in values_of(hold_out.rows[field]).values()]
+    parts = [rows for rows in parts if measurable(hold_out.labels[rows]) and not rows.all()]
+    return max(parts, key=lambda rows: int(rows.sum())) if parts else None
+
+
+FAULTS = (
+    Fault("labels shuffled", "evaluate", "base-rate", shuffled_labels),
+    Fault("model under-trained", "evaluate", "baseline", undertrained),
+    Fault("model answers a constant", "evaluate", "goal", constant),
+    Fault("a class is never answered", "evaluate", "base-rate", dead_class),
+    Fault("answers turned round", "evaluate", "goal", inverted),
+    Fault("answers overconfident", "evaluate", "calibration", overconfident),
+    Fault("a slice broken in the packaged model", "evaluate", "slices", broken_slice),
+    Fault("a slice that no model knows", "evaluate", "slice-floor", slice_nobody_knows),
+    Fault("the champion is better", "gate", "champion", better_champion),
+    Fault("a hold-out of 60 rows", "evaluate", "goal", too_few_rows),
+    Fault("parity was not measured", "gate", "parity", not_measured),
+    Fault("training over its budget", "gate", "training-cost", over_cost),
+    Fault("data too old", "gate", "freshness", stale_data),
+    Fault("model too large", "gate", "size", oversized),
+    Fault("a group whose positives are missed", "evaluate", "fairness", unfair),
+    Fault("a behavioural promise broken", "evaluate", "behaviour", broken_promise),
+    Fault("a hold-out that judged 30 models", "gate", "warning", worn_hold_out),
+)

@@ -1,0 +1,122 @@
+"""The words of the gates: why a verdict is what it is, what would make it pass, and what it could not see."""
+
+from collections.abc import Sequence
+
+from components.judgement.evidence import Measure
+from components.judgement.policy import Rule
+from components.judgement.power import chance_to_pass, detectable_difference, rows_to_decide
+
+SHOWN = 3
+
+
+def number(value: float) -> str:
+    """Write a number with as many digits as a reader can use: counts whole, the rest to four significant digits."""
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def wanted(rule: Rule) -> str:
+    """Say what is asked: 'at least 0.66'."""
+    if rule.strict:
+        return f"more than {number(rule.limit)}" if rule.direction == "at_least" else f"less than {number(rule.limit)}"
+    if rule.margin and rule.threshold == 0:
+        return f"at most {number(rule.margin)} worse"
+    return f"{rule.direction.replace('_', ' ')} {number(rule.limit)}"
+
+
+def not_measured(rule: Rule) -> str:
+    """Say that there is nothing to judge."""
+    return f"{rule.subject} was not measured"
+
+
+def too_few(rule: Rule, measure: Measure) -> str:
+    """Say that an interval from so few rows is not worth its name."""
+    return f"{rule.subject} {number(measure.value)} rests on {_rows(measure)}: too few for an interval"
+
+
+def reason(rule: Rule, measure: Measure, state: str, low: float, high: float) -> str:
+    """Say in one line why the verdict is what it is."""
+    said = f"{rule.subject} {number(measure.value)}"
+    if low == high:
+        text = f"{said}, needs {wanted(rule)}"
+    elif state == "undecided":
+        text = (
+            f"{said} lies between {number(low)} and {number(high)}, needs {wanted(rule)}: {_rows(measure)} cannot tell"
+        )
+    else:
+        # The bound that decided: the near one when it passed, the far one when it failed.
+        near_is_low = (rule.direction == "at_least") == (state == "passed")
+        bound = f"at least {number(low)}" if near_is_low else f"at most {number(high)}"
+        text = f"{said}, with 95 % confidence {bound}, needs {wanted(rule)}"
+    return text + (f" ({measure.detail})" if measure.detail else "")
+
+
+def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, rows_needed: int | None) -> str:
+    """Say what would make the gate pass."""
+    reach = measure.value - low if rule.direction == "at_least" else high - measure.value
+    value = rule.limit + reach if rule.direction == "at_least" else rule.limit - reach
+    asked = f"would pass with {rule.direction.replace('_', ' ')} {number(value)}"
+    if measure.n and low != high:
+        asked += f" on {_rows(measure)}"
+    good_side = (measure.value >= rule.limit) == (rule.direction == "at_least")
+    if state == "undecided" and rows_needed and measure.n:
+        verb = "would pass" if good_side else "would fail"
+        asked += f"; the same value on {rows_needed:,} rows {verb} ({rows_needed - measure.n:,} more)"
+    return asked + (f"; {rule.todo}" if rule.todo and not (state == "undecided" and good_side) else "")
+
+
+def family_reason(rule: Rule, measures: Sequence[Measure], broken: Sequence[Measure], worst: Measure) -> str:
+    """Say which slices are provably beyond the limit, or which comes nearest and what could hide."""
+    if broken:
+        named = [
+            f"{m.slice} {number(m.value)} [{number(m.bound('below'))}, {number(m.bound('above'))}], {_rows(m)}"
+            for m in broken[:SHOWN]
+        ]
+        more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
+        return (
+            f"{len(broken)} of {len(measures)} slices provably below {number(rule.limit)} in {rule.subject}: "
+            f"{'; '.join(named)}{more}"
+        )
+    blind = max(measures, key=lambda m: m.standard_error())
+    hidden = detectable_difference(blind.standard_error(), alpha=0.05 / len(measures))
+    return (
+        f"none of {len(measures)} slices is provably below {number(rule.limit)} in {rule.subject}; lowest "
+        f"{worst.slice} {number(worst.value)}; {blind.slice} ({_rows(blind)}) could hide {number(hidden)}"
+    )
+
+
+def family_remedy(rule: Rule, broken: Sequence[Measure]) -> str:
+    """Say what would make the slices pass."""
+    worst = broken[0]
+    return f"would pass if {worst.slice} were not provably below {number(rule.limit)}; {rule.todo}"
+
+
+def power_text(rule: Rule, measure: Measure) -> str:
+    """Say what this many rows can tell, and for comparisons how an equal model would fare."""
+    error = measure.standard_error()
+    told = number(detectable_difference(error))
+    text = f"on {_rows(measure)} a truth {told} away from the limit is decided in 80 % of cases"
+    if not rule.margin or rule.proof == "harm":
+        return text
+    chance = chance_to_pass(rule.margin, error)
+    text += f"; an equal model would pass with {chance:.0%}"
+    needed = rows_to_decide(rule.margin, error, measure.n)
+    if chance < 0.8 and needed:
+        text += f", with 80 % on {needed:,} rows"
+    return text
+
+
+def day_warning(whole: Measure | None, by_day: Measure | None) -> str | None:
+    """Warn when single rows promise much more certainty than whole days do; None if they do not."""
+    if whole is None or by_day is None or by_day.standard_error() < 1.5 * whole.standard_error():
+        return None
+    rows, days = (f"{number(m.bound('below', 0.975))} to {number(m.bound('above', 0.975))}" for m in (whole, by_day))
+    return (
+        f"rows of one day are alike: over rows {whole.name} is known to {rows}, which is how well it is known of this "
+        f"hold-out; over whole days ({by_day.detail}) it is {days}, and other days will differ that much"
+    )
+
+
+def _rows(measure: Measure) -> str:
+    return f"{measure.n:,} rows" if measure.n else "this sample"

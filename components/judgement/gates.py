@@ -1,0 +1,206 @@
+"""Gates: declared limits that evidence passes, fails, or cannot decide; the same engine for every kind of model.
+
+    report = judge(evidence, workload)          # policy() says what is asked, decide() answers from the evidence
+    print("\\n".join(verdict.line for verdict in report.verdicts))
+
+A measure with an interval passes only if its one-sided 95 % bound clears the limit, fails if the other bound is on the
+wrong side, and is undecided in between. A measure without one (a cost, a count) is taken as it is. Slices are asked
+together: the gate fails if one of them is provably beyond the limit, corrected for how many were asked.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from pydantic import Field
+from scipy.stats import norm
+
+from components.declaration import Workload
+from components.judgement.evidence import Evidence, Measure, Record
+from components.judgement.gate_texts import (
+    day_warning,
+    family_reason,
+    family_remedy,
+    not_measured,
+    number,
+    power_text,
+    reason,
+    remedy,
+    too_few,
+)
+from components.judgement.policy import Rule, policy, promotion_policy
+from components.judgement.power import ALPHA, detectable_difference, holm, rows_to_decide
+
+State = Literal["passed", "failed", "undecided"]
+# With fewer rows the bootstrap promises too much: ten rows that happen to be ranked perfectly have no spread at all.
+MIN_ROWS = 100
+
+
+class Verdict(Record):
+    """How one gate judged; ``low`` and ``high`` are one-sided 95 % bounds."""
+
+    gate: str
+    state: State
+    value: float | None
+    low: float | None
+    high: float | None
+    threshold: float
+    margin: float
+    n: int | None
+    reason: str
+    would_pass: str = Field("", description="What would make it pass; empty if it did.")
+    quote: str = ""
+    power: str = Field("", description="What this many rows can and cannot tell.")
+    detectable: float | None = Field(None, description="Distance from the limit that is decided with 80 % power.")
+    rows_needed: int | None = Field(None, description="Rows that would decide, if the value stays what it is.")
+
+    @property
+    def line(self) -> str:
+        """The verdict on one line of a terminal."""
+        return f"{self.state:<9} {self.gate}: {self.reason}" + (f"; {self.would_pass}" if self.would_pass else "")
+
+
+class GateReport(Record):
+    """All verdicts; ``passed`` has the workload's word on undecided gates in it."""
+
+    verdicts: tuple[Verdict, ...]
+    passed: bool
+    goal: str = Field(description="The goal's statement, as it stands in the workload file.")
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> tuple[Verdict, ...]:
+        """The verdicts that did not pass, failed ones first."""
+        return tuple(sorted((v for v in self.verdicts if v.state != "passed"), key=lambda v: v.state != "failed"))
+
+
+class Context(Record):
+    """What the gates must know besides the evidence of the evaluation."""
+
+    measures: tuple[Measure, ...] = Field((), description="Measured elsewhere: data age, size, leakage findings.")
+
+
+def judge(evidence: Evidence, workload: Workload, context: Context | None = None) -> GateReport:
+    """Judge the evidence of a build by the workload's policy."""
+    complete = evidence.with_measures(*(context.measures if context else ()))
+    metric = workload.goal.metric
+    worn = [m.detail for m in complete.named("hold_out_uses") if m.detail]
+    days = day_warning(complete.find(metric), complete.find(f"{metric}_by_day"))
+    warnings = [*worn, *([days] if days else [])]
+    return report([decide(rule, complete) for rule in policy(workload, complete)], workload, warnings)
+
+
+def promotion_gates(
+    workload: Workload,
+    build: GateReport,
+    *,
+    environment: Sequence[str],
+    live_parity: float,
+    latency_p95_ms: float | Measure,
+    serving_usd_per_1000: float | Measure,
+    champion: Measure | None = None,
+) -> GateReport:
+    """Judge what can be measured only when a build is about to serve; a refused build is never promoted.
+
+    ``champion`` is the gain over the build that serves now, on the same rows; None if there is none.
+    """
+    refused = [] if build.passed else [verdict.gate for verdict in build.refused] or ["the report as a whole"]
+    measures: tuple[Measure, ...] = (
+        _measure("refused_build_gates", len(refused), ", ".join(refused)),
+        _measure("environment_differences", len(environment), ", ".join(environment)),
+        _measure("live_parity", live_parity),
+        _measure("latency_p95_ms", latency_p95_ms),
+        _measure("serving_usd_per_1000", serving_usd_per_1000),
+    )
+    if champion is not None:
+        measures = (*measures, champion)
+    evidence = Evidence(workload=workload.name, model="build", split="promotion", measures=measures)
+    return report([decide(rule, evidence) for rule in promotion_policy(workload, evidence)], workload)
+
+
+def report(verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[str] = ()) -> GateReport:
+    """Collect verdicts; undecided ones stop a build unless the workload file says otherwise."""
+    collected = tuple(verdicts)
+    stopping = {"failed"} if workload.gates.undecided == "pass" else {"failed", "undecided"}
+    passed = not any(verdict.state in stopping for verdict in collected)
+    return GateReport(verdicts=collected, passed=passed, goal=workload.goal.statement, warnings=tuple(warnings))
+
+
+def decide(rule: Rule, evidence: Evidence) -> Verdict:
+    """Answer one rule from the evidence; what was not measured is undecided."""
+    if rule.family:
+        return _decide_family(rule, [m for m in evidence.named(rule.measure) if m.slice is not None])
+    measure = evidence.find(rule.measure)
+    if measure is None:
+        return _verdict(rule, "undecided", None, not_measured(rule), f"measure it: it must be {_asked(rule)}")
+    low, high = measure.bound("below"), measure.bound("above")
+    if measure.low is not None and measure.n is not None and measure.n < MIN_ROWS:
+        return _verdict(rule, "undecided", measure, too_few(rule, measure), f"judge on at least {MIN_ROWS} rows")
+    state = _state(rule, low, high)
+    error = measure.standard_error()
+    needed = rows_to_decide(measure.value - rule.limit, error, measure.n) if state == "undecided" else None
+    would_pass = "" if state == "passed" else remedy(rule, measure, state, low, high, needed)
+    return _verdict(rule, state, measure, reason(rule, measure, state, low, high), would_pass, needed)
+
+
+def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
+    """Fail if a slice is provably beyond the limit: one-sided tests, Holm-corrected over the slices."""
+    if not measures:
+        return _verdict(rule, "undecided", None, not_measured(rule), "measure the slices")
+    proven = holm([_chance_of_no_harm(rule, measure) for measure in measures], ALPHA)
+    # Worst first: the proven ones, then by distance from the limit.
+    sign = 1 if rule.direction == "at_least" else -1
+    order = sorted(range(len(measures)), key=lambda i: (not proven[i], sign * (measures[i].value - rule.limit)))
+    worst, broken = measures[order[0]], [measures[i] for i in order if proven[i]]
+    state: State = "failed" if broken else "passed"
+    would_pass = family_remedy(rule, broken) if broken else ""
+    return _verdict(rule, state, worst, family_reason(rule, measures, broken, worst), would_pass)
+
+
+def _chance_of_no_harm(rule: Rule, measure: Measure) -> float:
+    """Return the p-value of 'the slice is within the limit', one-sided."""
+    beyond = rule.limit - measure.value if rule.direction == "at_least" else measure.value - rule.limit
+    error = measure.standard_error()
+    if error == 0:
+        return 0.0 if beyond > 0 else 1.0
+    return float(norm.sf(beyond / error))
+
+
+def _state(rule: Rule, low: float, high: float) -> State:
+    good, bad = (low, high) if rule.direction == "at_least" else (-high, -low)
+    limit = rule.limit if rule.direction == "at_least" else -rule.limit
+    if bad < limit or (rule.strict and bad == limit == good):
+        return "failed"
+    clears = good > limit if rule.strict else good >= limit
+    return "passed" if clears or rule.proof == "harm" else "undecided"
+
+
+def _verdict(
+    rule: Rule, state: State, measure: Measure | None, why: str, would_pass: str, needed: int | None = None
+) -> Verdict:
+    error = measure.standard_error() if measure else 0.0
+    return Verdict(
+        gate=rule.gate,
+        state=state,
+        value=measure.value if measure else None,
+        low=measure.bound("below") if measure else None,
+        high=measure.bound("above") if measure else None,
+        threshold=rule.threshold,
+        margin=rule.margin,
+        n=measure.n if measure else None,
+        reason=why,
+        would_pass=would_pass,
+        quote=rule.quote,
+        power=power_text(rule, measure) if measure and error else "",
+        detectable=detectable_difference(error) if error else None,
+        rows_needed=needed,
+    )
+
+
+def _asked(rule: Rule) -> str:
+    return f"{rule.direction.replace('_', ' ')} {number(rule.limit)}"
+
+
+def _measure(name: str, value: float | Measure, detail: str = "") -> Measure:
+    if isinstance(value, Measure):
+        return value.model_copy(update={"name": name})
+    return Measure(name=name, value=value, source="promotion", detail=detail)

@@ -1,0 +1,191 @@
+"""The hold-out: its labels, every model's answers on it, and a ledger of how often it has chosen a winner already.
+
+Each time the same rows judge another model, the best of them looks better than it is; the ledger says by how much.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from components.data.leakage import Finding
+from components.data.results import Prepared
+from components.errors import BuildError, SplitError
+from components.judgement.evidence import Measure
+from components.judgement.power import luck_of_the_best
+from components.judgement.targets import HIGHER_IS_BETTER, Target, target_of
+from components.storage import write_json
+from components.training.results import Candidate, Trained
+from data_contracts.spec import ContractSpec
+
+WORN_OUT = 10
+Answers = NDArray[np.float32]
+PredictFile = Callable[[Path, ContractSpec, Path], Answers]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another answer to the same rows, and who gives it."""
+
+    answers: Answers
+    detail: str
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """Labels of the hold-out and the answers of every model on it, row by row."""
+
+    labels: NDArray[Any]
+    graph: Answers
+    trainer: Answers
+    rivals: dict[str, Rival]
+    rows: pl.DataFrame
+    slices: tuple[str, ...]
+    days: NDArray[np.int32] | None = None
+    target: Target = "binary"
+
+
+def read_hold_out(
+    trained: Trained,
+    prepared: Prepared,
+    contract: ContractSpec,
+    predict_file: PredictFile,
+    champion: Path | None = None,
+) -> HoldOut:
+    """Return labels and answers on the test split; SplitError if it cannot judge anything."""
+    path = prepared.splits["test"].path
+    rows = pl.read_parquet(path)
+    labels = labels_of(rows, contract)
+    chosen = trained.best
+    graph = predict_file(chosen.model, contract, path)
+    rivals = {"base_rate": _constant(prepared, contract, len(labels))}
+    # A model is no rival of its own: the best tree is compared with the linear floor, and with the best network.
+    for name, family in (("baseline", "baseline"), ("other", "lightning")):
+        if rival := _best(trained, family):
+            rivals[name] = Rival(predict_file(rival.model, contract, path), rival.name)
+    if "baseline" not in rivals and chosen.family == "baseline":
+        rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
+    if champion is not None:
+        rivals["champion"] = Rival(predict_file(champion, contract, path), champion.parent.name)
+    return HoldOut(
+        labels=labels,
+        graph=graph,
+        trainer=trainer_answers(chosen, "test", len(labels)),
+        rivals=rivals,
+        rows=rows,
+        slices=tuple(field.name for field in contract.with_role("slice")),
+        days=days_of(rows, contract),
+        target=target_of(contract),
+    )
+
+
+def _best(trained: Trained, family: str) -> Candidate | None:
+    """Return the candidate of a family, other than the chosen one, that was best on the validation split."""
+    members = [one for one in trained.candidates if one.family == family and one.name != trained.chosen]
+    metric = trained.comparison.metric if trained.comparison else None
+    sign = 1 if HIGHER_IS_BETTER.get(metric or "", True) else -1
+    return max(members, key=lambda one: sign * one.score, default=None)
+
+
+def labels_of(rows: pl.DataFrame, contract: ContractSpec) -> NDArray[Any]:
+    """Return the labels: yes or no, the place among the allowed values, or numbers; SplitError if all are the same."""
+    label = contract.label
+    column = rows[label.name]
+    if target_of(contract) == "multiclass":
+        column = column.replace_strict(list(label.allowed), list(range(len(label.allowed))), return_dtype=pl.Int64)
+    labels: NDArray[Any] = column.cast(pl.Boolean).to_numpy() if label.dtype == "boolean" else column.to_numpy()
+    if len(np.unique(labels)) < 2:
+        raise SplitError(
+            f"every one of the {len(labels):,} rows of the hold-out has {label.name} = {rows[label.name][0]}: it "
+            "cannot tell a good model from a bad one; choose a test split with more than one outcome"
+        )
+    return labels
+
+
+def days_of(rows: pl.DataFrame, contract: ContractSpec) -> NDArray[np.int32] | None:
+    """Return the day of each row as a number, None without a time field."""
+    moments = contract.with_role("time")
+    if not moments:
+        return None
+    days: NDArray[np.int32] = rows[moments[0].name].cast(pl.Date).cast(pl.Int32).fill_null(-1).to_numpy()
+    return days
+
+
+def trainer_answers(candidate: Candidate, split: str, rows: int) -> Answers:
+    """Return what the trainer itself answered on a split, in the order of its rows."""
+    kept = pl.scan_parquet(candidate.predictions).filter(pl.col("split") == split).sort("row").collect()
+    if kept.height != rows:
+        raise SplitError(
+            f"{candidate.predictions} holds {kept.height:,} answers for the {split} split of {rows:,} rows: train again"
+        )
+    answers: Answers = np.stack(kept["probability"].to_list()).astype(np.float32)
+    return answers
+
+
+def _constant(prepared: Prepared, contract: ContractSpec, rows: int) -> Rival:
+    """Return the answer that needs no model: the mean of training, or its share of each class."""
+    labels = labels_of(pl.read_parquet(prepared.splits["train"].path, columns=[contract.label.name]), contract)
+    if target_of(contract) == "multiclass":
+        shares = np.bincount(labels, minlength=len(contract.label.allowed)) / len(labels)
+        return Rival(np.tile(shares.astype(np.float32), (rows, 1)), "always answering the classes' shares in training")
+    mean = float(np.mean(labels))
+    return Rival(np.full(rows, mean, dtype=np.float32), f"always answering {mean:.3f}, the mean in training")
+
+
+class Use(msgspec.Struct, frozen=True):
+    """One model that a hold-out has judged."""
+
+    at: str
+    model: str
+
+
+class Uses(msgspec.Struct, frozen=True):
+    """Every model that one hold-out has judged."""
+
+    hold_out: str
+    uses: tuple[Use, ...] = ()
+
+
+def record_use(ledger: Path, hold_out: str, model: str) -> Uses:
+    """Write down that a hold-out judged a model (once a model) and return all of its uses."""
+    path = ledger / f"{hold_out[:16]}.json"
+    try:
+        known = msgspec.json.decode(path.read_bytes(), type=Uses)
+    except FileNotFoundError:
+        known = Uses(hold_out)
+    except msgspec.MsgspecError as error:
+        raise BuildError(f"{path} is not a hold-out ledger: {error}; restore it from a backup") from error
+    if any(use.model == model for use in known.uses):
+        return known
+    use = Use(at=datetime.now(UTC).isoformat(timespec="seconds"), model=model)
+    known = Uses(hold_out, (*known.uses, use))
+    write_json(path, known)
+    return known
+
+
+def uses_measure(uses: Uses, error: float) -> Measure:
+    """Return the uses as evidence; the detail warns once the hold-out is worn out. ``error``: of the goal's metric."""
+    count, warning = len(uses.uses), ""
+    if count >= WORN_OUT:
+        luck = luck_of_the_best(count)
+        warning = (
+            f"this hold-out has judged {count} models: the best of {count} equal ones looks better by about "
+            f"{luck:.1f} standard errors ({luck * error:.2g}); label fresh rows before trusting small gains"
+        )
+    return Measure(name="hold_out_uses", value=count, source="hold-out ledger", detail=warning)
+
+
+def leakage_measure(findings: Sequence[Finding]) -> Measure:
+    """Return the findings of the leakage audit as evidence: how many, and what they are."""
+    return Measure(
+        name="leakage_findings",
+        value=len(findings),
+        source="leakage audit",
+        detail="; ".join(finding.text for finding in findings),
+    )

@@ -1,0 +1,71 @@
+"""The model card: what a build is for, what it saw, how good it is, and its limits (Mitchell et al. 2019)."""
+
+from components.data.results import Prepared, Validated
+from components.declaration import Workload
+from components.judgement.evidence import Evaluated, read_evidence
+from components.judgement.gates import GateReport
+from components.training.results import Trained
+
+
+def write_card(
+    workload: Workload,
+    validated: Validated,
+    prepared: Prepared,
+    trained: Trained,
+    evaluated: Evaluated,
+    report: GateReport,
+) -> str:
+    """Return the card as Markdown."""
+    evidence = read_evidence(evaluated.evidence)
+    measures = [
+        f"| {m.name} | {m.value:.4f} | {_interval(m.low, m.high)} | {m.n or ''} |"
+        for m in evidence.measures
+        if m.slice is None
+    ]
+    splits = [
+        f"| {split.name} | {split.rows:,} | {split.start or ''} | {split.end or ''} |"
+        for split in prepared.splits.values()
+    ]
+    gates = [f"| {v.gate} | {v.state} | {v.reason} |" for v in report.verdicts]
+    refused = [f"- {count:,} rows refused: {reason}" for reason, count in validated.reasons.items()]
+    return "\n".join(
+        [
+            f"# {workload.name}: {trained.chosen}",
+            "",
+            workload.goal.statement,
+            "",
+            "## Intended use and limits",
+            "",
+            f"Answers rows of the contract `{workload.contract}` with a probability. It was measured on the hold-out"
+            " below and on nothing else: other periods, places or groups are outside of its evidence, and the drift"
+            " report says how far later data has moved.",
+            "",
+            "## Data",
+            "",
+            "| split | rows | from | to |",
+            "| --- | --- | --- | --- |",
+            *splits,
+            "",
+            *refused,
+            "",
+            "## How good it is",
+            "",
+            f"| measure on {evidence.split} | value | 95 % interval | rows |",
+            "| --- | --- | --- | --- |",
+            *measures,
+            "",
+            "## Gates",
+            "",
+            "| gate | state | reason |",
+            "| --- | --- | --- |",
+            *gates,
+            "",
+            f"Trained on {trained.hardware.device} ({trained.hardware.reason}) in {trained.seconds:.0f} s "
+            f"for {trained.cost_usd:.4f} USD, seed {trained.seed}; ended: {trained.stopped}.",
+            "",
+        ]
+    )
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.4f} to {high:.4f}"

@@ -1,0 +1,221 @@
+"""What a build must show, as data: one rule a gate, made from the workload file; the engine in gates.py reads them.
+
+``policy`` is judged when a build is made, ``promotion_policy`` on the machine that is about to serve it.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.declaration import Workload
+from components.judgement.evidence import Evidence, Record
+from components.judgement.targets import METRICS
+
+Direction = Literal["at_least", "at_most"]
+
+
+class Rule(Record):
+    """One question to the evidence.
+
+    ``proof`` says who must prove: with "good" the measure's bound must clear the limit; with "harm" it fails only if
+    the measure is provably beyond the limit. A ``family`` asks every slice and corrects for their number (Holm 1979).
+    """
+
+    gate: str
+    measure: str
+    direction: Direction
+    threshold: float
+    subject: str = Field(description="What the number is, as a person says it.")
+    margin: float = Field(0.0, ge=0, description="How far on the wrong side of the threshold is still good enough.")
+    strict: bool = Field(False, description="On the limit is not good enough: a constant gains exactly nothing.")
+    proof: Literal["good", "harm"] = "good"
+    family: bool = Field(False, description="Asked of every slice instead of the whole.")
+    quote: str = Field("", description="The words of the workload file that ask for this.")
+    todo: str = Field("", description="What helps when it fails.")
+
+    @property
+    def limit(self) -> float:
+        return self.threshold - self.margin if self.direction == "at_least" else self.threshold + self.margin
+
+
+def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
+    """Return the rules of a build, the goal first.
+
+    Rules about what need not exist (a champion, slices, an audit that a kind has not) are asked where it was measured.
+    """
+    rules = (*_quality(workload), *_slices(workload, evidence), *_operation(workload))
+    # Asked only where there is something to ask.
+    optional = {"champion", "slices", "slice-floor", "leakage", "freshness", "size", "behaviour", "fairness"}
+    if workload.goal.metric not in METRICS["binary"]:
+        optional.add("calibration")
+    asked = [rule for rule in rules if rule.gate not in optional or _measured(rule, evidence)]
+    return tuple(rule for rule in asked if rule.gate != "freshness" or workload.gates.data_age_days is not None)
+
+
+def _measured(rule: Rule, evidence: Evidence) -> bool:
+    return any((measure.slice is not None) == rule.family for measure in evidence.named(rule.measure))
+
+
+def _quality(workload: Workload) -> tuple[Rule, ...]:
+    goal, gates = workload.goal, workload.gates
+    gain = f"gain in {goal.metric} over"
+    return (
+        Rule(
+            gate="goal",
+            measure=goal.metric,
+            direction=goal.direction,
+            threshold=goal.threshold,
+            subject=goal.metric,
+            quote=goal.statement,
+            todo="train on more or better data, add features, or change the goal openly",
+        ),
+        Rule(
+            gate="base-rate",
+            measure="gain_over_base_rate",
+            direction="at_least",
+            threshold=gates.beat_baseline_by,
+            strict=True,
+            subject=f"{gain} the constant answer",
+            todo="the features carry no signal: look for a broken join or shuffled labels",
+        ),
+        Rule(
+            gate="baseline",
+            measure="gain_over_baseline",
+            direction="at_least",
+            threshold=0.0,
+            margin=gates.baseline_margin,
+            subject=f"{gain} the baseline model",
+            todo="package the baseline, or train longer",
+        ),
+        Rule(
+            gate="champion",
+            measure="gain_over_champion",
+            direction="at_least",
+            threshold=0.0,
+            margin=gates.champion_margin,
+            subject=f"{gain} the champion",
+            todo="keep the champion",
+        ),
+        _at_most(
+            "calibration",
+            "calibration_error",
+            gates.calibration_error,
+            "expected calibration error",
+            "calibrate on the validation split",
+        ),
+        _at_most(
+            "parity",
+            "parity",
+            gates.parity,
+            "largest difference between trainer and packaged graph",
+            "the export changes the answers: compare the recipe's columns with the graph's, one by one",
+        ),
+    )
+
+
+def _slices(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
+    goal, gates = workload.goal, workload.gates
+    whole = evidence.find("gain_over_base_rate")
+    rival = "champion" if evidence.named("gain_over_champion") else "baseline"
+    return (
+        Rule(
+            gate="slices",
+            measure=f"gain_over_{rival}",
+            direction="at_least",
+            threshold=0.0,
+            margin=gates.slice_margin,
+            subject=f"gain in {goal.metric} over the {rival}",
+            proof="harm",
+            family=True,
+            todo="look at the rows of that slice: too few, a broken field, or another relation to the label",
+        ),
+        Rule(
+            gate="slice-floor",
+            measure="gain_over_base_rate",
+            direction="at_least",
+            threshold=whole.value if whole else 0.0,
+            margin=gates.slice_gap,
+            subject=f"gain in {goal.metric} over the constant answer",
+            proof="harm",
+            family=True,
+            todo="the model is much worse there than elsewhere: look at the rows of that slice",
+        ),
+    )
+
+
+def _operation(workload: Workload) -> tuple[Rule, ...]:
+    goal, gates = workload.goal, workload.gates
+    return (
+        _at_most("leakage", "leakage_findings", 0, "leaks found", "take the leak out of the features or the split"),
+        _at_most("behaviour", "behaviour_failures", 0, "behavioural tests failed", "see the cases in the dossier"),
+        Rule(
+            gate="fairness",
+            measure="fairness_gap",
+            direction="at_most",
+            threshold=gates.fairness_gap,
+            proof="harm",
+            subject="largest gap between groups in the rate of found positives",
+            todo="look at the groups' rows and labels; more rows of the group that is missed",
+        ),
+        _at_most("freshness", "data_age_days", gates.data_age_days or 0, "age of the data in days", "bring newer data"),
+        _at_most("size", "model_mb", gates.model_mb, "size of the model in MB", "a smaller or quantised model"),
+        _at_most(
+            "training-cost",
+            "training_usd",
+            goal.training_usd,
+            "cost of the training in USD",
+            "train fewer epochs, or on a cheaper machine",
+            goal.statement,
+        ),
+    )
+
+
+def promotion_policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
+    """Return what a build must show on the machine that will serve it, and against the build that serves now."""
+    goal = workload.goal
+    return (
+        *(rule for rule in _quality(workload) if rule.gate == "champion" and _measured(rule, evidence)),
+        _at_most("build-gates", "refused_build_gates", 0, "gates that refused the build", "build one that passes"),
+        _at_most(
+            "environment",
+            "environment_differences",
+            0,
+            "packages that differ from the pinned set",
+            "pip install -c constraints.txt -e . puts it right",
+        ),
+        _at_most(
+            "live-parity",
+            "live_parity",
+            workload.gates.parity,
+            "largest difference between evaluated and served answers",
+            "the data plane answers differently from the evaluation: do not serve it",
+        ),
+        _at_most(
+            "latency",
+            "latency_p95_ms",
+            goal.latency_p95_ms,
+            "p95 latency in ms",
+            "serve a smaller model, or give it more cores",
+            goal.statement,
+        ),
+        _at_most(
+            "serving-cost",
+            "serving_usd_per_1000",
+            goal.serving_usd_per_1000,
+            "cost of 1,000 answers in USD",
+            "serve a smaller model, or use a cheaper machine",
+            goal.statement,
+        ),
+    )
+
+
+def _at_most(gate: str, measure: str, threshold: float, subject: str, todo: str, quote: str = "") -> Rule:
+    return Rule(
+        gate=gate,
+        measure=measure,
+        direction="at_most",
+        threshold=threshold,
+        subject=subject,
+        todo=todo,
+        quote=quote,
+    )

@@ -1,0 +1,116 @@
+"""Where the model is good and where it is not: the slices that the contract declares, each with size and interval."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from components.judgement.evidence import Measure
+from components.judgement.hold_out import HoldOut, Rival
+from components.judgement.metrics import HIGHER_IS_BETTER, replicates, score, statistic, summarise
+from components.judgement.power import holm
+
+SOURCE = "evaluation"
+# Fewer rows of a class than this say nothing about the slice, and their bootstrap interval is not one.
+MIN_PER_CLASS = 20
+MAX_VALUES = 40
+
+
+def goal_measures(
+    metric: str, hold_out: HoldOut, *, slice: str | None, rows: NDArray[np.bool_] | None, seed: int, resamples: int
+) -> list[Measure]:
+    """Return the metric and the gain over every rival on some rows, all from the same draws."""
+    keep = np.ones(len(hold_out.labels), dtype=bool) if rows is None else rows
+    labels, graph = hold_out.labels[keep], hold_out.graph[keep]
+    rivals = {name: Rival(rival.answers[keep], rival.detail) for name, rival in hold_out.rivals.items()}
+    sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+    statistics = [statistic(metric, labels, answers) for answers in (graph, *(r.answers for r in rivals.values()))]
+    drawn = replicates(statistics, len(labels), resamples, seed)
+    reached = score(metric, labels, graph)
+    own = summarise(reached, drawn[0], len(labels), 0.95)
+    made = [Measure.of(metric, own, source=SOURCE, slice=slice)]
+    for place, (name, rival) in enumerate(rivals.items(), start=1):
+        value = sign * (reached - score(metric, labels, rival.answers))
+        gain = summarise(value, sign * (drawn[0] - drawn[place]), len(labels), 0.95)
+        made.append(Measure.of(f"gain_over_{name}", gain, source=SOURCE, slice=slice, unit=metric, detail=rival.detail))
+    return made
+
+
+def slice_measures(metric: str, hold_out: HoldOut, *, seed: int, resamples: int) -> tuple[list[Measure], list[str]]:
+    """Return the measures of every declared slice, and the names of those too small to be measured."""
+    made: list[Measure] = []
+    small: list[str] = []
+    for field in hold_out.slices:
+        for value, rows in values_of(hold_out.rows[field]).items():
+            name = f"{field}={value}"
+            if not measurable(hold_out.labels[rows]):
+                small.append(name)
+                continue
+            made += goal_measures(metric, hold_out, slice=name, rows=rows, seed=seed, resamples=resamples)
+    return made, small
+
+
+def values_of(column: pl.Series) -> dict[str, NDArray[np.bool_]]:
+    """Return which rows hold each value, most frequent first; numbers with many values are cut into quarters."""
+    if column.dtype.is_numeric() and column.n_unique() > MAX_VALUES:
+        return _quarters(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
+    counts = column.drop_nulls().value_counts(sort=True).head(MAX_VALUES)
+    return {str(value): (column == value).fill_null(False).to_numpy() for value in counts[column.name]}
+
+
+def _quarters(numbers: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
+    edges = np.unique(np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
+    parts = {}
+    for low, high in itertools.pairwise(edges):
+        upper = numbers <= high if high == edges[-1] else numbers < high
+        parts[f"{low:.4g} to {high:.4g}"] = (numbers >= low) & upper
+    return parts
+
+
+def measurable(labels: NDArray[Any]) -> bool:
+    """Say whether there are enough rows for an interval; of yes or no labels, enough of each."""
+    if labels.dtype != np.bool_:
+        return len(labels) >= 3 * MIN_PER_CLASS and len(np.unique(labels)) > 1
+    return min(int(labels.sum()), int((~labels).sum())) >= MIN_PER_CLASS
+
+
+def weak_slices(
+    labels: NDArray[np.bool_], answers: NDArray[np.float32], rows: pl.DataFrame, fields: tuple[str, ...], most: int = 8
+) -> list[dict[str, Any]]:
+    """Search every field, and pairs of the weakest, for slices that nobody declared and where the AUC is lower.
+
+    Returns the worst first; ``proven`` says whether it survives Holm's correction for everything that was tried.
+    """
+    whole = score("auc", labels, answers)
+    parts = [
+        (f"{field}={value}", kept)
+        for field in fields
+        if field in rows.columns and not rows.schema[field].is_temporal()
+        for value, kept in values_of(rows[field]).items()
+    ]
+    tried = [found for name, kept in parts if (found := _weakness(name, kept, labels, answers, whole))]
+    weakest = sorted(tried, key=lambda one: -one["z"])[:12]
+    masks = dict(parts)
+    for first, second in itertools.combinations([one["slice"] for one in weakest], 2):
+        if first.split("=")[0] != second.split("=")[0]:
+            found = _weakness(f"{first} & {second}", masks[first] & masks[second], labels, answers, whole)
+            tried += [found] if found else []
+    proven = holm([float(norm.sf(one["z"])) for one in tried], 0.05)
+    marked = [one | {"proven": bool(sure), "tried": len(tried)} for one, sure in zip(tried, proven, strict=True)]
+    return sorted(marked, key=lambda one: -one["z"])[:most]
+
+
+def _weakness(
+    name: str, kept: NDArray[np.bool_], labels: NDArray[np.bool_], answers: NDArray[np.float32], whole: float
+) -> dict[str, Any] | None:
+    """Return the AUC of some rows and how many standard errors (Hanley & McNeil 1982) it lies below the whole's."""
+    yes, no = int(labels[kept].sum()), int((~labels[kept]).sum())
+    if min(yes, no) < 2 * MIN_PER_CLASS or kept.all():
+        return None
+    area = score("auc", labels[kept], answers[kept])
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (area * (1 - area) + (yes - 1) * (one - area**2) + (no - 1) * (two - area**2)) / (yes * no)
+    return {"slice": name, "n": yes + no, "auc": area, "z": (whole - area) / max(variance, 1e-12) ** 0.5}

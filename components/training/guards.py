@@ -1,0 +1,215 @@
+"""Callbacks that keep a training honest and interruptible: best weights, checkpoints, caps, patience, finite losses."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from components.training.options import TrainingOptions
+from components.training.results import Stopped
+
+
+class NotFinite(Exception):
+    """A loss that is NaN or infinite; the engine answers with a safer precision."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long training may take, and which of the caps that is."""
+
+    seconds: float
+    cap: Stopped = "time cap"
+
+    def less(self, spent: float) -> "Budget":
+        """Return what is left after some seconds; with nothing left, training still takes one step."""
+        return Budget(max(0.0, self.seconds - spent), self.cap)
+
+
+def budget_of(time_cap_minutes: float, training_usd: float, price_per_hour: float) -> Budget:
+    """Return the tighter of the time cap and the cost cap."""
+    affordable = training_usd / price_per_hour * 3600 if price_per_hour > 0 else float("inf")
+    if affordable < time_cap_minutes * 60:
+        return Budget(affordable, "cost cap")
+    return Budget(time_cap_minutes * 60)
+
+
+class FiniteLoss(Callback):
+    """Raise NotFinite when a loss was NaN or infinite; on a GPU and with several processes a look every few steps."""
+
+    every = 25
+
+    def __init__(self) -> None:
+        self._total: Tensor | None = None
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        loss = outputs["loss"].detach()
+        # A sum stays NaN or infinite once a part was.
+        self._total = loss if self._total is None else self._total + loss
+        cheap = loss.device.type == "cpu" and trainer.world_size == 1
+        if cheap or (batch_idx + 1) % self.every == 0:
+            self._check(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._check(trainer)
+
+    def _check(self, trainer: lightning.Trainer) -> None:
+        broken = self._total is not None and not bool(torch.isfinite(self._total))
+        self._total = None
+        # One process that raises alone would leave the others waiting for its gradients.
+        if trainer.world_size > 1:
+            broken = trainer.strategy.reduce_boolean_decision(broken, all=False)
+        if broken:
+            raise NotFinite(f"the loss was not finite by step {trainer.global_step}")
+
+
+class Stop(Callback):
+    """End training after the step in which the budget is used up; time of earlier, killed runs counts."""
+
+    def __init__(self, budget: Budget, steps: int) -> None:
+        self.budget = budget
+        self.steps = steps
+        self.before = 0.0
+        self.reason: Stopped | None = None
+        self._started = time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """Seconds of training so far, those of earlier runs included."""
+        return self.before + time.monotonic() - self._started
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        # A checkpoint of a training that had stopped: there is nothing left to do.
+        trainer.should_stop = trainer.should_stop or self.reason is not None
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        over = self.over()
+        if trainer.world_size > 1:
+            over = trainer.strategy.reduce_boolean_decision(over, all=False)
+        if over and trainer.global_step < self.steps:
+            self.end(trainer, self.budget.cap)
+
+    def over(self) -> bool:
+        """Say whether the budget is used up."""
+        return self.spent >= self.budget.seconds
+
+    def end(self, trainer: lightning.Trainer, reason: Stopped) -> None:
+        """Make the step that runs the last one; validation and the checkpoint still follow."""
+        trainer.should_stop = True
+        self.reason = self.reason or reason
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"spent": self.spent, "reason": self.reason}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.before = float(state_dict["spent"])
+        self.reason = state_dict["reason"]
+
+
+class Keeper(Callback):
+    """Scores each validation and keeps the best weights; must come before a callback that averages weights.
+
+    That one shows the average during validation and puts the last weights back when validation ends.
+    """
+
+    def __init__(
+        self,
+        score: Callable[[Tensor, Tensor], float],
+        options: TrainingOptions,
+        stop: Stop,
+        watch: Callable[[int, float], None],
+    ) -> None:
+        self._score = score
+        self._watch = watch
+        self._options = options
+        self._stop = stop
+        self._kept: dict[str, Any] = {"best": None, "best_score": float("-inf"), "scores": []}
+        self._answers: list[tuple[Tensor, Tensor]] = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        answers, targets = outputs
+        self._answers.append((answers.detach().float().cpu(), targets.detach().cpu()))
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        answers, targets = (torch.cat(parts) for parts in zip(*self._answers, strict=True))
+        self._answers = []
+        if not bool(torch.isfinite(answers).all()):
+            raise NotFinite(f"answers were not finite at step {trainer.global_step}")
+        score = self._score(answers, targets)
+        scores = [*self._kept["scores"], score]
+        self._kept["scores"] = scores
+        if score > self._kept["best_score"]:
+            network = pl_module.network
+            assert isinstance(network, torch.nn.Module), "a learner has a network"
+            weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            self._kept |= {"best": weights, "best_score": score}
+        since = len(scores) - 1 - scores.index(self._kept["best_score"])
+        if since >= self._options.patience and len(scores) < self._options.epochs:
+            self._stop.end(trainer, "early stopping")
+        self._watch(len(scores), score)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self._kept)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._kept = dict(state_dict)
+
+
+class Checkpoints(Callback):
+    """Writes one file from which all of it continues: after each epoch and now and then within one; must come last."""
+
+    def __init__(self, path: Path, options: TrainingOptions, group: int, report: Callable[[int, int], None]) -> None:
+        self._path = path
+        self._group = group
+        self._options = options
+        self._report = report
+        self._random: Tensor | None = None
+        self._written = time.monotonic()
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self._random is not None:
+            torch.set_rng_state(self._random)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        last = batch_idx + 1 >= trainer.num_training_batches
+        whole = (batch_idx + 1) * self._group % self._options.accumulate == 0
+        if last or not whole:  # a validation follows, or gradients of an unfinished step would be lost
+            return
+        due = time.monotonic() - self._written > self._options.checkpoint_minutes * 60
+        if trainer.world_size > 1:
+            due = trainer.strategy.reduce_boolean_decision(due, all=False)
+        if due:
+            self._write(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._write(trainer)
+        self._report(trainer.current_epoch + 1, self._options.epochs)
+
+    def _write(self, trainer: lightning.Trainer) -> None:
+        trainer.save_checkpoint(self._path, weights_only=False)
+        self._written = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"random": torch.get_rng_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._random = state_dict["random"]

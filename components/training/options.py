@@ -1,0 +1,34 @@
+"""What every kind that trains with Lightning may set in its ``model`` section. Imports no torch: it is read often."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.declaration import Section
+from components.training.search_options import SearchOptions
+
+
+class TrainingOptions(Section):
+    """Options of the training engine; a kind adds its own by inheriting."""
+
+    epochs: int = Field(6, ge=1, le=10_000, description="Passes over the training split at most.")
+    batch_size: int = Field(1024, ge=1, le=1_000_000, description="Rows of a step, over all processes.")
+    learning_rate: float = Field(0.002, gt=0, le=10, description="Peak of the schedule.")
+    weight_decay: float = Field(1e-4, ge=0, le=10, description="Decoupled weight decay (AdamW).")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="Learning rate after the warm-up.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of all steps in which the rate climbs.")
+    clip: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 clips nothing.")
+    accumulate: int = Field(1, ge=1, le=10_000, description="Batches whose gradients make one step.")
+    patience: int = Field(3, ge=1, description="Validations without a better score before training stops.")
+    ema: float | None = Field(None, gt=0, lt=1, description="Decay of the moving average of weights; none if not set.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto: what the hardware is good at."
+    )
+    compile: Literal["auto", "never", "always"] = Field(
+        "auto", description="auto: torch.compile where it was measured to pay."
+    )
+    devices: int = Field(1, ge=1, le=1024, description="Processes (GPUs, or CPU processes with gloo).")
+    strategy: Literal["auto", "ddp", "fsdp"] = Field("auto", description="How several processes share the work.")
+    time_cap_minutes: float = Field(60, gt=0, description="Training stops after this, with the best model so far.")
+    search: SearchOptions | None = Field(None, description="Look for better options first; none if not set.")
+    checkpoint_minutes: float = Field(5, gt=0, description="Also within an epoch, so that a killed run loses little.")
