@@ -33,7 +33,7 @@ def at_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 @pytest.mark.usefixtures("orchestrator")
 def test_a_run_builds_promotes_and_monitors_and_runs_again_from_the_cache(
-    at_home: Home, write_workload: Callable[..., Path]
+    at_home: Home, write_workload: Callable[..., Path], document: dict[str, Any]
 ) -> None:
     from flows.end_to_end import end_to_end
 
@@ -52,7 +52,7 @@ def test_a_run_builds_promotes_and_monitors_and_runs_again_from_the_cache(
     assert {stage: found[stage] for stage in BUILD_STAGES} == dict.fromkeys(BUILD_STAGES, "cached")
 
     # A gate's threshold is no business of the stages before it.
-    write_workload({"gates": {"calibration_error": 0.29}})
+    write_workload({"gates": {**document["gates"], "calibration_error": 0.29}})
     end_to_end(str(workload))
     found = states(at_home, workload)
     assert found["evaluate"] == "cached"
