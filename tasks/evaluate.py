@@ -19,7 +19,17 @@ def _artifact(evaluated: Evaluated) -> str:
 @stage(
     "evaluate",
     # Behavioural tests, costs and sensitive fields stand in the gates, the decision threshold in serving.
-    settings=["goal", "seed", "contract", "kind", "features", "gates", "serving"],
+    settings=[
+        "goal",
+        "seed",
+        "contract",
+        "kind",
+        "features",
+        "gates.behaviour",
+        "gates.costs",
+        "gates.sensitive",
+        "serving.decision_threshold",
+    ],
     artifact=_artifact,
 )
 def evaluate(workload: Workload, trained: Trained, prepared: Prepared, home: Home) -> Evaluated:

@@ -45,8 +45,8 @@ def stage(
     """Make a function a stage.
 
     ``modules`` are where its code starts (its own, the contract's and, with the setting "kind", the kind's are added),
-    ``settings`` the sections of the workload file it reads, ``fingerprint`` a digest of outside data (None: unknown,
-    so the stage always runs), ``artifact`` turns the result into Markdown for the Prefect UI.
+    ``settings`` the (dotted) places of the workload file it reads, ``fingerprint`` a digest of outside data (None:
+    unknown, so the stage always runs), ``artifact`` turns the result into Markdown for the Prefect UI.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
@@ -138,8 +138,13 @@ class StageCache(CachePolicy):
             self.name,
             modules=modules,
             data=data,
-            settings={section: document[section] for section in self.settings},
+            settings={place: _at(document, place) for place in self.settings},
         )
+
+
+def _at(document: dict[str, Any], place: str) -> Any:
+    """Return what a workload file holds at a dotted place."""
+    return functools.reduce(lambda inner, key: inner[key], place.split("."), document)
 
 
 def _is_result(value: Any) -> bool:
