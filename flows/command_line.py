@@ -3,11 +3,12 @@
 Nothing heavy is imported before a command needs it, and Prefect only after its environment is set.
 """
 
+import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
@@ -26,7 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Result = TypeVar("Result")
 Workload = Annotated[
     str, typer.Argument(help="Name of a workload in deployments/, or the path of a workload file ending in .yaml.")
 ]
@@ -37,8 +37,8 @@ def _home() -> Home:
     return Settings().folder()
 
 
-def _run_flow(flow: Callable[[], Callable[..., Result]], as_json: bool, **parameters: Any) -> Result:
-    """Import a flow after Prefect's environment is set, and run it with progress on the terminal."""
+def _run_flow(name: str, as_json: bool, **parameters: Any) -> Any:
+    """Import ``flows.<name>.<name>`` after Prefect's environment is set, and run it with progress on the terminal."""
     from flows.opening import checked_workload
     from flows.orchestrator import configure_orchestrator, lost_orchestrator
 
@@ -46,7 +46,7 @@ def _run_flow(flow: Callable[[], Callable[..., Result]], as_json: bool, **parame
     checked_workload(parameters["workload"])
     configure_orchestrator(_home())
     with _drawn(as_json), lost_orchestrator():
-        return flow()(**parameters)
+        return getattr(importlib.import_module(f"flows.{name}"), name)(**parameters)
 
 
 @contextmanager
@@ -64,12 +64,7 @@ def _drawn(as_json: bool) -> Iterator[None]:
 def run(workload: Workload, as_json: Json = False) -> None:
     """Build, gate, register, promote and monitor: the whole slipway."""
 
-    def flow() -> Any:
-        from flows.end_to_end import end_to_end
-
-        return end_to_end
-
-    ended = _run_flow(flow, as_json, workload=workload)
+    ended = _run_flow("end_to_end", as_json, workload=workload)
     if as_json:
         sys.stdout.write(ended.summary.read_text())
         return
@@ -80,12 +75,7 @@ def run(workload: Workload, as_json: Json = False) -> None:
 def build(workload: Workload, as_json: Json = False) -> None:
     """Make a build and register it as challenger if its gates pass."""
 
-    def flow() -> Any:
-        from flows.build_model import build_model
-
-        return build_model
-
-    built = _run_flow(flow, as_json, workload=workload)
+    built = _run_flow("build_model", as_json, workload=workload)
     terminal.print_json(built) if as_json else terminal.print_run(_home(), built)
     if not built.gates.passed:
         raise typer.Exit(5)
@@ -103,12 +93,9 @@ def promote(
 ) -> None:
     """Serve a build, judge what a client sees, and make it the champion."""
 
-    def flow() -> Any:
-        from flows.promote_build import promote_build
-
-        return promote_build
-
-    promoted = _run_flow(flow, as_json, workload=workload, build_id=build_id, dry_run=dry_run, accept=accept or [])
+    promoted = _run_flow(
+        "promote_build", as_json, workload=workload, build_id=build_id, dry_run=dry_run, accept=accept or []
+    )
     terminal.print_json(promoted) if as_json else terminal.print_promotion(workload, promoted)
 
 
@@ -167,12 +154,7 @@ def score(
 ) -> None:
     """Answer a whole file with the champion."""
 
-    def flow() -> Any:
-        from flows.score_batch import score_batch
-
-        return score_batch
-
-    scored = _run_flow(flow, as_json, workload=workload, source=source.resolve(), target=target.resolve())
+    scored = _run_flow("score_batch", as_json, workload=workload, source=source.resolve(), target=target.resolve())
     terminal.print_json(scored) if as_json else terminal.print_scored(scored)
 
 
@@ -180,12 +162,7 @@ def score(
 def monitor(workload: Workload, as_json: Json = False) -> None:
     """Compare later data with what the champion was measured on."""
 
-    def flow() -> Any:
-        from flows.monitor_drift import monitor_drift
-
-        return monitor_drift
-
-    monitored = _run_flow(flow, as_json, workload=workload)
+    monitored = _run_flow("monitor_drift", as_json, workload=workload)
     terminal.print_json(monitored) if as_json else terminal.print_monitored(monitored)
 
 
@@ -193,12 +170,7 @@ def monitor(workload: Workload, as_json: Json = False) -> None:
 def estimate(workload: Workload, as_json: Json = False) -> None:
     """Predict time, memory and money of a training from a few dozen of its steps."""
 
-    def flow() -> Any:
-        from flows.estimate_training import estimate_training
-
-        return estimate_training
-
-    found = _run_flow(flow, as_json, workload=workload)
+    found = _run_flow("estimate_training", as_json, workload=workload)
     terminal.print_json(found) if as_json else terminal.print_estimate(found)
 
 
@@ -206,12 +178,7 @@ def estimate(workload: Workload, as_json: Json = False) -> None:
 def selftest(workload: Workload, as_json: Json = False) -> None:
     """Plant known faults and say which gates caught them; exit code 1 if one was missed."""
 
-    def flow() -> Any:
-        from flows.selftest_gates import selftest_gates
-
-        return selftest_gates
-
-    planted = _run_flow(flow, as_json, workload=workload)
+    planted = _run_flow("selftest_gates", as_json, workload=workload)
     terminal.print_json(planted) if as_json else terminal.print_planted(planted)
     if not all(result.caught for result in planted):
         raise typer.Exit(1)

@@ -1,6 +1,6 @@
 """The decorator that makes a plain function a stage: a Prefect task that is cached by content and says why it ran.
 
-    @stage("prepare", modules=["components.data.preparation"], settings=["split", "features"])
+    @stage("prepare", settings=["split", "features"])
     def prepare(workload: Workload, validated: Validated, home: Home) -> Prepared: ...
 
 Without a Prefect run around it, ``prepare.fn(...)`` is the function itself.
@@ -36,7 +36,6 @@ R = TypeVar("R")
 def stage(
     name: str,
     *,
-    modules: Sequence[str] = (),
     settings: Sequence[str] = (),
     fingerprint: Callable[[Workload], str | None] | None = None,
     cached: bool = True,
@@ -44,13 +43,13 @@ def stage(
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function a stage.
 
-    ``modules`` are where its code starts (its own, the contract's and, with the setting "kind", the kind's are added),
-    ``settings`` the (dotted) places of the workload file it reads, ``fingerprint`` a digest of outside data (None:
-    unknown, so the stage always runs), ``artifact`` turns the result into Markdown for the Prefect UI.
+    Its code starts in ``tasks/<name>.py``, the contract and, with the setting "kind", the kind's folder. ``settings``
+    are the (dotted) places of the workload file it reads, ``fingerprint`` a digest of outside data (None: unknown, so
+    the stage always runs), ``artifact`` turns the result into Markdown for the Prefect UI.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        policy = StageCache(name=name, modules=tuple(modules), settings=tuple(settings), fingerprint=fingerprint)
+        policy = StageCache(name=name, settings=tuple(settings), fingerprint=fingerprint)
         recorded = _recorded(function, name, artifact)
         return task(
             name=name,
@@ -99,7 +98,6 @@ class StageCache(CachePolicy):
     """Cache by the stage's key; note the key in the ledger; forget a result whose files are gone."""
 
     name: str = ""
-    modules: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     fingerprint: Callable[[Workload], str | None] | None = None
 
@@ -130,7 +128,7 @@ class StageCache(CachePolicy):
                 return None
             data["source"] = known
         document = workload.model_dump(mode="json")
-        modules = {f"tasks.{self.name}", *self.modules, workload.contract.partition(":")[0]}
+        modules = {f"tasks.{self.name}", workload.contract.partition(":")[0]}
         if "kind" in self.settings:
             # The kind is found by name, which no reader of import statements can see.
             modules.add(kind_module(workload.kind))
