@@ -21,7 +21,13 @@ def prefect(home: Home, *arguments: str) -> str:
 
     url = get_current_settings().api.url
     assert url
-    environment = os.environ | {"PREFECT_API_URL": url, "SLIPWAY_HOME": str(home.root), "PYTHONWARNINGS": "ignore"}
+    environment = os.environ | {
+        "PREFECT_API_URL": url,
+        # A worker keeps results in Prefect's own folder otherwise, where another run's may answer for this one.
+        "PREFECT_LOCAL_STORAGE_PATH": str(home.room("prefect", "results")),
+        "SLIPWAY_HOME": str(home.root),
+        "PYTHONWARNINGS": "ignore",
+    }
     command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
