@@ -14,7 +14,8 @@ from components.training.engine import Fitted, fit
 from components.training.guards import Budget, budget_of
 from components.training.learner import LearningRate
 from components.training.options import TrainingOptions
-from tests.components.small_fit import REPOSITORY, loss, make_plain_network, make_plan
+from tests.components.training.small_fit import loss, make_plain_network, make_plan
+from tests.conftest import REPOSITORY
 
 PLENTY = Budget(600.0)
 
@@ -46,7 +47,7 @@ def test_training_leaves_the_state_of_pytorch_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("extra", [{}, {"ema": 0.9}, {"accumulate": 3}])
 def test_a_killed_training_ends_as_one_that_was_not(tmp_path: Path, extra: dict[str, float]) -> None:
     code = (
-        "import sys; from pathlib import Path; from tests.components.small_fit import make_plan, killed_at;"
+        "import sys; from pathlib import Path; from tests.components.training.small_fit import make_plan, killed_at;"
         "from components.training.engine import fit; from components.training.guards import Budget;"
         f"fit(make_plan(killed_at(13), checkpoint_minutes=1e-9, **{extra!r}), Path(sys.argv[1]), Budget(600.0))"
     )

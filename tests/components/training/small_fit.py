@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,6 @@ from components.training.learner import Plan, Task
 from components.training.options import TrainingOptions
 from components.training.results import HardwareChoice
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 Loss = Callable[[nn.Module, tuple[Tensor, ...]], Tensor]
 
 

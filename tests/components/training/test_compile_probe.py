@@ -4,7 +4,7 @@ import pytest
 
 from components.training.compile_probe import Speed, choose_compile, decide, measure_steps
 from components.training.options import TrainingOptions
-from tests.components.small_fit import make_plan
+from tests.components.training.small_fit import make_plan
 
 
 def test_a_short_training_is_not_compiled_and_the_reason_has_the_figure() -> None:

@@ -1,13 +1,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from components.training.processor_threads import let_waiting_threads_sleep
-
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+from tests.conftest import REPOSITORY
 
 
 def test_a_wait_policy_from_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from components.workloads.tabular.baseline import GOLDEN, _between, _without_twi
 from components.workloads.tabular.calibration import fit_line
 from components.workloads.tabular.data import read_table
 from components.workloads.tabular.model import Linear, binary_loss
-from tests.components.small_training import parcels_spec, parcels_workload, prepare_parcels
+from tests.components.training.small_training import parcels_spec, parcels_workload, prepare_parcels
 
 KIND = find_kind("tabular")
 SETTINGS = Settings(price_per_hour=0.085, threads=1)

@@ -6,8 +6,8 @@ import pytest
 from components.catalog import find_kind
 from components.settings import Settings
 from components.training.estimate import card_estimates, network_seconds, read_prices, step_flops
-from tests.components.small_fit import make_plan
-from tests.components.small_training import parcels_spec, parcels_workload, prepare_parcels
+from tests.components.training.small_fit import make_plan
+from tests.components.training.small_training import parcels_spec, parcels_workload, prepare_parcels
 
 
 def test_prices_older_than_half_a_year_warn() -> None:

@@ -10,7 +10,7 @@ from components.errors import TrainingError, WorkloadError
 from components.training.options import TrainingOptions
 from components.training.search import Watch, read_trials, search
 from components.training.search_options import SearchOptions
-from tests.components.small_fit import REPOSITORY
+from tests.conftest import REPOSITORY
 
 BASE = TrainingOptions()
 RANGES = {"learning_rate": {"low": 0.001, "high": 1.0, "log": True}, "patience": {"low": 1, "high": 5}}
@@ -71,7 +71,7 @@ def deadly(options: TrainingOptions, place: Path, watch: Watch) -> float:
 
 def test_a_killed_search_goes_on_and_repeats_the_trial_that_was_cut_off(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from tests.components.test_search import *;"
+        "import sys; from pathlib import Path; from tests.components.training.test_search import *;"
         "search(BASE, wanted(), deadly, Path(sys.argv[1]), seed=1, report=quiet)"
     )
     run = [sys.executable, "-c", code, str(tmp_path)]

@@ -11,7 +11,7 @@ from components.declaration import Source
 from components.errors import DataError
 from components.settings import Home
 from data_contracts.contract import Contract, column
-from tests.components.bad_files import BINARY, GOOD, TEXT, bad_files
+from tests.components.data.bad_files import BINARY, GOOD, TEXT, bad_files
 
 FILES = dict(bad_files())
 

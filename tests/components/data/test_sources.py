@@ -22,7 +22,7 @@ from components.errors import ContractError, SourceError
 from components.settings import Home
 from data_contracts.contract import Contract, column
 from data_contracts.spec import ContractSpec
-from tests.components.object_storage import serve_buckets
+from tests.components.data.object_storage import serve_buckets
 
 MOMENT = datetime(2013, 5, 1, 8, 30)
 

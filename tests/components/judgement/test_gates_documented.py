@@ -1,7 +1,6 @@
 """docs/gates.md says what the code does: its example is read by the parser, its table has every gate and default."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -11,8 +10,9 @@ from components.judgement.evidence import Evidence, Measure
 from components.judgement.gate_declaration import Gates
 from components.judgement.policy import policy, promotion_policy
 from components.judgement.selftest import FAULTS
+from tests.conftest import REPOSITORY
 
-PAGE = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "gates.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
