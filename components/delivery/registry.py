@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from components.answer_shape import AnswerShape
 from components.delivery.build import Build
 from components.errors import BuildError, HostError
 from components.settings import Home, Settings
@@ -111,7 +112,7 @@ def _log(
         info = mlflow.onnx.log_model(
             onnx.load(str(build.model)),
             name="model",
-            signature=_signature(build.contract()),
+            signature=_signature(build.contract(), build.serving().answer),
             pip_requirements=["onnxruntime"],
         )
     # Through the client: the fluent way of registering prints to the terminal.
@@ -126,7 +127,7 @@ def _log(
     )
 
 
-def _signature(contract: ContractSpec) -> Any:
+def _signature(contract: ContractSpec, shape: AnswerShape) -> Any:
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -134,7 +135,7 @@ def _signature(contract: ContractSpec) -> Any:
     columns: list[Any] = [
         ColSpec(DataType[_TYPES[field.dtype]], field.name, required=not field.nullable) for field in contract.inputs
     ]
-    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, 1), "probability")])
+    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, len(shape.columns)), shape.tensor)])
     return ModelSignature(inputs=Schema(columns), outputs=outputs)
 
 
