@@ -12,10 +12,10 @@ from components.declaration import Workload
 from components.settings import Settings
 from components.training.estimate import Estimate, card_estimates, network_seconds, read_prices
 from components.training.guards import Budget, budget_of
-from components.workloads.tabular.baseline import fit_trees
 from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.keeping import Work, keep_network, open_work
 from components.workloads.tabular.linear import ITERATIONS, fit_linear
+from components.workloads.tabular.trees import Boosting
 from data_contracts.spec import ContractSpec
 
 TREES = 15
@@ -61,9 +61,8 @@ def _trees_seconds(work: Work, threads: int) -> float:
     def boost(trees: int) -> float:
         few = work.options.baseline.model_copy(update={"n_estimators": trees, "patience": trees})
         train, validation = work.tables["train"], work.tables["validation"]
-        return _seconds(
-            lambda: fit_trees(train, validation, few, seed=work.workload.seed, threads=threads, budget=Budget(3600.0))
-        )
+        boosting = Boosting(few, work.workload.seed, threads, Budget(3600.0))
+        return _seconds(lambda: work.head.boost(train, validation, boosting))
 
     one, two = boost(TREES), boost(2 * TREES)
     each = max(two - one, 0.0) / TREES
@@ -72,7 +71,9 @@ def _trees_seconds(work: Work, threads: int) -> float:
 
 def _linear_seconds(work: Work, threads: int) -> float:
     codes = tuple(feature.cardinality for feature in work.recipe.codes)
-    taken = _seconds(lambda: fit_linear(work.tables["train"], codes, threads=threads, iterations=EVALUATIONS))
+    taken = _seconds(
+        lambda: fit_linear(work.head, work.tables["train"], codes, threads=threads, iterations=EVALUATIONS)
+    )
     return taken / EVALUATIONS * ITERATIONS
 
 

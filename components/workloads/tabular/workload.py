@@ -1,4 +1,4 @@
-"""The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, a probability out."""
+"""The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, numbers out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from components.catalog import Kind, Progress
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration import Section, Workload
 from components.settings import Settings
 from components.training.processor_threads import let_waiting_threads_sleep
 from components.training.results import Trained
 from components.workloads.tabular.inference import Predictor
-from components.workloads.tabular.options import TabularOptions
+from components.workloads.tabular.options import TabularOptions, check_options
 from data_contracts.spec import ContractSpec
 
 if TYPE_CHECKING:
@@ -47,8 +47,14 @@ def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, set
     return estimate_candidates(prepared, workload, contract, settings)
 
 
+def check(options: Section, contract: ContractSpec) -> None:
+    """Raise WorkloadError for an option that means nothing for the contract's label."""
+    assert isinstance(options, TabularOptions), "the kind declares TabularOptions"
+    check_options(options, contract)
+
+
 def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[np.float32]:
-    """Return the graph's probability of yes for every row of a Parquet file of raw contract rows."""
+    """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
     from components.workloads.tabular.raw import raw_batches
 
     predictor = Predictor(model, contract, threads)
@@ -57,4 +63,12 @@ def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int =
     return np.concatenate(answers) if answers else np.zeros(0, np.float32)
 
 
-KIND = Kind(name="tabular", options=TabularOptions, train=train, predict_file=predict_file, estimate=estimate)
+KIND = Kind(
+    name="tabular",
+    options=TabularOptions,
+    train=train,
+    predict_file=predict_file,
+    targets=("binary", "multiclass", "regression"),
+    estimate=estimate,
+    check=check,
+)
