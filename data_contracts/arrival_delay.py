@@ -10,8 +10,8 @@ class DelayedFlight(Departure):
     """One scheduled departure from a New York airport, with what is known of it before it leaves."""
 
     arrival_delay: float = column(
-        "Minutes from the scheduled arrival to the actual one, below zero for early ones; missing for flights that never "
-        "arrived",
+        "Minutes from the scheduled arrival to the actual one, below zero for early ones; missing for flights that "
+        "never arrived",
         unit="minutes",
         roles=("label",),
         available="after",

@@ -6,7 +6,6 @@ import onnx
 import polars as pl
 import pytest
 import torch
-from components.workloads.tabular.trees import GOLDEN, _between, _without_twins
 
 from components.catalog import find_kind
 from components.data.results import Prepared
@@ -20,6 +19,7 @@ from components.workloads.tabular.calibration import fit_line
 from components.workloads.tabular.data import read_table
 from components.workloads.tabular.heads.binary import BinaryHead
 from components.workloads.tabular.model import Linear
+from components.workloads.tabular.trees import GOLDEN, _between, _without_twins
 from tests.components.training.small_training import parcels_spec, parcels_workload, prepare_parcels
 
 KIND = find_kind("tabular")
