@@ -3,20 +3,16 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from components.result import Result
 
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Stopped = Literal["finished", "early stopping", "time cap", "cost cap"]
 
 
-class _Result(BaseModel):
-    """A frozen value that refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HardwareChoice(_Result):
+class HardwareChoice(Result):
     """What a model is trained on and how, and why: device, precision as Lightning names it, compiled or not."""
 
     device: Device
@@ -26,7 +22,7 @@ class HardwareChoice(_Result):
     reason: str = Field(description="Why, with the figures that were measured.")
 
 
-class Candidate(_Result):
+class Candidate(Result):
     """One model that could be packaged."""
 
     name: str
@@ -38,7 +34,7 @@ class Candidate(_Result):
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
 
 
-class Comparison(_Result):
+class Comparison(Result):
     """The chosen candidate against the best other one, on the same validation rows."""
 
     metric: str
@@ -51,7 +47,7 @@ class Comparison(_Result):
     resamples: int
 
 
-class Trained(_Result):
+class Trained(Result):
     """Everything a training left behind."""
 
     digest: str = Field(description="SHA-256 over the candidates' digests and the choice.")
@@ -79,3 +75,35 @@ class Trained(_Result):
     def best(self) -> Candidate:
         """The candidate that was chosen."""
         return self.candidate(self.chosen)
+
+
+class CandidateRecord(Result):
+    """A candidate as a build remembers it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    digest: str
+    score: float
+    seconds: float
+
+
+class TrainingRecord(Result):
+    """A training as a build remembers it: no paths; unknown keys of later versions are skipped."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    candidates: tuple[CandidateRecord, ...]
+    chosen: str
+    hardware: HardwareChoice
+    stopped: Stopped
+    epochs: int
+    seconds: float
+    cost_usd: float
+    peak_memory_mb: float
+    seed: int
+
+
+def training_record(trained: Trained) -> TrainingRecord:
+    """Return what a build keeps of a training."""
+    return TrainingRecord.model_validate(trained.model_dump())
