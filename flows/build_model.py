@@ -62,7 +62,7 @@ def build_model(workload: WorkloadName = "flights", data: str | None = None) -> 
         evaluated = evaluate(declared, trained, prepared, home)
         gates = gate(declared, evaluated, audited, prepared)
         packaged = package(declared, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
-        registered = register(declared, packaged, evaluated, gates.passed, home, settings)
+        registered = register(declared, packaged, trained, evaluated, gates.passed, home, settings)
     return BuildOutcome(
         validated=validated,
         prepared=prepared,

@@ -1,9 +1,10 @@
 """What training hands on: paths, digests and small values; never weights, never rows."""
 
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from components.result import Result
 
@@ -45,6 +46,18 @@ class Comparison(Result):
     high: float
     n: int = Field(description="Rows.")
     resamples: int
+
+
+class Trial(Result):
+    """One set of options that a search tried."""
+
+    number: int
+    options: dict[str, Any]
+    state: Literal["finished", "pruned", "failed"]
+    score: float | None = Field(description="Higher is better; None unless it finished.")
+    scores: tuple[float, ...] = Field((), description="Score after each validation.")
+    started: datetime | None = None
+    seconds: float
 
 
 class Trained(Result):
@@ -107,3 +120,8 @@ class TrainingRecord(Result):
 def training_record(trained: Trained) -> TrainingRecord:
     """Return what a build keeps of a training."""
     return TrainingRecord.model_validate(trained.model_dump())
+
+
+def read_trials(path: Path) -> tuple[Trial, ...]:
+    """Return every trial of a search that ended, in order, from its trials.json."""
+    return TypeAdapter(tuple[Trial, ...]).validate_json(path.read_bytes())
