@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from components.answer_shape import read_shape
 from components.catalog import kind_module
 from components.data.results import Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
@@ -49,7 +50,6 @@ def package(
         gates = write_atomically(Path(scratch, "gates.json"), report.model_dump_json(indent=2).encode())
         lineage = {"commit": code.commit or "unknown", "uncommitted changes": "yes" if code.diff else "none"}
         evidence = read_evidence(evaluated.evidence)
-        threshold = evidence.find("decision_threshold") if workload.gates.costs else None
         subject = Subject(workload, contract, evidence, report, validated, prepared, trained, lineage)
         dossier = write_dossier(Path(scratch, "dossier.html"), subject)
         return package_build(
@@ -59,7 +59,8 @@ def package(
             model=trained.best.model,
             recipe=prepared.recipe,
             test_rows=prepared.splits["test"].path,
-            probabilities=pl.read_parquet(evaluated.predictions)["probability"],
+            answers=pl.read_parquet(evaluated.predictions),
+            shape=read_shape(evaluated.shape.read_bytes()),
             documents={"evidence.json": evaluated.evidence, "gates.json": gates, "dossier.html": dossier},
             card=write_card(workload, validated, prepared, trained, evaluated, report),
             provenance={
@@ -80,5 +81,4 @@ def package(
             code=code,
             dependencies=graph,
             key=settings.key(),
-            decision_threshold=threshold.value if threshold else None,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from components.answer_shape import AnswerShape
 from components.delivery.build import Build
 from components.errors import BuildError, HostError
 from components.settings import Home, Settings
@@ -115,7 +116,7 @@ def _log(
         info = mlflow.onnx.log_model(
             onnx.load(str(build.model)),
             name="model",
-            signature=_signature(build.contract()),
+            signature=_signature(build.contract(), build.serving().answer),
             pip_requirements=["onnxruntime"],
         )
     # Through the client: the fluent way of registering prints to the terminal.
@@ -158,7 +159,7 @@ def _log_trials(client: "MlflowClient", parent: str, trials: Sequence[Trial]) ->
         client.set_terminated(info.run_id, "FAILED" if trial.state == "failed" else "FINISHED", ended)
 
 
-def _signature(contract: ContractSpec) -> Any:
+def _signature(contract: ContractSpec, shape: AnswerShape) -> Any:
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -166,7 +167,7 @@ def _signature(contract: ContractSpec) -> Any:
     columns: list[Any] = [
         ColSpec(DataType[_TYPES[field.dtype]], field.name, required=not field.nullable) for field in contract.inputs
     ]
-    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, 1), "probability")])
+    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, len(shape.columns)), shape.tensor)])
     return ModelSignature(inputs=Schema(columns), outputs=outputs)
 
 

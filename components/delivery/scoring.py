@@ -1,4 +1,4 @@
-"""Answer a whole file with a build: every row comes out again, with its probability or the reasons it has none.
+"""Answer a whole file with a build: every row comes out again, with its answer or the reasons it has none.
 
 The file is checked once, then answered part by part, so memory does not grow with it. Parts lie beside the target until
 it is whole: a run that was stopped goes on where it was, if build and source are still the same.
@@ -42,7 +42,7 @@ class Scored(BaseModel):
 def score_file(build: Build, source: Path, target: Path, part_rows: int = PART_ROWS) -> Scored:
     """Score every contract row of a file; ``target`` is whole or absent.
 
-    The output holds the contract's input fields, ``probability`` (null for a refused row) and ``reasons``.
+    The output holds the contract's input fields, the answer (null for a refused row) and ``reasons``.
     """
     if target.suffix not in FORMATS:
         raise SourceError(f"cannot write {target.name}: the ending must be one of {', '.join(FORMATS)}")
@@ -122,8 +122,9 @@ def _answered(build: Build, contract: ContractSpec, rows: pl.DataFrame, work: Pa
     rows.lazy().filter(is_valid).drop("reasons").collect().write_parquet(valid, compression="uncompressed")
     answers = find_kind(build.manifest.kind).predict_file(build.model, contract, valid, os.cpu_count() or 1)
     place = pl.when(is_valid).then(is_valid.cum_sum() - 1).cast(pl.UInt32)
+    columns = build.serving().answer.named(answers)
     return rows.with_columns(
-        pl.lit(pl.Series(answers)).gather(place).cast(pl.Float32).alias("probability"),
+        *(pl.lit(pl.Series(column)).gather(place).alias(name) for name, column in columns.items()),
         pl.when(~is_valid).then(pl.col("reasons")),
     )
 

@@ -98,7 +98,8 @@ class Evaluated(Record):
 
     digest: str
     evidence: Path
-    predictions: Path = Field(description="Parquet of the test rows: row, label, probability, baseline.")
+    predictions: Path = Field(description="Parquet of the test rows: row, label, the answer's numbers, the baseline's.")
+    shape: Path = Field(description="The shape of the answers, as the build will have it.")
     seconds: float
     metric: str
     value: float

@@ -30,7 +30,7 @@ class Candidate(Result):
     family: Literal["baseline", "lightning"]
     model: Path = Field(description="ONNX from raw contract fields to the output.")
     digest: str = Field(description="SHA-256 of the ONNX file.")
-    predictions: Path = Field(description="Parquet (split, row, probability) as the trainer itself computed them.")
+    predictions: Path = Field(description="Parquet (split, row, answer) as the trainer itself computed them.")
     score: float = Field(description="The goal's metric on the validation split.")
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
 
@@ -76,6 +76,7 @@ class Trained(Result):
     cost_usd: float
     peak_memory_mb: float
     seed: int
+    quantiles: tuple[float, ...] = Field((), description="Levels answered beside a number, after it.")
 
     def candidate(self, name: str) -> Candidate:
         """Return the candidate of that name; KeyError if there is none."""

@@ -73,7 +73,7 @@ def test_every_graph_answers_raw_rows_as_its_trainer_did(example: Example) -> No
         for split in ("validation", "test"):
             rows = example.prepared.path / f"{split}.parquet"
             given = KIND.predict_file(candidate.model, parcels_spec(), rows)
-            expected = own.filter(pl.col("split") == split).sort("row")["probability"].to_numpy()
+            expected = own.filter(pl.col("split") == split).sort("row")["answer"].to_numpy()
             assert len(given) == example.prepared.splits[split].rows
             np.testing.assert_allclose(given, expected, atol=1e-6, rtol=0)
 
@@ -132,7 +132,7 @@ def test_recipes_of_codes_alone_or_of_values_alone_train_too(kept: set[str], tmp
     trained = train(prepared, workload, tmp_path / "training")
     rows = prepared.path / "test.parquet"
     for candidate in trained.candidates:
-        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test")["probability"].to_numpy()
+        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test")["answer"].to_numpy()
         np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
 
 
@@ -170,7 +170,7 @@ def test_calibration_is_part_of_the_graph_and_mends_weighted_answers(
     rows = example.prepared.path / "validation.parquet"
     labels = read_table(example.prepared, "validation").labels.numpy()
     for candidate in trained.candidates:
-        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "validation")["probability"].to_numpy()
+        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "validation")["answer"].to_numpy()
         np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
         if calibration == "platt":
             assert own.mean() == pytest.approx(labels.mean(), abs=0.01)
@@ -179,7 +179,7 @@ def test_calibration_is_part_of_the_graph_and_mends_weighted_answers(
 def test_an_ensemble_that_shares_weights_learns_and_is_exported(example: Example, tmp_path: Path) -> None:
     trained = train(example.prepared, parcels_workload(architecture="tabm", members=4), tmp_path)
     network = trained.candidate("network")
-    own = pl.read_parquet(network.predictions).filter(pl.col("split") == "test")["probability"].to_numpy()
+    own = pl.read_parquet(network.predictions).filter(pl.col("split") == "test")["answer"].to_numpy()
     rows = example.prepared.path / "test.parquet"
     np.testing.assert_allclose(KIND.predict_file(network.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
     assert network.score > 0.6
