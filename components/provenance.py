@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -42,40 +43,49 @@ class CodeVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dependency_graph(root: str = "slipway") -> dict[str, Package]:
-    """Return the installed distributions that ``root`` needs, directly or not, without its optional extras."""
+    """Return the installed distributions that ``root`` needs, directly or not, with the extras that are asked for."""
     graph: dict[str, Package] = {}
-    waiting = [root]
+    waiting: list[tuple[str, frozenset[str]]] = [(root, frozenset())]
+    seen = set(waiting)
     while waiting:
-        name = waiting.pop()
-        if name in graph:
-            continue
+        name, extras = waiting.pop()
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue  # a requirement of another platform or of an extra that is not installed
-        needed = sorted({_name(line) for line in distribution.requires or () if _applies(line)})
-        graph[name] = Package(distribution.version, tuple(needed))
-        waiting.extend(needed)
+        lines = _own_requirements() if name == "slipway" else distribution.requires
+        needed = [found for line in lines or () if (found := _needed(line, extras))]
+        # The same package may be needed with and without an extra.
+        known = graph[name].requires if name in graph else ()
+        graph[name] = Package(distribution.version, tuple(sorted({*known, *(other for other, _ in needed)})))
+        waiting.extend(found for found in needed if found not in seen)
+        seen.update(needed)
     installed = {name: Package(p.version, tuple(n for n in p.requires if n in graph)) for name, p in graph.items()}
     return dict(sorted(installed.items()))
 
 
-def _name(requirement: str) -> str:
-    found = re.match(r"[A-Za-z0-9._-]+", requirement)
-    assert found, requirement
-    return normalised(found[0])
+def _own_requirements() -> list[str] | None:
+    """Return what this checkout needs: the metadata of an editable install are as old as the install."""
+    declared = ROOT / "pyproject.toml"
+    if not declared.is_file():
+        return importlib.metadata.distribution("slipway").requires
+    document = tomllib.loads(declared.read_text(encoding="utf-8"))
+    return list(document["project"]["dependencies"])
+
+
+def _needed(line: str, extras: frozenset[str]) -> tuple[str, frozenset[str]] | None:
+    """Return the name and the extras of a requirement, None if it is for another platform or for an extra not asked."""
+    from packaging.requirements import Requirement
+
+    parsed = Requirement(line)
+    if parsed.marker is not None and not any(parsed.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+        return None
+    return normalised(parsed.name), frozenset(parsed.extras)
 
 
 def normalised(name: str) -> str:
     """Return a distribution's name in the one spelling that PEP 503 gives."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _applies(requirement: str) -> bool:
-    from packaging.requirements import Requirement
-
-    parsed = Requirement(requirement)
-    return parsed.marker is None or parsed.marker.evaluate({"extra": ""})
 
 
 def environment_differences(graph: dict[str, Package], constraints: Path = CONSTRAINTS) -> tuple[str, ...]:

@@ -84,13 +84,15 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
 def kept_rows(rows: Path, mask: Path, contract: ContractSpec) -> pl.LazyFrame:
     """Return the rows of a snapshot that keep the contract, in its order and with the contract's columns alone."""
     marks = pl.scan_parquet(mask).select(pl.col(KEPT).alias(MARK))
-    return pl.concat([pl.scan_parquet(rows), marks], how="horizontal").filter(MARK).select(frame_schema(contract).names())
+    return (
+        pl.concat([pl.scan_parquet(rows), marks], how="horizontal").filter(MARK).select(frame_schema(contract).names())
+    )
 
 
 def divide(snapshot: Snapshot, contract: ContractSpec, mask: Path, refused: Path) -> Division:
     """Write which rows of a snapshot are kept, and the refused ones, in one pass and bounded memory.
 
-    The kept rows stay where they are: ``mask`` has a boolean for each row of the snapshot, ``refused`` the others whole.
+    The kept rows stay where they are: ``mask`` has a boolean for each row of the snapshot, ``refused`` the others.
     """
     frame = pl.scan_parquet(snapshot.path, row_index_name="position")
     columns = frame.collect_schema().names()

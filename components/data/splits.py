@@ -39,7 +39,9 @@ def split_rows(
     else:
         names, named = list(split.shares()), _by_share(rows, split, contract)
     columns = [field.name for field in contract.fields]
-    sink_parts(named.filter(pl.col(NAME).is_not_null()).select(*columns, NAME), folder, NAME).collect(engine="streaming")
+    sink_parts(named.filter(pl.col(NAME).is_not_null()).select(*columns, NAME), folder, NAME).collect(
+        engine="streaming"
+    )
     return {name: _described(name, folder, contract, split.min_class_rows) for name in names}
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from components.result import Result
+from components.training.energy import Energy
 
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -48,6 +49,29 @@ class Comparison(Result):
     resamples: int
 
 
+class EstimateCheck(Result):
+    """An estimate that was made before a training, beside what the training took."""
+
+    least_seconds: float = Field(description="Estimated, if everything had stopped as early as it can.")
+    seconds: float = Field(description="Estimated, with everything that was declared.")
+    taken_seconds: float
+    cpu_seconds: float = Field(description="Estimated processor time, with the epochs that were taken.")
+    taken_cpu_seconds: float | None = Field(description="None if a part of the training ran in an earlier process.")
+    parts: dict[str, tuple[float, float]] = Field(description="Candidate -> seconds estimated, taken.")
+
+    @property
+    def off(self) -> float | None:
+        """How much more (or less, below 0) processor time it took than was said, as a share."""
+        return None if self.taken_cpu_seconds is None else self.taken_cpu_seconds / self.cpu_seconds - 1
+
+    @property
+    def text(self) -> str:
+        """The comparison in one line."""
+        off = "" if self.off is None else f"; processor time {self.cpu_seconds:.0f} s said, {self.off:+.0%} taken"
+        said = f"{self.least_seconds:.0f} to {self.seconds:.0f} s"
+        return f"estimated {said}, took {self.taken_seconds:.0f} s on the clock{off}"
+
+
 class Trial(Result):
     """One set of options that a search tried."""
 
@@ -77,6 +101,9 @@ class Trained(Result):
     peak_memory_mb: float
     seed: int
     quantiles: tuple[float, ...] = Field((), description="Levels answered beside a number, after it.")
+    cpu_seconds: float | None = Field(None, description="Of all processors; None if an earlier process did a part.")
+    energy: Energy | None = Field(None, description="None where nobody accounted for it.")
+    estimate: EstimateCheck | None = Field(None, description="None if none was made before.")
 
     def candidate(self, name: str) -> Candidate:
         """Return the candidate of that name; KeyError if there is none."""
@@ -84,6 +111,12 @@ class Trained(Result):
             if candidate.name == name:
                 return candidate
         raise KeyError(name)
+
+    @property
+    def taken(self) -> str:
+        """What the training took, in one line."""
+        energy = f", {self.energy.text}" if self.energy else ""
+        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD, {self.peak_memory_mb:,.0f} MB at most{energy}"
 
     @property
     def best(self) -> Candidate:
@@ -116,6 +149,9 @@ class TrainingRecord(Result):
     cost_usd: float
     peak_memory_mb: float
     seed: int
+    cpu_seconds: float | None = None
+    energy: Energy | None = None
+    estimate: EstimateCheck | None = None
 
 
 def training_record(trained: Trained) -> TrainingRecord:
