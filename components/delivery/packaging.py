@@ -74,7 +74,7 @@ def package_build(
         write_json(folder / "serving.json", _serving(workload, shape))
         write_json(folder / "golden.json", golden_of(scored, contract, shape, workload.gates.parity, workload.seed))
         _sample(scored, REFERENCE_ROWS, workload.seed).write_parquet(folder / "reference.parquet")
-        write_json(folder / "provenance.json", {**provenance, "code": {"version": code.version, "commit": code.commit}})
+        write_json(folder / "provenance.json", provenance)
         write_json(folder / "dependencies.json", dependencies)
         if code.diff or code.untracked:
             notes = "".join(f"untracked: {name}\n" for name in code.untracked)

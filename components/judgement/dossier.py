@@ -26,7 +26,7 @@ from components.judgement.metrics import HIGHER_IS_BETTER
 from components.judgement.power import ALPHA, holm
 from components.judgement.targets import target_of
 from components.storage import write_atomically
-from components.training.results import Trained
+from components.training.results import Trained, read_trials
 from data_contracts.spec import ContractSpec
 
 TEMPLATE = "dossier.html.jinja"
@@ -40,8 +40,10 @@ SECTIONS = {
     "behaviour": "Behaviour",
     "data": "Data",
     "card": "Model card",
+    "cost": "What it took",
     "lineage": "Lineage",
 }
+TRIALS = ("finished", "pruned", "failed")
 STATES = ("failed", "undecided", "passed")
 
 
@@ -57,6 +59,8 @@ class Subject:
     prepared: Prepared | None = None
     trained: Trained | None = None
     lineage: Mapping[str, str] = field(default_factory=dict)
+    # Stage of the pipeline to the seconds it took.
+    stages: Mapping[str, float] = field(default_factory=dict)
     limits: Sequence[str] = ()
 
 
@@ -86,6 +90,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "classes": "classes" in tables,
         "numbers": bool(tables.get("quantiles") or tables.get("biases")),
         "behaviour": bool(tables.get("importance") or tables.get("behaviour")),
+        "cost": subject.trained is not None,
     }
     return {
         "workload": subject.workload,
@@ -108,7 +113,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "groups": tables.get("groups"),
         "quantiles": tables.get("quantiles"),
         "biases": tables.get("biases"),
-        "cost": evidence.find("decision_cost"),
+        "decision_cost": evidence.find("decision_cost"),
         "answered_with": _answered_with(subject),
         "slices": _slices(evidence, whole),
         "small": tables.get("slices_too_small", []),
@@ -118,6 +123,9 @@ def _page(subject: Subject) -> dict[str, Any]:
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
         "validated": subject.validated,
         "limits": _limits(subject),
+        "stages": list(subject.stages.items()),
+        "cost": _cost(subject),
+        "candidates": _candidates(subject),
         "lineage": _lineage(subject),
     }
 
@@ -295,10 +303,40 @@ def _lineage(subject: Subject) -> dict[str, str]:
     if trained := subject.trained:
         lines["model"] = trained.best.digest
         lines["trained on"] = f"{trained.hardware.device}, {trained.hardware.precision}: {trained.hardware.reason}"
-        lines["training"] = (
-            f"{trained.seconds:.0f} s, {trained.epochs} epochs, {trained.peak_memory_mb:,.0f} MB at most, "
-            f"{trained.stopped}"
-        )
         lines["seeds"] = f"workload {subject.workload.seed}, training {trained.seed}"
     lines["contract"] = subject.workload.contract
     return lines
+
+
+def _cost(subject: Subject) -> dict[str, str]:
+    trained = subject.trained
+    if trained is None:
+        return {}
+    cpu = f", {trained.cpu_seconds:.0f} s of processor time" if trained.cpu_seconds is not None else ""
+    lines = {
+        "training": f"{trained.seconds:.0f} s on the clock{cpu}; {trained.stopped} after {trained.epochs} epochs",
+        "price": f"{trained.cost_usd:.4f} USD",
+        "memory": f"{trained.peak_memory_mb:,.0f} MB at most",
+    }
+    if trained.energy is not None:
+        lines["energy"] = trained.energy.text
+    lines["said before"] = trained.estimate.text if trained.estimate else "nothing: slipway estimate was not asked"
+    if trained.search is not None:
+        trials = read_trials(trained.search)
+        states = ", ".join(f"{sum(one.state == state for one in trials)} {state}" for state in TRIALS)
+        lines["search"] = f"{len(trials)} trials: {states}; {sum(one.seconds for one in trials):.0f} s"
+    return lines
+
+
+def _candidates(subject: Subject) -> list[dict[str, Any]]:
+    if subject.trained is None:
+        return []
+    return [
+        {
+            "name": one.name,
+            "score": f"{one.score:.4f}",
+            "seconds": f"{one.seconds:.1f}",
+            "chosen": one.name == subject.trained.chosen,
+        }
+        for one in subject.trained.candidates
+    ]

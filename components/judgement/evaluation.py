@@ -178,7 +178,25 @@ def _parity(hold_out: HoldOut) -> Measure:
 
 
 def _facts(trained: Trained) -> list[Measure]:
+    counted = []
+    if trained.energy is not None:
+        energy = trained.energy
+        counted.append(
+            Measure(
+                name="energy_wh",
+                value=energy.wh,
+                source="training",
+                unit="Wh",
+                detail=f"{energy.source}: {energy.detail}",
+            )
+        )
+    if trained.estimate is not None:
+        said = trained.estimate.seconds
+        counted.append(
+            Measure(name="estimated_seconds", value=said, source="estimate", unit="s", detail=trained.estimate.text)
+        )
     return [
+        *counted,
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
         Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
         Measure(name="peak_memory_mb", value=trained.peak_memory_mb, source="training", unit="MB"),

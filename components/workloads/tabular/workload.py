@@ -1,7 +1,7 @@
 """The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, numbers out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,12 @@ from components.catalog import Kind, Progress
 from components.data.results import Prepared
 from components.declaration import Section, Workload
 from components.settings import Settings
+from components.training.estimate import Estimate
 from components.training.processor_threads import let_waiting_threads_sleep
 from components.training.results import Trained
 from components.workloads.tabular.inference import Predictor
 from components.workloads.tabular.options import TabularOptions, check_options
 from data_contracts.spec import ContractSpec
-
-if TYPE_CHECKING:
-    from components.training.estimate import Estimate
 
 # Bounds the memory of a prediction; the answers do not depend on it.
 ROWS_AT_ONCE = 65_536
@@ -39,7 +37,7 @@ def train(
     return train_candidates(prepared, workload, contract, folder, settings, progress)
 
 
-def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> "Estimate":
+def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> Estimate:
     """Return what training would take on this machine, from a few dozen steps."""
     let_waiting_threads_sleep()
     from components.workloads.tabular.estimation import estimate_candidates
