@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import polars as pl
 from numpy.typing import NDArray
@@ -17,12 +17,9 @@ from components.declaration import Section, Workload, describe_validation_error
 from components.errors import WorkloadError
 from components.judgement.targets import Target, target_of
 from components.settings import Settings
+from components.training.estimate import Estimate
 from components.training.results import Trained
 from data_contracts.spec import ContractSpec
-
-if TYPE_CHECKING:
-    # Imports torch, which reading a workload file must not.
-    from components.training.estimate import Estimate
 
 # What is being done, how much of it is done, and how much there is in all.
 Progress = Callable[[str, int, int], None]
@@ -65,7 +62,7 @@ class EstimateTraining(Protocol):
 
     def __call__(
         self, prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings
-    ) -> "Estimate": ...
+    ) -> Estimate: ...
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from components.data.parquet import ROW_GROUP, sink
+from components.data.quarantine import kept_rows
 from components.data.results import Prepared, Split, Validated
 from components.data.split_report import split_report
 from components.data.splits import split_rows
@@ -35,7 +36,8 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
     with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
         folder = Path(scratch) / "prepared"
         folder.mkdir()
-        splits = split_rows(validated.path, workload.split, contract, folder)
+        rows = kept_rows(validated.path, validated.mask, contract)
+        splits = split_rows(rows, workload.split, contract, folder)
         recipe = fit_recipe(pl.scan_parquet(splits["train"].path), workload.features, contract)
         document = write_recipe(recipe)
         write_atomically(folder / RECIPE, document)

@@ -24,10 +24,11 @@ class Snapshot(DataResult):
 
 
 class Validated(DataResult):
-    """The rows that keep the contract, and where the others went."""
+    """Which rows of a snapshot keep the contract, and where the others went."""
 
     digest: str
-    path: Path
+    path: Path = Field(description="The snapshot's rows, of which the mask says which are kept.")
+    mask: Path = Field(description="Parquet with one boolean column, ``kept``: a value for each row of the snapshot.")
     rows: int
     quarantined: int
     quarantine: Path | None

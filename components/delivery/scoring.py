@@ -1,4 +1,4 @@
-"""Answer a whole file with a build: every row comes out again, with its probability or the reasons it has none.
+"""Answer a whole file with a build: every row comes out again, with its answer or the reasons it has none.
 
 The file is read once, part by part, so memory does not grow with it: while one part is answered, the next is read and
 checked and the one before is written. The answers of finished parts lie beside the target until it is whole: a run that
@@ -17,6 +17,7 @@ import msgspec
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from components.answer_shape import AnswerShape
 from components.catalog import Bulk, find_kind
 from components.data.casting import cast_columns, contract_casts
 from components.data.quarantine import reasons_of
@@ -31,7 +32,7 @@ from data_contracts.spec import ContractSpec
 
 # A multiple of the rows that are answered in one call.
 PART_ROWS = 131_072
-ANSWER, KEPT = "probability", ":kept"
+KEPT = ":kept"
 
 
 class Scored(BaseModel):
@@ -59,8 +60,8 @@ def score_file(
 ) -> Scored:
     """Score every contract row of a file; ``target`` is whole or absent.
 
-    The output holds the contract's input fields (left out with ``answers_only``: the rows keep their order),
-    ``probability`` (null for a refused row) and ``reasons``.
+    The output holds the contract's input fields (left out with ``answers_only``: the rows keep their order), the answer
+    (null for a refused row) and ``reasons``.
     """
     if target.suffix not in WRITERS:
         raise SourceError(f"cannot write {target.name}: the ending must be one of {', '.join(WRITERS)}")
@@ -70,14 +71,15 @@ def score_file(
     contract = build.contract()
     inputs = msgspec.structs.replace(contract, fields=contract.inputs, expectations=())
     bulk = find_kind(build.manifest.kind).open_bulk(build.model, contract, os.cpu_count() or 1)
+    shape = build.serving().answer
     counts = Counter[str]()
     rows = refused = 0
     try:
         with closing(Output(work / target.name)) as output:
             for number, part in enumerate(_parts(source, inputs, work, part_rows)):
-                answers = _answers(part, bulk, work / f"part-{number:06}.arrow")
+                answers = _answers(part, bulk, shape, work / f"part-{number:06}.arrow")
                 columns = [] if answers_only else part.rows.get_columns()
-                output.append(pl.DataFrame([*columns, answers, part.reasons]))
+                output.append(pl.DataFrame([*columns, *answers.get_columns(), part.reasons]))
                 rows += len(part.rows)
                 refused += len(part.rows) - int(part.is_kept.sum())
                 counts.update(part.reasons.drop_nulls().explode())
@@ -132,22 +134,22 @@ def _divided(part: pl.DataFrame, inputs: ContractSpec, checks: Sequence[RowCheck
         return _Part(rows, is_kept, empty.new_from_index(0, len(rows)))
     explained = part.filter(~is_kept).select(reasons_of(checks))["reasons"]
     assert explained.list.len().min() != 0, "a row was refused without a reason"
-    return _Part(rows, is_kept, _spread(explained, ~is_kept))
+    return _Part(rows, is_kept, _spread(explained.to_frame(), ~is_kept).to_series())
 
 
-def _answers(part: _Part, bulk: Bulk, path: Path) -> pl.Series:
+def _answers(part: _Part, bulk: Bulk, shape: AnswerShape, path: Path) -> pl.DataFrame:
     """Return the answers of a part, null for a refused row; they are kept in ``path`` in case the run is stopped."""
     valid = part.rows if part.is_kept.all() else part.rows.filter(part.is_kept)
-    known = pl.read_ipc(path)[ANSWER] if path.is_file() else None
+    known = pl.read_ipc(path) if path.is_file() else None
     if known is None or len(known) != len(valid):
-        known = pl.Series(ANSWER, bulk.predict(valid), dtype=pl.Float32)
+        known = pl.DataFrame(shape.named(bulk.predict(valid)))
         scratch = path.with_suffix(".scratch")
-        known.to_frame().write_ipc(scratch)
+        known.write_ipc(scratch)
         scratch.replace(path)
     return known if valid is part.rows else _spread(known, part.is_kept)
 
 
-def _spread(values: pl.Series, places: pl.Series) -> pl.Series:
-    """Return a column with the values where ``places`` is true, in order, and null elsewhere."""
-    index = pl.when(places).then(places.cum_sum() - 1).cast(pl.UInt32)
-    return pl.select(pl.lit(values).gather(index).alias(values.name)).to_series()
+def _spread(rows: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
+    """Return rows where ``places`` is true, in order, and nulls elsewhere."""
+    index = pl.select(pl.when(places).then(places.cum_sum() - 1).cast(pl.UInt32)).to_series()
+    return rows.select(pl.all().gather(index))

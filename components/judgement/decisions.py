@@ -38,12 +38,19 @@ def cheapest_threshold(
     return threshold, float(costs[best])
 
 
+def decision_threshold(workload: Workload) -> float:
+    """Return the probability from which the answer is yes: what the declared costs ask for, else what is declared."""
+    costs = workload.gates.costs
+    if costs is None or costs.false_alarm is None or costs.miss is None:
+        return workload.serving.decision_threshold
+    return threshold_for_costs(costs.false_alarm, costs.miss)
+
+
 def decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
     """Return what follows from a threshold: the declared one, or the one that the declared costs ask for."""
     labels, answers, gates = hold_out.labels, hold_out.graph, workload.gates
-    threshold, measures = workload.serving.decision_threshold, []
-    if gates.costs:
-        threshold = threshold_for_costs(gates.costs.false_alarm, gates.costs.miss)
+    threshold, measures = decision_threshold(workload), []
+    if gates.costs and gates.costs.false_alarm and gates.costs.miss:
         seen, cost = cheapest_threshold(labels, answers, gates.costs.false_alarm, gates.costs.miss)
         detail = f"from the declared costs; on these rows {seen:.3f} would have been cheapest, {cost:.4g} a row"
         measures.append(Measure(name="decision_threshold", value=threshold, source=SOURCE, detail=detail))

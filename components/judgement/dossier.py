@@ -25,7 +25,7 @@ from components.judgement.gates import GateReport
 from components.judgement.metrics import HIGHER_IS_BETTER
 from components.judgement.power import ALPHA, holm
 from components.storage import write_atomically
-from components.training.results import Trained
+from components.training.results import Trained, read_trials
 from data_contracts.spec import ContractSpec
 
 TEMPLATE = "dossier.html.jinja"
@@ -37,8 +37,10 @@ SECTIONS = {
     "behaviour": "Behaviour",
     "data": "Data",
     "card": "Model card",
+    "cost": "What it took",
     "lineage": "Lineage",
 }
+TRIALS = ("finished", "pruned", "failed")
 STATES = ("failed", "undecided", "passed")
 
 
@@ -54,6 +56,8 @@ class Subject:
     prepared: Prepared | None = None
     trained: Trained | None = None
     lineage: Mapping[str, str] = field(default_factory=dict)
+    # Stage of the pipeline to the seconds it took.
+    stages: Mapping[str, float] = field(default_factory=dict)
     limits: Sequence[str] = ()
 
 
@@ -81,6 +85,7 @@ def _page(subject: Subject) -> dict[str, Any]:
     present = {
         "decisions": "confusion" in tables,
         "behaviour": bool(tables.get("importance") or tables.get("behaviour")),
+        "cost": subject.trained is not None,
     }
     return {
         "workload": subject.workload,
@@ -110,6 +115,9 @@ def _page(subject: Subject) -> dict[str, Any]:
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
         "validated": subject.validated,
         "limits": _limits(subject),
+        "stages": list(subject.stages.items()),
+        "cost": _cost(subject),
+        "candidates": _candidates(subject),
         "lineage": _lineage(subject),
     }
 
@@ -258,10 +266,40 @@ def _lineage(subject: Subject) -> dict[str, str]:
     if trained := subject.trained:
         lines["model"] = trained.best.digest
         lines["trained on"] = f"{trained.hardware.device}, {trained.hardware.precision}: {trained.hardware.reason}"
-        lines["training"] = (
-            f"{trained.seconds:.0f} s, {trained.epochs} epochs, {trained.peak_memory_mb:,.0f} MB at most, "
-            f"{trained.stopped}"
-        )
         lines["seeds"] = f"workload {subject.workload.seed}, training {trained.seed}"
     lines["contract"] = subject.workload.contract
     return lines
+
+
+def _cost(subject: Subject) -> dict[str, str]:
+    trained = subject.trained
+    if trained is None:
+        return {}
+    cpu = f", {trained.cpu_seconds:.0f} s of processor time" if trained.cpu_seconds is not None else ""
+    lines = {
+        "training": f"{trained.seconds:.0f} s on the clock{cpu}; {trained.stopped} after {trained.epochs} epochs",
+        "price": f"{trained.cost_usd:.4f} USD",
+        "memory": f"{trained.peak_memory_mb:,.0f} MB at most",
+    }
+    if trained.energy is not None:
+        lines["energy"] = trained.energy.text
+    lines["said before"] = trained.estimate.text if trained.estimate else "nothing: slipway estimate was not asked"
+    if trained.search is not None:
+        trials = read_trials(trained.search)
+        states = ", ".join(f"{sum(one.state == state for one in trials)} {state}" for state in TRIALS)
+        lines["search"] = f"{len(trials)} trials: {states}; {sum(one.seconds for one in trials):.0f} s"
+    return lines
+
+
+def _candidates(subject: Subject) -> list[dict[str, Any]]:
+    if subject.trained is None:
+        return []
+    return [
+        {
+            "name": one.name,
+            "score": f"{one.score:.4f}",
+            "seconds": f"{one.seconds:.1f}",
+            "chosen": one.name == subject.trained.chosen,
+        }
+        for one in subject.trained.candidates
+    ]

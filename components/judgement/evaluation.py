@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from components.answer_shape import AnswerShape, differences
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.decisions import class_table, decisions
+from components.judgement.decisions import class_table, decision_threshold, decisions
 from components.judgement.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.judgement.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
 from components.judgement.metrics import (
@@ -27,7 +28,8 @@ from components.judgement.metrics import (
 )
 from components.judgement.questioning import Ask, asker, behaviour, behaviour_measure, permutation_importance
 from components.judgement.slices import goal_measures, slice_measures, weak_slices
-from components.storage import digest_file
+from components.judgement.targets import shape_of
+from components.storage import digest_file, write_json
 from components.training.results import Trained
 from data_contracts.spec import ContractSpec
 
@@ -54,7 +56,9 @@ def evaluate(
     began = time.monotonic()
     hold_out = read_hold_out(trained, prepared, contract, predict_file, champion)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
-    evidence = _questioned(evidence, hold_out, workload, contract, asker(trained.best.model, contract, predict_file))
+    shape = _shape(hold_out, workload, contract)
+    ask = asker(trained.best.model, contract, predict_file, shape)
+    evidence = _questioned(evidence, hold_out, workload, contract, ask)
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric
     if ledger is not None:
@@ -65,7 +69,8 @@ def evaluate(
     return Evaluated(
         digest=digest_file(path),
         evidence=path,
-        predictions=_write_predictions(folder / "predictions.parquet", hold_out),
+        predictions=_write_predictions(folder / "predictions.parquet", hold_out, shape),
+        shape=write_json(folder / "shape.json", shape),
         seconds=time.monotonic() - began,
         metric=workload.goal.metric,
         value=reached.value,
@@ -154,14 +159,35 @@ def calibration_measure(hold_out: HoldOut, seed: int) -> Measure:
 
 
 def _parity(hold_out: HoldOut) -> Measure:
-    difference = np.abs(hold_out.graph.astype(np.float64) - hold_out.trainer.astype(np.float64))
-    # NaN compares false with every limit: an answer that is not a number is as far off as can be.
-    worst = float(np.where(np.isfinite(difference), difference, 1e9).max())
-    return Measure(name="parity", value=worst, n=len(hold_out.labels), source=SOURCE)
+    pairs = [(hold_out.graph, hold_out.trainer)]
+    if hold_out.quantiles:
+        pairs.append((hold_out.quantiles.graph, hold_out.quantiles.trainer))
+    worst = max(float(differences(*pair).max()) for pair in pairs) / hold_out.scale
+    unit = "" if hold_out.scale == 1 else "standard deviations of the label"
+    # Evidence holds finite numbers: an answer that is none is as far off as can be.
+    return Measure(name="parity", value=min(worst, 1e9), n=len(hold_out.labels), source=SOURCE, unit=unit)
 
 
 def _facts(trained: Trained) -> list[Measure]:
+    counted = []
+    if trained.energy is not None:
+        energy = trained.energy
+        counted.append(
+            Measure(
+                name="energy_wh",
+                value=energy.wh,
+                source="training",
+                unit="Wh",
+                detail=f"{energy.source}: {energy.detail}",
+            )
+        )
+    if trained.estimate is not None:
+        said = trained.estimate.seconds
+        counted.append(
+            Measure(name="estimated_seconds", value=said, source="estimate", unit="s", detail=trained.estimate.text)
+        )
     return [
+        *counted,
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
         Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
         Measure(name="peak_memory_mb", value=trained.peak_memory_mb, source="training", unit="MB"),
@@ -169,14 +195,31 @@ def _facts(trained: Trained) -> list[Measure]:
     ]
 
 
-def _write_predictions(path: Path, hold_out: HoldOut) -> Path:
-    baseline = hold_out.rivals.get("baseline")
+def _shape(hold_out: HoldOut, workload: Workload, contract: ContractSpec) -> AnswerShape:
+    """Return the shape of the build's answers: with the decision that the workload file asks for."""
+    costs = workload.gates.costs
+    tenths = np.unique(np.quantile(hold_out.graph, np.linspace(0.1, 1, 10)).astype(np.float64))
+    return shape_of(
+        contract,
+        threshold=decision_threshold(workload),
+        misses=costs.classes if costs else None,
+        quantiles=hold_out.quantiles.levels if hold_out.quantiles else (),
+        scale=hold_out.scale,
+        buckets=tuple(tenths.tolist()),
+    )
+
+
+def _write_predictions(path: Path, hold_out: HoldOut, shape: AnswerShape) -> Path:
+    baseline, more = hold_out.rivals.get("baseline"), hold_out.quantiles
+    answers = hold_out.graph if more is None else np.column_stack([hold_out.graph, more.graph])
+    judged = hold_out.graph if baseline is None else baseline.answers
+    rivals = zip(shape.judged, judged.reshape(len(judged), -1).T, strict=True)
     pl.DataFrame(
         {
             "row": np.arange(len(hold_out.labels), dtype=np.int64),
             "label": hold_out.labels,
-            "probability": hold_out.graph,
-            "baseline": hold_out.graph if baseline is None else baseline.answers,
+            **shape.numbers(answers),
+            **{f"baseline_{name}": numbers for name, numbers in rivals},
         }
     ).write_parquet(path)
     return path

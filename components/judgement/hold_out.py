@@ -19,7 +19,7 @@ from components.data.results import Prepared
 from components.errors import BuildError, SplitError
 from components.judgement.evidence import Measure
 from components.judgement.power import luck_of_the_best
-from components.judgement.targets import HIGHER_IS_BETTER, Target, target_of
+from components.judgement.targets import HIGHER_IS_BETTER, Target, shape_of, target_of
 from components.storage import write_json
 from components.training.results import Candidate, Trained
 from data_contracts.spec import ContractSpec
@@ -38,8 +38,20 @@ class Rival:
 
 
 @dataclass(frozen=True)
+class Quantiles:
+    """What the packaged graph and its trainer answered beside a number, [rows, levels]."""
+
+    levels: tuple[float, ...]
+    graph: Answers
+    trainer: Answers
+
+
+@dataclass(frozen=True)
 class HoldOut:
-    """Labels of the hold-out and the answers of every model on it, row by row."""
+    """Labels of the hold-out and the answers of every model on it, row by row.
+
+    ``graph`` and ``trainer`` are what the goal's metric judges; differences between them count in units of ``scale``.
+    """
 
     labels: NDArray[Any]
     graph: Answers
@@ -49,6 +61,8 @@ class HoldOut:
     slices: tuple[str, ...]
     days: NDArray[np.int32] | None = None
     target: Target = "binary"
+    scale: float = 1.0
+    quantiles: Quantiles | None = None
 
 
 def read_hold_out(
@@ -62,27 +76,38 @@ def read_hold_out(
     path = prepared.splits["test"].path
     rows = pl.read_parquet(path)
     labels = labels_of(rows, contract)
-    chosen = trained.best
-    graph = predict_file(chosen.model, contract, path)
+    chosen, shape = trained.best, shape_of(contract, quantiles=trained.quantiles)
+    answers, own = predict_file(chosen.model, contract, path), trainer_answers(trained.best, "test", len(labels))
+    graph = shape.point(answers)
     rivals = {"base_rate": _constant(prepared, contract, len(labels))}
     # A model is no rival of its own: the best tree is compared with the linear floor, and with the best network.
     for name, family in (("baseline", "baseline"), ("other", "lightning")):
         if rival := _best(trained, family):
-            rivals[name] = Rival(predict_file(rival.model, contract, path), rival.name)
+            rivals[name] = Rival(shape.point(predict_file(rival.model, contract, path)), rival.name)
     if "baseline" not in rivals and chosen.family == "baseline":
         rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
     if champion is not None:
-        rivals["champion"] = Rival(predict_file(champion, contract, path), champion.parent.name)
+        rivals["champion"] = Rival(shape.point(predict_file(champion, contract, path)), champion.parent.name)
     return HoldOut(
         labels=labels,
         graph=graph,
-        trainer=trainer_answers(chosen, "test", len(labels)),
+        trainer=shape.point(own),
         rivals=rivals,
         rows=rows,
         slices=tuple(field.name for field in contract.with_role("slice")),
         days=days_of(rows, contract),
         target=target_of(contract),
+        scale=label_scale(prepared, contract),
+        quantiles=Quantiles(trained.quantiles, answers[:, 1:], own[:, 1:]) if trained.quantiles else None,
     )
+
+
+def label_scale(prepared: Prepared, contract: ContractSpec) -> float:
+    """Return what a difference between answers is judged in units of: a number's deviation in training, else 1."""
+    if target_of(contract) != "regression":
+        return 1.0
+    labels = labels_of(pl.read_parquet(prepared.splits["train"].path, columns=[contract.label.name]), contract)
+    return float(np.std(labels))
 
 
 def _best(trained: Trained, family: str) -> Candidate | None:
@@ -124,7 +149,7 @@ def trainer_answers(candidate: Candidate, split: str, rows: int) -> Answers:
         raise SplitError(
             f"{candidate.predictions} holds {kept.height:,} answers for the {split} split of {rows:,} rows: train again"
         )
-    answers: Answers = np.stack(kept["probability"].to_list()).astype(np.float32)
+    answers: Answers = np.stack(kept["answer"].to_list()).astype(np.float32)
     return answers
 
 

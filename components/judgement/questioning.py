@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from components.answer_shape import AnswerShape
 from components.errors import WorkloadError
 from components.judgement.evidence import Measure
 from components.judgement.gate_declaration import BehaviourTest
@@ -20,14 +21,14 @@ SOURCE = "evaluation"
 Ask = Callable[[pl.DataFrame], Answers]
 
 
-def asker(model: Path, contract: ContractSpec, predict_file: PredictFile) -> Ask:
-    """Return a function that asks the packaged graph about any rows of the contract."""
+def asker(model: Path, contract: ContractSpec, predict_file: PredictFile, shape: AnswerShape) -> Ask:
+    """Return a function that asks the packaged graph about any rows of the contract, for what a metric judges."""
 
     def ask(rows: pl.DataFrame) -> Answers:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rows.parquet"
             rows.write_parquet(path)
-            return predict_file(model, contract, path)
+            return shape.point(predict_file(model, contract, path))
 
     return ask
 

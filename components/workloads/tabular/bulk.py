@@ -42,17 +42,17 @@ class BulkPredictor:
         self._threads = threads
 
     def predict(self, rows: pl.DataFrame) -> NDArray[np.float32]:
-        """Return the probability of yes, shape [rows], for rows of the contract's fields."""
+        """Return the graph's answers for rows of the contract: [rows], or [rows, columns] if there are more."""
         columns = self._columns(rows)
-        answers = np.empty(len(rows), dtype=np.float32)
-        starts = range(0, len(rows), SLICE)
-        if self._threads == 1 or len(starts) < 2:
-            for start in starts:
-                _answer(self._rest, columns, start, answers)
-            return answers
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="bulk") as pool:
-            list(pool.map(_answer, repeat(self._rest), repeat(columns), starts, repeat(answers)))
-        return answers
+        # Without rows one call is made as well: it knows how many columns an answer has.
+        starts = range(0, max(1, len(rows)), SLICE)
+        if self._threads == 1 or len(starts) == 1:
+            parts = [_answer(self._rest, columns, start) for start in starts]
+        else:
+            with ThreadPoolExecutor(self._threads, thread_name_prefix="bulk") as pool:
+                parts = list(pool.map(_answer, repeat(self._rest), repeat(columns), starts))
+        answers: NDArray[np.float32] = np.concatenate(parts)
+        return answers[:, 0] if answers.shape[1] == 1 else answers
 
     def _columns(self, rows: pl.DataFrame) -> dict[str, NDArray[Any]]:
         columns: dict[str, NDArray[Any]] = {}
@@ -69,10 +69,8 @@ class BulkPredictor:
         return columns
 
 
-def _answer(
-    session: onnxruntime.InferenceSession, columns: dict[str, NDArray[Any]], start: int, answers: NDArray[np.float32]
-) -> None:
+def _answer(session: onnxruntime.InferenceSession, columns: dict[str, NDArray[Any]], start: int) -> NDArray[np.float32]:
     """Answer one slice; the session releases the interpreter while it computes."""
     feeds = {name: values[start : start + SLICE] for name, values in columns.items()}
-    (probability,) = session.run(["probability"], feeds)
-    answers[start : start + SLICE] = probability[:, 0]
+    answers: NDArray[np.float32] = session.run(None, feeds)[0]
+    return answers

@@ -205,7 +205,7 @@ def _compare(candidates: tuple[Candidate, ...], chosen: str, table: Table, workl
 def _difference(first: Candidate, second: Candidate, table: Table, workload: Workload) -> Interval:
     """Return score(first) - score(second) on the same validation rows."""
     answers = (
-        pl.read_parquet(one.predictions).filter(pl.col("split") == "validation")["probability"].to_numpy()
+        pl.read_parquet(one.predictions).filter(pl.col("split") == "validation")["answer"].to_numpy()
         for one in (first, second)
     )
     metric = workload.goal.metric

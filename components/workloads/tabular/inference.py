@@ -1,4 +1,4 @@
-"""Answer with a tabular build: contract rows or columns in, probabilities out. Imports ONNX Runtime and NumPy alone."""
+"""Answer with a tabular build: contract rows or columns in, numbers out. Imports ONNX Runtime and NumPy alone."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -22,17 +22,20 @@ class Predictor:
         self._session = open_session(model, threads, optimise=optimise)
         wanted = [tensor.name for tensor in self._session.get_inputs()]
         self.fields: tuple[FieldSpec, ...] = tuple(contract.field(name) for name in wanted)
+        self._outputs = [self._session.get_outputs()[0].name]
         self.contract = contract
 
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return the probability of yes, shape [rows], for tensors as ``tensors_of_rows`` makes them."""
+        """Return the graph's answers for tensors as ``tensors_of_rows`` makes them.
+
+        The shape is [rows] where a row has one number, else [rows, columns].
+        """
         feeds = {field.name: columns[field.name] for field in self.fields}
-        (probability,) = self._session.run(["probability"], feeds)
-        answers: NDArray[np.float32] = probability[:, 0]
-        return answers
+        answers: NDArray[np.float32] = self._session.run(self._outputs, feeds)[0]
+        return answers[:, 0] if answers.shape[1] == 1 else answers
 
     def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
-        """Return the probability of yes for decoded contract rows."""
+        """Return the graph's answers for decoded contract rows."""
         return self.predict(tensors_of_rows(rows, self.fields))
 
     def tensors(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:

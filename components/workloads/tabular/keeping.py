@@ -134,8 +134,8 @@ def keep(work: Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: 
     data = finished(join(recipe_graph(work.recipe, work.contract), with_calibration(back, line)))
     write_atomically(model, data)
     frame = pl.concat(
-        pl.DataFrame({"probability": given}).select(
-            pl.lit(split).alias("split"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "probability"
+        pl.DataFrame({"answer": given}).select(
+            pl.lit(split).alias("split"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "answer"
         )
         for split, given in answers.items()
     )

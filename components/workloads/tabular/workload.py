@@ -11,13 +11,13 @@ from components.catalog import Kind, Progress
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.settings import Settings
+from components.training.estimate import Estimate
 from components.training.processor_threads import let_waiting_threads_sleep
 from components.training.results import Trained
 from components.workloads.tabular.options import TabularOptions
 from data_contracts.spec import ContractSpec
 
 if TYPE_CHECKING:
-    from components.training.estimate import Estimate
     from components.workloads.tabular.bulk import BulkPredictor
 
 # Bounds the memory of a prediction; the answers do not depend on it.
@@ -40,7 +40,7 @@ def train(
     return train_candidates(prepared, workload, contract, folder, settings, progress)
 
 
-def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> "Estimate":
+def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> Estimate:
     """Return what training would take on this machine, from a few dozen steps."""
     let_waiting_threads_sleep()
     from components.workloads.tabular.estimation import estimate_candidates

@@ -115,7 +115,7 @@ def test_every_format_holds_the_same(build: Build, source: Path, tmp_path: Path,
 def test_the_inputs_can_be_left_out(build: Build, source: Path, tmp_path: Path) -> None:
     whole = pl.read_parquet(score_file(build, source, tmp_path / "whole.parquet").target)
     answers = pl.read_parquet(score_file(build, source, tmp_path / "answers.parquet", answers_only=True).target)
-    assert answers.equals(whole.select("probability", "reasons"))
+    assert answers.equals(whole.select("probability", "late", "reasons"))
 
 
 def test_answers_are_those_of_the_graph(build: Build, source: Path, tmp_path: Path) -> None:

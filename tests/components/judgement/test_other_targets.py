@@ -126,7 +126,7 @@ def test_labels_of_numbers_are_the_numbers() -> None:
 
 def test_the_trainers_probabilities_of_classes_are_read_in_the_order_of_rows(tmp_path: Path) -> None:
     rows = classes()
-    table = pl.DataFrame({"split": ["test"] * ROWS, "row": np.arange(ROWS), "probability": rows.graph.tolist()})
+    table = pl.DataFrame({"split": ["test"] * ROWS, "row": np.arange(ROWS), "answer": rows.graph.tolist()})
     table.reverse().write_parquet(tmp_path / "answers.parquet")
     candidate = Candidate(
         name="mlp",

@@ -13,8 +13,7 @@ from components.declaration import Workload
 from components.errors import TrainingError
 from components.settings import Settings
 from components.storage import digest_file
-from components.training.results import Trained
-from components.training.search import read_trials
+from components.training.results import Trained, read_trials
 from components.workloads.tabular.baseline import GOLDEN, _between, _without_twins
 from components.workloads.tabular.calibration import fit_line
 from components.workloads.tabular.data import read_table
@@ -74,7 +73,7 @@ def test_every_graph_answers_raw_rows_as_its_trainer_did(example: Example) -> No
         for split in ("validation", "test"):
             rows = example.prepared.path / f"{split}.parquet"
             given = KIND.predict_file(candidate.model, parcels_spec(), rows)
-            expected = own.filter(pl.col("split") == split).sort("row")["probability"].to_numpy()
+            expected = own.filter(pl.col("split") == split).sort("row")["answer"].to_numpy()
             assert len(given) == example.prepared.splits[split].rows
             np.testing.assert_allclose(given, expected, atol=1e-6, rtol=0)
 
@@ -133,7 +132,7 @@ def test_recipes_of_codes_alone_or_of_values_alone_train_too(kept: set[str], tmp
     trained = train(prepared, workload, tmp_path / "training")
     rows = prepared.path / "test.parquet"
     for candidate in trained.candidates:
-        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test")["probability"].to_numpy()
+        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test")["answer"].to_numpy()
         np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
 
 
@@ -171,7 +170,7 @@ def test_calibration_is_part_of_the_graph_and_mends_weighted_answers(
     rows = example.prepared.path / "validation.parquet"
     labels = read_table(example.prepared, "validation").labels.numpy()
     for candidate in trained.candidates:
-        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "validation")["probability"].to_numpy()
+        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "validation")["answer"].to_numpy()
         np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
         if calibration == "platt":
             assert own.mean() == pytest.approx(labels.mean(), abs=0.01)
@@ -180,7 +179,7 @@ def test_calibration_is_part_of_the_graph_and_mends_weighted_answers(
 def test_an_ensemble_that_shares_weights_learns_and_is_exported(example: Example, tmp_path: Path) -> None:
     trained = train(example.prepared, parcels_workload(architecture="tabm", members=4), tmp_path)
     network = trained.candidate("network")
-    own = pl.read_parquet(network.predictions).filter(pl.col("split") == "test")["probability"].to_numpy()
+    own = pl.read_parquet(network.predictions).filter(pl.col("split") == "test")["answer"].to_numpy()
     rows = example.prepared.path / "test.parquet"
     np.testing.assert_allclose(KIND.predict_file(network.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
     assert network.score > 0.6
@@ -213,7 +212,7 @@ def test_a_search_is_part_of_training_and_its_best_trial_is_the_network(example:
     workload = parcels_workload(search={"trials": 3, "minutes": 5, "ranges": ranges})
     trained = train(example.prepared, workload, tmp_path)
     assert trained.search is not None
-    trials = read_trials(trained.search.parent)
+    trials = read_trials(trained.search)
     assert len(trials) == 3
     best = max(trial.score for trial in trials if trial.score is not None)
     assert trained.candidate("network").score == pytest.approx(best, abs=5e-3)
