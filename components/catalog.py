@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import polars as pl
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -45,6 +46,18 @@ class PredictFile(Protocol):
     def __call__(self, model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[Any]: ...
 
 
+class Bulk(Protocol):
+    """A model graph that answers frames of raw contract rows, one number a row; not for several threads at once."""
+
+    def predict(self, rows: pl.DataFrame) -> NDArray[Any]: ...
+
+
+class OpenBulk(Protocol):
+    """Makes a model graph ready to answer many rows, on this many threads."""
+
+    def __call__(self, model: Path, contract: ContractSpec, threads: int = 1) -> Bulk: ...
+
+
 class EstimateTraining(Protocol):
     """Says what a training would take, from a few dozen of its steps."""
 
@@ -67,6 +80,7 @@ class Kind:
     options: type[Section]
     train: Train
     predict_file: PredictFile
+    open_bulk: OpenBulk
     targets: tuple[Target, ...] = ("binary",)
     estimate: EstimateTraining | None = None
     check: CheckOptions | None = None

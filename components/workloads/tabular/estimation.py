@@ -1,5 +1,6 @@
 """What training the tabular candidates will take: a few trees, a few iterations, short epochs, one export."""
 
+import os
 import resource
 import tempfile
 from collections.abc import Callable
@@ -51,6 +52,10 @@ def estimate_candidates(prepared: Prepared, workload: Workload, contract: Contra
     warnings = [f"stops at the {budget.cap} of {budget.seconds:.0f} s"] if most.wall > budget.seconds else []
     if work.options.devices > 1:
         warnings.append(f"probed with one process, {work.options.devices} were taken to share the work evenly")
+    if (load := os.getloadavg()[0]) > 1.25 * plan.machine.cores:
+        warnings.append(
+            f"the machine is busy (load {load:.1f} on {plan.machine.cores} cores): this holds for as long as it is"
+        )
     prices = read_prices()
     if stale := prices.warning(datetime.now(UTC).date()):
         warnings.append(stale)
