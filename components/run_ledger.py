@@ -20,13 +20,17 @@ State = Literal["running", "ran", "cached", "failed"]
 
 
 class StageRecord(msgspec.Struct, kw_only=True):
-    """One stage of a run: what came of it, how long it took, and the key that decided whether it had to run."""
+    """One stage of a run: what came of it, how long it took, and the key that decided whether it had to run.
+
+    ``detail`` is how it failed, ``note`` what is worth knowing of a stage that ran.
+    """
 
     stage: str
     state: State
     seconds: float = 0.0
     key: StageKey | None = None
     detail: str = ""
+    note: str = ""
 
 
 class RunRecord(msgspec.Struct, kw_only=True):
