@@ -19,15 +19,7 @@ class Predictor:
     """A loaded model graph; ``predict`` is safe to call from several threads."""
 
     def __init__(self, model: Path | bytes, contract: ContractSpec, threads: int = 1, *, optimise: bool = True) -> None:
-        options = onnxruntime.SessionOptions()
-        if not optimise:
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # A spinning thread burns the core that the HTTP layer needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        source = model if isinstance(model, bytes) else str(model)
-        self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(model, threads, optimise=optimise)
         wanted = [tensor.name for tensor in self._session.get_inputs()]
         self.fields: tuple[FieldSpec, ...] = tuple(contract.field(name) for name in wanted)
         self._outputs = [self._session.get_outputs()[0].name]
@@ -52,6 +44,19 @@ class Predictor:
             field.name: tensor_of_values(values, field)
             for field, values in zip(self.contract.inputs, zip(*rows, strict=True), strict=True)
         }
+
+
+def open_session(model: Path | bytes, threads: int = 1, *, optimise: bool = True) -> onnxruntime.InferenceSession:
+    """Open a graph as every part of Slipway runs it: on the processor, with threads that sleep while they wait."""
+    options = onnxruntime.SessionOptions()
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A spinning thread burns the core that the HTTP layer needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    source = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def read_rows(rows: Sequence[Mapping[str, Any]], contract: ContractSpec) -> list[tuple[Any, ...]]:
