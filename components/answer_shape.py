@@ -219,8 +219,8 @@ class Multiclass(_Shape, frozen=True, kw_only=True, tag="multiclass"):
 class Regression(_Shape, frozen=True, kw_only=True, tag="regression"):
     """A number and, if any were asked for, quantiles of what may come.
 
-    ``scale`` is the label's standard deviation in training, ``buckets`` are values that cut the evaluated answers into
-    equal parts.
+    ``scale`` is the label's size (root mean square) in training, ``buckets`` are values that cut the evaluated answers
+    into equal parts.
     """
 
     buckets: tuple[float, ...]

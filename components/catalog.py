@@ -40,7 +40,8 @@ class Train(Protocol):
 
 
 class PredictFile(Protocol):
-    """Answers a Parquet file of raw contract rows with a model graph, as serving would: one number a row."""
+    """Answers a Parquet file of raw contract rows with a model graph, as serving would: [rows], or
+    [rows, columns] where the answer has several numbers."""
 
     def __call__(self, model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[Any]: ...
 
@@ -65,6 +66,12 @@ class EstimateTraining(Protocol):
     ) -> Estimate: ...
 
 
+class CheckOptions(Protocol):
+    """Raises WorkloadError for options of the ``model`` section that do not fit the contract's label."""
+
+    def __call__(self, options: Section, contract: ContractSpec) -> None: ...
+
+
 @dataclass(frozen=True)
 class Kind:
     """A family of models: the schema of its ``model`` section, how it trains and how it answers a file."""
@@ -76,6 +83,7 @@ class Kind:
     open_bulk: OpenBulk
     targets: tuple[Target, ...] = ("binary",)
     estimate: EstimateTraining | None = None
+    check: CheckOptions | None = None
 
 
 def known_kinds() -> tuple[str, ...]:
@@ -99,13 +107,15 @@ def find_kind(name: str) -> Kind:
 
 
 def check_target(workload: Workload, contract: ContractSpec) -> None:
-    """Raise WorkloadError unless the workload's kind can learn the contract's label."""
+    """Raise WorkloadError unless the workload's kind, with its options, can learn the contract's label."""
     kind, target = find_kind(workload.kind), target_of(contract)
     if target not in kind.targets:
         raise WorkloadError(
             f"'kind': {kind.name} learns {' and '.join(kind.targets)} labels; '{contract.label.name}' of "
             f"{contract.name} is a {contract.label.dtype}, which makes it {target}"
         )
+    if kind.check is not None:
+        kind.check(kind_options(workload), contract)
 
 
 def kind_options(workload: Workload) -> Section:

@@ -16,7 +16,7 @@ from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.settings import Home
 from components.stage_keys import code_part
 from components.storage import digest_bytes, digest_json, write_atomically, write_json
-from data_contracts.spec import ContractSpec
+from data_contracts.spec import ContractSpec, FieldSpec
 
 RECIPE = "recipe.json"
 RECORD = "prepared.json"
@@ -62,9 +62,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
 
 
 def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> None:
-    label = contract.label
-    target = pl.col(label.name).cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32).alias(LABEL)
-    rows = pl.scan_parquet(split.path).with_columns(target)
+    rows = pl.scan_parquet(split.path).with_columns(_target(contract.label).alias(LABEL))
 
     def made(labelled: pl.LazyFrame) -> pl.LazyFrame:
         # Only the training split must not see its own answers; every other split is what serving will be.
@@ -77,6 +75,14 @@ def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> Non
     else:
         blocks = (made(rows.slice(start, BLOCK)) for start in range(0, split.rows, BLOCK))
         _write_blocks(blocks, features_path(split.path))
+
+
+def _target(label: FieldSpec) -> pl.Expr:
+    """Return the label as a number: yes is 1, a class is its place among the allowed ones."""
+    column = pl.col(label.name)
+    if label.allowed:
+        return column.replace_strict(list(label.allowed), list(range(len(label.allowed))), return_dtype=pl.Float32)
+    return column.cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32)
 
 
 def _write_blocks(blocks: Iterable[pl.LazyFrame], path: Path) -> None:

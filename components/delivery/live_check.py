@@ -36,8 +36,8 @@ WARM_UP_REQUESTS = 50
 class LiveCheck(BaseModel):
     """What a client saw of a build that was really served; latencies in milliseconds, one row a request.
 
-    ``max_difference`` is in units of the answers' scale: as it is for probabilities, in standard deviations of a label
-    that is a number.
+    ``max_difference`` is in units of the answers' scale: as it is for probabilities, in sizes of the label where
+    it is a number.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -17,6 +17,7 @@ class BehaviourTest(Section):
     expect: Literal["same", "higher", "lower", "at_least", "at_most"]
     limit: float | None = Field(None, description="For at_least and at_most: of the answer itself.")
     tolerance: float = Field(0.0, ge=0, description="Of the change; for at_least and at_most the share of exceptions.")
+    of: str | None = Field(None, description="Of several classes: the one whose probability is meant.")
     rows: int = Field(2_000, ge=1, le=100_000, description="How many rows are tried.")
 
     @model_validator(mode="after")
@@ -65,7 +66,7 @@ class Gates(Section):
         1e-5,
         gt=0,
         le=1e-2,
-        description="Largest difference, trainer to graph, of a probability or in a number's standard deviations.",
+        description="Largest difference, trainer to graph, of a probability or in a number's usual size.",
     )
     calibration_error: float = Field(0.05, gt=0, le=1, description="Largest expected calibration error (ECE).")
     data_age_days: float | None = Field(None, gt=0, description="How old the newest training row may be; off if unset.")

@@ -63,6 +63,7 @@ class HoldOut:
     target: Target = "binary"
     scale: float = 1.0
     quantiles: Quantiles | None = None
+    classes: tuple[str, ...] = ()
 
 
 def read_hold_out(
@@ -71,15 +72,19 @@ def read_hold_out(
     contract: ContractSpec,
     predict_file: PredictFile,
     champion: Path | None = None,
+    metric: str | None = None,
 ) -> HoldOut:
-    """Return labels and answers on the test split; SplitError if it cannot judge anything."""
+    """Return labels and answers on the test split; SplitError if it cannot judge anything.
+
+    ``metric`` is the goal's: it says which constant is the best one.
+    """
     path = prepared.splits["test"].path
     rows = pl.read_parquet(path)
     labels = labels_of(rows, contract)
     chosen, shape = trained.best, shape_of(contract, quantiles=trained.quantiles)
     answers, own = predict_file(chosen.model, contract, path), trainer_answers(trained.best, "test", len(labels))
     graph = shape.point(answers)
-    rivals = {"base_rate": _constant(prepared, contract, len(labels))}
+    rivals = {"base_rate": _constant(prepared, contract, len(labels), metric)}
     # A model is no rival of its own: the best tree is compared with the linear floor, and with the best network.
     for name, family in (("baseline", "baseline"), ("other", "lightning")):
         if rival := _best(trained, family):
@@ -98,16 +103,20 @@ def read_hold_out(
         days=days_of(rows, contract),
         target=target_of(contract),
         scale=label_scale(prepared, contract),
+        classes=tuple(str(one) for one in contract.label.allowed),
         quantiles=Quantiles(trained.quantiles, answers[:, 1:], own[:, 1:]) if trained.quantiles else None,
     )
 
 
 def label_scale(prepared: Prepared, contract: ContractSpec) -> float:
-    """Return what a difference between answers is judged in units of: a number's deviation in training, else 1."""
+    """Return what a difference between answers is judged in units of: a number's size (root mean square), else 1.
+
+    Not its deviation: a float32 of about 2,000 cannot be exact to a small part of a deviation of 5.
+    """
     if target_of(contract) != "regression":
         return 1.0
     labels = labels_of(pl.read_parquet(prepared.splits["train"].path, columns=[contract.label.name]), contract)
-    return float(np.std(labels))
+    return float(np.sqrt(np.mean(np.square(labels, dtype=np.float64))))
 
 
 def _best(trained: Trained, family: str) -> Candidate | None:
@@ -153,14 +162,15 @@ def trainer_answers(candidate: Candidate, split: str, rows: int) -> Answers:
     return answers
 
 
-def _constant(prepared: Prepared, contract: ContractSpec, rows: int) -> Rival:
-    """Return the answer that needs no model: the mean of training, or its share of each class."""
+def _constant(prepared: Prepared, contract: ContractSpec, rows: int, metric: str | None) -> Rival:
+    """Return the answer that needs no model: training's mean (its median against an absolute error) or class shares."""
     labels = labels_of(pl.read_parquet(prepared.splits["train"].path, columns=[contract.label.name]), contract)
     if target_of(contract) == "multiclass":
         shares = np.bincount(labels, minlength=len(contract.label.allowed)) / len(labels)
         return Rival(np.tile(shares.astype(np.float32), (rows, 1)), "always answering the classes' shares in training")
-    mean = float(np.mean(labels))
-    return Rival(np.full(rows, mean, dtype=np.float32), f"always answering {mean:.3f}, the mean in training")
+    name, middle = ("median", np.median(labels)) if metric == "mae" else ("mean", np.mean(labels))
+    detail = f"always answering {middle:.3f}, the {name} in training"
+    return Rival(np.full(rows, middle, dtype=np.float32), detail)
 
 
 class Use(msgspec.Struct, frozen=True):

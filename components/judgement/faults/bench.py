@@ -70,7 +70,7 @@ def make_bench(
     scratch: Path,
 ) -> Bench:
     """Return a bench; the packaged graph answers the hold-out once, here."""
-    hold_out = read_hold_out(trained, prepared, contract, predict_file)
+    hold_out = read_hold_out(trained, prepared, contract, predict_file, metric=workload.goal.metric)
     return Bench(workload, contract, prepared, trained, build, predict_file, hold_out, scratch)
 
 

@@ -1,5 +1,6 @@
 """What training the tabular candidates will take: a few trees, a few iterations, short epochs, one export."""
 
+import os
 import resource
 import tempfile
 from collections.abc import Callable
@@ -14,12 +15,12 @@ from components.judgement.metrics import paired_difference
 from components.settings import Settings
 from components.training.estimate import Estimate, Part, Spent, read_prices
 from components.training.guards import budget_of
-from components.training.onnx_export import answering, stacked
+from components.training.onnx_export import stacked
 from components.training.probing import UNLIMITED, card_estimates, measure, network_part, now
-from components.workloads.tabular.baseline import fit_trees, tree_answers, tree_graph
 from components.workloads.tabular.candidates import RESAMPLES, network_plan
 from components.workloads.tabular.keeping import Work, cardinalities_of, keep, keep_network, open_work
 from components.workloads.tabular.linear import ITERATIONS, fit_linear
+from components.workloads.tabular.trees import Boosting
 from data_contracts.spec import ContractSpec
 
 TREES = (10, 40)
@@ -51,6 +52,10 @@ def estimate_candidates(prepared: Prepared, workload: Workload, contract: Contra
     warnings = [f"stops at the {budget.cap} of {budget.seconds:.0f} s"] if most.wall > budget.seconds else []
     if work.options.devices > 1:
         warnings.append(f"probed with one process, {work.options.devices} were taken to share the work evenly")
+    if (load := os.getloadavg()[0]) > 1.25 * plan.machine.cores:
+        warnings.append(
+            f"the machine is busy (load {load:.1f} on {plan.machine.cores} cores): this holds for as long as it is"
+        )
     prices = read_prices()
     if stale := prices.warning(datetime.now(UTC).date()):
         warnings.append(stale)
@@ -88,11 +93,11 @@ def _trees(work: Work, threads: int) -> tuple[Part, Spent]:
     for trees in TREES:
         few = options.model_copy(update={"n_estimators": trees, "patience": trees})
         started = now()
-        model = fit_trees(train, validation, few, seed=work.workload.seed, threads=threads, budget=UNLIMITED)
+        made = work.head.boost(train, validation, Boosting(few, work.workload.seed, threads, UNLIMITED))
         fitted.append(now() - started)
         started = now()
-        graph = answering(stacked(tree_graph(model, columns), values, columns - values), "probabilities", 1)
-        keep(work, f"trees-{trees}", graph, lambda table, model=model: tree_answers(model, table.matrix()), 0.0)  # type: ignore[misc]
+        graph = stacked(made.graph(columns), values, columns - values)
+        keep(work, f"trees-{trees}", graph, lambda table, made=made: made.raw(table.matrix()), 0.0)  # type: ignore[misc]
         exported.append(now() - started)
     once, each = _between((fitted[0], fitted[1]), TREES)
     base, every = _between((exported[0], exported[1]), TREES)
@@ -104,7 +109,7 @@ def _trees(work: Work, threads: int) -> tuple[Part, Spent]:
 def _linear(work: Work, threads: int) -> Part:
     codes = cardinalities_of(work.recipe)
     fitted = [
-        measure(lambda few=few: fit_linear(work.tables["train"], codes, threads=threads, iterations=few))  # type: ignore[misc]
+        measure(lambda few=few: fit_linear(work.head, work.tables["train"], codes, threads=threads, iterations=few))  # type: ignore[misc]
         for few in FEW_ITERATIONS
     ]
     once, each = _between((fitted[0], fitted[1]), FEW_ITERATIONS)
@@ -114,7 +119,8 @@ def _linear(work: Work, threads: int) -> Part:
 def _compare(work: Work) -> None:
     """Compare two arbitrary candidates as the choice between them does."""
     labels, random = work.tables["validation"].labels.numpy(), np.random.default_rng(0)
-    answers = (random.random(len(labels), dtype=np.float32) for _ in range(2))
+    raw = (random.random((len(labels), work.head.columns), dtype=np.float32) for _ in range(2))
+    answers = (work.head.judged(one) for one in raw)
     paired_difference(work.workload.goal.metric, labels, *answers, resamples=RESAMPLES, seed=work.workload.seed)
 
 

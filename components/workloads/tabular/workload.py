@@ -1,4 +1,4 @@
-"""The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, a probability out."""
+"""The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, numbers out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from components.catalog import Kind, Progress
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration import Section, Workload
 from components.settings import Settings
 from components.training.estimate import Estimate
 from components.training.processor_threads import let_waiting_threads_sleep
 from components.training.results import Trained
-from components.workloads.tabular.options import TabularOptions
+from components.workloads.tabular.options import TabularOptions, check_options
 from data_contracts.spec import ContractSpec
 
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, set
     return estimate_candidates(prepared, workload, contract, settings)
 
 
+def check(options: Section, contract: ContractSpec) -> None:
+    """Raise WorkloadError for an option that means nothing for the contract's label."""
+    assert isinstance(options, TabularOptions), "the kind declares TabularOptions"
+    check_options(options, contract)
+
+
 def open_bulk(model: Path, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
     """Return the graph ready to answer frames of contract rows."""
     from components.workloads.tabular.bulk import BulkPredictor
@@ -56,7 +62,7 @@ def open_bulk(model: Path, contract: ContractSpec, threads: int = 1) -> "BulkPre
 
 
 def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[np.float32]:
-    """Return the graph's probability of yes for every row of a Parquet file of raw contract rows."""
+    """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
     predictor = open_bulk(model, contract, threads)
     frame = pl.scan_parquet(rows).select([field.name for field in contract.inputs])
     answers = [predictor.predict(part) for part in frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)]
@@ -69,5 +75,7 @@ KIND = Kind(
     train=train,
     predict_file=predict_file,
     open_bulk=open_bulk,
+    targets=("binary", "multiclass", "regression"),
     estimate=estimate,
+    check=check,
 )
