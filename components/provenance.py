@@ -4,7 +4,10 @@ import importlib.metadata
 import os
 import platform
 import re
+import shutil
 import subprocess
+import tempfile
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -13,6 +16,10 @@ from components.storage import digest_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
+# Untracked files of these endings in these folders are code, and belong to the diff; others are named only: they may be
+# data, or secrets.
+CODE_FOLDERS = ("flows", "tasks", "components", "deployments", "data_contracts")
+CODE_ENDINGS = (".py", ".yaml", ".jinja")
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -23,7 +30,7 @@ class Package(msgspec.Struct, frozen=True):
 
 
 class CodeVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """The commit the code ran from; ``diff`` is what differed from it, empty if nothing did."""
+    """The commit the code ran from; ``diff`` is what differed from it (new files of code too), empty if nothing did."""
 
     version: str
     commit: str | None
@@ -36,40 +43,49 @@ class CodeVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dependency_graph(root: str = "slipway") -> dict[str, Package]:
-    """Return the installed distributions that ``root`` needs, directly or not, without its optional extras."""
+    """Return the installed distributions that ``root`` needs, directly or not, with the extras that are asked for."""
     graph: dict[str, Package] = {}
-    waiting = [root]
+    waiting: list[tuple[str, frozenset[str]]] = [(root, frozenset())]
+    seen = set(waiting)
     while waiting:
-        name = waiting.pop()
-        if name in graph:
-            continue
+        name, extras = waiting.pop()
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue  # a requirement of another platform or of an extra that is not installed
-        needed = sorted({_name(line) for line in distribution.requires or () if _applies(line)})
-        graph[name] = Package(distribution.version, tuple(needed))
-        waiting.extend(needed)
+        lines = _own_requirements() if name == "slipway" else distribution.requires
+        needed = [found for line in lines or () if (found := _needed(line, extras))]
+        # The same package may be needed with and without an extra.
+        known = graph[name].requires if name in graph else ()
+        graph[name] = Package(distribution.version, tuple(sorted({*known, *(other for other, _ in needed)})))
+        waiting.extend(found for found in needed if found not in seen)
+        seen.update(needed)
     installed = {name: Package(p.version, tuple(n for n in p.requires if n in graph)) for name, p in graph.items()}
     return dict(sorted(installed.items()))
 
 
-def _name(requirement: str) -> str:
-    found = re.match(r"[A-Za-z0-9._-]+", requirement)
-    assert found, requirement
-    return normalised(found[0])
+def _own_requirements() -> list[str] | None:
+    """Return what this checkout needs: the metadata of an editable install are as old as the install."""
+    declared = ROOT / "pyproject.toml"
+    if not declared.is_file():
+        return importlib.metadata.distribution("slipway").requires
+    document = tomllib.loads(declared.read_text(encoding="utf-8"))
+    return list(document["project"]["dependencies"])
+
+
+def _needed(line: str, extras: frozenset[str]) -> tuple[str, frozenset[str]] | None:
+    """Return the name and the extras of a requirement, None if it is for another platform or for an extra not asked."""
+    from packaging.requirements import Requirement
+
+    parsed = Requirement(line)
+    if parsed.marker is not None and not any(parsed.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+        return None
+    return normalised(parsed.name), frozenset(parsed.extras)
 
 
 def normalised(name: str) -> str:
     """Return a distribution's name in the one spelling that PEP 503 gives."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _applies(requirement: str) -> bool:
-    from packaging.requirements import Requirement
-
-    parsed = Requirement(requirement)
-    return parsed.marker is None or parsed.marker.evaluate({"extra": ""})
 
 
 def environment_differences(graph: dict[str, Package], constraints: Path = CONSTRAINTS) -> tuple[str, ...]:
@@ -101,19 +117,41 @@ def code_version(root: Path = ROOT) -> CodeVersion:
     if not (root / ".git").exists():
         return CodeVersion(version=version, commit=None, diff="")
     try:
-        commit = _git(root, "rev-parse", "HEAD").strip()
-        diff = _git(root, "diff", "HEAD", "--no-color", "--no-ext-diff")
-        status = _git(root, "ls-files", "--others", "--exclude-standard")
-    except (OSError, subprocess.CalledProcessError):
+        commit = git(root, "rev-parse", "HEAD").strip()
+        untracked = git(root, "ls-files", "--others", "--exclude-standard").splitlines()
+        diff = _diff(root, [name for name in untracked if name.startswith(_FOLDERS) and name.endswith(CODE_ENDINGS)])
+    except (OSError, subprocess.SubprocessError):
         return CodeVersion(version=version, commit=None, diff="")
-    return CodeVersion(version=version, commit=commit, diff=diff, untracked=tuple(status.splitlines()))
+    return CodeVersion(version=version, commit=commit, diff=diff, untracked=tuple(untracked))
 
 
-def _git(root: Path, *arguments: str) -> str:
+_FOLDERS = tuple(f"{name}/" for name in CODE_FOLDERS)
+
+
+def _diff(root: Path, new: list[str]) -> str:
+    """Return what ``git apply`` needs to get from the commit to the working tree, with these untracked files."""
+    with tempfile.TemporaryDirectory() as folder:
+        # A copy of the index, so that naming new files in it changes nothing for the user.
+        index = Path(folder, "index")
+        place = root / git(root, "rev-parse", "--git-path", "index").strip()
+        if place.is_file():
+            shutil.copyfile(place, index)
+        if new:
+            git(root, "add", "--intent-to-add", "--", *new, index=index)
+        return git(root, "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", index=index)
+
+
+def git(root: Path, *arguments: str, index: Path | None = None) -> str:
+    """Run git in a folder and return what it printed; subprocess.SubprocessError if it fails."""
     done = subprocess.run(
-        ["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True, timeout=30, errors="replace"
+        ["git", "-C", str(root), *arguments],
+        check=True,
+        capture_output=True,
+        timeout=60,
+        env=os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {}),
     )
-    return done.stdout
+    # Not as text: line ends must stay what they are.
+    return done.stdout.decode(errors="replace")
 
 
 def machine() -> dict[str, str | int]:

@@ -12,21 +12,38 @@ from typing import Literal
 
 import msgspec
 
-from components.settings import Home
+from components.settings import Home, Room
 from components.stage_keys import StageKey
-from components.storage import write_json
+from components.storage import sweep, write_json
 
+# The rooms with folders and files of ours; MLflow, Prefect and BentoML look after their own.
+SWEPT: tuple[Room, ...] = (
+    "snapshots",
+    "validated",
+    "quarantine",
+    "prepared",
+    "training",
+    "evaluations",
+    "builds",
+    "rollouts",
+    "reports",
+    "runs",
+)
 State = Literal["running", "ran", "cached", "failed"]
 
 
 class StageRecord(msgspec.Struct, kw_only=True):
-    """One stage of a run: what came of it, how long it took, and the key that decided whether it had to run."""
+    """One stage of a run: what came of it, how long it took, and the key that decided whether it had to run.
+
+    ``detail`` is how it failed, ``note`` what is worth knowing of a stage that ran.
+    """
 
     stage: str
     state: State
     seconds: float = 0.0
     key: StageKey | None = None
     detail: str = ""
+    note: str = ""
 
 
 class RunRecord(msgspec.Struct, kw_only=True):
@@ -73,11 +90,16 @@ def current_ledger() -> Ledger | None:
 
 @contextmanager
 def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
-    """Record what happens in the block as one run; inside another recorded run, record into that one."""
+    """Record what happens in the block as one run; inside another recorded run, record into that one.
+
+    What a killed run left unfinished in the home is cleared away first.
+    """
     outer = _current.get()
     if outer is not None:
         yield outer
         return
+    for room in SWEPT:
+        sweep(home.room(room))
     now = datetime.now(UTC)
     run_id = f"{workload}-{now:%Y%m%dT%H%M%S%f}"
     record = RunRecord(run_id=run_id, workload=workload, flow=flow, started=now.isoformat(timespec="seconds"))
@@ -101,3 +123,20 @@ def runs_of(home: Home, workload: str) -> list[RunRecord]:
     decode = msgspec.json.Decoder(RunRecord)
     records = [decode.decode(path.read_bytes()) for path in folder.glob(f"{workload}-*.json")]
     return sorted((r for r in records if r.workload == workload), key=lambda r: r.run_id, reverse=True)
+
+
+def stage_seconds(home: Home) -> dict[str, float]:
+    """Return what each finished stage of the current run took; one from the cache what it took when it ran."""
+    ledger = current_ledger()
+    if ledger is None:
+        return {}
+    earlier = [record for run in runs_of(home, ledger.record.workload) for record in run.stages]
+    found = {}
+    for stage in ledger.record.stages:
+        if stage.state == "ran":
+            found[stage.stage] = round(stage.seconds, 3)
+        elif stage.state == "cached" and stage.key:
+            ran = [one.seconds for one in earlier if one.state == "ran" and one.key == stage.key]
+            if ran:
+                found[stage.stage] = round(ran[0], 3)
+    return found

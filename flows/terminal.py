@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from components.delivery.promotion import Promotion
     from components.judgement.gates import GateReport
     from components.judgement.selftest import Planted
+    from components.reproduction.comparison import Reproduction
     from components.run_ledger import RunRecord
     from components.settings import Home
     from components.training.estimate import Estimate
@@ -186,6 +187,9 @@ def _outcome(
     if built.validated.quarantined:
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in built.validated.reasons.items())
         rows.append(("quarantine", f"{built.validated.quarantined:,} rows: {reasons}"))
+    rows.append(("training", built.trained.taken))
+    if built.trained.estimate:
+        rows.append(("", built.trained.estimate.text))
     if promoted:
         live = promoted.live
         rows.append(
@@ -277,6 +281,9 @@ def print_status(status: "Status") -> None:
     rows = [(s.stage, _state(s.state), f"{s.seconds:.1f} s", s.why) for s in status.stages]
     title = f"{status.workload}: {status.flow} {status.state} on {status.started} in {status.seconds:.0f} s"
     console.print(_table("stage", "state", "time", "why", rows=rows, title=title))
+    for stage in status.stages:
+        if stage.note:
+            console.print(f"{stage.stage}: {stage.note}", markup=False, soft_wrap=True)
     if status.error:
         console.print(f"it ended with: {status.error}", markup=False, soft_wrap=True)
     console.print(f"champion: {status.champion or 'none'}   before it: {status.previous or 'none'}")
@@ -289,14 +296,62 @@ def print_estimate(estimate: "Estimate") -> None:
     console = _console()
     for warning in estimate.warnings:
         console.print(f"[yellow]warning[/]: {warning}")
-    rows = [(part, f"{seconds:.1f} s") for part, seconds in estimate.parts.items()]
-    console.print(_table("part", "here", rows=rows, title="Training on this machine"))
-    console.print(f"in all {estimate.seconds:.0f} s, {estimate.usd:.4f} USD, {estimate.memory_mb:,.0f} MB")
+    rows = []
+    for part in estimate.parts:
+        most, least = part.taking(part.most), part.taking(part.least)
+        units = f"{part.least} to {part.most} {part.unit}s" if part.least < part.most else f"{part.most} {part.unit}s"
+        span = f"{least.wall:.1f} to {most.wall:.1f} s" if part.least < part.most else f"{most.wall:.1f} s"
+        rows.append((part.name, units if part.unit else "", span, f"{most.cpu:.1f} s"))
+    console.print(
+        _table("part", "of", "on the clock", "processor time at most", rows=rows, title="Training on this machine")
+    )
+    console.print(
+        f"in all {estimate.least_seconds:.0f} to {estimate.seconds:.0f} s at the load of now "
+        f"({estimate.cpu_seconds:.0f} s of processor time at most), at most {estimate.usd:.4f} USD, "
+        f"{estimate.memory_mb:,.0f} MB"
+    )
     cards = [
         (card.name, f"{card.seconds:.0f} s", f"{card.usd:.4f} USD", "yes" if card.fits else "no")
         for card in estimate.cards
     ]
-    console.print(_table("card", "about", "about", "fits", rows=cards, title="On a card (reckoned, not measured)"))
+    console.print(
+        _table(
+            "card",
+            "about",
+            "about",
+            "fits",
+            rows=cards,
+            title=f"On a card (reckoned, not measured; prices of {estimate.prices_as_of})",
+        )
+    )
+
+
+def print_reproduction(found: "Reproduction") -> None:
+    """Print what was compared and what came of it, the verdict last."""
+    console = _console()
+    rows = [
+        (
+            one.name,
+            *(f"{value:.6f}" if value is not None else "-" for value in (one.recorded, one.now)),
+            "same bytes" if getattr(one, "same_model", False) else _state("passed" if one.equal else "failed"),
+        )
+        for one in (*found.candidates, *found.metrics)
+    ]
+    console.print(_table("", "recorded", "now", "", rows=rows, title=f"{found.build_id}, made again"))
+    files = [name for name, same in found.files.items() if same]
+    console.print(f"code  {found.code}\ndata  {found.data[:12]}", markup=False, highlight=False)
+    console.print(f"same bytes: {', '.join(files) or 'no file'}", markup=False)
+    for title, lines in (("environment", found.environment), ("differs", found.differences), ("cause", found.causes)):
+        for line in lines:
+            console.print(f"{title}: {line}", markup=False, soft_wrap=True)
+    if found.kept:
+        console.print(f"kept  {found.kept}", markup=False, soft_wrap=True)
+    said = {
+        "identical": "[green]identical[/]: every model and every file that follows from code and data, byte by byte",
+        "equal": f"[green]equal[/]: not every byte, but every metric within {found.tolerance:.2%}",
+        "different": f"[red]DIFFERENT[/]: not what was recorded (metrics may differ by {found.tolerance:.2%})",
+    }
+    console.print(f"{said[found.verdict]}; took {found.seconds:.0f} s")
 
 
 def print_planted(planted: "Sequence[Planted]") -> None:

@@ -6,12 +6,26 @@ from components.delivery.packaging import PackagedBuild
 from components.delivery.registry import Registered, register_build
 from components.judgement.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings
-from tasks.stage import fields_of, stage
+from components.training.results import Trained, read_trials
+from tasks.stage import stage, table
 
 
-@stage("register", cached=False, artifact=fields_of)
+def _artifact(registered: Registered) -> str:
+    names = ("dossier.html", "evidence.json", "gates.json", "card.md")
+    links = [f"- [{name}]({registered.files}/{name})" for name in names]
+    rows = table(registered.model_dump(mode="json", exclude={"digest"}))
+    return "\n".join([rows, "", "In the registry:", *links, "", f"The same files: `{registered.build}`"])
+
+
+@stage("register", cached=False, artifact=_artifact)
 def register(
-    workload: Workload, build: PackagedBuild, evaluated: Evaluated, gates_passed: bool, home: Home, settings: Settings
+    workload: Workload,
+    build: PackagedBuild,
+    trained: Trained,
+    evaluated: Evaluated,
+    gates_passed: bool,
+    home: Home,
+    settings: Settings,
 ) -> Registered:
     """Make the build known; a build that is known already is left as it is."""
     evidence = read_evidence(evaluated.evidence)
@@ -25,4 +39,5 @@ def register(
         metrics=metrics,
         parameters={name: str(value) for name, value in document.items()},
         tags={"workload": workload.name, "goal": workload.goal.statement},
+        trials=read_trials(trained.search) if trained.search else (),
     )

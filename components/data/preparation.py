@@ -14,8 +14,8 @@ from components.declaration import Workload
 from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.settings import Home
 from components.stage_keys import code_part
-from components.storage import digest_bytes, digest_json, write_atomically, write_json
-from data_contracts.spec import ContractSpec
+from components.storage import digest_bytes, digest_json, scratch_prefix, write_atomically, write_json
+from data_contracts.spec import ContractSpec, FieldSpec
 
 RECIPE = "recipe.json"
 RECORD = "prepared.json"
@@ -31,7 +31,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
     """
     rooms = home.room("prepared")
     rooms.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
+    with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         folder = Path(scratch) / "prepared"
         folder.mkdir()
         splits = split_rows(KeptRows(validated.path, validated.mask, contract), workload.split, folder)
@@ -59,9 +59,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
 
 
 def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> None:
-    label = contract.label
-    target = pl.col(label.name).cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32).alias(LABEL)
-    rows = pl.scan_parquet(split.path).with_columns(target)
+    rows = pl.scan_parquet(split.path).with_columns(_target(contract.label).alias(LABEL))
     file = features_path(split.path)
     with BlockFiles(file.parent) as files:
         for start in range(0, split.rows, BLOCK):
@@ -70,6 +68,14 @@ def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> Non
             training = split.name == "train"
             made = recipe.apply_to_training(block, contract, [LABEL]) if training else recipe.apply(block, [LABEL])
             files.add({file.stem: made.collect(engine="streaming")})
+
+
+def _target(label: FieldSpec) -> pl.Expr:
+    """Return the label as a number: yes is 1, a class is its place among the allowed ones."""
+    column = pl.col(label.name)
+    if label.allowed:
+        return column.replace_strict(list(label.allowed), list(range(len(label.allowed))), return_dtype=pl.Float32)
+    return column.cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32)
 
 
 def features_path(raw: Path) -> Path:

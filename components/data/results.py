@@ -42,7 +42,7 @@ class Split(DataResult):
 
     name: str
     path: Path
-    features: Path | None = Field(None, description="Recipe columns and the label as UInt8; set once prepared.")
+    features: Path | None = Field(None, description="Recipe columns and the label as a number; set once prepared.")
     rows: int
     positives: float | None = Field(description="Share of rows whose label is true; None for labels of other types.")
     start: str | None = None

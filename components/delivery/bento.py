@@ -24,6 +24,7 @@ SOURCES = (
     "deployments/bento_service.py",
     "deployments/data_plane/*.py",
     "components/__init__.py",
+    "components/answer_shape.py",
     "components/errors.py",
     "components/storage.py",
     "components/delivery/__init__.py",

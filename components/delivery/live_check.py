@@ -18,8 +18,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from components.answer_shape import differences
+from components.delivery.build import Build
 from components.delivery.rollout import rollout_path
 from components.errors import ServingError
 from components.settings import Home
@@ -31,7 +34,11 @@ WARM_UP_REQUESTS = 50
 
 
 class LiveCheck(BaseModel):
-    """What a client saw of a build that was really served; latencies in milliseconds, one row a request."""
+    """What a client saw of a build that was really served; latencies in milliseconds, one row a request.
+
+    ``max_difference`` is in units of the answers' scale: as it is for probabilities, in sizes of the label where
+    it is a number.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -115,15 +122,18 @@ def _wait_until_ready(process: subprocess.Popen[bytes], errors: Any) -> str:
 
 
 def check_live(
-    build: Path, rows: Sequence[dict[str, Any]], probabilities: Sequence[float], price_per_hour: float, key: Path
+    build: Build, rows: Sequence[dict[str, Any]], evaluated: NDArray[Any], price_per_hour: float, key: Path
 ) -> LiveCheck:
-    """Serve a build, send every row alone, and compare the answers with the evaluated probabilities.
+    """Serve a build, send every row alone, and compare the answers with the evaluated ones, [rows, columns].
 
     ``key`` is the public key that must have signed the build. The cost of 1,000 answers is that of one connection that
     waits for each answer: an upper bound.
     """
-    started = time.perf_counter()
-    with serving(["--build", str(build), "--port", "0", "--public-key", str(key), "--drain-seconds", "0"]) as (url, _):
+    started, shape = time.perf_counter(), build.serving().answer
+    with serving(["--build", str(build.path), "--port", "0", "--public-key", str(key), "--drain-seconds", "0"]) as (
+        url,
+        _,
+    ):
         start_seconds = time.perf_counter() - started
         address = urlsplit(url)
         connection = http.client.HTTPConnection(address.netloc, timeout=30)
@@ -136,14 +146,14 @@ def check_live(
                 before = time.perf_counter()
                 answer = ask(connection, body)
                 seconds.append(time.perf_counter() - before)
-                answers.append(answer["predictions"][0]["probability"])
+                answers.append(shape.read(answer["predictions"][0]))
         finally:
             connection.close()
     p50, p95, p99 = (float(value) for value in np.quantile(seconds, [0.5, 0.95, 0.99]) * 1000)
     per_second = len(seconds) / sum(seconds)
     return LiveCheck(
         rows=len(rows),
-        max_difference=float(np.abs(np.array(answers) - np.array(probabilities)).max()),
+        max_difference=float(differences(np.array(answers), evaluated).max()) / shape.scale,
         latency_p50_ms=p50,
         latency_p95_ms=p95,
         latency_p99_ms=p99,

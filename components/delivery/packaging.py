@@ -13,13 +13,14 @@ import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.answer_shape import AnswerShape
 from components.declaration import Workload
 from components.delivery.bento import pack_bento
 from components.delivery.build import Golden, ServingSpec, seal
 from components.delivery.signing import ensure_key, sign_build
 from components.provenance import CodeVersion, Package
 from components.settings import Home
-from components.storage import write_atomically, write_json
+from components.storage import scratch_prefix, write_atomically, write_json
 from data_contracts.spec import ContractSpec
 
 GOLDEN_ROWS = 64
@@ -45,34 +46,35 @@ def package_build(
     model: Path,
     recipe: Path,
     test_rows: Path,
-    probabilities: pl.Series,
+    answers: pl.DataFrame,
+    shape: AnswerShape,
     documents: Mapping[str, Path],
     card: str,
     provenance: Mapping[str, Any],
     code: CodeVersion,
     dependencies: Mapping[str, Package],
     key: Path,
-    decision_threshold: float | None = None,
 ) -> PackagedBuild:
     """Write, seal and sign a build; ``key`` is the private key, made on first use.
 
-    ``test_rows`` is the raw hold-out, ``probabilities`` the evaluated answer for each of its rows in order;
+    ``test_rows`` is the raw hold-out, ``answers`` the numbers evaluated for each of its rows in order,
+    with the columns of ``shape``;
     ``documents`` are finished files to take along under their names (evidence.json, gates.json, ...).
     """
     rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
-    scored = rows.with_columns(probabilities.alias("probability"))
+    scored = rows.hstack(answers.select(shape.columns))
     home.room("builds").mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=".build."))
+    folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=scratch_prefix("build")))
     try:
         shutil.copyfile(model, folder / "model.onnx")
         shutil.copyfile(recipe, folder / "recipe.json")
         for name, path in documents.items():
             shutil.copyfile(path, folder / name)
         write_json(folder / "contract.json", contract)
-        write_json(folder / "serving.json", _serving(workload, contract, decision_threshold))
-        write_json(folder / "golden.json", golden_of(scored, contract, workload.gates.parity, workload.seed))
+        write_json(folder / "serving.json", _serving(workload, shape))
+        write_json(folder / "golden.json", golden_of(scored, contract, shape, workload.gates.parity, workload.seed))
         _sample(scored, REFERENCE_ROWS, workload.seed).write_parquet(folder / "reference.parquet")
-        write_json(folder / "provenance.json", {**provenance, "code": {"version": code.version, "commit": code.commit}})
+        write_json(folder / "provenance.json", provenance)
         write_json(folder / "dependencies.json", dependencies)
         if code.diff or code.untracked:
             notes = "".join(f"untracked: {name}\n" for name in code.untracked)
@@ -96,13 +98,11 @@ def package_build(
     return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target, bento=bento)
 
 
-def _serving(workload: Workload, contract: ContractSpec, decision_threshold: float | None) -> ServingSpec:
+def _serving(workload: Workload, shape: AnswerShape) -> ServingSpec:
     serving = workload.serving
     return ServingSpec(
         workload=workload.name,
-        label=contract.label.name,
-        # What wrong answers cost decides, where the workload file says it.
-        decision_threshold=serving.decision_threshold if decision_threshold is None else decision_threshold,
+        answer=shape,
         port=serving.port,
         max_rows=serving.max_rows,
         max_body_bytes=serving.max_body_bytes,
@@ -114,13 +114,17 @@ def _sample(frame: pl.DataFrame, rows: int, seed: int) -> pl.DataFrame:
     return frame.sample(rows, seed=seed) if len(frame) > rows else frame
 
 
-def golden_of(scored: pl.DataFrame, contract: ContractSpec, tolerance: float, seed: int) -> Golden:
-    """Choose rows as a client would send them, with the probability that was evaluated for each."""
+def golden_of(scored: pl.DataFrame, contract: ContractSpec, shape: AnswerShape, tolerance: float, seed: int) -> Golden:
+    """Choose rows as a client would send them, with the numbers that were evaluated for each.
+
+    ``tolerance`` is in units of the shape's scale.
+    """
     chosen = _sample(scored, GOLDEN_ROWS, seed)
     return Golden(
         rows=json_rows(chosen, contract),
-        probabilities=chosen["probability"].cast(pl.Float64).to_list(),
-        tolerance=tolerance,
+        columns=shape.columns,
+        answers=[list(row) for row in chosen.select(pl.col(shape.columns).cast(pl.Float64)).iter_rows()],
+        tolerance=tolerance * shape.scale,
     )
 
 

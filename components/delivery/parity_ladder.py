@@ -9,6 +9,7 @@ import importlib
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from components.answer_shape import AnswerShape, differences
 from components.delivery.build import Build
 from components.errors import ServingError
 
@@ -27,14 +29,16 @@ Answers = NDArray[np.float64]
 
 
 class Rung(msgspec.Struct, frozen=True):
-    """How far the answers of a station are from those of the station before, and which decisions it turns."""
+    """How far the answers of a station are from those of the station before.
+
+    ``turned`` counts the decisions that it turns, as "no to yes".
+    """
 
     name: str
     tolerance: float
     largest_difference: float
     worst_row: int
-    turned_to_yes: int
-    turned_to_no: int
+    turned: dict[str, int]
     rows: int
 
     @property
@@ -56,17 +60,17 @@ class Ladder(msgspec.Struct, frozen=True):
 
 def climb(
     build: Build,
-    live: Callable[[Sequence[dict[str, Any]]], Sequence[float]] | None = None,
+    live: Callable[[Sequence[dict[str, Any]]], Sequence[Sequence[float]]] | None = None,
     graph_tolerance: float = 1e-5,
     same_tolerance: float = 1e-6,
 ) -> Ladder:
     """Compare a build's golden answers (the trainer's) with the graph's, the clean process's and the live ones.
 
     ``live`` asks a running service for rows; without it the ladder ends one rung earlier. ``graph_tolerance`` is for
-    what the export may change, ``same_tolerance`` for stations that run the same graph.
+    what the export may change, ``same_tolerance`` for stations that run the same graph; both in units of the shape's
+    scale.
     """
-    golden = build.golden()
-    threshold = build.serving().decision_threshold
+    golden, shape = build.golden(), build.serving().answer
     written, optimised = (_graph_answers(build, optimise) for optimise in (False, True))
     stations: list[tuple[str, Answers, float]] = [
         ("graph", written, graph_tolerance),
@@ -75,29 +79,40 @@ def climb(
     ]
     if live is not None:
         stations.append(("live", np.array(live(golden.rows), dtype=np.float64), same_tolerance))
-    below = np.array(golden.probabilities, dtype=np.float64)
+    below = golden.matrix()
     rungs = []
     for name, answers, tolerance in stations:
-        rungs.append(_rung(name, below, answers, tolerance, threshold))
+        rungs.append(_rung(name, below, answers, tolerance * shape.scale, shape))
         below = answers
     return Ladder(tuple(rungs))
 
 
-def _rung(name: str, below: Answers, above: Answers, tolerance: float, threshold: float) -> Rung:
+def _rung(name: str, below: Answers, above: Answers, tolerance: float, shape: AnswerShape) -> Rung:
     if above.shape != below.shape:
         raise ServingError(f"rung '{name}': {len(above)} answers to {len(below)} rows")
-    differences = np.abs(above - below)
-    worst = int(np.argmax(differences))
-    before, after = below >= threshold, above >= threshold
+    apart = differences(above, below)
+    worst = int(np.argmax(apart))
     return Rung(
         name=name,
         tolerance=tolerance,
-        largest_difference=float(differences[worst]),
+        largest_difference=float(apart[worst]),
         worst_row=worst,
-        turned_to_yes=int((~before & after).sum()),
-        turned_to_no=int((before & ~after).sum()),
+        turned=_turned(shape, below, above),
         rows=len(above),
     )
+
+
+def _turned(shape: AnswerShape, below: Answers, above: Answers) -> dict[str, int]:
+    before, after = (shape.decided(_as_answered(answers)) for answers in (below, above))
+    if before is None or after is None:
+        return {}
+    pairs = [f"{old} to {new}" for old, new in zip(before, after, strict=True) if old != new]
+    return dict(Counter(pairs))
+
+
+def _as_answered(answers: Answers) -> Answers:
+    """Return numbers [rows, columns] as a predictor answers them: [rows] where a row has one."""
+    return answers[:, 0] if answers.shape[1] == 1 else answers
 
 
 def _graph_answers(build: Build, optimise: bool) -> Answers:
@@ -105,7 +120,7 @@ def _graph_answers(build: Build, optimise: bool) -> Answers:
     predictor = inference.Predictor(build.model, build.contract(), optimise=optimise)
     rows = inference.read_rows(build.golden().rows, build.contract())
     answers: Answers = predictor.predict(predictor.tensors(rows)).astype(np.float64)
-    return answers
+    return answers.reshape(len(rows), -1)
 
 
 def _clean_answers(build: Build) -> Answers:
@@ -122,4 +137,4 @@ def _clean_answers(build: Build) -> Answers:
         ) from None
     if done.returncode:
         raise ServingError(f"build {build.build_id} cannot be opened in a clean process: {done.stderr.strip()}")
-    return np.array(msgspec.json.decode(done.stdout)["probabilities"], dtype=np.float64)
+    return np.array(msgspec.json.decode(done.stdout)["answers"], dtype=np.float64)

@@ -3,16 +3,19 @@
 import contextlib
 import logging
 import os
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from components.answer_shape import AnswerShape
 from components.delivery.build import Build
 from components.errors import BuildError, HostError
 from components.settings import Home, Settings
+from components.training.results import Trial
 from data_contracts.spec import ContractSpec, DType
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ class Registered(BaseModel):
     run_id: str
     tracking_uri: str
     gates_passed: bool
+    files: str = Field(description="Where the registry keeps the build's files: a page of its server, or a folder.")
 
 
 def tracking_uri(home: Home, settings: Settings) -> str:
@@ -58,17 +62,20 @@ def register_build(
     metrics: Mapping[str, float],
     parameters: Mapping[str, str],
     tags: Mapping[str, str],
+    trials: Sequence[Trial] = (),
 ) -> Registered:
     """Log a build as a run with its files, register its graph as a model version, and make it the challenger.
 
-    A build whose gates did not pass is registered, so that it can be looked at, but never becomes the challenger.
-    Doing it again for the same build changes nothing.
+    Each trial of a search becomes a child of that run. A build whose gates did not pass is registered, so that it can
+    be looked at, but never becomes the challenger. Doing it again for the same build changes nothing.
     """
     workload = build.manifest.workload
     with _client(home, settings) as client:
         version = _version_of(client, workload, build.build_id)
         if version is None:
             version = _log(client, build, home, metrics, parameters, {**tags, "gates": _passed(gates_passed)})
+        _log_trials(client, version.run_id, trials)
+        files = _files_of(client, version.run_id)
         if gates_passed:
             client.set_registered_model_alias(workload, CHALLENGER, str(version.version))
     return Registered(
@@ -80,7 +87,16 @@ def register_build(
         run_id=version.run_id,
         tracking_uri=tracking_uri(home, settings),
         gates_passed=gates_passed,
+        files=files,
     )
+
+
+def _files_of(client: "MlflowClient", run_id: str) -> str:
+    info = client.get_run(run_id).info
+    if client.tracking_uri.startswith("http"):
+        page = f"{client.tracking_uri.rstrip('/')}/#/experiments/{info.experiment_id}/runs/{run_id}"
+        return f"{page}/artifacts/build"
+    return f"{info.artifact_uri}/build"
 
 
 def _passed(passed: bool) -> str:
@@ -111,7 +127,7 @@ def _log(
         info = mlflow.onnx.log_model(
             onnx.load(str(build.model)),
             name="model",
-            signature=_signature(build.contract()),
+            signature=_signature(build.contract(), build.serving().answer),
             pip_requirements=["onnxruntime"],
         )
     # Through the client: the fluent way of registering prints to the terminal.
@@ -126,7 +142,35 @@ def _log(
     )
 
 
-def _signature(contract: ContractSpec) -> Any:
+def _log_trials(client: "MlflowClient", parent: str, trials: Sequence[Trial]) -> None:
+    """Log each trial as a child of a run; one that is there already is left alone, one half logged is finished."""
+    from mlflow.entities import Metric, Param
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    if not trials:
+        return
+    experiment = client.get_run(parent).info.experiment_id
+    found = client.search_runs([experiment], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'", max_results=50_000)
+    known = {run.data.tags["trial"]: run.info for run in found}
+    for trial in trials:
+        info = known.get(str(trial.number))
+        if info is not None and info.status != "RUNNING":
+            continue
+        began = int(trial.started.timestamp() * 1000) if trial.started else int(time.time() * 1000)
+        if info is None:
+            tags = {MLFLOW_PARENT_RUN_ID: parent, "trial": str(trial.number), "state": trial.state}
+            info = client.create_run(experiment, began, tags, f"trial {trial.number}: {trial.state}").info
+        ended = began + round(trial.seconds * 1000)
+        metrics = [Metric("score", score, began, step) for step, score in enumerate(trial.scores, 1)]
+        metrics.append(Metric("seconds", trial.seconds, ended, 0))
+        if trial.score is not None:
+            metrics.append(Metric("best_score", trial.score, ended, 0))
+        options = [Param(name, str(value)) for name, value in trial.options.items()]
+        client.log_batch(info.run_id, metrics, options)
+        client.set_terminated(info.run_id, "FAILED" if trial.state == "failed" else "FINISHED", ended)
+
+
+def _signature(contract: ContractSpec, shape: AnswerShape) -> Any:
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -134,7 +178,7 @@ def _signature(contract: ContractSpec) -> Any:
     columns: list[Any] = [
         ColSpec(DataType[_TYPES[field.dtype]], field.name, required=not field.nullable) for field in contract.inputs
     ]
-    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, 1), "probability")])
+    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, len(shape.columns)), shape.tensor)])
     return ModelSignature(inputs=Schema(columns), outputs=outputs)
 
 

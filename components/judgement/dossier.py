@@ -6,6 +6,7 @@ Everything on the page is computed from evidence and results that lie beside it;
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,8 +25,9 @@ from components.judgement.gate_texts import number
 from components.judgement.gates import GateReport
 from components.judgement.metrics import HIGHER_IS_BETTER
 from components.judgement.power import ALPHA, holm
+from components.judgement.targets import target_of
 from components.storage import write_atomically
-from components.training.results import Trained
+from components.training.results import Trained, read_trials
 from data_contracts.spec import ContractSpec
 
 TEMPLATE = "dossier.html.jinja"
@@ -33,12 +35,17 @@ SECTIONS = {
     "gates": "Gates",
     "quality": "How good it is",
     "decisions": "Decisions",
+    "classes": "Classes",
+    "numbers": "Numbers",
     "slices": "Slices",
     "behaviour": "Behaviour",
     "data": "Data",
     "card": "Model card",
+    "cost": "What it took",
     "lineage": "Lineage",
 }
+TRIALS = ("finished", "pruned", "failed")
+NOT_BY_COST = "The threshold is serving.decision_threshold; with gates.costs it is chosen by what errors cost."
 STATES = ("failed", "undecided", "passed")
 
 
@@ -54,6 +61,8 @@ class Subject:
     prepared: Prepared | None = None
     trained: Trained | None = None
     lineage: Mapping[str, str] = field(default_factory=dict)
+    # Stage of the pipeline to the seconds it took.
+    stages: Mapping[str, float] = field(default_factory=dict)
     limits: Sequence[str] = ()
 
 
@@ -80,7 +89,10 @@ def _page(subject: Subject) -> dict[str, Any]:
     chosen = evidence.find("decision_threshold")
     present = {
         "decisions": "confusion" in tables,
+        "classes": "classes" in tables,
+        "numbers": bool(tables.get("quantiles") or tables.get("biases")),
         "behaviour": bool(tables.get("importance") or tables.get("behaviour")),
+        "cost": subject.trained is not None,
     }
     return {
         "workload": subject.workload,
@@ -98,10 +110,13 @@ def _page(subject: Subject) -> dict[str, Any]:
         "gains": _gains(evidence),
         "curves": _curves(tables),
         "classes": tables.get("classes"),
-        "labels": list(subject.contract.label.allowed),
         "confusion": tables.get("confusion"),
-        "threshold_note": chosen.detail if chosen else "",
+        "threshold_note": chosen.detail if chosen and chosen.detail else NOT_BY_COST,
         "groups": tables.get("groups"),
+        "quantiles": tables.get("quantiles"),
+        "biases": tables.get("biases"),
+        "decision_cost": evidence.find("decision_cost"),
+        "answered_with": _answered_with(subject),
         "slices": _slices(evidence, whole),
         "small": tables.get("slices_too_small", []),
         "weak": tables.get("weak_slices", []),
@@ -110,6 +125,11 @@ def _page(subject: Subject) -> dict[str, Any]:
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
         "validated": subject.validated,
         "limits": _limits(subject),
+        "stages": list(subject.stages.items()),
+        "expectations": _expectations(subject.validated),
+        "cost": _cost(subject),
+        "choice": _choice(subject),
+        "candidates": _candidates(subject),
         "lineage": _lineage(subject),
     }
 
@@ -138,7 +158,11 @@ def _cards(subject: Subject) -> list[dict[str, str]]:
 
 def _short(measure: Measure) -> str:
     sign = "+" if measure.name.startswith("gain") else ""
-    return f"{measure.value:{sign}.3f}" if abs(measure.value) >= 0.0005 or not measure.value else f"{measure.value:.2g}"
+    return (
+        f"{measure.value:{sign}.3f}"
+        if abs(measure.value) >= 0.01 or not measure.value
+        else f"{measure.value:{sign}.2g}"
+    )
 
 
 def _between(measure: Measure) -> str:
@@ -153,7 +177,8 @@ def _span(measure: Measure | None) -> str:
 
 def _metrics(evidence: Evidence) -> list[dict[str, str]]:
     rows = []
-    for name in HIGHER_IS_BETTER:
+    more = [measure.name for measure in evidence.measures if measure.name.startswith("f1_") and not measure.slice]
+    for name in (*HIGHER_IS_BETTER, "pinball", *more):
         own, baseline = evidence.find(name), evidence.find(f"baseline_{name}")
         if own is None:
             continue
@@ -202,7 +227,23 @@ def _curves(tables: Mapping[str, Any]) -> list[dict[str, Any]]:
         points = [(row["mean"], row["rate"]) for row in bins]
         chart = plane.line(points).dots(points, notes).svg("calibration curve")
         made.append({"title": f"Calibration: {len(bins)} bins of equal size", "svg": Markup(chart)})
+    if "numbers" in tables:
+        made.append(_number_curve(tables["numbers"]))
     return made
+
+
+def _number_curve(bins: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    ends = [row[key] for row in bins for key in ("answer", "mean", "median")]
+    low, high = min(ends), max(ends)
+    notes = [
+        f"answered {r['answer']:.4g}; mean {r['mean']:.4g}, median {r['median']:.4g}, {r['n']:,} rows" for r in bins
+    ]
+    plane = Plane("mean answer", "what came", x_start=low, x_end=high, y_start=low, y_end=high)
+    plane.line([(low, low), (high, high)], "faint")
+    points = [(row["answer"], row["mean"]) for row in bins]
+    medians = [(row["answer"], row["median"]) for row in bins]
+    chart = plane.line(points).dots(points, notes).line(medians, "other").svg("truth by answer")
+    return {"title": f"Truth by answer, {len(bins)} groups of equal size: mean (dots) and median", "svg": Markup(chart)}
 
 
 def _slices(evidence: Evidence, whole: Measure | None) -> Markup | None:
@@ -231,14 +272,26 @@ def _importance(table: Sequence[Mapping[str, Any]]) -> Markup | None:
     return Markup(bars(rows, "loss when a field is shuffled"))
 
 
+def _answered_with(subject: Subject) -> str:
+    """Say what the model answers, as a person would."""
+    said = {
+        "binary": "the probability of",
+        "multiclass": "a probability for each class of",
+        "regression": "its best guess of",
+    }
+    label, quantiles = subject.contract.label, subject.evidence.tables.get("quantiles")
+    more = f", with the quantiles {', '.join(format(q['level'], 'g') for q in quantiles)}" if quantiles else ""
+    return said.get(target_of(subject.contract), "an answer about") + f" {label.name}{more}"
+
+
 def _limits(subject: Subject) -> list[str]:
     test = subject.prepared.splits.get("test") if subject.prepared else None
     period = f" from {test.start} to {test.end}" if test and test.start else ""
     limits = [
         f"It was measured on the hold-out{period} and on nothing else: other times, places and groups are outside of "
         "this evidence. The drift report says how far later rows have moved.",
-        "It says how probable the outcome is, not what causes it: changing a field in the world need not change the "
-        "outcome as it changes the answer.",
+        "It says what to expect, not what causes it: changing a field in the world need not change the outcome as it "
+        "changes the answer.",
     ]
     if small := subject.evidence.tables.get("slices_too_small"):
         limits.append(f"Nothing is known about these slices: {', '.join(small)}.")
@@ -258,10 +311,68 @@ def _lineage(subject: Subject) -> dict[str, str]:
     if trained := subject.trained:
         lines["model"] = trained.best.digest
         lines["trained on"] = f"{trained.hardware.device}, {trained.hardware.precision}: {trained.hardware.reason}"
-        lines["training"] = (
-            f"{trained.seconds:.0f} s, {trained.epochs} epochs, {trained.peak_memory_mb:,.0f} MB at most, "
-            f"{trained.stopped}"
-        )
         lines["seeds"] = f"workload {subject.workload.seed}, training {trained.seed}"
     lines["contract"] = subject.workload.contract
     return lines
+
+
+def _cost(subject: Subject) -> dict[str, str]:
+    trained = subject.trained
+    if trained is None:
+        return {}
+    cpu = f", {trained.cpu_seconds:.0f} s of processor time" if trained.cpu_seconds is not None else ""
+    lines = {
+        "training": f"{trained.seconds:.0f} s on the clock{cpu}; {trained.stopped} after {trained.epochs} epochs",
+        "price": f"{trained.cost_usd:.4f} USD",
+        "memory": f"{trained.peak_memory_mb:,.0f} MB at most",
+    }
+    if trained.energy is not None:
+        lines["energy"] = trained.energy.text
+    lines["said before"] = trained.estimate.text if trained.estimate else "nothing: slipway estimate was not asked"
+    if trained.search is not None:
+        trials = read_trials(trained.search)
+        states = ", ".join(f"{sum(one.state == state for one in trials)} {state}" for state in TRIALS)
+        lines["search"] = f"{len(trials)} trials: {states}; {sum(one.seconds for one in trials):.0f} s"
+    return lines
+
+
+def _candidates(subject: Subject) -> list[dict[str, Any]]:
+    if subject.trained is None:
+        return []
+    return [
+        {
+            "name": one.name,
+            "score": f"{one.score:.4f}",
+            "seconds": f"{one.seconds:.1f}",
+            "chosen": one.name == subject.trained.chosen,
+        }
+        for one in subject.trained.candidates
+    ]
+
+
+def _choice(subject: Subject) -> str:
+    """Say what the choice between the candidates rests on."""
+    found = subject.trained.comparison if subject.trained else None
+    if found is None:
+        return ""
+    return (
+        f"{found.chosen} against {found.other}: {found.difference:+.4f} in {found.metric} ({found.low:+.4f} to "
+        f"{found.high:+.4f}, paired, {found.n:,} rows of validation). The first candidate stays unless a later one is "
+        "better beyond doubt."
+    )
+
+
+def _expectations(validated: Validated | None) -> list[dict[str, Any]]:
+    """Return Great Expectations' verdicts with their names as words."""
+    return [
+        {
+            "what": " ".join(re.findall(r"[A-Z][a-z]*", one.expectation.removeprefix("Expect"))).lower(),
+            "limits": ", ".join(
+                f"{name.replace('_', ' ')} {f'{value:,}' if isinstance(value, int) else value}"
+                for name, value in one.arguments.items()
+            ),
+            "observed": one.observed,
+            "success": one.success,
+        }
+        for one in (validated.expectations if validated else ())
+    ]

@@ -4,15 +4,18 @@ evaluated = evaluate(trained, prepared, workload, contract, predict_file, folder
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from components.answer_shape import AnswerShape, differences
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.decisions import class_table, decisions
+from components.judgement.classes import class_decisions, f1_measures
+from components.judgement.decisions import decision_threshold, decisions
 from components.judgement.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.judgement.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
 from components.judgement.metrics import (
@@ -25,14 +28,17 @@ from components.judgement.metrics import (
     statistic,
     summarise,
 )
+from components.judgement.numbers import number_decisions
 from components.judgement.questioning import Ask, asker, behaviour, behaviour_measure, permutation_importance
 from components.judgement.slices import goal_measures, slice_measures, weak_slices
-from components.storage import digest_file
+from components.judgement.targets import Target, shape_of
+from components.storage import digest_file, write_json
 from components.training.results import Trained
 from data_contracts.spec import ContractSpec
 
 RESAMPLES = 1000
 SOURCE = "evaluation"
+Decisions = Callable[[HoldOut, Workload, int], tuple[list[Measure], dict[str, Any]]]
 
 
 def evaluate(
@@ -52,9 +58,11 @@ def evaluate(
     how often a hold-out has judged.
     """
     began = time.monotonic()
-    hold_out = read_hold_out(trained, prepared, contract, predict_file, champion)
+    hold_out = read_hold_out(trained, prepared, contract, predict_file, champion, workload.goal.metric)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
-    evidence = _questioned(evidence, hold_out, workload, contract, asker(trained.best.model, contract, predict_file))
+    shape = _shape(hold_out, workload, contract)
+    ask = asker(trained.best.model, contract, predict_file, shape)
+    evidence = _questioned(evidence, hold_out, workload, contract, ask)
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric
     if ledger is not None:
@@ -65,7 +73,8 @@ def evaluate(
     return Evaluated(
         digest=digest_file(path),
         evidence=path,
-        predictions=_write_predictions(folder / "predictions.parquet", hold_out),
+        predictions=_write_predictions(folder / "predictions.parquet", hold_out, shape),
+        shape=write_json(folder / "shape.json", shape),
         seconds=time.monotonic() - began,
         metric=workload.goal.metric,
         value=reached.value,
@@ -75,7 +84,7 @@ def evaluate(
 
 
 def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, resamples: int = RESAMPLES) -> Evidence:
-    """Measure a candidate on its hold-out: metrics, gains over others, parity, slices; calibration of yes or no."""
+    """Measure a candidate on its hold-out: metrics, gains over others, parity, slices, decisions."""
     metric, seed = workload.goal.metric, workload.seed
     whole = goal_measures(metric, hold_out, slice=None, rows=None, seed=seed, resamples=resamples)
     slices, small = slice_measures(metric, hold_out, seed=seed, resamples=resamples)
@@ -86,13 +95,9 @@ def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, res
         _parity(hold_out),
         *slices,
     ]
-    tables: dict[str, Any] = {"slices_too_small": small}
-    if hold_out.target == "binary":
-        decided, more = decisions(hold_out, workload, resamples)
-        measures += [calibration_measure(hold_out, seed), *decided]
-        tables |= {"calibration": calibration_bins(hold_out.labels, hold_out.graph)} | more
-    if hold_out.target == "multiclass":
-        tables["classes"] = class_table(hold_out.labels, hold_out.graph)
+    decided, tables = DECISIONS[hold_out.target](hold_out, workload, resamples)
+    tables["slices_too_small"] = small
+    measures += decided
     return Evidence(workload=workload.name, model=model, split="test", measures=tuple(measures), tables=tables)
 
 
@@ -106,11 +111,10 @@ def _questioned(
     tables: dict[str, Any] = {
         "importance": permutation_importance(ask, hold_out.rows, labels, list(dict.fromkeys(used)), metric, seed=seed),
     }
-    if hold_out.target == "binary":
-        tables["weak_slices"] = weak_slices(labels, hold_out.graph, hold_out.rows, fields)
+    tables["weak_slices"] = weak_slices(metric, labels, hold_out.graph, hold_out.rows, fields)
     if not workload.gates.behaviour:
         return evidence.model_copy(update={"tables": evidence.tables | tables})
-    tables["behaviour"] = behaviour(ask, hold_out.rows, workload.gates.behaviour, seed=seed)
+    tables["behaviour"] = behaviour(ask, hold_out.rows, workload.gates.behaviour, classes=hold_out.classes, seed=seed)
     extended = evidence.with_measures(behaviour_measure(tables["behaviour"]))
     return extended.model_copy(update={"tables": evidence.tables | tables})
 
@@ -137,6 +141,16 @@ def _by_day(hold_out: HoldOut, metric: str, seed: int, resamples: int) -> list[M
     return [Measure.of(f"{metric}_by_day", found, source=SOURCE, detail=f"whole days resampled, {days} of them")]
 
 
+def yes_or_no(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+    """Return what follows from probabilities of yes: calibration, threshold, F1, confusion, gaps between groups."""
+    labels, graph = hold_out.labels, hold_out.graph
+    decided, tables = decisions(hold_out, workload, resamples)
+    said = (graph >= decision_threshold(workload)).astype(np.int64)
+    rates = f1_measures(labels.astype(np.int64), said, ("no", "yes"), workload.seed, resamples)
+    calibration = calibration_measure(hold_out, workload.seed)
+    return [calibration, *rates, *decided], tables | {"calibration": calibration_bins(labels, graph)}
+
+
 def calibration_measure(hold_out: HoldOut, seed: int) -> Measure:
     """Return the ECE; the detail says how large it would be by chance alone if every answer were right."""
     random = np.random.default_rng(seed)
@@ -154,14 +168,35 @@ def calibration_measure(hold_out: HoldOut, seed: int) -> Measure:
 
 
 def _parity(hold_out: HoldOut) -> Measure:
-    difference = np.abs(hold_out.graph.astype(np.float64) - hold_out.trainer.astype(np.float64))
-    # NaN compares false with every limit: an answer that is not a number is as far off as can be.
-    worst = float(np.where(np.isfinite(difference), difference, 1e9).max())
-    return Measure(name="parity", value=worst, n=len(hold_out.labels), source=SOURCE)
+    pairs = [(hold_out.graph, hold_out.trainer)]
+    if hold_out.quantiles:
+        pairs.append((hold_out.quantiles.graph, hold_out.quantiles.trainer))
+    worst = max(float(differences(*pair).max()) for pair in pairs) / hold_out.scale
+    unit = "" if hold_out.scale == 1 else f"of the label's size, {hold_out.scale:.4g}"
+    # Evidence holds finite numbers: an answer that is none is as far off as can be.
+    return Measure(name="parity", value=min(worst, 1e9), n=len(hold_out.labels), source=SOURCE, unit=unit)
 
 
 def _facts(trained: Trained) -> list[Measure]:
+    counted = []
+    if trained.energy is not None:
+        energy = trained.energy
+        counted.append(
+            Measure(
+                name="energy_wh",
+                value=energy.wh,
+                source="training",
+                unit="Wh",
+                detail=f"{energy.source}: {energy.detail}",
+            )
+        )
+    if trained.estimate is not None:
+        said = trained.estimate.seconds
+        counted.append(
+            Measure(name="estimated_seconds", value=said, source="estimate", unit="s", detail=trained.estimate.text)
+        )
     return [
+        *counted,
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
         Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
         Measure(name="peak_memory_mb", value=trained.peak_memory_mb, source="training", unit="MB"),
@@ -169,14 +204,39 @@ def _facts(trained: Trained) -> list[Measure]:
     ]
 
 
-def _write_predictions(path: Path, hold_out: HoldOut) -> Path:
-    baseline = hold_out.rivals.get("baseline")
+def _shape(hold_out: HoldOut, workload: Workload, contract: ContractSpec) -> AnswerShape:
+    """Return the shape of the build's answers: with the decision that the workload file asks for."""
+    costs = workload.gates.costs
+    tenths = np.unique(np.quantile(hold_out.graph, np.linspace(0.1, 1, 10)).astype(np.float64))
+    return shape_of(
+        contract,
+        threshold=decision_threshold(workload),
+        misses=costs.classes if costs else None,
+        quantiles=hold_out.quantiles.levels if hold_out.quantiles else (),
+        scale=hold_out.scale,
+        buckets=tuple(tenths.tolist()),
+    )
+
+
+def _write_predictions(path: Path, hold_out: HoldOut, shape: AnswerShape) -> Path:
+    baseline, more = hold_out.rivals.get("baseline"), hold_out.quantiles
+    answers = hold_out.graph if more is None else np.column_stack([hold_out.graph, more.graph])
+    judged = hold_out.graph if baseline is None else baseline.answers
+    rivals = zip(shape.judged, judged.reshape(len(judged), -1).T, strict=True)
     pl.DataFrame(
         {
             "row": np.arange(len(hold_out.labels), dtype=np.int64),
             "label": hold_out.labels,
-            "probability": hold_out.graph,
-            "baseline": hold_out.graph if baseline is None else baseline.answers,
+            **shape.numbers(answers),
+            **{f"baseline_{name}": numbers for name, numbers in rivals},
         }
     ).write_parquet(path)
     return path
+
+
+# What follows from the answers, by what they are.
+DECISIONS: dict[Target, Decisions] = {
+    "binary": yes_or_no,
+    "multiclass": class_decisions,
+    "regression": number_decisions,
+}

@@ -1,22 +1,20 @@
 """What training hands on: paths, digests and small values; never weights, never rows."""
 
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from components.result import Result
+from components.training.energy import Energy
 
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Stopped = Literal["finished", "early stopping", "time cap", "cost cap"]
 
 
-class _Result(BaseModel):
-    """A frozen value that refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HardwareChoice(_Result):
+class HardwareChoice(Result):
     """What a model is trained on and how, and why: device, precision as Lightning names it, compiled or not."""
 
     device: Device
@@ -26,19 +24,19 @@ class HardwareChoice(_Result):
     reason: str = Field(description="Why, with the figures that were measured.")
 
 
-class Candidate(_Result):
+class Candidate(Result):
     """One model that could be packaged."""
 
     name: str
     family: Literal["baseline", "lightning"]
     model: Path = Field(description="ONNX from raw contract fields to the output.")
     digest: str = Field(description="SHA-256 of the ONNX file.")
-    predictions: Path = Field(description="Parquet (split, row, probability) as the trainer itself computed them.")
+    predictions: Path = Field(description="Parquet (split, row, answer) as the trainer itself computed them.")
     score: float = Field(description="The goal's metric on the validation split.")
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
 
 
-class Comparison(_Result):
+class Comparison(Result):
     """The chosen candidate against the best other one, on the same validation rows."""
 
     metric: str
@@ -51,7 +49,47 @@ class Comparison(_Result):
     resamples: int
 
 
-class Trained(_Result):
+class EstimateCheck(Result):
+    """An estimate that was made before a training, beside what the training took."""
+
+    least_seconds: float = Field(description="Estimated, if everything had stopped as early as it can.")
+    seconds: float = Field(description="Estimated, with everything that was declared.")
+    taken_seconds: float
+    cpu_seconds: float = Field(description="Estimated processor time, with the epochs that were taken.")
+    taken_cpu_seconds: float | None = Field(description="None if a part of the training ran in an earlier process.")
+    parts: dict[str, tuple[float, float]] = Field(description="Candidate -> seconds estimated, taken.")
+    at_most: bool = Field(False, description="A search was part of it: how far its trials get is not foreseen.")
+
+    @property
+    def off(self) -> float | None:
+        """How much more (or less, below 0) processor time it took than was said, as a share; None where unknown."""
+        if self.taken_cpu_seconds is None or self.at_most:
+            return None
+        return self.taken_cpu_seconds / self.cpu_seconds - 1
+
+    @property
+    def text(self) -> str:
+        """The comparison in one line."""
+        off = "" if self.off is None else f"; processor time {self.cpu_seconds:.0f} s said, {self.off:+.0%} taken"
+        if self.at_most and self.taken_cpu_seconds is not None:
+            off = f"; processor time at most {self.cpu_seconds:.0f} s said, {self.taken_cpu_seconds:.0f} s taken"
+        said = f"{self.least_seconds:.0f} to {self.seconds:.0f} s"
+        return f"estimated {said}, took {self.taken_seconds:.0f} s on the clock{off}"
+
+
+class Trial(Result):
+    """One set of options that a search tried."""
+
+    number: int
+    options: dict[str, Any]
+    state: Literal["finished", "pruned", "failed"]
+    score: float | None = Field(description="Higher is better; None unless it finished.")
+    scores: tuple[float, ...] = Field((), description="Score after each validation.")
+    started: datetime | None = None
+    seconds: float
+
+
+class Trained(Result):
     """Everything a training left behind."""
 
     digest: str = Field(description="SHA-256 over the candidates' digests and the choice.")
@@ -67,6 +105,10 @@ class Trained(_Result):
     cost_usd: float
     peak_memory_mb: float
     seed: int
+    quantiles: tuple[float, ...] = Field((), description="Levels answered beside a number, after it.")
+    cpu_seconds: float | None = Field(None, description="Of all processors; None if an earlier process did a part.")
+    energy: Energy | None = Field(None, description="None where nobody accounted for it.")
+    estimate: EstimateCheck | None = Field(None, description="None if none was made before.")
 
     def candidate(self, name: str) -> Candidate:
         """Return the candidate of that name; KeyError if there is none."""
@@ -76,6 +118,57 @@ class Trained(_Result):
         raise KeyError(name)
 
     @property
+    def account(self) -> str:
+        """What it took and what had been estimated, in one line."""
+        return self.taken if self.estimate is None else f"{self.taken}; {self.estimate.text}"
+
+    @property
+    def taken(self) -> str:
+        """What the training took, in one line."""
+        energy = f", {self.energy.text}" if self.energy else ""
+        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD, {self.peak_memory_mb:,.0f} MB at most{energy}"
+
+    @property
     def best(self) -> Candidate:
         """The candidate that was chosen."""
         return self.candidate(self.chosen)
+
+
+class CandidateRecord(Result):
+    """A candidate as a build remembers it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    digest: str
+    score: float
+    seconds: float
+
+
+class TrainingRecord(Result):
+    """A training as a build remembers it: no paths; unknown keys of later versions are skipped."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    candidates: tuple[CandidateRecord, ...]
+    chosen: str
+    hardware: HardwareChoice
+    stopped: Stopped
+    epochs: int
+    seconds: float
+    cost_usd: float
+    peak_memory_mb: float
+    seed: int
+    cpu_seconds: float | None = None
+    energy: Energy | None = None
+    estimate: EstimateCheck | None = None
+
+
+def training_record(trained: Trained) -> TrainingRecord:
+    """Return what a build keeps of a training."""
+    return TrainingRecord.model_validate(trained.model_dump())
+
+
+def read_trials(path: Path) -> tuple[Trial, ...]:
+    """Return every trial of a search that ended, in order, from its trials.json."""
+    return TypeAdapter(tuple[Trial, ...]).validate_json(path.read_bytes())
