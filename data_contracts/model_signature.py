@@ -13,7 +13,7 @@ _TYPES: dict[DType, str] = {
 
 
 def signature_inputs(contract: ContractSpec) -> list[dict[str, object]]:
-    """Return a column for each field that a request holds, in order: its name, MLflow's type, and if it must be there."""
+    """Return a column for each field that a request holds, in order: name, MLflow type, and if it must be there."""
     return [
         {"type": _TYPES[field.dtype], "name": field.name, "required": not field.nullable} for field in contract.inputs
     ]

@@ -44,6 +44,7 @@ SECTIONS = {
     "cost": "What it took",
     "lineage": "Lineage",
 }
+SHIFTS = 8
 TRIALS = ("finished", "pruned", "failed")
 NOT_BY_COST = "The threshold is serving.decision_threshold; with gates.costs it is chosen by what errors cost."
 STATES = ("failed", "undecided", "passed")
@@ -123,6 +124,8 @@ def _page(subject: Subject) -> dict[str, Any]:
         "importance": _importance(tables.get("importance", [])),
         "tests": tables.get("behaviour", []),
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
+        "shifts": subject.prepared.shifts[:SHIFTS] if subject.prepared else [],
+        "compared": len(subject.prepared.shifts) if subject.prepared else 0,
         "validated": subject.validated,
         "limits": _limits(subject),
         "stages": list(subject.stages.items()),
