@@ -16,6 +16,7 @@ from components.judgement.gates import GateReport
 from components.training.results import Trained
 from flows.opening import opened
 from tasks.audit import audit
+from tasks.compress import compress
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.ingest import ingest
@@ -57,6 +58,7 @@ def build_model(workload: WorkloadName = "flights") -> BuildOutcome:
         prepared = prepare(declared, validated, home)
         audited = audit(declared, prepared)
         trained = train(declared, prepared, home, settings)
+        trained = compress(declared, trained, prepared, home, settings)
         evaluated = evaluate(declared, trained, prepared, home)
         gates = gate(declared, evaluated, audited, prepared)
         packaged = package(declared, snapshot, validated, prepared, trained, evaluated, gates, home, settings)

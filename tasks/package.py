@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from components.compression.results import AS_TRAINED
 from components.data.results import Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
 from components.delivery.packaging import PackagedBuild, package_build
@@ -51,7 +52,7 @@ def package(
             workload,
             contract,
             home,
-            model=trained.best.model,
+            model=trained.shipped.model,
             recipe=prepared.recipe,
             test_rows=prepared.splits["test"].path,
             probabilities=pl.read_parquet(evaluated.predictions)["probability"],
@@ -65,7 +66,7 @@ def package(
                     "rows": validated.rows,
                     "quarantined": validated.reasons,
                 },
-                "model": {"name": trained.chosen, "digest": trained.best.digest},
+                "model": {"name": trained.chosen, "variant": _variant(trained), "digest": trained.shipped.digest},
                 "training": trained.model_dump(
                     mode="json", include={"seconds", "cost_usd", "peak_memory_mb", "stopped"}
                 ),
@@ -79,3 +80,7 @@ def package(
             key=settings.key(),
             decision_threshold=threshold.value if threshold else None,
         )
+
+
+def _variant(trained: Trained) -> str:
+    return trained.compression.chosen if trained.compression else AS_TRAINED

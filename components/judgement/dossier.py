@@ -35,6 +35,7 @@ SECTIONS = {
     "decisions": "Decisions",
     "slices": "Slices",
     "behaviour": "Behaviour",
+    "shipped": "What ships",
     "data": "Data",
     "card": "Model card",
     "lineage": "Lineage",
@@ -81,6 +82,7 @@ def _page(subject: Subject) -> dict[str, Any]:
     present = {
         "decisions": "confusion" in tables,
         "behaviour": bool(tables.get("importance") or tables.get("behaviour")),
+        "shipped": any(tables.get(name) for name in ("variants", "ladder", "stages")),
     }
     return {
         "workload": subject.workload,
@@ -107,6 +109,9 @@ def _page(subject: Subject) -> dict[str, Any]:
         "weak": tables.get("weak_slices", []),
         "importance": _importance(tables.get("importance", [])),
         "tests": tables.get("behaviour", []),
+        "compression": tables.get("variants"),
+        "ladder": tables.get("ladder"),
+        "stages": tables.get("stages"),
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
         "validated": subject.validated,
         "limits": _limits(subject),
@@ -175,6 +180,7 @@ def _gains(evidence: Evidence) -> list[dict[str, str]]:
         "gain_over_baseline": "the baseline",
         "gain_over_other": "the other candidate",
         "gain_over_champion": "the champion",
+        "gain_over_uncompressed": "the model before compression",
     }
     found = [(title, evidence.find(name)) for name, title in titles.items()]
     return [
@@ -256,7 +262,7 @@ def _lineage(subject: Subject) -> dict[str, str]:
     if subject.prepared:
         lines["prepared data"] = subject.prepared.digest
     if trained := subject.trained:
-        lines["model"] = trained.best.digest
+        lines["model"] = trained.shipped.digest
         lines["trained on"] = f"{trained.hardware.device}, {trained.hardware.precision}: {trained.hardware.reason}"
         lines["training"] = (
             f"{trained.seconds:.0f} s, {trained.epochs} epochs, {trained.peak_memory_mb:,.0f} MB at most, "

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from components.compression.measurement import largest_change
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.judgement.decisions import class_table, decisions
@@ -54,11 +55,12 @@ def evaluate(
     began = time.monotonic()
     hold_out = read_hold_out(trained, prepared, contract, predict_file, champion)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
-    evidence = _questioned(evidence, hold_out, workload, contract, asker(trained.best.model, contract, predict_file))
+    evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained)})
+    evidence = _questioned(evidence, hold_out, workload, contract, asker(trained.shipped.model, contract, predict_file))
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric
     if ledger is not None:
-        uses = record_use(ledger, digest_file(prepared.splits["test"].path), trained.best.digest)
+        uses = record_use(ledger, digest_file(prepared.splits["test"].path), trained.shipped.digest)
         evidence = evidence.with_measures(uses_measure(uses, reached.standard_error()))
     folder.mkdir(parents=True, exist_ok=True)
     path = write_evidence(folder / "evidence.json", evidence)
@@ -84,6 +86,7 @@ def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, res
         *(measure for measure in whole if measure.name != metric),
         *_by_day(hold_out, metric, seed, resamples),
         _parity(hold_out),
+        *_compressed(hold_out),
         *slices,
     ]
     tables: dict[str, Any] = {"slices_too_small": small}
@@ -154,10 +157,26 @@ def calibration_measure(hold_out: HoldOut, seed: int) -> Measure:
 
 
 def _parity(hold_out: HoldOut) -> Measure:
-    difference = np.abs(hold_out.graph.astype(np.float64) - hold_out.trainer.astype(np.float64))
+    difference = np.abs(hold_out.exported.astype(np.float64) - hold_out.trainer.astype(np.float64))
     # NaN compares false with every limit: an answer that is not a number is as far off as can be.
     worst = float(np.where(np.isfinite(difference), difference, 1e9).max())
     return Measure(name="parity", value=worst, n=len(hold_out.labels), source=SOURCE)
+
+
+def _compressed(hold_out: HoldOut) -> list[Measure]:
+    """Return how far the answer moves that compression moves most; nothing if the model ships as it was trained."""
+    if hold_out.graph is hold_out.exported:
+        return []
+    moved = largest_change(hold_out.target, hold_out.labels, hold_out.exported, hold_out.graph)
+    return [Measure(name="answer_change", value=moved, n=len(hold_out.labels), source=SOURCE)]
+
+
+def _variants(trained: Trained) -> dict[str, Any]:
+    if trained.compression is None:
+        return {}
+    # Where the graphs lie says nothing to who reads the evidence.
+    left_out = {"variants": {"__all__": {"model"}}}
+    return {"variants": trained.compression.model_dump(mode="json", exclude=left_out)}
 
 
 def _facts(trained: Trained) -> list[Measure]:
@@ -165,7 +184,7 @@ def _facts(trained: Trained) -> list[Measure]:
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
         Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
         Measure(name="peak_memory_mb", value=trained.peak_memory_mb, source="training", unit="MB"),
-        Measure(name="model_mb", value=trained.best.model.stat().st_size / 1e6, source="training", unit="MB"),
+        Measure(name="model_mb", value=trained.shipped.model.stat().st_size / 1e6, source="training", unit="MB"),
     ]
 
 
@@ -177,6 +196,8 @@ def _write_predictions(path: Path, hold_out: HoldOut) -> Path:
             "label": hold_out.labels,
             "probability": hold_out.graph,
             "baseline": hold_out.graph if baseline is None else baseline.answers,
+            "trainer": hold_out.trainer,
+            "exported": hold_out.exported,
         }
     ).write_parquet(path)
     return path

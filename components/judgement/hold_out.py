@@ -39,11 +39,15 @@ class Rival:
 
 @dataclass(frozen=True)
 class HoldOut:
-    """Labels of the hold-out and the answers of every model on it, row by row."""
+    """Labels of the hold-out and the answers of every model on it, row by row.
+
+    ``trainer`` is what the trainer itself answers, ``exported`` its graph as exported, ``graph`` the graph that ships.
+    """
 
     labels: NDArray[Any]
     graph: Answers
     trainer: Answers
+    exported: Answers
     rivals: dict[str, Rival]
     rows: pl.DataFrame
     slices: tuple[str, ...]
@@ -62,8 +66,9 @@ def read_hold_out(
     path = prepared.splits["test"].path
     rows = pl.read_parquet(path)
     labels = labels_of(rows, contract)
-    chosen = trained.best
-    graph = predict_file(chosen.model, contract, path)
+    chosen, shipped = trained.best, trained.shipped
+    graph = predict_file(shipped.model, contract, path)
+    exported = predict_file(chosen.model, contract, path) if shipped.changed else graph
     rivals = {"base_rate": _constant(prepared, contract, len(labels))}
     # A model is no rival of its own: the best tree is compared with the linear floor, and with the best network.
     for name, family in (("baseline", "baseline"), ("other", "lightning")):
@@ -71,12 +76,15 @@ def read_hold_out(
             rivals[name] = Rival(predict_file(rival.model, contract, path), rival.name)
     if "baseline" not in rivals and chosen.family == "baseline":
         rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
+    if shipped.changed:
+        rivals["uncompressed"] = Rival(exported, f"{chosen.name} as it was trained")
     if champion is not None:
         rivals["champion"] = Rival(predict_file(champion, contract, path), champion.parent.name)
     return HoldOut(
         labels=labels,
         graph=graph,
         trainer=trainer_answers(chosen, "test", len(labels)),
+        exported=exported,
         rivals=rivals,
         rows=rows,
         slices=tuple(field.name for field in contract.with_role("slice")),

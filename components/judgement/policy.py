@@ -45,7 +45,18 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     """
     rules = (*_quality(workload), *_slices(workload, evidence), *_operation(workload))
     # Asked only where there is something to ask.
-    optional = {"champion", "slices", "slice-floor", "leakage", "freshness", "size", "behaviour", "fairness"}
+    optional = {
+        "champion",
+        "compression",
+        "answer-change",
+        "slices",
+        "slice-floor",
+        "leakage",
+        "freshness",
+        "size",
+        "behaviour",
+        "fairness",
+    }
     if workload.goal.metric not in METRICS["binary"]:
         optional.add("calibration")
     asked = [rule for rule in rules if rule.gate not in optional or _measured(rule, evidence)]
@@ -109,6 +120,23 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             gates.parity,
             "largest difference between trainer and packaged graph",
             "the export changes the answers: compare the recipe's columns with the graph's, one by one",
+        ),
+        Rule(
+            gate="compression",
+            measure="gain_over_uncompressed",
+            direction="at_least",
+            threshold=0.0,
+            margin=workload.serving.variants.quality_loss,
+            proof="harm",
+            subject=f"{gain} the model as trained",
+            todo="ship the model as trained: serving.variants.allow: []",
+        ),
+        _at_most(
+            "answer-change",
+            "answer_change",
+            workload.serving.variants.answer_change,
+            "largest change of an answer by compression",
+            "ship the model as trained: serving.variants.allow: []",
         ),
     )
 

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.compression.results import Compression
+
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Stopped = Literal["finished", "early stopping", "time cap", "cost cap"]
@@ -51,6 +53,14 @@ class Comparison(_Result):
     resamples: int
 
 
+class Shipped(_Result):
+    """The graph that goes into the build."""
+
+    model: Path
+    digest: str = Field(description="SHA-256 of the graph.")
+    changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
+
+
 class Trained(_Result):
     """Everything a training left behind."""
 
@@ -67,6 +77,7 @@ class Trained(_Result):
     cost_usd: float
     peak_memory_mb: float
     seed: int
+    compression: Compression | None = Field(None, description="Variants of the chosen candidate, once they were made.")
 
     def candidate(self, name: str) -> Candidate:
         """Return the candidate of that name; KeyError if there is none."""
@@ -79,3 +90,11 @@ class Trained(_Result):
     def best(self) -> Candidate:
         """The candidate that was chosen."""
         return self.candidate(self.chosen)
+
+    @property
+    def shipped(self) -> Shipped:
+        """The graph that ships and that every judgement is about: a variant of the best candidate, or itself."""
+        variant = self.compression.shipped if self.compression else None
+        if variant is None or variant.model is None or variant.digest is None:
+            return Shipped(model=self.best.model, digest=self.best.digest, changed=False)
+        return Shipped(model=variant.model, digest=variant.digest, changed=variant.family is not None)

@@ -7,6 +7,7 @@ import pytest
 from components.declaration import parse_workload
 from components.settings import Home, Settings
 from tasks.audit import audit
+from tasks.compress import compress
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.ingest import ingest
@@ -27,6 +28,7 @@ def staged(document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
     validated = validate.fn(workload, snapshot, home)
     prepared = prepare.fn(workload, validated, home)
     trained = train.fn(workload, prepared, home, settings)
+    trained = compress.fn(workload, trained, prepared, home, settings)
     evaluated = evaluate.fn(workload, trained, prepared, home)
     audited = audit.fn(workload, prepared)
     gates = gate.fn(workload, evaluated, audited, prepared)

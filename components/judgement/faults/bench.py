@@ -77,6 +77,7 @@ def answered(
         bench.hold_out,
         graph=single,
         trainer=single,
+        exported=single,
         labels=bench.hold_out.labels if labels is None else labels,
         rivals={**bench.hold_out.rivals, **others},
     )
@@ -88,6 +89,7 @@ def kept_rows(hold_out: HoldOut, rows: NDArray[np.int64]) -> HoldOut:
         labels=hold_out.labels[rows],
         graph=hold_out.graph[rows],
         trainer=hold_out.trainer[rows],
+        exported=hold_out.exported[rows],
         rivals={name: Rival(rival.answers[rows], rival.detail) for name, rival in hold_out.rivals.items()},
         rows=hold_out.rows[rows],
         slices=hold_out.slices,

@@ -68,12 +68,16 @@ def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float
     """Export a trained network and write what is kept of it."""
     if (known := kept_candidate(work, name)) is not None:
         return known
+    return keep(work, name, network_graph(work, network), partial(network_answers, network), seconds)
+
+
+def network_graph(work: Work, network: torch.nn.Module) -> onnx.ModelProto:
+    """Return a network as ONNX from values and codes to the answer, before calibration."""
     example = work.tables["validation"]
     inputs = {"values": example.values[:2], "codes": example.codes[:2]}
     used = {key: tensor for key, tensor in inputs.items() if tensor.shape[1]}
     answer = Probability(network, values="values" in used, codes="codes" in used)
-    graph = export_network(answer, tuple(used.values()), tuple(used), ("answer",))
-    return keep(work, name, answering(graph, "answer"), partial(_network_answers, network), seconds)
+    return answering(export_network(answer, tuple(used.values()), tuple(used), ("answer",)), "answer")
 
 
 def shape_of(work: Work) -> tuple[int, tuple[int, ...]]:
@@ -92,7 +96,8 @@ def tensors_of(table: Table) -> tuple[torch.Tensor, ...]:
 
 
 @torch.inference_mode()
-def _network_answers(network: torch.nn.Module, table: Table) -> NDArray[np.float32]:
+def network_answers(network: torch.nn.Module, table: Table) -> NDArray[np.float32]:
+    """Return what a network itself answers."""
     # In fp32 whatever the training precision: this is what the exported graph computes.
     batches = TableBatches(tensors_of(table), ROWS_AT_ONCE)
     answers: NDArray[np.float32] = torch.cat([binary_answers(network, batch)[0] for batch in batches]).numpy()

@@ -1,5 +1,6 @@
 """The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, a probability out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.catalog import Kind, Progress
+from components.compression.declaration import Family
+from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.settings import Settings
@@ -47,6 +50,22 @@ def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, set
     return estimate_candidates(prepared, workload, contract, settings)
 
 
+def smaller(
+    trained: Trained,
+    prepared: Prepared,
+    workload: Workload,
+    contract: ContractSpec,
+    folder: Path,
+    settings: Settings,
+    families: Sequence[Family],
+) -> Sequence[Smaller]:
+    """Return smaller models of the chosen one: fewer trees, or a small network that learnt its answers."""
+    let_waiting_threads_sleep()
+    from components.workloads.tabular.smaller import smaller_models
+
+    return smaller_models(trained, prepared, workload, contract, folder, settings, families)
+
+
 def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[np.float32]:
     """Return the graph's probability of yes for every row of a Parquet file of raw contract rows."""
     from components.workloads.tabular.raw import raw_batches
@@ -57,4 +76,11 @@ def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int =
     return np.concatenate(answers) if answers else np.zeros(0, np.float32)
 
 
-KIND = Kind(name="tabular", options=TabularOptions, train=train, predict_file=predict_file, estimate=estimate)
+KIND = Kind(
+    name="tabular",
+    options=TabularOptions,
+    train=train,
+    predict_file=predict_file,
+    estimate=estimate,
+    smaller=smaller,
+)

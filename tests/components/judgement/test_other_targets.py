@@ -40,7 +40,7 @@ def hold_out(labels: NDArray[Any], good: NDArray[Any], weak: NDArray[Any], base:
     """Return a hold-out of two groups, in which the baseline is ``weak``."""
     rows = pl.DataFrame({"site": RANDOM.choice(["north", "south"], ROWS)})
     rivals = {"base_rate": Rival(base, "constant"), "baseline": Rival(weak, "xgboost")}
-    return HoldOut(labels=labels, graph=good, trainer=good, rivals=rivals, rows=rows, slices=("site",), target=to)
+    return HoldOut(labels, good, good, good, rivals, rows, slices=("site",), target=to)
 
 
 def classes() -> HoldOut:
@@ -83,7 +83,8 @@ def test_numbers_are_judged_by_an_error_that_must_be_small() -> None:
     gain = evidence.find("gain_over_baseline")
     assert gain is not None
     assert gain.value == pytest.approx(1.0, abs=0.1)
-    worse = replace(rows, graph=rows.rivals["baseline"].answers, trainer=rows.rivals["baseline"].answers)
+    other = rows.rivals["baseline"].answers
+    worse = replace(rows, graph=other, trainer=other, exported=other)
     refused = judge(evaluate_candidate(worse, workload, model="mlp", resamples=200), workload, COST).refused
     assert [verdict.gate for verdict in refused] == ["goal"]
     assert "with 95 % confidence at least" in refused[0].reason
