@@ -23,6 +23,7 @@ from tasks.ingest import ingest
 from tasks.package import package
 from tasks.prepare import prepare
 from tasks.register import register
+from tasks.rehearse import rehearse
 from tasks.train import train
 from tasks.validate import validate
 
@@ -60,6 +61,7 @@ def build_model(workload: WorkloadName = "flights") -> BuildOutcome:
         trained = train(declared, prepared, home, settings)
         trained = compress(declared, trained, prepared, home, settings)
         evaluated = evaluate(declared, trained, prepared, home)
+        evaluated = rehearse(declared, trained, prepared, evaluated, settings)
         gates = gate(declared, evaluated, audited, prepared)
         packaged = package(declared, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
         registered = register(declared, packaged, evaluated, gates.passed, home, settings)

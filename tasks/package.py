@@ -55,7 +55,7 @@ def package(
             model=trained.shipped.model,
             recipe=prepared.recipe,
             test_rows=prepared.splits["test"].path,
-            probabilities=pl.read_parquet(evaluated.predictions)["probability"],
+            answers=pl.read_parquet(evaluated.predictions),
             documents={"evidence.json": evaluated.evidence, "gates.json": gates, "dossier.html": dossier},
             card=write_card(workload, validated, prepared, trained, evaluated, report),
             provenance={
@@ -78,6 +78,7 @@ def package(
             code=code,
             dependencies=graph,
             key=settings.key(),
+            rehearsed=evidence.tables.get("rehearsed", {}),
             decision_threshold=threshold.value if threshold else None,
         )
 

@@ -115,15 +115,21 @@ def _wait_until_ready(process: subprocess.Popen[bytes], errors: Any) -> str:
 
 
 def check_live(
-    build: Path, rows: Sequence[dict[str, Any]], probabilities: Sequence[float], price_per_hour: float, key: Path
-) -> LiveCheck:
+    build: Path,
+    rows: Sequence[dict[str, Any]],
+    probabilities: Sequence[float],
+    price_per_hour: float,
+    golden: Sequence[dict[str, Any]],
+    key: Path | None,
+) -> tuple[LiveCheck, list[float]]:
     """Serve a build, send every row alone, and compare the answers with the evaluated probabilities.
 
-    ``key`` is the public key that must have signed the build. The cost of 1,000 answers is that of one connection that
-    waits for each answer: an upper bound.
+    Also returns the answers to the golden rows, sent together. ``key`` is the public key that must have signed the
+    build. The cost of 1,000 answers is that of one connection that waits for each answer: an upper bound.
     """
     started = time.perf_counter()
-    with serving(["--build", str(build), "--port", "0", "--public-key", str(key), "--drain-seconds", "0"]) as (url, _):
+    signed = ["--public-key", str(key)] if key else []
+    with serving(["--build", str(build), "--port", "0", "--drain-seconds", "0", *signed]) as (url, _):
         start_seconds = time.perf_counter() - started
         address = urlsplit(url)
         connection = http.client.HTTPConnection(address.netloc, timeout=30)
@@ -137,11 +143,12 @@ def check_live(
                 answer = ask(connection, body)
                 seconds.append(time.perf_counter() - before)
                 answers.append(answer["predictions"][0]["probability"])
+            together = ask(connection, msgspec.json.encode(golden))["predictions"]
         finally:
             connection.close()
     p50, p95, p99 = (float(value) for value in np.quantile(seconds, [0.5, 0.95, 0.99]) * 1000)
     per_second = len(seconds) / sum(seconds)
-    return LiveCheck(
+    checked = LiveCheck(
         rows=len(rows),
         max_difference=float(np.abs(np.array(answers) - np.array(probabilities)).max()),
         latency_p50_ms=p50,
@@ -151,6 +158,7 @@ def check_live(
         start_seconds=start_seconds,
         usd_per_1000=price_per_hour / 3600 / per_second * 1000,
     )
+    return checked, [one["probability"] for one in together]
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> dict[str, Any]:

@@ -15,14 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.declaration import Workload
 from components.delivery.bento import pack_bento
-from components.delivery.build import Golden, ServingSpec, seal
+from components.delivery.build import Golden, ServingSpec, Stations, seal
 from components.delivery.signing import ensure_key, sign_build
+from components.errors import BuildError
 from components.provenance import CodeVersion, Package
 from components.settings import Home
-from components.storage import write_atomically, write_json
+from components.storage import digest_file, write_atomically, write_json
 from data_contracts.spec import ContractSpec
 
 GOLDEN_ROWS = 64
+# What answers, and what its answers are compared with: rehearsed before it is judged, and packaged unchanged.
+CORE = ("model.onnx", "recipe.json", "contract.json", "serving.json", "golden.json", "stations.json")
 REFERENCE_ROWS = 50_000
 
 
@@ -45,33 +48,33 @@ def package_build(
     model: Path,
     recipe: Path,
     test_rows: Path,
-    probabilities: pl.Series,
+    answers: pl.DataFrame,
     documents: Mapping[str, Path],
     card: str,
     provenance: Mapping[str, Any],
     code: CodeVersion,
     dependencies: Mapping[str, Package],
     key: Path,
+    rehearsed: Mapping[str, str],
     decision_threshold: float | None = None,
 ) -> PackagedBuild:
     """Write, seal and sign a build; ``key`` is the private key, made on first use.
 
-    ``test_rows`` is the raw hold-out, ``probabilities`` the evaluated answer for each of its rows in order;
-    ``documents`` are finished files to take along under their names (evidence.json, gates.json, ...).
+    ``test_rows`` is the raw hold-out, ``answers`` what was evaluated for each of its rows in order (probability,
+    trainer, exported); ``documents`` are finished files to take along under their names (evidence.json, gates.json,
+    ...). ``rehearsed`` are the digests of the files that the parity ladder was climbed with: BuildError if those that
+    are packaged are others.
     """
-    rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
-    scored = rows.with_columns(probabilities.alias("probability"))
+    scored = scored_rows(test_rows, answers, contract)
     home.room("builds").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=".build."))
     try:
-        shutil.copyfile(model, folder / "model.onnx")
-        shutil.copyfile(recipe, folder / "recipe.json")
+        write_core(folder, workload, contract, model, recipe, scored, decision_threshold)
+        _check_rehearsed(folder, rehearsed)
         for name, path in documents.items():
             shutil.copyfile(path, folder / name)
-        write_json(folder / "contract.json", contract)
-        write_json(folder / "serving.json", _serving(workload, contract, decision_threshold))
-        write_json(folder / "golden.json", golden_of(scored, contract, workload.gates.parity, workload.seed))
-        _sample(scored, REFERENCE_ROWS, workload.seed).write_parquet(folder / "reference.parquet")
+        reference = _sample(scored, REFERENCE_ROWS, workload.seed).drop("trainer", "exported")
+        reference.write_parquet(folder / "reference.parquet")
         write_json(folder / "provenance.json", {**provenance, "code": {"version": code.version, "commit": code.commit}})
         write_json(folder / "dependencies.json", dependencies)
         if code.diff or code.untracked:
@@ -96,6 +99,43 @@ def package_build(
     return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target, bento=bento)
 
 
+def scored_rows(test_rows: Path, answers: pl.DataFrame, contract: ContractSpec) -> pl.DataFrame:
+    """Return the hold-out's inputs and label beside what was answered for each row: probability, trainer, exported."""
+    rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
+    return rows.hstack(answers.select("probability", "trainer", "exported"))
+
+
+def write_core(
+    folder: Path,
+    workload: Workload,
+    contract: ContractSpec,
+    model: Path,
+    recipe: Path,
+    scored: pl.DataFrame,
+    decision_threshold: float | None,
+) -> None:
+    """Write what a build needs to answer and to be compared: the files of ``CORE``."""
+    shutil.copyfile(model, folder / "model.onnx")
+    shutil.copyfile(recipe, folder / "recipe.json")
+    write_json(folder / "contract.json", contract)
+    write_json(folder / "serving.json", _serving(workload, contract, decision_threshold))
+    golden = _sample(scored, GOLDEN_ROWS, workload.seed)
+    write_json(folder / "golden.json", golden_of(golden, contract, workload.gates.parity))
+    stations = Stations(
+        trainer=golden["trainer"].cast(pl.Float64).to_list(),
+        exported=golden["exported"].cast(pl.Float64).to_list(),
+        export_tolerance=workload.gates.parity,
+        compression_tolerance=workload.serving.variants.answer_change,
+    )
+    write_json(folder / "stations.json", stations)
+
+
+def _check_rehearsed(folder: Path, rehearsed: Mapping[str, str]) -> None:
+    for name in CORE:
+        if digest_file(folder / name) != rehearsed.get(name):
+            raise BuildError(f"{name} is not the one that was rehearsed and judged: nothing was packaged; build again")
+
+
 def _serving(workload: Workload, contract: ContractSpec, decision_threshold: float | None) -> ServingSpec:
     serving = workload.serving
     return ServingSpec(
@@ -114,9 +154,8 @@ def _sample(frame: pl.DataFrame, rows: int, seed: int) -> pl.DataFrame:
     return frame.sample(rows, seed=seed) if len(frame) > rows else frame
 
 
-def golden_of(scored: pl.DataFrame, contract: ContractSpec, tolerance: float, seed: int) -> Golden:
-    """Choose rows as a client would send them, with the probability that was evaluated for each."""
-    chosen = _sample(scored, GOLDEN_ROWS, seed)
+def golden_of(chosen: pl.DataFrame, contract: ContractSpec, tolerance: float) -> Golden:
+    """Return rows as a client would send them, with the probability that was evaluated for each."""
     return Golden(
         rows=json_rows(chosen, contract),
         probabilities=chosen["probability"].cast(pl.Float64).to_list(),

@@ -48,6 +48,8 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     optional = {
         "champion",
         "compression",
+        "parity-ladder",
+        "stage-budget",
         "answer-change",
         "slices",
         "slice-floor",
@@ -186,6 +188,15 @@ def _operation(workload: Workload) -> tuple[Rule, ...]:
             todo="look at the groups' rows and labels; more rows of the group that is missed",
         ),
         _at_most("freshness", "data_age_days", gates.data_age_days or 0, "age of the data in days", "bring newer data"),
+        _ladder(),
+        _at_most(
+            "stage-budget",
+            "stage_budget_p95_ms",
+            goal.latency_p95_ms,
+            "p95 of the stages of a request in ms, summed",
+            "see which stage in the dossier or with slipway profile; serve a smaller model",
+            goal.statement,
+        ),
         _at_most("size", "model_mb", gates.model_mb, "size of the model in MB", "a smaller or quantised model"),
         _at_most(
             "training-cost",
@@ -211,6 +222,7 @@ def promotion_policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]
             "packages that differ from the pinned set",
             "pip install -c constraints.txt -e . puts it right",
         ),
+        _ladder(),
         _at_most(
             "live-parity",
             "live_parity",
@@ -234,6 +246,16 @@ def promotion_policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]
             "serve a smaller model, or use a cheaper machine",
             goal.statement,
         ),
+    )
+
+
+def _ladder() -> Rule:
+    return _at_most(
+        "parity-ladder",
+        "broken_rungs",
+        0,
+        "rungs of the parity ladder that do not hold",
+        "the named step changes the answers: look at what lies between it and the one before",
     )
 
 

@@ -11,8 +11,8 @@ import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
 from components.declaration import read_workload
-from components.delivery.build import Golden, ServingSpec, seal
-from components.features.recipe import Recipe, fit_recipe, recipe_graph
+from components.delivery.build import Golden, ServingSpec, Stations, seal
+from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
 from components.storage import write_atomically, write_json
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import Flight, read_flights
@@ -72,6 +72,7 @@ def write_build(sample: Sample, folder: Path, seed: int = 1, **serving: Any) -> 
     model = logistic_graph(sample, seed).SerializeToString()
     write_atomically(folder / "model.onnx", model)
     write_json(folder / "contract.json", sample.contract)
+    write_atomically(folder / "recipe.json", write_recipe(sample.recipe))
     spec = {
         "workload": "flights",
         "label": "late",
@@ -88,5 +89,9 @@ def write_build(sample: Sample, folder: Path, seed: int = 1, **serving: Any) -> 
     answers = predictor.predict(predictor.tensors(inputs.rows()))
     golden = Golden(rows=rows, probabilities=[float(answer) for answer in answers], tolerance=1e-5)
     write_json(folder / "golden.json", golden)
+    stations = Stations(
+        trainer=golden.probabilities, exported=golden.probabilities, export_tolerance=1e-5, compression_tolerance=0.1
+    )
+    write_json(folder / "stations.json", stations)
     seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
     return folder
