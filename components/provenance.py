@@ -4,7 +4,9 @@ import importlib.metadata
 import os
 import platform
 import re
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,10 @@ from components.storage import digest_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
+# Untracked files of these endings in these folders are code, and belong to the diff; others are named only: they may be
+# data, or secrets.
+CODE_FOLDERS = ("flows", "tasks", "components", "deployments", "data_contracts")
+CODE_ENDINGS = (".py", ".yaml", ".jinja")
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -23,7 +29,7 @@ class Package(msgspec.Struct, frozen=True):
 
 
 class CodeVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """The commit the code ran from; ``diff`` is what differed from it, empty if nothing did."""
+    """The commit the code ran from; ``diff`` is what differed from it (new files of code too), empty if nothing did."""
 
     version: str
     commit: str | None
@@ -101,19 +107,41 @@ def code_version(root: Path = ROOT) -> CodeVersion:
     if not (root / ".git").exists():
         return CodeVersion(version=version, commit=None, diff="")
     try:
-        commit = _git(root, "rev-parse", "HEAD").strip()
-        diff = _git(root, "diff", "HEAD", "--no-color", "--no-ext-diff")
-        status = _git(root, "ls-files", "--others", "--exclude-standard")
-    except (OSError, subprocess.CalledProcessError):
+        commit = git(root, "rev-parse", "HEAD").strip()
+        untracked = git(root, "ls-files", "--others", "--exclude-standard").splitlines()
+        diff = _diff(root, [name for name in untracked if name.startswith(_FOLDERS) and name.endswith(CODE_ENDINGS)])
+    except (OSError, subprocess.SubprocessError):
         return CodeVersion(version=version, commit=None, diff="")
-    return CodeVersion(version=version, commit=commit, diff=diff, untracked=tuple(status.splitlines()))
+    return CodeVersion(version=version, commit=commit, diff=diff, untracked=tuple(untracked))
 
 
-def _git(root: Path, *arguments: str) -> str:
+_FOLDERS = tuple(f"{name}/" for name in CODE_FOLDERS)
+
+
+def _diff(root: Path, new: list[str]) -> str:
+    """Return what ``git apply`` needs to get from the commit to the working tree, with these untracked files."""
+    with tempfile.TemporaryDirectory() as folder:
+        # A copy of the index, so that naming new files in it changes nothing for the user.
+        index = Path(folder, "index")
+        place = root / git(root, "rev-parse", "--git-path", "index").strip()
+        if place.is_file():
+            shutil.copyfile(place, index)
+        if new:
+            git(root, "add", "--intent-to-add", "--", *new, index=index)
+        return git(root, "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", index=index)
+
+
+def git(root: Path, *arguments: str, index: Path | None = None) -> str:
+    """Run git in a folder and return what it printed; subprocess.SubprocessError if it fails."""
     done = subprocess.run(
-        ["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True, timeout=30, errors="replace"
+        ["git", "-C", str(root), *arguments],
+        check=True,
+        capture_output=True,
+        timeout=60,
+        env=os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {}),
     )
-    return done.stdout
+    # Not as text: line ends must stay what they are.
+    return done.stdout.decode(errors="replace")
 
 
 def machine() -> dict[str, str | int]:

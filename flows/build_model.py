@@ -9,6 +9,7 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.data.results import Prepared, Validated
+from components.data.versions import find_version
 from components.delivery.packaging import PackagedBuild
 from components.delivery.registry import Registered
 from components.judgement.evidence import Evaluated
@@ -46,15 +47,16 @@ class BuildOutcome(BaseModel):
 
 
 @flow(name="build-model", validate_parameters=True)
-def build_model(workload: WorkloadName = "flights") -> BuildOutcome:
+def build_model(workload: WorkloadName = "flights", data: str | None = None) -> BuildOutcome:
     """Make a build of a workload; stages whose data, code, settings and environment are unchanged are cached.
 
     Args:
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
+        data: First characters of a data version's digest; the source is read if left empty.
     """
     with opened(workload, "build-model") as run:
         declared, home, settings = run.workload, run.home, run.settings
-        snapshot = ingest(declared, home)
+        snapshot = find_version(data, home) if data else ingest(declared, home)
         validated = validate(declared, snapshot, home)
         prepared = prepare(declared, validated, home)
         audited = audit(declared, prepared)
@@ -64,7 +66,7 @@ def build_model(workload: WorkloadName = "flights") -> BuildOutcome:
         evaluated = rehearse(declared, trained, prepared, evaluated, settings)
         gates = gate(declared, evaluated, audited, prepared)
         packaged = package(declared, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
-        registered = register(declared, packaged, evaluated, gates.passed, home, settings)
+        registered = register(declared, packaged, trained, evaluated, gates.passed, home, settings)
     return BuildOutcome(
         validated=validated,
         prepared=prepared,

@@ -43,7 +43,8 @@ def _run_flow(name: str, as_json: bool, **parameters: Any) -> Any:
     from flows.orchestrator import configure_orchestrator, lost_orchestrator
 
     # Before a server is started for it.
-    checked_workload(parameters["workload"])
+    if "workload" in parameters:
+        checked_workload(parameters["workload"])
     configure_orchestrator(_home())
     with _drawn(as_json), lost_orchestrator():
         return getattr(importlib.import_module(f"flows.{name}"), name)(**parameters)
@@ -72,10 +73,16 @@ def run(workload: Workload, as_json: Json = False) -> None:
 
 
 @app.command()
-def build(workload: Workload, as_json: Json = False) -> None:
+def build(
+    workload: Workload,
+    data_version: Annotated[
+        str | None, typer.Option("--data", help="Digest of a data version to build from, instead of the source.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Make a build and register it as challenger if its gates pass."""
 
-    built = _run_flow("build_model", as_json, workload=workload)
+    built = _run_flow("build_model", as_json, workload=workload, data=data_version)
     terminal.print_json(built) if as_json else terminal.print_run(_home(), built)
     if not built.gates.passed:
         raise typer.Exit(5)
@@ -172,6 +179,37 @@ def estimate(workload: Workload, as_json: Json = False) -> None:
 
     found = _run_flow("estimate_training", as_json, workload=workload)
     terminal.print_json(found) if as_json else terminal.print_estimate(found)
+
+
+@app.command()
+def reproduce(
+    build_id: Annotated[str, typer.Argument(metavar="BUILD", help="Build id, its first characters, or its folder.")],
+    fresh_environment: Annotated[
+        bool, typer.Option("--fresh-environment", help="Install the recorded packages anew; takes minutes.")
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Relative difference of a metric that is still equal.")
+    ] = 0.005,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the folder of the second build.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a build again from its recorded code, data and environment, and compare; exit code 1 if it differs."""
+    from components.reproduction.rebuild import find_build
+    from components.reproduction.recorded import read_recorded
+
+    # Before a server is started for it.
+    read_recorded(find_build(build_id, _home()))
+    found = _run_flow(
+        "reproduce_build",
+        as_json,
+        build=str(Path(build_id).resolve()) if Path(build_id).is_dir() else build_id,
+        fresh_environment=fresh_environment,
+        tolerance=tolerance,
+        keep=keep,
+    )
+    terminal.print_json(found) if as_json else terminal.print_reproduction(found)
+    if not found.held:
+        raise typer.Exit(1)
 
 
 @app.command()

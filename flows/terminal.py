@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from components.delivery.promotion import Promotion
     from components.judgement.gates import GateReport
     from components.judgement.selftest import Planted
+    from components.reproduction.comparison import Reproduction
     from components.run_ledger import RunRecord
     from components.settings import Home
     from components.training.estimate import Estimate
@@ -297,6 +298,34 @@ def print_estimate(estimate: "Estimate") -> None:
         for card in estimate.cards
     ]
     console.print(_table("card", "about", "about", "fits", rows=cards, title="On a card (reckoned, not measured)"))
+
+
+def print_reproduction(found: "Reproduction") -> None:
+    """Print what was compared and what came of it, the verdict last."""
+    console = _console()
+    rows = [
+        (
+            one.name,
+            *(f"{value:.6f}" if value is not None else "-" for value in (one.recorded, one.now)),
+            "same bytes" if getattr(one, "same_model", False) else _state("passed" if one.equal else "failed"),
+        )
+        for one in (*found.candidates, *found.metrics)
+    ]
+    console.print(_table("", "recorded", "now", "", rows=rows, title=f"{found.build_id}, made again"))
+    files = [name for name, same in found.files.items() if same]
+    console.print(f"code  {found.code}\ndata  {found.data[:12]}", markup=False, highlight=False)
+    console.print(f"same bytes: {', '.join(files) or 'no file'}", markup=False)
+    for title, lines in (("environment", found.environment), ("differs", found.differences), ("cause", found.causes)):
+        for line in lines:
+            console.print(f"{title}: {line}", markup=False, soft_wrap=True)
+    if found.kept:
+        console.print(f"kept  {found.kept}", markup=False, soft_wrap=True)
+    said = {
+        "identical": "[green]identical[/]: every model and every file that follows from code and data, byte by byte",
+        "equal": f"[green]equal[/]: not every byte, but every metric within {found.tolerance:.2%}",
+        "different": f"[red]DIFFERENT[/]: not what was recorded (metrics may differ by {found.tolerance:.2%})",
+    }
+    console.print(f"{said[found.verdict]}; took {found.seconds:.0f} s")
 
 
 def print_planted(planted: "Sequence[Planted]") -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from components.catalog import kind_module
 from components.compression.results import AS_TRAINED
 from components.data.results import Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
@@ -15,11 +16,15 @@ from components.judgement.gates import GateReport
 from components.judgement.model_card import write_card
 from components.provenance import code_version, dependency_graph, environment_differences, machine
 from components.settings import Home, Settings
+from components.stage_keys import code_part
 from components.storage import write_atomically
-from components.training.results import Trained
+from components.training.results import Trained, training_record
 from tasks.stage import fields_of, stage
 
-COST = {"seconds", "cost_usd", "peak_memory_mb", "stopped"}
+
+def _code_files(workload: Workload) -> dict[str, str]:
+    """Return the digest of every file of code that the build flow, the kind and the contract import."""
+    return code_part(("flows.build_model", kind_module(workload.kind), workload.contract.partition(":")[0]))
 
 
 @stage(
@@ -66,11 +71,9 @@ def package(
                     "rows": validated.rows,
                     "quarantined": validated.reasons,
                 },
+                "code": {"files": _code_files(workload)},
                 "model": {"name": trained.chosen, "variant": _variant(trained), "digest": trained.shipped.digest},
-                "training": trained.model_dump(
-                    mode="json", include={"seconds", "cost_usd", "peak_memory_mb", "stopped"}
-                ),
-                "hardware": trained.hardware.model_dump(mode="json"),
+                "training": training_record(trained).model_dump(mode="json"),
                 "machine": machine(),
                 "seeds": {"workload": workload.seed, "training": trained.seed},
                 "environment_differences": list(environment_differences(graph)),

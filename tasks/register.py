@@ -6,12 +6,19 @@ from components.delivery.packaging import PackagedBuild
 from components.delivery.registry import Registered, register_build
 from components.judgement.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings
+from components.training.results import Trained, read_trials
 from tasks.stage import fields_of, stage
 
 
 @stage("register", cached=False, artifact=fields_of)
 def register(
-    workload: Workload, build: PackagedBuild, evaluated: Evaluated, gates_passed: bool, home: Home, settings: Settings
+    workload: Workload,
+    build: PackagedBuild,
+    trained: Trained,
+    evaluated: Evaluated,
+    gates_passed: bool,
+    home: Home,
+    settings: Settings,
 ) -> Registered:
     """Make the build known; a build that is known already is left as it is."""
     evidence = read_evidence(evaluated.evidence)
@@ -25,4 +32,5 @@ def register(
         metrics=metrics,
         parameters={name: str(value) for name, value in document.items()},
         tags={"workload": workload.name, "goal": workload.goal.statement},
+        trials=read_trials(trained.search) if trained.search else (),
     )

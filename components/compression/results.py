@@ -2,20 +2,15 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from components.compression.declaration import Family
+from components.result import Result
 
 AS_TRAINED = "as trained"
 
 
-class _Result(BaseModel):
-    """A frozen value that refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Smaller(_Result):
+class Smaller(Result):
     """A smaller model that a kind made of the chosen one, before it is measured."""
 
     name: str
@@ -24,7 +19,7 @@ class Smaller(_Result):
     model: Path | None = Field(description="Its graph, with the same inputs and outputs; None if it could not be made.")
 
 
-class Speed(_Result):
+class Speed(Result):
     """Processor time of one call, median over rounds in which all graphs took turns on one core."""
 
     row_us: float = Field(description="Microseconds of a call with one row.")
@@ -33,7 +28,7 @@ class Speed(_Result):
     faster_rounds: float = Field(description="Share of the rounds in which it was faster.")
 
 
-class MetricLoss(_Result):
+class MetricLoss(Result):
     """What a metric loses (above zero: worse), with its paired 95 % bootstrap interval."""
 
     metric: str
@@ -43,7 +38,7 @@ class MetricLoss(_Result):
     high: float
 
 
-class ClassLoss(_Result):
+class ClassLoss(Result):
     """What becomes of the rows of one class."""
 
     name: str
@@ -53,7 +48,7 @@ class ClassLoss(_Result):
     right_as_trained: float
 
 
-class Variant(_Result):
+class Variant(Result):
     """One graph and what was measured of it; what could not be made has a note and a verdict only."""
 
     name: str
@@ -69,7 +64,7 @@ class Variant(_Result):
     largest_change: float | None = Field(None, description="Of one answer, in the unit of 'answer_change'.")
 
 
-class Compression(_Result):
+class Compression(Result):
     """Every variant of a model, measured on the same rows, and the one that ships."""
 
     chosen: str

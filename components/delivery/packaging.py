@@ -75,7 +75,7 @@ def package_build(
             shutil.copyfile(path, folder / name)
         reference = _sample(scored, REFERENCE_ROWS, workload.seed).drop("trainer", "exported")
         reference.write_parquet(folder / "reference.parquet")
-        write_json(folder / "provenance.json", {**provenance, "code": {"version": code.version, "commit": code.commit}})
+        write_json(folder / "provenance.json", {**provenance, "code": _code(provenance, code)})
         write_json(folder / "dependencies.json", dependencies)
         if code.diff or code.untracked:
             notes = "".join(f"untracked: {name}\n" for name in code.untracked)
@@ -134,6 +134,10 @@ def _check_rehearsed(folder: Path, rehearsed: Mapping[str, str]) -> None:
     for name in CORE:
         if digest_file(folder / name) != rehearsed.get(name):
             raise BuildError(f"{name} is not the one that was rehearsed and judged: nothing was packaged; build again")
+
+
+def _code(provenance: Mapping[str, Any], code: CodeVersion) -> dict[str, Any]:
+    return {**provenance.get("code", {}), "version": code.version, "commit": code.commit}
 
 
 def _serving(workload: Workload, contract: ContractSpec, decision_threshold: float | None) -> ServingSpec:

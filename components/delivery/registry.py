@@ -3,8 +3,9 @@
 import contextlib
 import logging
 import os
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from components.delivery.build import Build
 from components.errors import BuildError, HostError
 from components.settings import Home, Settings
+from components.training.results import Trial
 from data_contracts.spec import ContractSpec, DType
 
 if TYPE_CHECKING:
@@ -58,17 +60,19 @@ def register_build(
     metrics: Mapping[str, float],
     parameters: Mapping[str, str],
     tags: Mapping[str, str],
+    trials: Sequence[Trial] = (),
 ) -> Registered:
     """Log a build as a run with its files, register its graph as a model version, and make it the challenger.
 
-    A build whose gates did not pass is registered, so that it can be looked at, but never becomes the challenger.
-    Doing it again for the same build changes nothing.
+    Each trial of a search becomes a child of that run. A build whose gates did not pass is registered, so that it can
+    be looked at, but never becomes the challenger. Doing it again for the same build changes nothing.
     """
     workload = build.manifest.workload
     with _client(home, settings) as client:
         version = _version_of(client, workload, build.build_id)
         if version is None:
             version = _log(client, build, home, metrics, parameters, {**tags, "gates": _passed(gates_passed)})
+        _log_trials(client, version.run_id, trials)
         if gates_passed:
             client.set_registered_model_alias(workload, CHALLENGER, str(version.version))
     return Registered(
@@ -124,6 +128,34 @@ def _log(
         tags={"build_id": build.build_id, "gates": tags["gates"]},
         model_id=info.model_id,
     )
+
+
+def _log_trials(client: "MlflowClient", parent: str, trials: Sequence[Trial]) -> None:
+    """Log each trial as a child of a run; one that is there already is left alone, one half logged is finished."""
+    from mlflow.entities import Metric, Param
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    if not trials:
+        return
+    experiment = client.get_run(parent).info.experiment_id
+    found = client.search_runs([experiment], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'", max_results=50_000)
+    known = {run.data.tags["trial"]: run.info for run in found}
+    for trial in trials:
+        info = known.get(str(trial.number))
+        if info is not None and info.status != "RUNNING":
+            continue
+        began = int(trial.started.timestamp() * 1000) if trial.started else int(time.time() * 1000)
+        if info is None:
+            tags = {MLFLOW_PARENT_RUN_ID: parent, "trial": str(trial.number), "state": trial.state}
+            info = client.create_run(experiment, began, tags, f"trial {trial.number}: {trial.state}").info
+        ended = began + round(trial.seconds * 1000)
+        metrics = [Metric("score", score, began, step) for step, score in enumerate(trial.scores, 1)]
+        metrics.append(Metric("seconds", trial.seconds, ended, 0))
+        if trial.score is not None:
+            metrics.append(Metric("best_score", trial.score, ended, 0))
+        options = [Param(name, str(value)) for name, value in trial.options.items()]
+        client.log_batch(info.run_id, metrics, options)
+        client.set_terminated(info.run_id, "FAILED" if trial.state == "failed" else "FINISHED", ended)
 
 
 def _signature(contract: ContractSpec) -> Any:

@@ -1,24 +1,20 @@
 """What training hands on: paths, digests and small values; never weights, never rows."""
 
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from components.compression.results import Compression
+from components.result import Result
 
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Stopped = Literal["finished", "early stopping", "time cap", "cost cap"]
 
 
-class _Result(BaseModel):
-    """A frozen value that refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HardwareChoice(_Result):
+class HardwareChoice(Result):
     """What a model is trained on and how, and why: device, precision as Lightning names it, compiled or not."""
 
     device: Device
@@ -28,7 +24,7 @@ class HardwareChoice(_Result):
     reason: str = Field(description="Why, with the figures that were measured.")
 
 
-class Candidate(_Result):
+class Candidate(Result):
     """One model that could be packaged."""
 
     name: str
@@ -40,7 +36,7 @@ class Candidate(_Result):
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
 
 
-class Comparison(_Result):
+class Comparison(Result):
     """The chosen candidate against the best other one, on the same validation rows."""
 
     metric: str
@@ -53,7 +49,7 @@ class Comparison(_Result):
     resamples: int
 
 
-class Shipped(_Result):
+class Shipped(Result):
     """The graph that goes into the build."""
 
     model: Path
@@ -61,7 +57,19 @@ class Shipped(_Result):
     changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
 
 
-class Trained(_Result):
+class Trial(Result):
+    """One set of options that a search tried."""
+
+    number: int
+    options: dict[str, Any]
+    state: Literal["finished", "pruned", "failed"]
+    score: float | None = Field(description="Higher is better; None unless it finished.")
+    scores: tuple[float, ...] = Field((), description="Score after each validation.")
+    started: datetime | None = None
+    seconds: float
+
+
+class Trained(Result):
     """Everything a training left behind."""
 
     digest: str = Field(description="SHA-256 over the candidates' digests and the choice.")
@@ -98,3 +106,43 @@ class Trained(_Result):
         if variant is None or variant.model is None or variant.digest is None:
             return Shipped(model=self.best.model, digest=self.best.digest, changed=False)
         return Shipped(model=variant.model, digest=variant.digest, changed=variant.family is not None)
+
+
+class CandidateRecord(Result):
+    """A candidate as a build remembers it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    digest: str
+    score: float
+    seconds: float
+
+
+class TrainingRecord(Result):
+    """A training as a build remembers it: no paths; unknown keys of later versions are skipped."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    candidates: tuple[CandidateRecord, ...]
+    chosen: str
+    hardware: HardwareChoice
+    stopped: Stopped
+    epochs: int
+    seconds: float
+    cost_usd: float
+    peak_memory_mb: float
+    seed: int
+    variant: str = Field("as trained", description="Which graph of the chosen candidate ships.")
+    shipped: str | None = Field(None, description="Its SHA-256; None in builds that had no variants.")
+
+
+def training_record(trained: Trained) -> TrainingRecord:
+    """Return what a build keeps of a training."""
+    variant = {"variant": trained.compression.chosen} if trained.compression else {}
+    return TrainingRecord.model_validate(trained.model_dump() | variant | {"shipped": trained.shipped.digest})
+
+
+def read_trials(path: Path) -> tuple[Trial, ...]:
+    """Return every trial of a search that ended, in order, from its trials.json."""
+    return TypeAdapter(tuple[Trial, ...]).validate_json(path.read_bytes())

@@ -13,30 +13,19 @@ from typing import Any, Literal, TypeVar
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, Trial, TrialState
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import TypeAdapter, ValidationError
 
 from components.declaration import describe_validation_error
 from components.errors import TrainingError, WorkloadError
 from components.storage import digest_json, write_atomically
 from components.training.options import TrainingOptions
+from components.training.results import Trial
 from components.training.search_options import Range, SearchOptions
 
 Options = TypeVar("Options", bound=TrainingOptions)
 # (epoch, score); raises to end a trial that will not win.
 Watch = Callable[[int, float], None]
-
-
-class TrialResult(BaseModel):
-    """One trial, for the record."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    number: int
-    options: dict[str, Any]
-    state: Literal["finished", "pruned", "failed"]
-    score: float | None
-    seconds: float
 
 
 class Ended(Exception):
@@ -73,11 +62,6 @@ def search(
         raise TrainingError(f"none of the search's trials finished within {wanted.minutes:g} min: give it more time")
     best = study.best_trial
     return _with(base, best.params, wanted.ranges), folder / _place(best.params)
-
-
-def read_trials(folder: Path) -> tuple[TrialResult, ...]:
-    """Return every trial of a search that ended, in order."""
-    return TypeAdapter(tuple[TrialResult, ...]).validate_json((folder / "trials.json").read_bytes())
 
 
 def _open_study(folder: Path, seed: int) -> optuna.Study:
@@ -124,7 +108,7 @@ def _run_trial(
         study.tell(trial, score)
 
 
-def _suggest(trial: Trial, name: str, allowed: Range) -> Any:
+def _suggest(trial: optuna.Trial, name: str, allowed: Range) -> Any:
     if allowed.choices:
         # Optuna keeps numbers and texts: the place in the list stands for any other value.
         return trial.suggest_categorical(name, list(range(len(allowed.choices))))
@@ -177,14 +161,16 @@ def _write_trials(study: optuna.Study, ranges: Mapping[str, Range], folder: Path
         TrialState.FAIL: "failed",
     }
     results = [
-        TrialResult(
+        Trial(
             number=trial.number,
             options=_values(trial.params, ranges),
             state=names[trial.state],
             score=trial.value if trial.state == TrialState.COMPLETE else None,
+            scores=tuple(score for _, score in sorted(trial.intermediate_values.items())),
+            started=trial.datetime_start.astimezone() if trial.datetime_start else None,
             seconds=round(_seconds(trial), 3),
         )
         for trial in study.get_trials(deepcopy=False)
         if trial.state in names
     ]
-    write_atomically(folder / "trials.json", TypeAdapter(list[TrialResult]).dump_json(results, indent=2))
+    write_atomically(folder / "trials.json", TypeAdapter(list[Trial]).dump_json(results, indent=2))

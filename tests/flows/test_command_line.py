@@ -21,6 +21,7 @@ COMMANDS = [
     "status",
     "doctor",
     "estimate",
+    "reproduce",
     "selftest",
 ]
 

@@ -35,7 +35,7 @@ def staged(document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
     audited = audit.fn(workload, prepared)
     gates = gate.fn(workload, evaluated, audited, prepared)
     packaged = package.fn(workload, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
-    registered = register.fn(workload, packaged, evaluated, gates.passed, home, settings)
+    registered = register.fn(workload, packaged, trained, evaluated, gates.passed, home, settings)
     return Staged(
         workload, home, settings, snapshot, validated, prepared, trained, evaluated, gates, packaged, registered
     )

@@ -126,7 +126,9 @@ def test_a_build_is_sealed_holds_no_pickle_and_knows_where_it_comes_from(staged:
 
 
 def test_packaging_the_same_again_gives_the_same_build(staged: Staged) -> None:
-    again = register.fn(staged.workload, staged.packaged, staged.evaluated, True, staged.home, staged.settings)
+    again = register.fn(
+        staged.workload, staged.packaged, staged.trained, staged.evaluated, True, staged.home, staged.settings
+    )
     assert again == staged.registered
 
 

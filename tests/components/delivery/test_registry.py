@@ -1,6 +1,8 @@
 """The registry: a real MLflow on SQLite."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -11,6 +13,7 @@ from components.delivery.registry import CHALLENGER, CHAMPION, Registered, alias
 from components.errors import BuildError
 from components.settings import Home, Settings
 from components.storage import write_json
+from components.training.results import Trial
 from data_contracts.flights import Flight
 
 
@@ -30,7 +33,7 @@ def build(tmp_path: Path) -> Build:
     return open_build(folder)
 
 
-def register(build: Build, home: Home, *, passed: bool = True) -> Registered:
+def register(build: Build, home: Home, *, passed: bool = True, trials: tuple[Trial, ...] = ()) -> Registered:
     return register_build(
         build,
         home=home,
@@ -39,7 +42,19 @@ def register(build: Build, home: Home, *, passed: bool = True) -> Registered:
         metrics={"auc": 0.7},
         parameters={"seed": "1"},
         tags={"goal": "small"},
+        trials=trials,
     )
+
+
+def children(registered: Registered) -> dict[str, Any]:
+    """Return the child runs of a build's run by their trial."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(registered.tracking_uri)
+    experiment = client.get_run(registered.run_id).info.experiment_id
+    found = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{registered.run_id}'")
+    assert len({run.data.tags["trial"] for run in found}) == len(found)
+    return {run.data.tags["trial"]: run for run in found}
 
 
 def test_a_build_is_registered_once_and_becomes_challenger_then_champion(build: Build, home: Home) -> None:
@@ -63,3 +78,42 @@ def test_an_unregistered_build_cannot_become_champion(build: Build, home: Home) 
     register(build, home)
     with pytest.raises(BuildError, match="flights-0000 is not in the registry"):
         set_champion("flights", "flights-0000", home=home, settings=Settings())
+
+
+TRIALS = (
+    Trial(
+        number=0,
+        options={"learning_rate": 0.1, "hidden": [64, 32]},
+        state="finished",
+        score=0.7,
+        scores=(0.6, 0.7),
+        started=datetime(2026, 1, 1, tzinfo=UTC),
+        seconds=2.5,
+    ),
+    Trial(number=1, options={"learning_rate": 9.0}, state="pruned", score=None, scores=(0.5,), seconds=1.0),
+    Trial(number=2, options={"learning_rate": 99.0}, state="failed", score=None, seconds=0.5),
+)
+
+
+def test_every_trial_is_a_child_run_of_the_build_once(build: Build, home: Home) -> None:
+    # A run that was killed had logged one of them only in part.
+    first = register(build, home, trials=TRIALS[:1])
+    from mlflow import MlflowClient
+
+    client = MlflowClient(first.tracking_uri)
+    client.update_run(children(first)["0"].info.run_id, status="RUNNING")
+    assert register(build, home, trials=TRIALS) == register(build, home, trials=TRIALS) == first
+    found = children(first)
+    assert set(found) == {"0", "1", "2"}
+    assert {number: run.info.status for number, run in found.items()} == {
+        "0": "FINISHED",
+        "1": "FINISHED",
+        "2": "FAILED",
+    }
+    done = found["0"]
+    assert done.data.params == {"learning_rate": "0.1", "hidden": "[64, 32]"}
+    assert done.data.metrics == {"score": 0.7, "seconds": 2.5, "best_score": 0.7}
+    assert done.info.end_time - done.info.start_time == 2500
+    assert [metric.value for metric in client.get_metric_history(done.info.run_id, "score")] == [0.6, 0.7]
+    assert found["1"].data.tags["state"] == "pruned"
+    assert found["1"].data.metrics == {"score": 0.5, "seconds": 1.0}

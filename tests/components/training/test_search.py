@@ -8,7 +8,8 @@ import pytest
 
 from components.errors import TrainingError, WorkloadError
 from components.training.options import TrainingOptions
-from components.training.search import Watch, read_trials, search
+from components.training.results import read_trials
+from components.training.search import Watch, search
 from components.training.search_options import SearchOptions
 from tests.conftest import REPOSITORY
 
@@ -34,7 +35,7 @@ def quiet(done: int, total: int) -> None:
 
 def test_the_best_trial_is_found_and_all_are_on_record(tmp_path: Path) -> None:
     options, place = search(BASE, wanted(), closeness, tmp_path, seed=1, report=quiet)
-    trials = read_trials(tmp_path)
+    trials = read_trials(tmp_path / "trials.json")
     assert len(trials) == 12
     best = max((trial for trial in trials if trial.score is not None), key=lambda trial: trial.score or 0)
     assert options.learning_rate == best.options["learning_rate"] == pytest.approx(0.1, abs=0.08)
@@ -44,7 +45,7 @@ def test_the_best_trial_is_found_and_all_are_on_record(tmp_path: Path) -> None:
 
 def test_trials_that_fall_behind_are_pruned(tmp_path: Path) -> None:
     search(BASE, wanted(25), closeness, tmp_path, seed=1, report=quiet)
-    states = [trial.state for trial in read_trials(tmp_path)]
+    states = [trial.state for trial in read_trials(tmp_path / "trials.json")]
     assert states.count("pruned") > 3
 
 
@@ -78,7 +79,7 @@ def test_a_killed_search_goes_on_and_repeats_the_trial_that_was_cut_off(tmp_path
     killed = subprocess.run(run, cwd=REPOSITORY, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     search(BASE, wanted(), closeness, tmp_path, seed=1, report=quiet)
-    trials = read_trials(tmp_path)
+    trials = read_trials(tmp_path / "trials.json")
     (cut,) = (trial for trial in trials if trial.state == "failed")
     assert sum(trial.options == cut.options for trial in trials) == 2
     assert len(trials) == 13
@@ -92,7 +93,7 @@ def test_options_under_which_training_breaks_down_are_a_failed_trial(tmp_path: P
 
     options, _ = search(BASE, wanted(), breaks, tmp_path, seed=1, report=quiet)
     assert options.learning_rate <= 0.05
-    assert {trial.state for trial in read_trials(tmp_path)} >= {"finished", "failed"}
+    assert {trial.state for trial in read_trials(tmp_path / "trials.json")} >= {"finished", "failed"}
 
 
 def test_without_any_finished_trial_the_time_is_named(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ from components.declaration import Workload
 from components.errors import TrainingError
 from components.settings import Settings
 from components.storage import digest_file
-from components.training.results import Trained
-from components.training.search import read_trials
+from components.training.results import Trained, read_trials
 from components.workloads.tabular.baseline import GOLDEN, _between, _without_twins
 from components.workloads.tabular.calibration import fit_line
 from components.workloads.tabular.data import read_table
@@ -213,7 +212,7 @@ def test_a_search_is_part_of_training_and_its_best_trial_is_the_network(example:
     workload = parcels_workload(search={"trials": 3, "minutes": 5, "ranges": ranges})
     trained = train(example.prepared, workload, tmp_path)
     assert trained.search is not None
-    trials = read_trials(trained.search.parent)
+    trials = read_trials(trained.search)
     assert len(trials) == 3
     best = max(trial.score for trial in trials if trial.score is not None)
     assert trained.candidate("network").score == pytest.approx(best, abs=5e-3)

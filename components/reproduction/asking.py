@@ -1,0 +1,17 @@
+"""Ask the graphs of two builds the same hold-out rows: what a build says of its model need not be true."""
+
+import polars as pl
+
+from components.catalog import find_kind
+from components.delivery.build import Build
+from components.judgement.hold_out import labels_of
+from components.judgement.metrics import METRICS, score
+from components.judgement.targets import target_of
+
+
+def asked_metrics(build: Build, rows_of: Build) -> dict[str, float]:
+    """Return the metrics of a build's graph on the hold-out rows that travel in ``rows_of`` (a sample if many)."""
+    contract, rows = rows_of.contract(), rows_of.path / "reference.parquet"
+    answers = find_kind(build.manifest.kind).predict_file(build.model, contract, rows)
+    labels = labels_of(pl.read_parquet(rows), contract)
+    return {f"{name}, asked again": score(name, labels, answers) for name in METRICS[target_of(contract)]}

@@ -1,0 +1,28 @@
+"""Does a build follow from what it recorded? Run it with ``slipway reproduce BUILD``."""
+
+from prefect import flow
+
+from components.reproduction.comparison import Reproduction
+from components.reproduction.rebuild import Rebuilding, find_build
+from components.run_ledger import recorded_run
+from components.settings import Settings
+from tasks.reproduce import reproduce
+
+
+@flow(name="reproduce-build", validate_parameters=True)
+def reproduce_build(
+    build: str, fresh_environment: bool = False, tolerance: float = 0.005, keep: bool = False
+) -> Reproduction:
+    """Make a build again from its recorded code, data and environment, in a place of its own, and compare.
+
+    Args:
+        build: Build id, or the first characters of it, or the folder of a build.
+        fresh_environment: Install the recorded packages into a new virtual environment instead of using those here.
+        tolerance: Relative difference of a metric that still counts as equal.
+        keep: Keep the folder of the second build.
+    """
+    home = Settings().folder()
+    opened = find_build(build, home)
+    wanted = Rebuilding(fresh_environment=fresh_environment, tolerance=tolerance, keep=keep)
+    with recorded_run(home, opened.manifest.workload, "reproduce-build"):
+        return reproduce(opened, home, wanted)
