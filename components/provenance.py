@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -42,40 +43,45 @@ class CodeVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dependency_graph(root: str = "slipway") -> dict[str, Package]:
-    """Return the installed distributions that ``root`` needs, directly or not, without its optional extras."""
+    """Return the installed distributions that ``root`` needs, directly or not.
+
+    Optional extras count where a requirement names them (``granian[uvloop]``), those of ``root`` itself do not.
+    """
     graph: dict[str, Package] = {}
+    extras: dict[str, set[str]] = {root: set()}
     waiting = [root]
     while waiting:
         name = waiting.pop()
-        if name in graph:
-            continue
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue  # a requirement of another platform or of an extra that is not installed
-        needed = sorted({_name(line) for line in distribution.requires or () if _applies(line)})
-        graph[name] = Package(distribution.version, tuple(needed))
-        waiting.extend(needed)
+        needed = _needed(distribution.requires or (), extras[name])
+        graph[name] = Package(distribution.version, tuple(sorted(needed)))
+        for other, wanted in needed.items():
+            known = extras.setdefault(other, set())
+            if other not in graph or not wanted <= known:
+                known |= wanted
+                waiting.append(other)
     installed = {name: Package(p.version, tuple(n for n in p.requires if n in graph)) for name, p in graph.items()}
     return dict(sorted(installed.items()))
 
 
-def _name(requirement: str) -> str:
-    found = re.match(r"[A-Za-z0-9._-]+", requirement)
-    assert found, requirement
-    return normalised(found[0])
+def _needed(lines: Iterable[str], extras: set[str]) -> dict[str, set[str]]:
+    """Return what requirement lines ask for here: name -> extras."""
+    from packaging.requirements import Requirement
+
+    needed: dict[str, set[str]] = {}
+    for line in lines:
+        parsed = Requirement(line)
+        if parsed.marker is None or any(parsed.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            needed.setdefault(normalised(parsed.name), set()).update(parsed.extras)
+    return needed
 
 
 def normalised(name: str) -> str:
     """Return a distribution's name in the one spelling that PEP 503 gives."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _applies(requirement: str) -> bool:
-    from packaging.requirements import Requirement
-
-    parsed = Requirement(requirement)
-    return parsed.marker is None or parsed.marker.evaluate({"extra": ""})
 
 
 def environment_differences(graph: dict[str, Package], constraints: Path = CONSTRAINTS) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from components.provenance import code_version, dependency_graph, environment_di
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.storage import write_atomically
+from components.training.onnx_export import graph_facts
 from components.training.results import Trained, training_record
 from tasks.stage import fields_of, stage
 
@@ -73,6 +74,7 @@ def package(
                 },
                 "code": {"files": _code_files(workload)},
                 "model": {"name": trained.chosen, "variant": _variant(trained), "digest": trained.shipped.digest},
+                "graph": graph_facts(trained.shipped.model),
                 "training": training_record(trained).model_dump(mode="json"),
                 "machine": machine(),
                 "seeds": {"workload": workload.seed, "training": trained.seed},

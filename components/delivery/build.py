@@ -13,6 +13,8 @@
                         traffic and later challengers are compared with
     provenance.json     data digest, code version, seeds, hardware, stage keys
     dependencies.json   the exact dependency graph: package -> version, requires
+    bom.cdx.json        the same as a CycloneDX bill of materials, with licences
+    serving-requirements.txt  the exact packages that serving needs, nothing else
     uncommitted.diff    what differed from the recorded commit (only if something did)
     workload.yaml       the workload file as it was
     card.md             model card

@@ -67,11 +67,17 @@ def serve_champion(
 
 
 @contextlib.contextmanager
-def serving(arguments: Sequence[str]) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the data plane for the length of the block; yield its URL and process, ServingError if it gets not ready."""
-    command = [sys.executable, "-m", DATA_PLANE, *arguments]
+def serving(
+    arguments: Sequence[str], python: Path | None = None, code: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the data plane for the length of the block; yield its URL and process, ServingError if it gets not ready.
+
+    With another ``python`` it runs in that one's environment, with the packages below the folder ``code`` alone.
+    """
+    command = [str(python or sys.executable), "-m", DATA_PLANE, *arguments]
+    environment = os.environ | {"PYTHONPATH": str(code)} if code else _environment()
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=_environment())
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=code)
         try:
             yield _wait_until_ready(process, errors), process
         finally:

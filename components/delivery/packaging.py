@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.declaration import Workload
 from components.delivery.bento import pack_bento
+from components.delivery.bill_of_materials import write_bill_of_materials
 from components.delivery.build import Golden, ServingSpec, Stations, seal
+from components.delivery.serving_environment import REQUIREMENTS, serving_packages, write_requirements
 from components.delivery.signing import ensure_key, sign_build
 from components.errors import BuildError
 from components.provenance import CodeVersion, Package
@@ -77,6 +79,14 @@ def package_build(
         reference.write_parquet(folder / "reference.parquet")
         write_json(folder / "provenance.json", {**provenance, "code": _code(provenance, code)})
         write_json(folder / "dependencies.json", dependencies)
+        write_requirements(folder / REQUIREMENTS)
+        write_bill_of_materials(
+            folder / "bom.cdx.json",
+            {**dependencies, **serving_packages()},
+            serving_packages(),
+            name=workload.name,
+            model=folder / "model.onnx",
+        )
         if code.diff or code.untracked:
             notes = "".join(f"untracked: {name}\n" for name in code.untracked)
             write_atomically(folder / "uncommitted.diff", (notes + code.diff).encode())

@@ -70,7 +70,8 @@ def measure_stages(
     measured["preprocess"] = measured["preprocess"] + recipe
     measured["model"] = measured["model"] - recipe
     seen = np.array([live.latency_p50_ms, live.latency_p95_ms, live.latency_p99_ms]) * 1000
-    measured["write"] = np.maximum(0.0, seen - np.sum(list(measured.values()), axis=0))
+    # Quantiles do not add up, so what is left at a higher one can be less: it is not shown as less.
+    measured["write"] = np.maximum.accumulate(np.maximum(0.0, seen - np.sum(list(measured.values()), axis=0)))
     sums = np.sum(list(measured.values()), axis=0).round(1).tolist()
     stages = tuple(
         Stage(name=name, p50_us=p50, p95_us=p95, p99_us=p99, meaning=MEANINGS[name])
