@@ -5,8 +5,9 @@ import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+import polars as pl
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -18,12 +19,9 @@ from components.declaration import Section, Workload, describe_validation_error
 from components.errors import WorkloadError
 from components.judgement.targets import Target, target_of
 from components.settings import Settings
+from components.training.estimate import Estimate
 from components.training.results import Trained
 from data_contracts.spec import ContractSpec
-
-if TYPE_CHECKING:
-    # Imports torch, which reading a workload file must not.
-    from components.training.estimate import Estimate
 
 # What is being done, how much of it is done, and how much there is in all.
 Progress = Callable[[str, int, int], None]
@@ -44,9 +42,22 @@ class Train(Protocol):
 
 
 class PredictFile(Protocol):
-    """Answers a Parquet file of raw contract rows with a model graph, as serving would: one number a row."""
+    """Answers a Parquet file of raw contract rows with a model graph, as serving would: [rows], or
+    [rows, columns] where the answer has several numbers."""
 
     def __call__(self, model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[Any]: ...
+
+
+class Bulk(Protocol):
+    """A model graph that answers frames of raw contract rows, one number a row; not for several threads at once."""
+
+    def predict(self, rows: pl.DataFrame) -> NDArray[Any]: ...
+
+
+class OpenBulk(Protocol):
+    """Makes a model graph ready to answer many rows, on this many threads."""
+
+    def __call__(self, model: Path, contract: ContractSpec, threads: int = 1) -> Bulk: ...
 
 
 class EstimateTraining(Protocol):
@@ -54,7 +65,13 @@ class EstimateTraining(Protocol):
 
     def __call__(
         self, prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings
-    ) -> "Estimate": ...
+    ) -> Estimate: ...
+
+
+class CheckOptions(Protocol):
+    """Raises WorkloadError for options of the ``model`` section that do not fit the contract's label."""
+
+    def __call__(self, options: Section, contract: ContractSpec) -> None: ...
 
 
 class MakeSmaller(Protocol):
@@ -80,9 +97,11 @@ class Kind:
     options: type[Section]
     train: Train
     predict_file: PredictFile
+    open_bulk: OpenBulk
     targets: tuple[Target, ...] = ("binary",)
     estimate: EstimateTraining | None = None
     smaller: MakeSmaller | None = None
+    check: CheckOptions | None = None
 
 
 def known_kinds() -> tuple[str, ...]:
@@ -106,13 +125,15 @@ def find_kind(name: str) -> Kind:
 
 
 def check_target(workload: Workload, contract: ContractSpec) -> None:
-    """Raise WorkloadError unless the workload's kind can learn the contract's label."""
+    """Raise WorkloadError unless the workload's kind, with its options, can learn the contract's label."""
     kind, target = find_kind(workload.kind), target_of(contract)
     if target not in kind.targets:
         raise WorkloadError(
             f"'kind': {kind.name} learns {' and '.join(kind.targets)} labels; '{contract.label.name}' of "
             f"{contract.name} is a {contract.label.dtype}, which makes it {target}"
         )
+    if kind.check is not None:
+        kind.check(kind_options(workload), contract)
 
 
 def kind_options(workload: Workload) -> Section:

@@ -259,6 +259,7 @@ def _check_against_contract(workload: Workload, contract: ContractSpec) -> None:
             f"'goal.metric': {metric} cannot judge '{contract.label.name}', a {contract.label.dtype}; "
             f"for {target} answers: {', '.join(METRICS[target])}"
         )
+    _check_costs(workload, contract)
     known = {field.name for field in contract.inputs}
     for key, fields in workload.gates.fields().items():
         for field in fields:
@@ -266,3 +267,18 @@ def _check_against_contract(workload: Workload, contract: ContractSpec) -> None:
                 raise WorkloadError(
                     f"'gates.{key}': '{field}' is not an input of {contract.name}; inputs: {sorted(known)}"
                 )
+
+
+def _check_costs(workload: Workload, contract: ContractSpec) -> None:
+    costs, label = workload.gates.costs, contract.label
+    if costs is None:
+        return
+    allowed = [str(one) for one in label.allowed]
+    if unknown := [name for name in costs.classes if name not in allowed]:
+        told = f"the classes are {', '.join(allowed)}" if allowed else f"it is a {label.dtype} and has no classes"
+        raise WorkloadError(f"'gates.costs.classes': {', '.join(unknown)} is no class of '{label.name}'; {told}")
+    if not costs.classes and label.dtype != "boolean":
+        raise WorkloadError(
+            f"'gates.costs': false_alarm and miss are about yes or no, and '{label.name}' is a {label.dtype}; "
+            + ("give classes: what it costs to miss each" if allowed else "leave the costs out")
+        )

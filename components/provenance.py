@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -43,40 +43,44 @@ class CodeVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dependency_graph(root: str = "slipway") -> dict[str, Package]:
-    """Return the installed distributions that ``root`` needs, directly or not.
-
-    Optional extras count where a requirement names them (``granian[uvloop]``), those of ``root`` itself do not.
-    """
+    """Return the installed distributions that ``root`` needs, directly or not, with the extras that are asked for."""
     graph: dict[str, Package] = {}
-    extras: dict[str, set[str]] = {root: set()}
-    waiting = [root]
+    waiting: list[tuple[str, frozenset[str]]] = [(root, frozenset())]
+    seen = set(waiting)
     while waiting:
-        name = waiting.pop()
+        name, extras = waiting.pop()
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue  # a requirement of another platform or of an extra that is not installed
-        needed = _needed(distribution.requires or (), extras[name])
-        graph[name] = Package(distribution.version, tuple(sorted(needed)))
-        for other, wanted in needed.items():
-            known = extras.setdefault(other, set())
-            if other not in graph or not wanted <= known:
-                known |= wanted
-                waiting.append(other)
+        lines = _own_requirements() if name == "slipway" else distribution.requires
+        needed = [found for line in lines or () if (found := _needed(line, extras))]
+        # The same package may be needed with and without an extra.
+        known = graph[name].requires if name in graph else ()
+        graph[name] = Package(distribution.version, tuple(sorted({*known, *(other for other, _ in needed)})))
+        waiting.extend(found for found in needed if found not in seen)
+        seen.update(needed)
     installed = {name: Package(p.version, tuple(n for n in p.requires if n in graph)) for name, p in graph.items()}
     return dict(sorted(installed.items()))
 
 
-def _needed(lines: Iterable[str], extras: set[str]) -> dict[str, set[str]]:
-    """Return what requirement lines ask for here: name -> extras."""
+def _own_requirements() -> list[str] | None:
+    """Return what this checkout needs: the metadata of an editable install are as old as the install."""
+    declared = ROOT / "pyproject.toml"
+    if not declared.is_file():
+        return importlib.metadata.distribution("slipway").requires
+    document = tomllib.loads(declared.read_text(encoding="utf-8"))
+    return list(document["project"]["dependencies"])
+
+
+def _needed(line: str, extras: frozenset[str]) -> tuple[str, frozenset[str]] | None:
+    """Return the name and the extras of a requirement, None if it is for another platform or for an extra not asked."""
     from packaging.requirements import Requirement
 
-    needed: dict[str, set[str]] = {}
-    for line in lines:
-        parsed = Requirement(line)
-        if parsed.marker is None or any(parsed.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-            needed.setdefault(normalised(parsed.name), set()).update(parsed.extras)
-    return needed
+    parsed = Requirement(line)
+    if parsed.marker is not None and not any(parsed.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+        return None
+    return normalised(parsed.name), frozenset(parsed.extras)
 
 
 def normalised(name: str) -> str:

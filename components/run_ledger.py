@@ -101,3 +101,20 @@ def runs_of(home: Home, workload: str) -> list[RunRecord]:
     decode = msgspec.json.Decoder(RunRecord)
     records = [decode.decode(path.read_bytes()) for path in folder.glob(f"{workload}-*.json")]
     return sorted((r for r in records if r.workload == workload), key=lambda r: r.run_id, reverse=True)
+
+
+def stage_seconds(home: Home) -> dict[str, float]:
+    """Return what each finished stage of the current run took; one from the cache what it took when it ran."""
+    ledger = current_ledger()
+    if ledger is None:
+        return {}
+    earlier = [record for run in runs_of(home, ledger.record.workload) for record in run.stages]
+    found = {}
+    for stage in ledger.record.stages:
+        if stage.state == "ran":
+            found[stage.stage] = round(stage.seconds, 3)
+        elif stage.state == "cached" and stage.key:
+            ran = [one.seconds for one in earlier if one.state == "ran" and one.key == stage.key]
+            if ran:
+                found[stage.stage] = round(ran[0], 3)
+    return found

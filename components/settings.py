@@ -49,6 +49,12 @@ class Settings(BaseSettings):
         ge=0,
         description="What this machine costs, USD per hour; the default is a common on-demand price of 2 vCPU.",
     )
+    watts: float = Field(
+        7.0,
+        ge=0,
+        description="What this machine draws while it trains, where nothing counts it; the default is two vCPU at the "
+        "3.5 W each that cloudcarbonfootprint.org gives for fully used ones.",
+    )
     signing_key: Path | None = Field(
         None, description="Private key that builds are signed with (PEM); made in the home on first use if not set."
     )

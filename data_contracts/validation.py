@@ -21,6 +21,7 @@ from data_contracts.facts import Fact, fact_of
 from data_contracts.spec import ContractSpec, Expectation
 
 SAMPLE = 1_000_000
+ROW = "slipway:row"
 
 
 class ExpectationResult(BaseModel):
@@ -35,23 +36,24 @@ class ExpectationResult(BaseModel):
     basis: str
 
 
-def check_dataset(path: Path, contract: ContractSpec, docs: Path | None) -> tuple[ExpectationResult, ...]:
-    """Judge every dataset-level expectation of a contract on a Parquet file; write Data Docs HTML into ``docs``.
+def check_dataset(
+    rows: pl.LazyFrame, size: int, contract: ContractSpec, docs: Path | None
+) -> tuple[ExpectationResult, ...]:
+    """Judge every dataset-level expectation of a contract on ``size`` rows; write Data Docs HTML into ``docs``.
 
     Raises TypeError for an expectation or argument that Great Expectations does not know.
     """
     if not contract.expectations:
         return ()
-    rows = pl.scan_parquet(path).select(pl.len()).collect().item()
-    step = -(-rows // SAMPLE)
+    step = -(-size // SAMPLE)
     facts = [fact_of(expectation, sampled=step > 1) for expectation in contract.expectations]
     columns = sorted({name for expectation in contract.expectations for name in _columns(expectation, contract)})
     # By row number and not with gather_every, which would bring every row into memory first.
-    sample = pl.scan_parquet(path, row_index_name="row").filter(pl.col("row") % max(step, 1) == 0)
-    frame = sample.select(columns).collect(engine="streaming").with_columns(_figures(path, facts))
+    sample = rows.select(columns).with_row_index(ROW).filter(pl.col(ROW) % max(step, 1) == 0).drop(ROW)
+    frame = sample.collect(engine="streaming").with_columns(_figures(rows, facts))
     with _quiet():
         found = _judge(frame, _judgements(contract, facts), contract.name, docs)
-    basis = "all rows" if step <= 1 else f"every {step}th row: {frame.height:,} of {rows:,}"
+    basis = "all rows" if step <= 1 else f"every {step}th row: {frame.height:,} of {size:,}"
     return tuple(
         ExpectationResult(
             expectation=expectation.expectation,
@@ -64,12 +66,12 @@ def check_dataset(path: Path, contract: ContractSpec, docs: Path | None) -> tupl
     )
 
 
-def _figures(path: Path, facts: Sequence[Fact | None]) -> list[pl.Expr]:
+def _figures(rows: pl.LazyFrame, facts: Sequence[Fact | None]) -> list[pl.Expr]:
     """Return the figures as constant columns: so they stand in the same suite and the same documents as the rows."""
     asked = {fact.name: fact.value for fact in facts if fact}
     if not asked:
         return []
-    found = pl.scan_parquet(path).select(**asked).collect(engine="streaming").row(0, named=True)
+    found = rows.select(**asked).collect(engine="streaming").row(0, named=True)
     return [pl.lit(value, dtype=pl.Float64).alias(name) for name, value in found.items()]
 
 

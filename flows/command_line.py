@@ -157,11 +157,19 @@ def score(
     workload: Workload,
     source: Annotated[Path, typer.Argument(metavar="IN", help="Parquet, CSV or Arrow file of contract rows.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Parquet, CSV or Arrow file to write.")],
+    answers_only: Annotated[bool, typer.Option(help="Leave the inputs out of OUT; its rows keep their order.")] = False,
     as_json: Json = False,
 ) -> None:
     """Answer a whole file with the champion."""
 
-    scored = _run_flow("score_batch", as_json, workload=workload, source=source.resolve(), target=target.resolve())
+    scored = _run_flow(
+        "score_batch",
+        as_json,
+        workload=workload,
+        source=source.resolve(),
+        target=target.resolve(),
+        answers_only=answers_only,
+    )
     terminal.print_json(scored) if as_json else terminal.print_scored(scored)
 
 

@@ -22,4 +22,4 @@ def estimate_training(workload: WorkloadName = "flights") -> Estimate:
         snapshot = ingest(run.workload, run.home)
         validated = validate(run.workload, snapshot, run.home)
         prepared = prepare(run.workload, validated, run.home)
-        return estimate(run.workload, prepared, run.settings)
+        return estimate(run.workload, prepared, run.home, run.settings)

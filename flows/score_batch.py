@@ -16,6 +16,7 @@ def score_batch(
     source: Path,
     target: Path,
     workload: WorkloadName = "flights",
+    answers_only: bool = False,
 ) -> Scored:
     """Score a file; rows that break the contract come out with their reasons instead of a probability.
 
@@ -23,6 +24,7 @@ def score_batch(
         source: Parquet, CSV or Arrow file of contract rows.
         target: Parquet, CSV or Arrow file to write.
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
+        answers_only: Leave the inputs out of the target; its rows have the order of the source.
     """
     with opened(workload, "score-batch") as run:
-        return score(champion_of(run.workload, run.home), source, target)
+        return score(champion_of(run.workload, run.home), source, target, answers_only)

@@ -40,6 +40,10 @@ def write_summary(
             candidate.model_dump(mode="json", include={"name", "score", "seconds", "digest"})
             for candidate in built.trained.candidates
         ],
+        "training": built.trained.model_dump(
+            mode="json",
+            include={"seconds", "cpu_seconds", "cost_usd", "peak_memory_mb", "energy", "estimate", "stopped", "epochs"},
+        ),
         "comparison": built.trained.comparison.model_dump(mode="json") if built.trained.comparison else None,
         "gates": built.gates.model_dump(mode="json"),
         "digests": {

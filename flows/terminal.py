@@ -199,6 +199,9 @@ def _outcome(
     if built.validated.quarantined:
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in built.validated.reasons.items())
         rows.append(("quarantine", f"{built.validated.quarantined:,} rows: {reasons}"))
+    rows.append(("training", built.trained.taken))
+    if built.trained.estimate:
+        rows.append(("", built.trained.estimate.text))
     if promoted:
         live = promoted.live
         rows.append(
@@ -260,7 +263,7 @@ def print_check(build: "Build", ladder: "Ladder", live: "LiveCheck | None", fres
             _state("passed" if rung.holds else "failed"),
             f"{rung.largest_difference:.1e}",
             f"{rung.tolerance:.0e}",
-            f"{rung.turned_to_yes} to yes, {rung.turned_to_no} to no, of {rung.rows}",
+            ", ".join(f"{count} {which}" for which, count in rung.turned.items()) or f"none of {rung.rows}",
         )
         for rung in ladder.rungs
     ]
@@ -349,14 +352,34 @@ def print_estimate(estimate: "Estimate") -> None:
     console = _console()
     for warning in estimate.warnings:
         console.print(f"[yellow]warning[/]: {warning}")
-    rows = [(part, f"{seconds:.1f} s") for part, seconds in estimate.parts.items()]
-    console.print(_table("part", "here", rows=rows, title="Training on this machine"))
-    console.print(f"in all {estimate.seconds:.0f} s, {estimate.usd:.4f} USD, {estimate.memory_mb:,.0f} MB")
+    rows = []
+    for part in estimate.parts:
+        most, least = part.taking(part.most), part.taking(part.least)
+        units = f"{part.least} to {part.most} {part.unit}s" if part.least < part.most else f"{part.most} {part.unit}s"
+        span = f"{least.wall:.1f} to {most.wall:.1f} s" if part.least < part.most else f"{most.wall:.1f} s"
+        rows.append((part.name, units if part.unit else "", span, f"{most.cpu:.1f} s"))
+    console.print(
+        _table("part", "of", "on the clock", "processor time at most", rows=rows, title="Training on this machine")
+    )
+    console.print(
+        f"in all {estimate.least_seconds:.0f} to {estimate.seconds:.0f} s at the load of now "
+        f"({estimate.cpu_seconds:.0f} s of processor time at most), at most {estimate.usd:.4f} USD, "
+        f"{estimate.memory_mb:,.0f} MB"
+    )
     cards = [
         (card.name, f"{card.seconds:.0f} s", f"{card.usd:.4f} USD", "yes" if card.fits else "no")
         for card in estimate.cards
     ]
-    console.print(_table("card", "about", "about", "fits", rows=cards, title="On a card (reckoned, not measured)"))
+    console.print(
+        _table(
+            "card",
+            "about",
+            "about",
+            "fits",
+            rows=cards,
+            title=f"On a card (reckoned, not measured; prices of {estimate.prices_as_of})",
+        )
+    )
 
 
 def print_reproduction(found: "Reproduction") -> None:

@@ -4,15 +4,28 @@ from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.errors import WorkloadError
-from components.settings import Settings
-from components.training.estimate import Estimate
-from tasks.stage import fields_of, stage
+from components.settings import Home, Settings
+from components.storage import write_atomically
+from components.training.estimate import FILE, Estimate
+from tasks.stage import stage, table
+from tasks.train import training_folder
 
 
-@stage("estimate", cached=False, artifact=fields_of)
-def estimate(workload: Workload, prepared: Prepared, settings: Settings) -> Estimate:
-    """Probe the training of a workload's kind; WorkloadError if the kind cannot be probed."""
+def _artifact(found: Estimate) -> str:
+    parts = {part.name: f"{part.taking(part.most).wall:.1f} s" for part in found.parts}
+    return table({"seconds": f"{found.least_seconds} to {found.seconds}", "USD": found.usd, **parts})
+
+
+@stage("estimate", cached=False, artifact=_artifact)
+def estimate(workload: Workload, prepared: Prepared, home: Home, settings: Settings) -> Estimate:
+    """Probe the training of a workload's kind; WorkloadError if the kind cannot be probed.
+
+    The estimate is kept where the training will be, so that the two are compared afterwards.
+    """
     kind = find_kind(workload.kind)
     if kind.estimate is None:
         raise WorkloadError(f"kind {kind.name} has no estimate: its training cannot be probed")
-    return kind.estimate(prepared, workload, contract_of(workload), settings)
+    found = kind.estimate(prepared, workload, contract_of(workload), settings)
+    path = training_folder(workload, prepared, home) / FILE
+    write_atomically(path, found.model_dump_json(indent=2).encode())
+    return found

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import polars as pl
 
+from components.answer_shape import read_shape
 from components.catalog import kind_module
 from components.compression.results import AS_TRAINED
 from components.data.results import Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
 from components.delivery.packaging import PackagedBuild, package_build
 from components.judgement.dossier import Subject, write_dossier
-from components.judgement.evidence import Evaluated, read_evidence
+from components.judgement.evidence import Evaluated, read_evidence, write_evidence
 from components.judgement.gates import GateReport
 from components.judgement.model_card import write_card
 from components.provenance import code_version, dependency_graph, environment_differences, machine
+from components.run_ledger import stage_seconds
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.storage import write_atomically
@@ -50,9 +52,32 @@ def package(
     with tempfile.TemporaryDirectory() as scratch:
         gates = write_atomically(Path(scratch, "gates.json"), report.model_dump_json(indent=2).encode())
         lineage = {"commit": code.commit or "unknown", "uncommitted changes": "yes" if code.diff else "none"}
-        evidence = read_evidence(evaluated.evidence)
-        threshold = evidence.find("decision_threshold") if workload.gates.costs else None
-        subject = Subject(workload, contract, evidence, report, validated, prepared, trained, lineage)
+        made = {
+            "data": {
+                "snapshot": snapshot.digest,
+                "validated": validated.digest,
+                "prepared": prepared.digest,
+                "rows": validated.rows,
+                "quarantined": validated.reasons,
+            },
+            "code": {"version": code.version, "commit": code.commit, "files": _code_files(workload)},
+            "model": {"name": trained.chosen, "variant": _variant(trained), "digest": trained.shipped.digest},
+            "graph": graph_facts(trained.shipped.model),
+            "training": training_record(trained).model_dump(mode="json"),
+            "machine": machine(),
+            "seeds": {"workload": workload.seed, "training": trained.seed},
+            "stage_seconds": stage_seconds(home),
+            "environment_differences": list(environment_differences(graph)),
+        }
+        packages = {name: package.version for name, package in graph.items()}
+        # One document that answers for the whole build, in the build and in the registry.
+        evidence = read_evidence(evaluated.evidence).model_copy(
+            update={"made": {**made, "uncommitted_changes": bool(code.diff), "packages": packages}}
+        )
+        whole = write_evidence(Path(scratch, "evidence.json"), evidence)
+        subject = Subject(
+            workload, contract, evidence, report, validated, prepared, trained, lineage, stage_seconds(home)
+        )
         dossier = write_dossier(Path(scratch, "dossier.html"), subject)
         return package_build(
             workload,
@@ -62,29 +87,14 @@ def package(
             recipe=prepared.recipe,
             test_rows=prepared.splits["test"].path,
             answers=pl.read_parquet(evaluated.predictions),
-            documents={"evidence.json": evaluated.evidence, "gates.json": gates, "dossier.html": dossier},
+            shape=read_shape(evaluated.shape.read_bytes()),
+            documents={"evidence.json": whole, "gates.json": gates, "dossier.html": dossier},
             card=write_card(workload, validated, prepared, trained, evaluated, report),
-            provenance={
-                "data": {
-                    "snapshot": snapshot.digest,
-                    "validated": validated.digest,
-                    "prepared": prepared.digest,
-                    "rows": validated.rows,
-                    "quarantined": validated.reasons,
-                },
-                "code": {"files": _code_files(workload)},
-                "model": {"name": trained.chosen, "variant": _variant(trained), "digest": trained.shipped.digest},
-                "graph": graph_facts(trained.shipped.model),
-                "training": training_record(trained).model_dump(mode="json"),
-                "machine": machine(),
-                "seeds": {"workload": workload.seed, "training": trained.seed},
-                "environment_differences": list(environment_differences(graph)),
-            },
+            provenance=made,
             code=code,
             dependencies=graph,
             key=settings.key(),
             rehearsed=evidence.tables.get("rehearsed", {}),
-            decision_threshold=threshold.value if threshold else None,
         )
 
 

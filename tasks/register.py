@@ -7,10 +7,17 @@ from components.delivery.registry import Registered, register_build
 from components.judgement.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings
 from components.training.results import Trained, read_trials
-from tasks.stage import fields_of, stage
+from tasks.stage import stage, table
 
 
-@stage("register", cached=False, artifact=fields_of)
+def _artifact(registered: Registered) -> str:
+    names = ("dossier.html", "evidence.json", "gates.json", "card.md")
+    links = [f"- [{name}]({registered.files}/{name})" for name in names]
+    rows = table(registered.model_dump(mode="json", exclude={"digest"}))
+    return "\n".join([rows, "", "In the registry:", *links, "", f"The same files: `{registered.build}`"])
+
+
+@stage("register", cached=False, artifact=_artifact)
 def register(
     workload: Workload,
     build: PackagedBuild,

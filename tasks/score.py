@@ -8,6 +8,6 @@ from tasks.stage import fields_of, stage
 
 
 @stage("score", cached=False, artifact=fields_of)
-def score(build: Build, source: Path, target: Path) -> Scored:
+def score(build: Build, source: Path, target: Path, answers_only: bool = False) -> Scored:
     """Answer every row of a file."""
-    return score_file(build, source, target)
+    return score_file(build, source, target, answers_only=answers_only)

@@ -1,5 +1,7 @@
 """Train: the baseline and the Lightning model on the same split; the better one is chosen."""
 
+from pathlib import Path
+
 from components import progress
 from components.catalog import find_kind, kind_module
 from components.data.results import Prepared
@@ -7,21 +9,48 @@ from components.declaration import Workload, contract_of
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.storage import digest_json
+from components.training.energy import EnergyMeter, cpu_seconds
+from components.training.estimate import FILE as ESTIMATE
+from components.training.estimate import Estimate, check_estimate
 from components.training.results import Trained
 from tasks.stage import stage, table
 
 
 def _artifact(trained: Trained) -> str:
     scores = {f"{candidate.name} on validation": f"{candidate.score:.4f}" for candidate in trained.candidates}
-    return table({"chosen": trained.chosen, **scores, "hardware": trained.hardware.reason, "stopped": trained.stopped})
+    return table(
+        {
+            "chosen": trained.chosen,
+            **scores,
+            "hardware": trained.hardware.reason,
+            "stopped": trained.stopped,
+            "took": trained.taken,
+        }
+    )
+
+
+def training_folder(workload: Workload, prepared: Prepared, home: Home) -> Path:
+    """Return the folder of a training, named after what goes in: a killed one finds its own checkpoints again."""
+    document = workload.model_dump(mode="json", include={"kind", "model", "goal", "seed"})
+    key = digest_json([prepared.digest, document, code_part((kind_module(workload.kind),))])
+    return home.room("training", f"{workload.name}-{key[:12]}")
 
 
 @stage("train", settings=["kind", "model", "goal", "seed", "features", "contract"], artifact=_artifact)
 def train(workload: Workload, prepared: Prepared, home: Home, settings: Settings) -> Trained:
     """Train every candidate of the workload's kind."""
-    # Named after what goes in, so that a killed training finds its checkpoints again, and only its own.
-    document = workload.model_dump(mode="json", include={"kind", "model", "goal", "seed"})
-    key = digest_json([prepared.digest, document, code_part((kind_module(workload.kind),))])
-    folder = home.room("training", f"{workload.name}-{key[:12]}")
-    contract = contract_of(workload)
-    return find_kind(workload.kind).train(prepared, workload, contract, folder, settings, progress.report)
+    folder = training_folder(workload, prepared, home)
+    began = cpu_seconds()
+    with EnergyMeter() as meter:
+        trained = find_kind(workload.kind).train(
+            prepared, workload, contract_of(workload), folder, settings, progress.report
+        )
+    energy = meter.energy(seconds=trained.seconds, watts=settings.watts, card=trained.hardware.device == "cuda")
+    # Of a training that began in a process that was killed, nobody knows it.
+    spent = round(cpu_seconds() - began, 2) if trained.seconds <= 1.05 * meter.seconds else None
+    trained = trained.model_copy(update={"energy": energy, "cpu_seconds": spent})
+    estimate = folder / ESTIMATE
+    if estimate.is_file():
+        check = check_estimate(Estimate.model_validate_json(estimate.read_bytes()), trained)
+        trained = trained.model_copy(update={"estimate": check})
+    return trained

@@ -67,7 +67,7 @@ def started(contender: Contender, material: Material, port: int, core: int) -> I
 
 def _wait(contender: Contender, material: Material, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until the server answers the row, and check that it answers as the model does."""
-    expected = msgspec.json.decode((material.build / "golden.json").read_bytes())["probabilities"][0]
+    expected = msgspec.json.decode((material.build / "golden.json").read_bytes())["answers"][0][0]
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from components.answer_shape import Binary
 from components.declaration import FeatureStep
 from components.delivery.build import Golden, ServingSpec, seal
 from components.features.recipe import Recipe, fit_recipe, read_recipe, recipe_graph, write_recipe
@@ -99,8 +100,7 @@ def make_material(folder: Path, rows: int = 60_000) -> Material:
     write_json(build / "contract.json", contract)
     serving = ServingSpec(
         workload="flights",
-        label="late",
-        decision_threshold=0.5,
+        answer=Binary(label="late", threshold=0.5),
         port=8080,
         max_rows=10_000,
         max_body_bytes=8_000_000,
@@ -109,10 +109,10 @@ def make_material(folder: Path, rows: int = 60_000) -> Material:
     write_json(build / "serving.json", serving)
     inputs = frame.select([field.name for field in contract.inputs]).head(50)
     predictor = Predictor(model, contract)
-    answers = [float(answer) for answer in predictor.predict(predictor.tensors(inputs.rows()))]
+    answers = [[float(answer)] for answer in predictor.predict(predictor.tensors(inputs.rows()))]
     moments = pl.col("scheduled_departure").dt.strftime("%Y-%m-%dT%H:%M:%S")
     golden = inputs.with_columns(moments).to_dicts()
-    write_json(build / "golden.json", Golden(rows=golden, probabilities=answers, tolerance=1e-5))
+    write_json(build / "golden.json", Golden(rows=golden, columns=("probability",), answers=answers, tolerance=1e-5))
     (folder / "row.json").write_bytes(msgspec.json.encode(golden[0]))
     seal(build, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
     return Material(folder)

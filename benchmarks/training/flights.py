@@ -60,7 +60,7 @@ def packaged(prepared: Prepared, workload: Workload, settings: Settings) -> dict
         for candidate in sorted(trained.candidates, key=lambda one: one.name != trained.chosen):
             frame = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test")
             mark = "Slipway, packaged" if candidate.name == trained.chosen else "Slipway, not chosen"
-            found[f"{mark}: {candidate.name}"] = (frame["probability"].to_numpy(), candidate.seconds)
+            found[f"{mark}: {candidate.name}"] = (frame["answer"].to_numpy(), candidate.seconds)
     return found
 
 

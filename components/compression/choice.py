@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from components.catalog import Kind, Progress
@@ -27,8 +26,9 @@ from components.compression.quantisation import NotPossibleError, half, int8_dyn
 from components.compression.results import AS_TRAINED, Compression, Smaller, Variant
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.hold_out import labels_of
-from components.judgement.targets import target_of
+from components.judgement.decisions import decision_threshold
+from components.judgement.hold_out import label_scale, labels_of
+from components.judgement.targets import shape_of, target_of
 from components.settings import Settings
 from components.storage import digest_file, digest_json
 from components.training.results import Trained
@@ -200,15 +200,22 @@ def _measured(
     path = prepared.splits[SPLIT].path
     frame = pl.read_parquet(path)
     labels, target = labels_of(frame, contract), target_of(contract)
+    shape = shape_of(
+        contract,
+        threshold=decision_threshold(workload),
+        quantiles=trained.quantiles,
+        scale=label_scale(prepared, contract),
+    )
     graphs = {AS_TRAINED: trained.best.model} | {one.name: one.model for one in made if one.model is not None}
     answers = {}
     for number, (name, model) in enumerate(graphs.items(), start=1):
-        answers[name] = np.asarray(kind.predict_file(model, contract, path))
+        answers[name] = shape.point(kind.predict_file(model, contract, path))
         progress("variants", number, len(graphs) + 1)
     predictors: dict[str, Predictor] = {name: open_graph(model, contract, kind.name) for name, model in graphs.items()}
     speeds = time_graphs(predictors, frame, contract)
     losses = metric_losses(target, labels, answers, workload.seed)
-    names = [str(value) for value in contract.label.allowed] if target == "multiclass" else ["no", "yes"]
+    named = [str(value) for value in contract.label.allowed] if target == "multiclass" else ["no", "yes"]
+    truth = [] if target == "regression" else [named[int(label)] for label in labels]
     progress("variants", len(graphs) + 1, len(graphs) + 1)
     trained_as = Smaller(name=AS_TRAINED, family=None, note=f"{trained.chosen}, as exported", model=trained.best.model)
     variants = []
@@ -227,15 +234,8 @@ def _measured(
                 size_mb=round(one.model.stat().st_size / 1e6, 4),
                 speed=speeds[one.name],
                 losses=losses[one.name],
-                classes=class_losses(
-                    target,
-                    labels,
-                    answers[AS_TRAINED],
-                    answers[one.name],
-                    names=names,
-                    threshold=workload.serving.decision_threshold,
-                ),
-                largest_change=largest_change(target, labels, answers[AS_TRAINED], answers[one.name]),
+                classes=class_losses(shape, truth, answers[AS_TRAINED], answers[one.name]),
+                largest_change=largest_change(shape, answers[AS_TRAINED], answers[one.name]),
             )
         )
     return tuple(variants)

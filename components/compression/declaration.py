@@ -21,7 +21,7 @@ class Variants(Section):
     answer_change: float = Field(
         0.1,
         gt=0,
-        description="How far one answer may move: of a probability, or of the label's standard deviation.",
+        description="How far one answer may move: of a probability, or of a number in label's sizes.",
     )
     gain: float = Field(
         0.1, gt=0, lt=1, description="Share of the processor time that a variant must save to be worth a change."

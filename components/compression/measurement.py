@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from components.answer_shape import AnswerShape, differences
 from components.compression.results import AS_TRAINED, ClassLoss, MetricLoss, Speed
 from components.judgement.metrics import HIGHER_IS_BETTER, METRICS, replicates, score, statistic, summarise
 from components.judgement.targets import Target
@@ -115,37 +116,31 @@ def metric_losses(
     return losses
 
 
-def class_losses(
-    target: Target, labels: Answers, before: Answers, after: Answers, *, names: Sequence[str], threshold: float
-) -> tuple[ClassLoss, ...]:
-    """Return what becomes of the decisions about each class; nothing for numbers, which have no classes."""
-    if target not in ("binary", "multiclass"):
+def class_losses(shape: AnswerShape, truth: Sequence[str], before: Answers, after: Answers) -> tuple[ClassLoss, ...]:
+    """Return what becomes of the decisions about each class; nothing for numbers, which have no classes.
+
+    ``truth`` is what was right, in the words of the shape's decisions.
+    """
+    old, new = shape.decided(before), shape.decided(after)
+    if old is None or new is None:
         return ()
-    old, new = (_decisions(target, given, threshold) for given in (before, after))
+    right = np.asarray(truth)
     found = []
-    for place, name in enumerate(names):
-        rows = labels.astype(np.int64) == place
-        if rows.any():
-            found.append(
-                ClassLoss(
-                    name=name,
-                    rows=int(rows.sum()),
-                    turned=int((old[rows] != new[rows]).sum()),
-                    right=float((new[rows] == place).mean()),
-                    right_as_trained=float((old[rows] == place).mean()),
-                )
+    for name in dict.fromkeys(truth):
+        rows = right == name
+        found.append(
+            ClassLoss(
+                name=name,
+                rows=int(rows.sum()),
+                turned=int((old[rows] != new[rows]).sum()),
+                right=float((new[rows] == name).mean()),
+                right_as_trained=float((old[rows] == name).mean()),
             )
+        )
     return tuple(found)
 
 
-def _decisions(target: Target, answers: Answers, threshold: float) -> Answers:
-    decided: Answers = answers.argmax(axis=1) if target == "multiclass" else (answers >= threshold).astype(np.int64)
-    return decided
-
-
-def largest_change(target: Target, labels: Answers, before: Answers, after: Answers) -> float:
-    """Return how far the answer moves that moves most: a probability, or in standard deviations of the label."""
-    scale = 1.0 if target in ("binary", "multiclass") else float(np.std(labels)) or 1.0
-    moved = np.abs(after.astype(np.float64) - before.astype(np.float64)) / scale
-    # NaN compares false with every limit: an answer that is not a number has moved as far as can be.
-    return float(np.where(np.isfinite(moved), moved, 1e9).max())
+def largest_change(shape: AnswerShape, before: Answers, after: Answers) -> float:
+    """Return how far the answer moves that moves most, in units of the shape's scale."""
+    # Results hold finite numbers: an answer that is none has moved as far as can be.
+    return min(float(differences(before, after).max()) / shape.scale, 1e9)

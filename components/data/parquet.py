@@ -20,3 +20,20 @@ def sink(rows: pl.LazyFrame, path: Path, *, statistics: bool = False) -> pl.Lazy
     written = rows.sink_parquet(path, lazy=True, compression="snappy", statistics=statistics, row_group_size=ROW_GROUP)
     assert written is not None, "a lazy sink is a query"
     return written
+
+
+def sink_parts(rows: pl.LazyFrame, folder: Path, key: str) -> pl.LazyFrame:
+    """Return the query that streams rows into ``<value of key>.parquet`` files, in one pass; the key is not kept.
+
+    One sink for each part instead would read the source once for each: a filter is pushed into the scan.
+    """
+    by = pl.PartitionBy(
+        folder,
+        key=key,
+        include_key=False,
+        file_path_provider=lambda part: f"{part.partition_keys[key].item()}.parquet",
+        approximate_bytes_per_file=None,
+    )
+    written = rows.sink_parquet(by, lazy=True, compression="snappy", statistics=False, row_group_size=ROW_GROUP)
+    assert written is not None, "a lazy sink is a query"
+    return written

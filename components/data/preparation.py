@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from components.data.parquet import ROW_GROUP, sink
+from components.data.quarantine import kept_rows
 from components.data.results import Prepared, Split, Validated
 from components.data.split_report import split_report
 from components.data.splits import split_rows
@@ -15,7 +16,7 @@ from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.settings import Home
 from components.stage_keys import code_part
 from components.storage import digest_bytes, digest_json, write_atomically, write_json
-from data_contracts.spec import ContractSpec
+from data_contracts.spec import ContractSpec, FieldSpec
 
 RECIPE = "recipe.json"
 RECORD = "prepared.json"
@@ -35,7 +36,8 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
     with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
         folder = Path(scratch) / "prepared"
         folder.mkdir()
-        splits = split_rows(validated.path, workload.split, contract, folder)
+        rows = kept_rows(validated.path, validated.mask, contract)
+        splits = split_rows(rows, workload.split, contract, folder)
         recipe = fit_recipe(pl.scan_parquet(splits["train"].path), workload.features, contract)
         document = write_recipe(recipe)
         write_atomically(folder / RECIPE, document)
@@ -60,9 +62,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
 
 
 def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> None:
-    label = contract.label
-    target = pl.col(label.name).cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32).alias(LABEL)
-    rows = pl.scan_parquet(split.path).with_columns(target)
+    rows = pl.scan_parquet(split.path).with_columns(_target(contract.label).alias(LABEL))
 
     def made(labelled: pl.LazyFrame) -> pl.LazyFrame:
         # Only the training split must not see its own answers; every other split is what serving will be.
@@ -75,6 +75,14 @@ def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> Non
     else:
         blocks = (made(rows.slice(start, BLOCK)) for start in range(0, split.rows, BLOCK))
         _write_blocks(blocks, features_path(split.path))
+
+
+def _target(label: FieldSpec) -> pl.Expr:
+    """Return the label as a number: yes is 1, a class is its place among the allowed ones."""
+    column = pl.col(label.name)
+    if label.allowed:
+        return column.replace_strict(list(label.allowed), list(range(len(label.allowed))), return_dtype=pl.Float32)
+    return column.cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32)
 
 
 def _write_blocks(blocks: Iterable[pl.LazyFrame], path: Path) -> None:

@@ -19,6 +19,9 @@ from data_contracts.spec import ContractSpec
 from data_contracts.validation import check_dataset
 
 ROWS = "rows.parquet"
+MASK = "kept.parquet"
+KEPT = "kept"
+MARK = "slipway:kept"
 RECORD = "counts.json"
 
 
@@ -48,14 +51,14 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
     rooms = home.room("validated")
     rooms.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
-        kept, refused = Path(scratch) / "kept.parquet", Path(scratch) / "refused.parquet"
-        division = divide(snapshot, contract, kept, refused)
+        mask, refused = Path(scratch) / MASK, Path(scratch) / ROWS
+        division = divide(snapshot, contract, mask, refused)
         quarantine = _settle(refused, home.room("quarantine", digest), division) if division.quarantined else None
         _check_tolerance(division, contract, where, quarantine)
-        path = _settle(kept, home.room("validated", digest), division)
+        mask = _settle(mask, home.room("validated", digest), division)
     docs = home.room("reports", where, "expectations", digest[:16]) if contract.expectations else None
     try:
-        expectations = check_dataset(path, contract, docs)
+        expectations = check_dataset(kept_rows(snapshot.path, mask, contract), division.kept, contract, docs)
     except TypeError as error:
         raise ContractError(f"{where}: {error}") from error
     if failed := [result for result in expectations if not result.success]:
@@ -67,7 +70,8 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
         )
     return Validated(
         digest=digest,
-        path=path,
+        path=snapshot.path,
+        mask=mask,
         rows=division.kept,
         quarantined=division.quarantined,
         quarantine=quarantine,
@@ -77,20 +81,30 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
     )
 
 
-def divide(snapshot: Snapshot, contract: ContractSpec, kept: Path, refused: Path) -> Division:
-    """Write kept and refused rows of a snapshot to two files, reading it once in bounded memory."""
+def kept_rows(rows: Path, mask: Path, contract: ContractSpec) -> pl.LazyFrame:
+    """Return the rows of a snapshot that keep the contract, in its order and with the contract's columns alone."""
+    marks = pl.scan_parquet(mask).select(pl.col(KEPT).alias(MARK))
+    return (
+        pl.concat([pl.scan_parquet(rows), marks], how="horizontal").filter(MARK).select(frame_schema(contract).names())
+    )
+
+
+def divide(snapshot: Snapshot, contract: ContractSpec, mask: Path, refused: Path) -> Division:
+    """Write which rows of a snapshot are kept, and the refused ones, in one pass and bounded memory.
+
+    The kept rows stay where they are: ``mask`` has a boolean for each row of the snapshot, ``refused`` the others.
+    """
     frame = pl.scan_parquet(snapshot.path, row_index_name="position")
     columns = frame.collect_schema().names()
-    judged = frame.with_columns(keeps(contract, columns).alias("kept"))
-    good = judged.filter("kept").select(frame_schema(contract).names())
+    judged = frame.with_columns(keeps(contract, columns).alias(MARK))
     bare = refused.with_name("without-reasons.parquet")
-    bad = judged.filter(~pl.col("kept")).drop("kept")
-    pl.collect_all([sink(good, kept, statistics=True), sink(bad, bare)], engine="streaming")
+    bad = judged.filter(~pl.col(MARK)).drop(MARK)
+    pl.collect_all([sink(judged.select(pl.col(MARK).alias(KEPT)), mask), sink(bad, bare)], engine="streaming")
     reasons = _explain(bare, refused, row_checks(contract, columns))
-    written = [pl.scan_parquet(file).select(pl.len()).collect().item() for file in (kept, refused)]
-    read = pl.scan_parquet(snapshot.path).select(pl.len()).collect().item()
-    assert sum(written) == read == snapshot.rows, "kept + quarantined is not what was read"
-    return Division(kept=written[0], quarantined=written[1], reasons=reasons)
+    read, kept = pl.scan_parquet(mask).select(pl.len(), pl.col(KEPT).sum()).collect().row(0)
+    quarantined = pl.scan_parquet(refused).select(pl.len()).collect().item()
+    assert kept + quarantined == read == snapshot.rows, "kept + quarantined is not what was read"
+    return Division(kept=kept, quarantined=quarantined, reasons=reasons)
 
 
 def _explain(bare: Path, refused: Path, checks: Sequence[RowCheck]) -> dict[str, int]:

@@ -24,10 +24,11 @@ class Snapshot(DataResult):
 
 
 class Validated(DataResult):
-    """The rows that keep the contract, and where the others went."""
+    """Which rows of a snapshot keep the contract, and where the others went."""
 
     digest: str
-    path: Path
+    path: Path = Field(description="The snapshot's rows, of which the mask says which are kept.")
+    mask: Path = Field(description="Parquet with one boolean column, ``kept``: a value for each row of the snapshot.")
     rows: int
     quarantined: int
     quarantine: Path | None
@@ -41,7 +42,7 @@ class Split(DataResult):
 
     name: str
     path: Path
-    features: Path | None = Field(None, description="Recipe columns and the label as UInt8; set once prepared.")
+    features: Path | None = Field(None, description="Recipe columns and the label as a number; set once prepared.")
     rows: int
     positives: float | None = Field(description="Share of rows whose label is true; None for labels of other types.")
     start: str | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from components.data.parquet import sink
+from components.data.parquet import sink_parts
 from components.data.results import Split
 from components.data.row_hash import with_row_hash
 from components.data.split_declaration import GroupSplit, RandomSplit, ShareSplit, StratifiedSplit, TimeSplit
@@ -18,11 +18,13 @@ from components.errors import SplitError
 from data_contracts.spec import ContractSpec, FieldSpec
 
 PLACE = "slipway:place"
+NAME = "slipway:split"
+CELLS = 4096
 CLASSES = 100
 
 
 def split_rows(
-    validated: Path,
+    rows: pl.LazyFrame,
     split: TimeSplit | RandomSplit | StratifiedSplit | GroupSplit,
     contract: ContractSpec,
     folder: Path,
@@ -32,27 +34,31 @@ def split_rows(
     Raises SplitError for a rule that the contract has no field for, an empty split, and a class of the label with too
     few rows in a split.
     """
-    rows = pl.scan_parquet(validated)
-    parts = _by_time(rows, split, contract) if isinstance(split, TimeSplit) else _by_share(rows, split, contract)
-    sinks = [sink(part, folder / f"{name}.parquet") for name, part in parts.items()]
-    pl.collect_all(sinks, engine="streaming")
-    return {name: _described(name, folder, contract, split.min_class_rows) for name in parts}
+    if isinstance(split, TimeSplit):
+        names, named = list(split.periods()), _by_time(rows, split, contract)
+    else:
+        names, named = list(split.shares()), _by_share(rows, split, contract)
+    columns = [field.name for field in contract.fields]
+    sink_parts(named.filter(pl.col(NAME).is_not_null()).select(*columns, NAME), folder, NAME).collect(
+        engine="streaming"
+    )
+    return {name: _described(name, folder, contract, split.min_class_rows) for name in names}
 
 
-def _by_time(rows: pl.LazyFrame, split: TimeSplit, contract: ContractSpec) -> dict[str, pl.LazyFrame]:
+def _by_time(rows: pl.LazyFrame, split: TimeSplit, contract: ContractSpec) -> pl.LazyFrame:
     moments = contract.with_role("time")
     if not moments:
         raise SplitError(f"split by time: {contract.name} has no field with the role 'time'")
     moment = pl.col(moments[0].name).cast(pl.Datetime("us"))
-    parts = {}
+    parts = []
     for name, period in split.periods().items():
         start = datetime.combine(period.start, time())
         end = datetime.combine(period.end, time()) + timedelta(days=1)
-        parts[name] = rows.filter((moment >= start) & (moment < end))
-    return parts
+        parts.append(pl.when((moment >= start) & (moment < end)).then(pl.lit(name)))
+    return rows.with_columns(pl.coalesce(parts).alias(NAME))
 
 
-def _by_share(rows: pl.LazyFrame, split: ShareSplit, contract: ContractSpec) -> dict[str, pl.LazyFrame]:
+def _by_share(rows: pl.LazyFrame, split: ShareSplit, contract: ContractSpec) -> pl.LazyFrame:
     fields: tuple[FieldSpec, ...] = contract.inputs
     if isinstance(split, GroupSplit):
         fields = contract.with_role("group")
@@ -60,19 +66,33 @@ def _by_share(rows: pl.LazyFrame, split: ShareSplit, contract: ContractSpec) -> 
             raise SplitError(f"split by group: {contract.name} has no field with the role 'group'")
     hashed = with_row_hash(rows, fields, PLACE, seed=split.seed)
     placed = hashed.with_columns(pl.col(PLACE).cast(pl.Float64) / 2.0**64)
-    limits = [f"slipway:{name}" for name in split.shares()]
-    highs = list(accumulate(split.shares().values()))
+    limits = [f"slipway:{name}" for name in split.shares()][:-1]
+    highs = list(accumulate(split.shares().values()))[:-1]
     if isinstance(split, StratifiedSplit):
         names = _strata(split, contract)
-        cuts = [pl.col(PLACE).quantile(high, "higher").alias(limit) for limit, high in zip(limits, highs, strict=True)]
-        placed = placed.join(placed.group_by(names).agg(cuts), on=names, how="left", nulls_equal=True)
+        cuts = _cuts(placed, names, dict(zip(limits, highs, strict=True)))
+        placed = placed.join(cuts, on=names, how="left", nulls_equal=True, maintain_order="left")
     else:
         placed = placed.with_columns(pl.lit(high).alias(limit) for limit, high in zip(limits, highs, strict=True))
-    columns = [field.name for field in contract.fields]
-    train = pl.col(PLACE) < pl.col(limits[0])
-    validation = ~train & (pl.col(PLACE) < pl.col(limits[1]))
-    masks = {"train": train, "validation": validation, "test": pl.col(PLACE) >= pl.max_horizontal(limits[:2])}
-    return {name: placed.filter(mask).select(columns) for name, mask in masks.items()}
+    train, validation = (pl.col(PLACE) < pl.col(limit) for limit in limits)
+    name = pl.when(train).then(pl.lit("train")).when(validation).then(pl.lit("validation")).otherwise(pl.lit("test"))
+    return placed.with_columns(name.alias(NAME))
+
+
+def _cuts(placed: pl.LazyFrame, strata: list[str], highs: dict[str, float]) -> pl.LazyFrame:
+    """Return for each stratum the places that divide it in the wanted shares, to a thousandth of its rows or to a row.
+
+    Places are counted in ``CELLS`` of equal width: quantiles would hold a column of every row in memory.
+    """
+    counted = placed.group_by(*strata, (pl.col(PLACE) * CELLS).floor().alias("cell")).agg(pl.len().alias("rows"))
+    cells = counted.sort("cell").collect(engine="streaming")
+    passed = pl.col("rows").cum_sum() - pl.col("rows") / 2
+    # A cell whose middle row lies beyond the share is the first of the next split.
+    cut = {
+        limit: (pl.col("cell").filter(passed > high * pl.col("rows").sum()).first().fill_null(CELLS) / CELLS)
+        for limit, high in highs.items()
+    }
+    return cells.lazy().group_by(strata, maintain_order=True).agg(**cut)
 
 
 def _strata(split: StratifiedSplit, contract: ContractSpec) -> list[str]:
@@ -85,6 +105,8 @@ def _strata(split: StratifiedSplit, contract: ContractSpec) -> list[str]:
 
 def _described(name: str, folder: Path, contract: ContractSpec, least: int) -> Split:
     path = folder / f"{name}.parquet"
+    if not path.is_file():
+        raise SplitError(f"split '{name}' has no rows: widen it in the workload file, or bring more data")
     moments = contract.with_role("time")
     facts = [pl.len().alias("rows")]
     if contract.label.dtype == "boolean":
@@ -92,8 +114,6 @@ def _described(name: str, folder: Path, contract: ContractSpec, least: int) -> S
     if moments:
         facts += [pl.col(moments[0].name).min().alias("start"), pl.col(moments[0].name).max().alias("end")]
     found = pl.scan_parquet(path).select(facts).collect(engine="streaming").row(0, named=True)
-    if not found["rows"]:
-        raise SplitError(f"split '{name}' has no rows: widen it in the workload file, or bring more data")
     _check_classes(name, path, contract.label, found["rows"], least)
     start, end = (str(found[key]) if found.get(key) is not None else None for key in ("start", "end"))
     return Split(

@@ -21,19 +21,22 @@
     dossier.html        the evidence as a page for people
     model.sig           signature of all of this (OpenSSF model signing), if a key is set
 
-The data plane reads builds with this module, so it imports msgspec and the standard library alone.
+The data plane reads builds with this module, so it imports msgspec and NumPy alone.
 """
 
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from components.answer_shape import AnswerShape
 from components.errors import BuildError
 from components.storage import digest_file, digest_json, write_json
 from data_contracts.spec import ContractSpec, read_contract
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"
 
@@ -50,11 +53,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServingSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How a build answers: the workload file's ``serving`` section and the names of the outputs."""
+    """How a build answers: the shape of its answers, and the limits of the workload file's ``serving`` section."""
 
     workload: str
-    label: str
-    decision_threshold: float
+    answer: AnswerShape
     port: int
     max_rows: int
     max_body_bytes: int
@@ -62,18 +64,26 @@ class ServingSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True):
-    """Held-out rows as a client would send them, and the probability that was evaluated for each."""
+    """Held-out rows as a client would send them, and the numbers that were evaluated for each.
+
+    ``columns`` names the numbers; ``tolerance`` is how far each may be off.
+    """
 
     rows: list[dict[str, Any]]
-    probabilities: list[float]
+    columns: tuple[str, ...]
+    answers: list[list[float]]
     tolerance: float
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Return the evaluated numbers, [rows, columns]."""
+        return np.array(self.answers, dtype=np.float64).reshape(len(self.rows), len(self.columns))
 
 
 class Stations(msgspec.Struct, frozen=True, kw_only=True):
-    """What was answered for the golden rows on the way to the build, and how much each step may change."""
+    """What was answered for the golden rows on the way to the build, [rows][columns], and what a step may change."""
 
-    trainer: list[float]
-    exported: list[float]
+    trainer: list[list[float]]
+    exported: list[list[float]]
     export_tolerance: float
     compression_tolerance: float
 

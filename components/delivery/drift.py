@@ -20,7 +20,6 @@ from components.errors import DataError
 from components.storage import digest_json
 from data_contracts.spec import ContractSpec, FieldSpec
 
-SCORE = "probability"
 # Tests on more rows find differences too small to matter, and the page grows with the rows.
 SAMPLE = 5_000
 
@@ -78,18 +77,18 @@ def compare_windows(
     rule: Monitoring,
     folder: Path,
     seed: int,
+    scores: tuple[str, ...] = (),
 ) -> DriftReport:
     """Compare each window, in order of time, with the reference; write one Evidently page a window to ``folder``.
 
-    Frames hold the contract's input fields and, where scored, ``probability``.
+    Frames hold the contract's input fields and, where scored, the columns ``scores`` of the answers.
     """
     if not windows:
         raise DataError("there is no row to monitor: the monitored period is empty")
     fields = [field for field in contract.inputs if field.dtype not in ("datetime", "date")]
     numbers = [field.name for field in fields if _is_number(field)]
     categories = [field.name for field in fields if not _is_number(field)]
-    if SCORE in reference.columns:
-        numbers.append(SCORE)
+    numbers += scores
     # Evidently refuses a number without any value; whether it is missing is then compared as a category instead.
     for name in [n for n in numbers if any(not frame[n].count() for frame in (reference, *windows.values()))]:
         numbers.remove(name)

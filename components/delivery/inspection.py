@@ -45,13 +45,13 @@ def inspect(build: Build, settings: Settings, key: Path) -> tuple[Ladder, LiveCh
     ladder = climb(build)
     if ladder.broken:
         return ladder, None
-    rows, probabilities = held_out(build)
-    live, answers = check_live(build.path, rows, probabilities, settings.price_per_hour, build.golden().rows, key=key)
+    rows, evaluated = held_out(build)
+    live, answers = check_live(build, rows, evaluated, settings.price_per_hour, key)
     return ladder.stepped("live", answers), live
 
 
 def profile(build: Build, settings: Settings, requests: int) -> StageBudget:
     """Measure where the time of a request to this build goes, on this machine, now."""
-    rows, probabilities = held_out(build)
-    live, _ = check_live(build.path, rows, probabilities, settings.price_per_hour, build.golden().rows, key=None)
+    rows, evaluated = held_out(build)
+    live, _ = check_live(build, rows, evaluated, settings.price_per_hour, key=None)
     return measure_stages(build, live, requests=requests)

@@ -18,8 +18,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from components.answer_shape import differences
+from components.delivery.build import Build
 from components.delivery.rollout import rollout_path
 from components.errors import ServingError
 from components.settings import Home
@@ -31,7 +34,11 @@ WARM_UP_REQUESTS = 50
 
 
 class LiveCheck(BaseModel):
-    """What a client saw of a build that was really served; latencies in milliseconds, one row a request."""
+    """What a client saw of a build that was really served; latencies in milliseconds, one row a request.
+
+    ``max_difference`` is in units of the answers' scale: as it is for probabilities, in sizes of the label where
+    it is a number.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -121,21 +128,20 @@ def _wait_until_ready(process: subprocess.Popen[bytes], errors: Any) -> str:
 
 
 def check_live(
-    build: Path,
+    build: Build,
     rows: Sequence[dict[str, Any]],
-    probabilities: Sequence[float],
+    evaluated: NDArray[Any],
     price_per_hour: float,
-    golden: Sequence[dict[str, Any]],
     key: Path | None,
-) -> tuple[LiveCheck, list[float]]:
-    """Serve a build, send every row alone, and compare the answers with the evaluated probabilities.
+) -> tuple[LiveCheck, NDArray[np.float64]]:
+    """Serve a build, send every row alone, and compare the answers with the evaluated ones, [rows, columns].
 
-    Also returns the answers to the golden rows, sent together. ``key`` is the public key that must have signed the
-    build. The cost of 1,000 answers is that of one connection that waits for each answer: an upper bound.
+    Also returns the numbers answered to the golden rows, sent together. ``key`` is the public key that must have signed
+    the build. The cost of 1,000 answers is that of one connection that waits for each answer: an upper bound.
     """
-    started = time.perf_counter()
+    started, shape = time.perf_counter(), build.serving().answer
     signed = ["--public-key", str(key)] if key else []
-    with serving(["--build", str(build), "--port", "0", "--drain-seconds", "0", *signed]) as (url, _):
+    with serving(["--build", str(build.path), "--port", "0", "--drain-seconds", "0", *signed]) as (url, _):
         start_seconds = time.perf_counter() - started
         address = urlsplit(url)
         connection = http.client.HTTPConnection(address.netloc, timeout=30)
@@ -148,15 +154,15 @@ def check_live(
                 before = time.perf_counter()
                 answer = ask(connection, body)
                 seconds.append(time.perf_counter() - before)
-                answers.append(answer["predictions"][0]["probability"])
-            together = ask(connection, msgspec.json.encode(golden))["predictions"]
+                answers.append(shape.read(answer["predictions"][0]))
+            together = ask(connection, msgspec.json.encode(build.golden().rows))["predictions"]
         finally:
             connection.close()
     p50, p95, p99 = (float(value) for value in np.quantile(seconds, [0.5, 0.95, 0.99]) * 1000)
     per_second = len(seconds) / sum(seconds)
     checked = LiveCheck(
         rows=len(rows),
-        max_difference=float(np.abs(np.array(answers) - np.array(probabilities)).max()),
+        max_difference=float(differences(np.array(answers), evaluated).max()) / shape.scale,
         latency_p50_ms=p50,
         latency_p95_ms=p95,
         latency_p99_ms=p99,
@@ -164,7 +170,7 @@ def check_live(
         start_seconds=start_seconds,
         usd_per_1000=price_per_hour / 3600 / per_second * 1000,
     )
-    return checked, [one["probability"] for one in together]
+    return checked, np.array([shape.read(one) for one in together], dtype=np.float64)
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> dict[str, Any]:

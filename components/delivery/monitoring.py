@@ -6,12 +6,14 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from components.answer_shape import AnswerShape, side_by_side
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.delivery.build import Build
 from components.delivery.drift import DriftReport, compare_windows
 from components.errors import DataError
+from components.judgement.hold_out import labels_of
 from components.judgement.metrics import interval
 from components.settings import Home
 from components.storage import write_atomically
@@ -50,17 +52,18 @@ def monitor_build(
     split = prepared.splits.get("monitor")
     if split is None:
         raise DataError(f"workload {workload.name} declares no 'monitor' period in its split: nothing to look at")
-    scores = find_kind(workload.kind).predict_file(build.model, contract, split.path)
-    rows = pl.read_parquet(split.path).with_columns(pl.Series("probability", scores))
+    shape = build.serving().answer
+    answers = find_kind(workload.kind).predict_file(build.model, contract, split.path)
+    rows = pl.read_parquet(split.path).with_columns(pl.DataFrame(shape.numbers(answers)))
     windows = split_windows(rows, contract, workload.monitoring.window)
     folder = home.room("reports", workload.name, build.build_id)
     reference = pl.read_parquet(build.path / "reference.parquet")
-    drift = compare_windows(reference, windows, contract, workload.monitoring, folder, workload.seed)
+    drift = compare_windows(reference, windows, contract, workload.monitoring, folder, workload.seed, shape.columns)
     monitored = Monitored(
         digest=drift.digest,
         build_id=build.build_id,
         drift=drift,
-        quality=tuple(_quality(name, window, workload, contract) for name, window in windows.items()),
+        quality=tuple(_quality(name, window, workload, contract, shape) for name, window in windows.items()),
         report=folder / "monitoring.json",
     )
     write_atomically(monitored.report, monitored.model_dump_json(indent=2).encode())
@@ -83,10 +86,11 @@ def _name(start: object, window: str) -> str:
     return f"{start:%Y-%m}" if window == "month" else f"{start:%Y-%m-%d}"
 
 
-def _quality(name: str, window: pl.DataFrame, workload: Workload, contract: ContractSpec) -> WindowQuality:
-    labels = window[contract.label.name].cast(pl.UInt8).to_numpy()
-    metric = workload.goal.metric
-    found = interval(metric, labels, window["probability"].to_numpy(), seed=workload.seed)
+def _quality(
+    name: str, window: pl.DataFrame, workload: Workload, contract: ContractSpec, shape: AnswerShape
+) -> WindowQuality:
+    metric, answers = workload.goal.metric, side_by_side([window[column].to_numpy() for column in shape.judged])
+    found = interval(metric, labels_of(window, contract), answers, seed=workload.seed)
     return WindowQuality(
         window=name, rows=len(window), metric=metric, value=found.value, low=found.low, high=found.high
     )

@@ -3,7 +3,7 @@
 import math
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.answer_shape import AnswerShape
 from components.declaration import Workload
 from components.delivery.bento import pack_bento
 from components.delivery.bill_of_materials import write_bill_of_materials
@@ -51,6 +52,7 @@ def package_build(
     recipe: Path,
     test_rows: Path,
     answers: pl.DataFrame,
+    shape: AnswerShape,
     documents: Mapping[str, Path],
     card: str,
     provenance: Mapping[str, Any],
@@ -58,26 +60,25 @@ def package_build(
     dependencies: Mapping[str, Package],
     key: Path,
     rehearsed: Mapping[str, str],
-    decision_threshold: float | None = None,
 ) -> PackagedBuild:
     """Write, seal and sign a build; ``key`` is the private key, made on first use.
 
-    ``test_rows`` is the raw hold-out, ``answers`` what was evaluated for each of its rows in order (probability,
-    trainer, exported); ``documents`` are finished files to take along under their names (evidence.json, gates.json,
-    ...). ``rehearsed`` are the digests of the files that the parity ladder was climbed with: BuildError if those that
-    are packaged are others.
+    ``test_rows`` is the raw hold-out, ``answers`` what was evaluated for each of its rows in order, with the columns of
+    ``shape`` and the same of the trainer and the graph as exported; ``documents`` are finished files to take along
+    under their names (evidence.json, gates.json, ...). ``rehearsed`` are the digests of the files that the parity
+    ladder was climbed with: BuildError if those that are packaged are others.
     """
-    scored = scored_rows(test_rows, answers, contract)
+    scored = scored_rows(test_rows, answers, shape, contract)
     home.room("builds").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=".build."))
     try:
-        write_core(folder, workload, contract, model, recipe, scored, decision_threshold)
+        write_core(folder, workload, contract, model, recipe, scored, shape)
         _check_rehearsed(folder, rehearsed)
         for name, path in documents.items():
             shutil.copyfile(path, folder / name)
-        reference = _sample(scored, REFERENCE_ROWS, workload.seed).drop("trainer", "exported")
+        reference = _sample(scored, REFERENCE_ROWS, workload.seed).drop(_stations_of(shape))
         reference.write_parquet(folder / "reference.parquet")
-        write_json(folder / "provenance.json", {**provenance, "code": _code(provenance, code)})
+        write_json(folder / "provenance.json", provenance)
         write_json(folder / "dependencies.json", dependencies)
         write_requirements(folder / REQUIREMENTS)
         write_bill_of_materials(
@@ -109,10 +110,14 @@ def package_build(
     return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target, bento=bento)
 
 
-def scored_rows(test_rows: Path, answers: pl.DataFrame, contract: ContractSpec) -> pl.DataFrame:
-    """Return the hold-out's inputs and label beside what was answered for each row: probability, trainer, exported."""
+def scored_rows(test_rows: Path, answers: pl.DataFrame, shape: AnswerShape, contract: ContractSpec) -> pl.DataFrame:
+    """Return the hold-out's inputs and label beside what was answered for each row at each station before the build."""
     rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
-    return rows.hstack(answers.select("probability", "trainer", "exported"))
+    return rows.hstack(answers.select(*shape.columns, *_stations_of(shape)))
+
+
+def _stations_of(shape: AnswerShape) -> list[str]:
+    return [f"{station}_{name}" for station in ("trainer", "exported") for name in shape.columns]
 
 
 def write_core(
@@ -122,22 +127,26 @@ def write_core(
     model: Path,
     recipe: Path,
     scored: pl.DataFrame,
-    decision_threshold: float | None,
+    shape: AnswerShape,
 ) -> None:
     """Write what a build needs to answer and to be compared: the files of ``CORE``."""
     shutil.copyfile(model, folder / "model.onnx")
     shutil.copyfile(recipe, folder / "recipe.json")
     write_json(folder / "contract.json", contract)
-    write_json(folder / "serving.json", _serving(workload, contract, decision_threshold))
+    write_json(folder / "serving.json", _serving(workload, shape))
     golden = _sample(scored, GOLDEN_ROWS, workload.seed)
-    write_json(folder / "golden.json", golden_of(golden, contract, workload.gates.parity))
+    write_json(folder / "golden.json", golden_of(golden, contract, shape, workload.gates.parity))
     stations = Stations(
-        trainer=golden["trainer"].cast(pl.Float64).to_list(),
-        exported=golden["exported"].cast(pl.Float64).to_list(),
-        export_tolerance=workload.gates.parity,
-        compression_tolerance=workload.serving.variants.answer_change,
+        trainer=_numbers(golden, [f"trainer_{name}" for name in shape.columns]),
+        exported=_numbers(golden, [f"exported_{name}" for name in shape.columns]),
+        export_tolerance=workload.gates.parity * shape.scale,
+        compression_tolerance=workload.serving.variants.answer_change * shape.scale,
     )
     write_json(folder / "stations.json", stations)
+
+
+def _numbers(frame: pl.DataFrame, columns: Sequence[str]) -> list[list[float]]:
+    return [list(row) for row in frame.select(pl.col(columns).cast(pl.Float64)).iter_rows()]
 
 
 def _check_rehearsed(folder: Path, rehearsed: Mapping[str, str]) -> None:
@@ -146,17 +155,11 @@ def _check_rehearsed(folder: Path, rehearsed: Mapping[str, str]) -> None:
             raise BuildError(f"{name} is not the one that was rehearsed and judged: nothing was packaged; build again")
 
 
-def _code(provenance: Mapping[str, Any], code: CodeVersion) -> dict[str, Any]:
-    return {**provenance.get("code", {}), "version": code.version, "commit": code.commit}
-
-
-def _serving(workload: Workload, contract: ContractSpec, decision_threshold: float | None) -> ServingSpec:
+def _serving(workload: Workload, shape: AnswerShape) -> ServingSpec:
     serving = workload.serving
     return ServingSpec(
         workload=workload.name,
-        label=contract.label.name,
-        # What wrong answers cost decides, where the workload file says it.
-        decision_threshold=serving.decision_threshold if decision_threshold is None else decision_threshold,
+        answer=shape,
         port=serving.port,
         max_rows=serving.max_rows,
         max_body_bytes=serving.max_body_bytes,
@@ -168,12 +171,16 @@ def _sample(frame: pl.DataFrame, rows: int, seed: int) -> pl.DataFrame:
     return frame.sample(rows, seed=seed) if len(frame) > rows else frame
 
 
-def golden_of(chosen: pl.DataFrame, contract: ContractSpec, tolerance: float) -> Golden:
-    """Return rows as a client would send them, with the probability that was evaluated for each."""
+def golden_of(chosen: pl.DataFrame, contract: ContractSpec, shape: AnswerShape, tolerance: float) -> Golden:
+    """Return rows as a client would send them, with the numbers that were evaluated for each.
+
+    ``tolerance`` is in units of the shape's scale.
+    """
     return Golden(
         rows=json_rows(chosen, contract),
-        probabilities=chosen["probability"].cast(pl.Float64).to_list(),
-        tolerance=tolerance,
+        columns=shape.columns,
+        answers=_numbers(chosen, shape.columns),
+        tolerance=tolerance * shape.scale,
     )
 
 

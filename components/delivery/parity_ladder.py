@@ -10,7 +10,8 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,29 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from components.answer_shape import AnswerShape, differences
 from components.delivery.build import Build
 from components.errors import ServingError
 
 DATA_PLANE = "deployments.data_plane"
 CLEAN_SECONDS = 60
-# For stations that run the same graph in the same way.
+# For stations that run the same graph in the same way, in units of the shape's scale.
 SAME = 1e-6
 
 Answers = NDArray[np.float64]
 
 
 class Rung(msgspec.Struct, frozen=True):
-    """How far the answers of a station are from those of the station before, and which decisions it turns."""
+    """How far the answers of a station are from those of the station before.
+
+    ``turned`` counts the decisions that it turns, as "no to yes".
+    """
 
     name: str
     tolerance: float
     largest_difference: float
     worst_row: int
-    turned_to_yes: int
-    turned_to_no: int
+    turned: dict[str, int]
     rows: int
 
     @property
@@ -47,32 +51,32 @@ class Rung(msgspec.Struct, frozen=True):
 
 
 class Ladder(msgspec.Struct, frozen=True):
-    """All rungs, in order, and the answers of the highest station."""
+    """All rungs, in order, and the numbers that the highest station answered, [rows][columns]."""
 
     rungs: tuple[Rung, ...]
-    top: tuple[float, ...]
-    threshold: float
+    top: list[list[float]]
+    shape: AnswerShape
 
     @property
     def broken(self) -> Rung | None:
         """The first rung that does not hold."""
         return next((rung for rung in self.rungs if not rung.holds), None)
 
-    def stepped(self, name: str, answers: Sequence[float], tolerance: float = SAME) -> "Ladder":
-        """Return the ladder with one rung more."""
-        below, above = np.array(self.top), np.array(answers, dtype=np.float64)
-        rung = _rung(name, below, above, tolerance, self.threshold)
-        return Ladder((*self.rungs, rung), tuple(above.tolist()), self.threshold)
+    def stepped(self, name: str, answers: Answers, tolerance: float | None = None) -> "Ladder":
+        """Return the ladder with one rung more; without a tolerance it is that of stations that run the same graph."""
+        allowed = SAME * self.shape.scale if tolerance is None else tolerance
+        rung = _rung(name, np.array(self.top), answers, allowed, self.shape)
+        return Ladder((*self.rungs, rung), answers.tolist(), self.shape)
 
     def told(self) -> str:
         """Say which rung does not hold and by how much; empty if all do."""
         if self.broken is None:
             return ""
         rung = self.broken
+        turned = ", ".join(f"{count} {which}" for which, count in rung.turned.items()) or "none"
         return (
             f"rung '{rung.name}' does not hold: golden row {rung.worst_row} moves by {rung.largest_difference:.3g}, "
-            f"{rung.tolerance:g} is allowed; {rung.turned_to_yes} of {rung.rows} decisions turn to yes, "
-            f"{rung.turned_to_no} to no"
+            f"{rung.tolerance:g} is allowed; decisions turned, of {rung.rows}: {turned}"
         )
 
 
@@ -82,15 +86,14 @@ def climb(build: Build) -> Ladder:
     A ladder that is broken ends at that rung; ``Ladder.stepped("live", ...)`` adds the answers of a running service.
     """
     golden, stations = build.golden(), build.stations()
-    start = Ladder((), tuple(stations.trainer), build.serving().decision_threshold)
-    steps: list[tuple[str, Callable[[], Sequence[float]], float]] = [
-        ("export", lambda: stations.exported, stations.export_tolerance),
-        ("compression", lambda: golden.probabilities, stations.compression_tolerance),
+    ladder = Ladder((), stations.trainer, build.serving().answer)
+    steps: list[tuple[str, Callable[[], Answers], float | None]] = [
+        ("export", lambda: np.array(stations.exported), stations.export_tolerance),
+        ("compression", golden.matrix, stations.compression_tolerance),
         ("packaged graph", lambda: _graph_answers(build, optimise=False), golden.tolerance),
         ("optimised graph", lambda: _graph_answers(build, optimise=True), golden.tolerance),
-        ("clean process", lambda: _clean_answers(build), SAME),
+        ("clean process", lambda: _clean_answers(build), None),
     ]
-    ladder = start
     for name, ask, tolerance in steps:
         ladder = ladder.stepped(name, ask(), tolerance)
         if ladder.broken:
@@ -98,43 +101,53 @@ def climb(build: Build) -> Ladder:
     return ladder
 
 
-def _rung(name: str, below: Answers, above: Answers, tolerance: float, threshold: float) -> Rung:
+def _rung(name: str, below: Answers, above: Answers, tolerance: float, shape: AnswerShape) -> Rung:
     if above.shape != below.shape:
         raise ServingError(f"rung '{name}': {len(above)} answers to {len(below)} rows")
-    differences = np.abs(above - below)
-    worst = int(np.argmax(differences))
-    before, after = below >= threshold, above >= threshold
+    apart = differences(above, below)
+    worst = int(np.argmax(apart))
     return Rung(
         name=name,
         tolerance=tolerance,
-        largest_difference=float(differences[worst]),
+        largest_difference=float(apart[worst]),
         worst_row=worst,
-        turned_to_yes=int((~before & after).sum()),
-        turned_to_no=int((before & ~after).sum()),
+        turned=_turned(shape, below, above),
         rows=len(above),
     )
 
 
+def _turned(shape: AnswerShape, below: Answers, above: Answers) -> dict[str, int]:
+    before, after = (shape.decided(_as_answered(answers)) for answers in (below, above))
+    if before is None or after is None:
+        return {}
+    pairs = [f"{old} to {new}" for old, new in zip(before, after, strict=True) if old != new]
+    return dict(Counter(pairs))
+
+
+def _as_answered(answers: Answers) -> Answers:
+    """Return numbers [rows, columns] as a predictor answers them: [rows] where a row has one."""
+    return answers[:, 0] if answers.shape[1] == 1 else answers
+
+
 def golden_tensors(build: Build, rows: int | None = None) -> dict[str, NDArray[Any]]:
     """Return the golden rows (or the first of them) as the graph takes them."""
-    inference = _inference(build)
-    contract = build.contract()
+    inference, contract = _inference(build), build.contract()
     predictor = inference.Predictor(build.model, contract)
     columns: dict[str, NDArray[Any]] = predictor.tensors(inference.read_rows(build.golden().rows[:rows], contract))
     return columns
 
 
-def _graph_answers(build: Build, *, optimise: bool) -> Sequence[float]:
+def _graph_answers(build: Build, *, optimise: bool) -> Answers:
     predictor = _inference(build).Predictor(build.model, build.contract(), optimise=optimise)
-    answers: list[float] = predictor.predict(golden_tensors(build)).astype(np.float64).tolist()
-    return answers
+    answers: Answers = predictor.predict(golden_tensors(build)).astype(np.float64)
+    return answers.reshape(len(answers), -1)
 
 
 def _inference(build: Build) -> Any:
     return importlib.import_module(f"components.workloads.{build.manifest.kind}.inference")
 
 
-def _clean_answers(build: Build) -> Sequence[float]:
+def _clean_answers(build: Build) -> Answers:
     """Let a fresh interpreter open the build as the service does; ServingError if it cannot."""
     command = [sys.executable, "-m", DATA_PLANE, "--build", str(build.path), "--check"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if Path(path or ".").is_dir())}
@@ -148,5 +161,4 @@ def _clean_answers(build: Build) -> Sequence[float]:
         ) from None
     if done.returncode:
         raise ServingError(f"build {build.build_id} cannot be opened in a clean process: {done.stderr.strip()}")
-    answers: list[float] = msgspec.json.decode(done.stdout)["probabilities"]
-    return answers
+    return np.array(msgspec.json.decode(done.stdout)["answers"], dtype=np.float64)

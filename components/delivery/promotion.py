@@ -2,10 +2,13 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from components.answer_shape import side_by_side
 from components.catalog import find_kind
 from components.declaration import Workload
 from components.delivery.build import Build, open_build
@@ -19,6 +22,7 @@ from components.delivery.signing import public_key_path
 from components.errors import BuildError, GateError
 from components.judgement.evidence import Measure
 from components.judgement.gates import GateReport, promotion_gates
+from components.judgement.hold_out import labels_of
 from components.judgement.metrics import paired_difference
 from components.provenance import dependency_graph, environment_differences
 from components.settings import Home, Settings
@@ -70,15 +74,8 @@ def promote_challenger(
     if ladder.broken:
         # Not served even to be looked at; and the data plane would only say that it refuses.
         raise GateError(f"{build.build_id} is not promoted: parity-ladder: {ladder.told()}; build it again")
-    rows, probabilities = held_out(build)
-    live, answers = check_live(
-        build.path,
-        rows,
-        probabilities,
-        settings.price_per_hour,
-        build.golden().rows,
-        public_key_path(settings.key()),
-    )
+    rows, evaluated = held_out(build)
+    live, answers = check_live(build, rows, evaluated, settings.price_per_hour, public_key_path(settings.key()))
     ladder = ladder.stepped("live", answers)
     report = promotion_gates(
         workload,
@@ -108,7 +105,8 @@ def promote_challenger(
 def gain_over_champion(workload: Workload, build: Build, champion: Build | None) -> Measure | None:
     """Return how much better the build is than the champion on the build's own hold-out, row by row paired.
 
-    None if there is nothing to compare with: no champion, the same build, or one that takes other fields.
+    None if there is nothing to compare with: no champion, the same build, one that takes other fields or answers
+    something else.
     """
     if champion is None or champion.build_id == build.build_id:
         return None
@@ -116,10 +114,12 @@ def gain_over_champion(workload: Workload, build: Build, champion: Build | None)
     contract = build.contract()
     if not {field.name for field in champion.contract().inputs} <= {field.name for field in contract.inputs}:
         return None
-    frame = pl.read_parquet(scored)
+    frame, shape, other = pl.read_parquet(scored), build.serving().answer, champion.serving().answer
+    if (shape.label, shape.judged) != (other.label, other.judged):
+        return None
     answers = find_kind(champion.manifest.kind).predict_file(champion.model, champion.contract(), scored)
-    labels = frame[contract.label.name].cast(pl.Float64).to_numpy()
-    pair = (frame["probability"].to_numpy(), answers)
+    labels = labels_of(frame, contract)
+    pair = (side_by_side([frame[name].to_numpy() for name in shape.judged]), other.point(answers))
     better, worse = pair if workload.higher_is_better else pair[::-1]
     found = paired_difference(workload.goal.metric, labels, better, worse, seed=workload.seed)
     detail = f"{champion.build_id} on the same rows"
@@ -133,10 +133,11 @@ def _still_there(rollout: Rollout) -> Build | None:
     return open_build(Path(rollout.champion_path))
 
 
-def held_out(build: Build) -> tuple[list[dict[str, object]], list[float]]:
-    """Return held-out rows as a client sends them, with the probability evaluated for each."""
+def held_out(build: Build) -> tuple[list[dict[str, object]], NDArray[Any]]:
+    """Return held-out rows as a client sends them, and the numbers evaluated for each, [rows, columns]."""
     scored = pl.read_parquet(build.path / "reference.parquet").head(LIVE_ROWS)
-    return json_rows(scored, build.contract()), scored["probability"].cast(pl.Float64).to_list()
+    numbers = scored.select(pl.col(build.serving().answer.columns).cast(pl.Float64))
+    return json_rows(scored, build.contract()), numbers.to_numpy()
 
 
 def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str, dry_run: bool = False) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from components.answer_shape import AnswerShape
 from components.delivery.build import Build
 from components.errors import BuildError, HostError
 from components.settings import Home, Settings
@@ -44,6 +45,7 @@ class Registered(BaseModel):
     run_id: str
     tracking_uri: str
     gates_passed: bool
+    files: str = Field(description="Where the registry keeps the build's files: a page of its server, or a folder.")
 
 
 def tracking_uri(home: Home, settings: Settings) -> str:
@@ -73,6 +75,7 @@ def register_build(
         if version is None:
             version = _log(client, build, home, metrics, parameters, {**tags, "gates": _passed(gates_passed)})
         _log_trials(client, version.run_id, trials)
+        files = _files_of(client, version.run_id)
         if gates_passed:
             client.set_registered_model_alias(workload, CHALLENGER, str(version.version))
     return Registered(
@@ -84,7 +87,16 @@ def register_build(
         run_id=version.run_id,
         tracking_uri=tracking_uri(home, settings),
         gates_passed=gates_passed,
+        files=files,
     )
+
+
+def _files_of(client: "MlflowClient", run_id: str) -> str:
+    info = client.get_run(run_id).info
+    if client.tracking_uri.startswith("http"):
+        page = f"{client.tracking_uri.rstrip('/')}/#/experiments/{info.experiment_id}/runs/{run_id}"
+        return f"{page}/artifacts/build"
+    return f"{info.artifact_uri}/build"
 
 
 def _passed(passed: bool) -> str:
@@ -115,7 +127,7 @@ def _log(
         info = mlflow.onnx.log_model(
             onnx.load(str(build.model)),
             name="model",
-            signature=_signature(build.contract()),
+            signature=_signature(build.contract(), build.serving().answer),
             pip_requirements=["onnxruntime"],
         )
     # Through the client: the fluent way of registering prints to the terminal.
@@ -158,7 +170,7 @@ def _log_trials(client: "MlflowClient", parent: str, trials: Sequence[Trial]) ->
         client.set_terminated(info.run_id, "FAILED" if trial.state == "failed" else "FINISHED", ended)
 
 
-def _signature(contract: ContractSpec) -> Any:
+def _signature(contract: ContractSpec, shape: AnswerShape) -> Any:
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -166,7 +178,7 @@ def _signature(contract: ContractSpec) -> Any:
     columns: list[Any] = [
         ColSpec(DataType[_TYPES[field.dtype]], field.name, required=not field.nullable) for field in contract.inputs
     ]
-    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, 1), "probability")])
+    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, len(shape.columns)), shape.tensor)])
     return ModelSignature(inputs=Schema(columns), outputs=outputs)
 
 

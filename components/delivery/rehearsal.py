@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from components.answer_shape import read_shape
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.delivery.build import Build, open_build, seal
@@ -40,19 +41,11 @@ def rehearse(
     The rehearsed evidence lies beside the evaluation's own, which stays as it was.
     """
     evidence = read_evidence(evaluated.evidence)
-    threshold = evidence.find("decision_threshold") if workload.gates.costs else None
-    scored = scored_rows(prepared.splits["test"].path, pl.read_parquet(evaluated.predictions), contract)
+    shape = read_shape(evaluated.shape.read_bytes())
+    scored = scored_rows(prepared.splits["test"].path, pl.read_parquet(evaluated.predictions), shape, contract)
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-") as scratch:
         folder = Path(scratch)
-        write_core(
-            folder,
-            workload,
-            contract,
-            trained.shipped.model,
-            prepared.recipe,
-            scored,
-            threshold.value if threshold else None,
-        )
+        write_core(folder, workload, contract, trained.shipped.model, prepared.recipe, scored, shape)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         seal(folder, workload=workload.name, kind=workload.kind, created=created)
         ladder, budget = _rehearsed(open_build(folder), settings)
@@ -73,9 +66,7 @@ def _rehearsed(build: Build, settings: Settings) -> tuple[Ladder, StageBudget | 
     if ladder.broken:
         return ladder, None
     golden = build.golden()
-    live, answers = check_live(
-        build.path, golden.rows, golden.probabilities, settings.price_per_hour, golden.rows, key=None
-    )
+    live, answers = check_live(build, golden.rows, golden.matrix(), settings.price_per_hour, key=None)
     return ladder.stepped("live", answers), measure_stages(build, live)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 import numpy as np
 
+from components.answer_shape import differences
 from components.delivery.build import Build
 from components.delivery.live_check import ask, serving
 from components.delivery.serving_sources import copy_sources
@@ -84,8 +85,9 @@ def check_fresh_environment(build: Build, public_key: Path | None = None) -> Fre
             finally:
                 connection.close()
         megabytes = sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6
-    answers = np.array([one["probability"] for one in predictions])
-    difference = float(np.abs(answers - np.array(golden.probabilities)).max())
+    shape = build.serving().answer
+    answers = np.array([shape.read(one) for one in predictions])
+    difference = float(differences(answers, golden.matrix()).max())
     if not difference <= golden.tolerance:
         raise ServingError(
             f"build {build.build_id} answers otherwise in its own environment: a golden row differs by "

@@ -12,6 +12,7 @@ SOURCES = (
     "deployments/data_plane/*.py",
     "deployments/data_plane/grpc_api/*.py",
     "components/__init__.py",
+    "components/answer_shape.py",
     "components/errors.py",
     "components/storage.py",
     "components/delivery/__init__.py",

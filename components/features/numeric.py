@@ -1,11 +1,12 @@
 """Numbers made comparable: something for what is missing, a flag that it was, and a scale that suits the field."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from components.errors import WorkloadError
@@ -58,11 +59,12 @@ class Standardise(_Scaled, tag="standardise", frozen=True):
     def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
         refuse_options("standardise", options)
         known = _known(cls, frame, field)
+        present, deviation = _moments(known.values)
         # Mean and deviation of the column with its gaps filled, from those of the values.
-        share = known.present / known.rows
-        mean = share * known.mean + (1 - share) * known.median
-        spread = share * (known.deviation**2 + (known.mean - mean) ** 2) + (1 - share) * (known.median - mean) ** 2
-        return cls(field=field.name, **_scale(cls, field, known, known.median, mean, math.sqrt(spread)))
+        share, median = known.values.size / known.rows, known.median
+        mean = share * present + (1 - share) * median
+        spread = share * (deviation**2 + (present - mean) ** 2) + (1 - share) * (median - mean) ** 2
+        return cls(field=field.name, **_scale(cls, field, known, median, mean, math.sqrt(spread)))
 
 
 class RobustScale(_Scaled, tag="robust_scale", frozen=True):
@@ -73,11 +75,9 @@ class RobustScale(_Scaled, tag="robust_scale", frozen=True):
     @classmethod
     def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
         refuse_options("robust_scale", options)
-        value = finite(field.name)
-        quartiles = {"low": value.quantile(0.25, "linear"), "high": value.quantile(0.75, "linear")}
-        known = _known(cls, frame, field, quartiles)
-        width = known.more["high"] - known.more["low"]
-        return cls(field=field.name, **_scale(cls, field, known, known.median, known.median, width))
+        known = _known(cls, frame, field)
+        low, median, high = _quantiles(known.values, (0.25, 0.5, 0.75), "linear")
+        return cls(field=field.name, **_scale(cls, field, known, median, median, high - low))
 
 
 class Impute(_Scaled, tag="impute", frozen=True):
@@ -92,7 +92,8 @@ class Impute(_Scaled, tag="impute", frozen=True):
         if fill not in ("median", "mean") and not number:
             raise WorkloadError(f"features: 'impute' takes fill: median, mean or a number, not {fill!r}")
         known = _known(cls, frame, field)
-        filling = {"median": known.median, "mean": known.mean}[fill] if isinstance(fill, str) else float(fill)
+        learnt = known.median if fill == "median" else _moments(known.values)[0]
+        filling = learnt if isinstance(fill, str) else float(fill)
         return cls(field=field.name, **_scale(cls, field, known, filling, 0.0, 1.0))
 
 
@@ -104,12 +105,9 @@ class Log1p(_Scaled, tag="log1p", frozen=True):
     @classmethod
     def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
         refuse_options("log1p", options)
-        bent = _signed_log(finite(field.name))
-        known = _known(cls, frame, field, {"mean of logs": bent.mean(), "deviation": bent.std(ddof=0)})
-        return cls(
-            field=field.name,
-            **_scale(cls, field, known, known.median, known.more["mean of logs"], known.more["deviation"]),
-        )
+        known = _known(cls, frame, field)
+        mean, deviation = _moments(np.sign(known.values) * np.log(np.abs(known.values) + 1.0))
+        return cls(field=field.name, **_scale(cls, field, known, known.median, mean, deviation))
 
     def _bent(self, value: pl.Expr) -> pl.Expr:
         return _signed_log(value)
@@ -141,11 +139,10 @@ class Clip(_Scaled, tag="clip", frozen=True):
             raise WorkloadError(f"features: 'clip' takes two rising quantiles between 0 and 1, not {quantiles}")
         if low is not None and high is not None and not low < high:
             raise WorkloadError(f"features: 'clip' takes a low below its high, not {low} and {high}")
-        value = finite(field.name)
-        ends = {"low": value.quantile(quantiles[0], "nearest"), "high": value.quantile(quantiles[1], "nearest")}
-        known = _known(cls, frame, field, ends)
-        lowest = float(low) if low is not None else known.more["low"]
-        highest = float(high) if high is not None else known.more["high"]
+        known = _known(cls, frame, field)
+        ends = _quantiles(known.values, quantiles, "nearest")
+        lowest = float(low) if low is not None else ends[0]
+        highest = float(high) if high is not None else ends[1]
         return cls(field=field.name, **_scale(cls, field, known, known.median, lowest, highest - lowest))
 
     def _bent(self, value: pl.Expr) -> pl.Expr:
@@ -167,12 +164,8 @@ class QuantileBucket(Transform, tag="quantile_bucket", frozen=True):
         refuse_options("quantile_bucket", options)
         if not isinstance(buckets, int) or not 2 <= buckets <= 256:
             raise WorkloadError(f"features: 'quantile_bucket' takes 2 to 256 buckets, not {buckets!r}")
-        value = finite(field.name)
-        shares = [index / buckets for index in range(1, buckets)]
-        row = frame.select(value.quantile(share, "nearest").alias(f"{share}") for share in shares)
-        edges = [edge for edge in row.collect(engine="streaming").row(0) if edge is not None]
-        if not edges:
-            raise WorkloadError(f"features: '{field.name}' has no value in the training split: leave it out")
+        known = _known(cls, frame, field)
+        edges = _quantiles(known.values, [index / buckets for index in range(1, buckets)], "nearest")
         return cls(field=field.name, edges=tuple(sorted(set(edges))))
 
     def features(self) -> tuple[Feature, ...]:
@@ -199,35 +192,40 @@ def _signed_log(value: pl.Expr) -> pl.Expr:
 
 
 class _Known(NamedTuple):
-    """What the training split tells of a field's present values."""
+    """What the training split has of a field: its finite values (float64, in no order), and the number of rows."""
 
-    median: float
-    mean: float
-    deviation: float
-    present: int
+    values: NDArray[np.float64]
     rows: int
-    more: dict[str, float]
+
+    @property
+    def median(self) -> float:
+        return _quantiles(self.values, (0.5,), "linear")[0]
 
 
-def _known(
-    transform: type[Transform], frame: pl.LazyFrame, field: FieldSpec, more: Mapping[str, pl.Expr] | None = None
-) -> _Known:
-    """Return the figures of a field, from one pass; WorkloadError where there is nothing to learn from."""
+def _known(transform: type[Transform], frame: pl.LazyFrame, field: FieldSpec) -> _Known:
+    """Return the values of a field; WorkloadError where there is nothing to learn from.
+
+    One column in memory, and NumPy from there: its partition finds a median in a tenth of the time Polars takes.
+    """
     require(transform.tag(), field, "integer", "number", "boolean")
-    value = finite(field.name)
-    wanted = {
-        "median": value.median(),
-        "mean": value.mean(),
-        "deviation": value.std(ddof=0),
-        "present": value.count(),
-        "rows": pl.len(),
-        **{f"more {name}": expression for name, expression in (more or {}).items()},
-    }
-    found = frame.select(**wanted).collect(engine="streaming").row(0, named=True)
-    if not found["present"]:
+    column = frame.select(finite(field.name)).collect(engine="streaming").to_series()
+    values = column.drop_nulls().to_numpy()
+    if not values.size:
         raise WorkloadError(f"features: '{field.name}' has no value in the training split: leave it out")
-    extra = {name: found.pop(f"more {name}") for name in more or {}}
-    return _Known(**found, more=extra)
+    return _Known(values, len(column))
+
+
+def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return mean and deviation (of the whole, not of a sample); infinite if the sums do not fit."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(values.mean()), float(values.std())
+
+
+def _quantiles(
+    values: NDArray[np.float64], shares: Sequence[float], method: Literal["linear", "nearest"]
+) -> list[float]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return [float(value) for value in np.quantile(values, shares, method=method)]
 
 
 def _scale(
@@ -244,5 +242,5 @@ def _scale(
         "centre": stable(centre),
         # A field of one value has no spread: it becomes zero, not infinite.
         "width": stable(width) if width > 0 else 1.0,
-        "flag": field.nullable or known.present < known.rows,
+        "flag": field.nullable or known.values.size < known.rows,
     }

@@ -3,7 +3,9 @@
 ``fit_recipe`` learns it, ``Recipe.apply`` runs it in Polars (training), ``recipe_graph`` writes it as ONNX (serving).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 import onnx
@@ -20,7 +22,7 @@ from components.features.fusion import fuse_columns
 from components.features.graph import GraphBuilder
 from components.features.numeric import Clip, Impute, Log1p, QuantileBucket, RobustScale, Standardise
 from components.features.transform import FOLD, FOLDS, LABEL, Feature, Transform
-from data_contracts.spec import ContractSpec
+from data_contracts.spec import ContractSpec, FieldSpec
 
 AnyTransform = (
     Category
@@ -92,32 +94,35 @@ def training_frame(train: pl.LazyFrame, contract: ContractSpec) -> pl.LazyFrame:
 
 def fit_recipe(train: pl.LazyFrame, steps: Sequence[FeatureStep], contract: ContractSpec) -> Recipe:
     """Fit every step on the training split; WorkloadError for a field or transform that cannot be a feature."""
-    fitted: list[AnyTransform] = []
     train = training_frame(train, contract)
-    for step in steps:
-        transform = TRANSFORMS.get(step.transform)
-        if transform is None:
-            raise WorkloadError(f"features: unknown transform '{step.transform}'; known: {', '.join(TRANSFORMS)}")
-        fitted.extend(_fit(transform, train, step, contract))
-    recipe = Recipe(tuple(fitted))
+    fits = [fit for step in steps for fit in _fits(train, step, contract)]
+    # Each holds a column of the training split in memory: two at a time keep two cores busy.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        recipe = Recipe(tuple(pool.map(lambda fit: fit(), fits)))
     names = [feature.name for feature in recipe.features()]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise WorkloadError(f"features: {', '.join(twice)} made twice; a field goes through a transform once")
     return recipe
 
 
-def _fit(
-    transform: type[Transform], train: pl.LazyFrame, step: FeatureStep, contract: ContractSpec
-) -> list[AnyTransform]:
+def _fits(train: pl.LazyFrame, step: FeatureStep, contract: ContractSpec) -> list[Callable[[], AnyTransform]]:
+    """Return what is to be called to fit each transform of a step."""
+    transform = TRANSFORMS.get(step.transform)
+    if transform is None:
+        raise WorkloadError(f"features: unknown transform '{step.transform}'; known: {', '.join(TRANSFORMS)}")
     for name in step.fields:
         check_feature_field(name, contract)
     fields = tuple(contract.field(name) for name in step.fields)
-    try:
-        if transform.joint:
-            return [transform.fit_joint(train, fields, **step.options)]  # type: ignore[list-item]
-        return [transform.fit(train, field, **step.options) for field in fields]  # type: ignore[misc]
-    except TypeError as error:
-        raise WorkloadError(f"features: '{step.transform}' does not take {step.options}: {error}") from error
+
+    def fit(learn: Callable[..., Transform], of: FieldSpec | tuple[FieldSpec, ...]) -> AnyTransform:
+        try:
+            return learn(train, of, **step.options)  # type: ignore[return-value]
+        except TypeError as error:
+            raise WorkloadError(f"features: '{step.transform}' does not take {step.options}: {error}") from error
+
+    if transform.joint:
+        return [partial(fit, transform.fit_joint, fields)]
+    return [partial(fit, transform.fit, field) for field in fields]
 
 
 def check_feature_field(name: str, contract: ContractSpec) -> None:

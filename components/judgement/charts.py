@@ -13,8 +13,18 @@ Point = Sequence[float]
 class Plane:
     """Axes from 0 to 1 (or a given range), in which things are drawn."""
 
-    def __init__(self, x_title: str, y_title: str, *, x_end: float = 1.0, y_end: float = 1.0) -> None:
-        self._x_end, self._y_end = x_end, y_end
+    def __init__(
+        self,
+        x_title: str,
+        y_title: str,
+        *,
+        x_end: float = 1.0,
+        y_end: float = 1.0,
+        x_start: float = 0.0,
+        y_start: float = 0.0,
+    ) -> None:
+        self._x_start, self._y_start = x_start, y_start
+        self._x_span, self._y_span = (x_end - x_start) or 1.0, (y_end - y_start) or 1.0
         self._parts = [_text(LEFT + self._wide / 2, HEIGHT - 4, x_title, "soft", "middle")]
         self._parts.append(
             f'<text class="soft" text-anchor="middle" transform="translate(11 {TOP + self._high / 2}) rotate(-90)">'
@@ -26,14 +36,17 @@ class Plane:
             self._parts.append(
                 f'<path class="grid" d="M{x:.1f} {TOP}V{TOP + self._high}M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
             )
-            self._parts.append(_text(x, HEIGHT - BOTTOM + 15, f"{share * x_end:.2g}", "soft", "middle"))
-            self._parts.append(_text(LEFT - 5, y + 4, f"{share * y_end:.2g}", "soft", "end"))
+            self._parts.append(
+                _text(x, HEIGHT - BOTTOM + 15, f"{x_start + share * self._x_span:.2g}", "soft", "middle")
+            )
+            self._parts.append(_text(LEFT - 5, y + 4, f"{y_start + share * self._y_span:.2g}", "soft", "end"))
 
     _wide = WIDTH - LEFT - RIGHT
     _high = HEIGHT - TOP - BOTTOM
 
     def _at(self, point: Point) -> tuple[float, float]:
-        x, y = min(point[0] / self._x_end, 1.0), min(point[1] / self._y_end, 1.0)
+        x = min((point[0] - self._x_start) / self._x_span, 1.0)
+        y = min((point[1] - self._y_start) / self._y_span, 1.0)
         return LEFT + x * self._wide, TOP + (1 - y) * self._high
 
     def line(self, points: Sequence[Point], style: str = "accent") -> "Plane":

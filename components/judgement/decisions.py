@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_curve, precision_recall_fscore_support, roc_curve
+from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from components.declaration import Workload
 from components.judgement.evidence import Measure
@@ -38,12 +38,19 @@ def cheapest_threshold(
     return threshold, float(costs[best])
 
 
+def decision_threshold(workload: Workload) -> float:
+    """Return the probability from which the answer is yes: what the declared costs ask for, else what is declared."""
+    costs = workload.gates.costs
+    if costs is None or costs.false_alarm is None or costs.miss is None:
+        return workload.serving.decision_threshold
+    return threshold_for_costs(costs.false_alarm, costs.miss)
+
+
 def decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
     """Return what follows from a threshold: the declared one, or the one that the declared costs ask for."""
     labels, answers, gates = hold_out.labels, hold_out.graph, workload.gates
-    threshold, measures = workload.serving.decision_threshold, []
-    if gates.costs:
-        threshold = threshold_for_costs(gates.costs.false_alarm, gates.costs.miss)
+    threshold, measures = decision_threshold(workload), []
+    if gates.costs and gates.costs.false_alarm and gates.costs.miss:
         seen, cost = cheapest_threshold(labels, answers, gates.costs.false_alarm, gates.costs.miss)
         detail = f"from the declared costs; on these rows {seen:.3f} would have been cheapest, {cost:.4g} a row"
         measures.append(Measure(name="decision_threshold", value=threshold, source=SOURCE, detail=detail))
@@ -52,17 +59,6 @@ def decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[li
     )
     tables: dict[str, Any] = {"confusion": confusion(labels, answers, threshold), "curves": curves(labels, answers)}
     return [*measures, *gaps], tables | ({"groups": groups} if groups else {})
-
-
-def class_table(labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, Any]:
-    """Return the confusion matrix [truth][answer] of several classes, and precision, recall and F1 of each."""
-    answered, classes = probabilities.argmax(axis=1), list(range(probabilities.shape[1]))
-    parts = precision_recall_fscore_support(labels, answered, labels=classes, zero_division=0.0)
-    rows = [
-        {"class": one, "precision": float(p), "recall": float(r), "f1": float(f), "n": int(n)}
-        for one, p, r, f, n in zip(classes, *parts, strict=True)
-    ]
-    return {"confusion": confusion_matrix(labels, answered, labels=classes).tolist(), "classes": rows}
 
 
 def confusion(labels: NDArray[Any], probabilities: NDArray[Any], threshold: float) -> dict[str, float]:
@@ -97,18 +93,37 @@ def fairness(
     seed: int,
     resamples: int,
 ) -> tuple[list[Measure], list[dict[str, Any]]]:
-    """Return the largest gap between groups in found positives (Hardt et al. 2016), and the rates of every group."""
-    said = probabilities >= threshold
+    """Return the largest gap between groups in found positives, and the rates of every group."""
+    gaps, table = gaps_between(labels, probabilities >= threshold, rows, fields, seed=seed, resamples=resamples)
+    return ([max(gaps, key=lambda gap: gap.value)] if gaps else []), table
+
+
+def gaps_between(
+    labels: NDArray[np.bool_],
+    said: NDArray[np.bool_],
+    rows: pl.DataFrame,
+    fields: tuple[str, ...],
+    *,
+    seed: int,
+    resamples: int,
+    of: str = "",
+) -> tuple[list[Measure], list[dict[str, Any]]]:
+    """Return for each field the largest gap between groups in found positives (Hardt et al. 2016), and every rate.
+
+    ``of`` names the class that ``labels`` and ``said`` are about.
+    """
     table: list[dict[str, Any]] = []
     gaps: list[Measure] = []
+    about = f"{of}, " if of else ""
     for field in fields:
         groups = {value: kept for value, kept in values_of(rows[field]).items() if labels[kept].sum() >= MIN_PER_CLASS}
         for value, kept in groups.items():
             found, selected = float(said[kept & labels].mean()), float(said[kept].mean())
-            table.append({"group": f"{field}={value}", "n": int(kept.sum()), "found": found, "selected": selected})
+            group = f"{about}{field}={value}"
+            table.append({"group": group, "n": int(kept.sum()), "found": found, "selected": selected})
         if len(groups) > 1:
-            gaps.append(_gap(field, labels, said, groups, seed, resamples))
-    return ([max(gaps, key=lambda gap: gap.value)] if gaps else []), table
+            gaps.append(_gap(about + field, labels, said, groups, seed, resamples))
+    return gaps, table
 
 
 def _gap(
@@ -132,7 +147,7 @@ def _gap(
     drawn = replicates([rate(side) for side in sides], len(positives), resamples, seed)
     gap = summarise(rates[best] - rates[worst], drawn[0] - drawn[1], len(positives), 0.95)
     detail = f"{field}: {best} {rates[best]:.3f}, {worst} {rates[worst]:.3f}"
-    return Measure.of("fairness_gap", gap, source=SOURCE, detail=detail)
+    return Measure.of("fairness_gap", gap, source=SOURCE, detail=detail, unit="rate of found positives")
 
 
 def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[list[float]]:

@@ -24,8 +24,9 @@ from components.judgement.gate_texts import number
 from components.judgement.gates import GateReport
 from components.judgement.metrics import HIGHER_IS_BETTER
 from components.judgement.power import ALPHA, holm
+from components.judgement.targets import target_of
 from components.storage import write_atomically
-from components.training.results import Trained
+from components.training.results import Trained, read_trials
 from data_contracts.spec import ContractSpec
 
 TEMPLATE = "dossier.html.jinja"
@@ -33,13 +34,17 @@ SECTIONS = {
     "gates": "Gates",
     "quality": "How good it is",
     "decisions": "Decisions",
+    "classes": "Classes",
+    "numbers": "Numbers",
     "slices": "Slices",
     "behaviour": "Behaviour",
     "shipped": "What ships",
     "data": "Data",
     "card": "Model card",
+    "cost": "What it took",
     "lineage": "Lineage",
 }
+TRIALS = ("finished", "pruned", "failed")
 STATES = ("failed", "undecided", "passed")
 
 
@@ -55,6 +60,8 @@ class Subject:
     prepared: Prepared | None = None
     trained: Trained | None = None
     lineage: Mapping[str, str] = field(default_factory=dict)
+    # Stage of the pipeline to the seconds it took.
+    stages: Mapping[str, float] = field(default_factory=dict)
     limits: Sequence[str] = ()
 
 
@@ -81,8 +88,11 @@ def _page(subject: Subject) -> dict[str, Any]:
     chosen = evidence.find("decision_threshold")
     present = {
         "decisions": "confusion" in tables,
+        "classes": "classes" in tables,
+        "numbers": bool(tables.get("quantiles") or tables.get("biases")),
         "behaviour": bool(tables.get("importance") or tables.get("behaviour")),
         "shipped": any(tables.get(name) for name in ("variants", "ladder", "stages")),
+        "cost": subject.trained is not None,
     }
     return {
         "workload": subject.workload,
@@ -100,10 +110,13 @@ def _page(subject: Subject) -> dict[str, Any]:
         "gains": _gains(evidence),
         "curves": _curves(tables),
         "classes": tables.get("classes"),
-        "labels": list(subject.contract.label.allowed),
         "confusion": tables.get("confusion"),
         "threshold_note": chosen.detail if chosen else "",
         "groups": tables.get("groups"),
+        "quantiles": tables.get("quantiles"),
+        "biases": tables.get("biases"),
+        "decision_cost": evidence.find("decision_cost"),
+        "answered_with": _answered_with(subject),
         "slices": _slices(evidence, whole),
         "small": tables.get("slices_too_small", []),
         "weak": tables.get("weak_slices", []),
@@ -111,10 +124,13 @@ def _page(subject: Subject) -> dict[str, Any]:
         "tests": tables.get("behaviour", []),
         "compression": tables.get("variants"),
         "ladder": tables.get("ladder"),
-        "stages": tables.get("stages"),
+        "budget": tables.get("stages"),
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
         "validated": subject.validated,
         "limits": _limits(subject),
+        "stages": list(subject.stages.items()),
+        "cost": _cost(subject),
+        "candidates": _candidates(subject),
         "lineage": _lineage(subject),
     }
 
@@ -158,7 +174,8 @@ def _span(measure: Measure | None) -> str:
 
 def _metrics(evidence: Evidence) -> list[dict[str, str]]:
     rows = []
-    for name in HIGHER_IS_BETTER:
+    more = [measure.name for measure in evidence.measures if measure.name.startswith("f1_") and not measure.slice]
+    for name in (*HIGHER_IS_BETTER, "pinball", *more):
         own, baseline = evidence.find(name), evidence.find(f"baseline_{name}")
         if own is None:
             continue
@@ -208,7 +225,23 @@ def _curves(tables: Mapping[str, Any]) -> list[dict[str, Any]]:
         points = [(row["mean"], row["rate"]) for row in bins]
         chart = plane.line(points).dots(points, notes).svg("calibration curve")
         made.append({"title": f"Calibration: {len(bins)} bins of equal size", "svg": Markup(chart)})
+    if "numbers" in tables:
+        made.append(_number_curve(tables["numbers"]))
     return made
+
+
+def _number_curve(bins: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    ends = [row[key] for row in bins for key in ("answer", "mean", "median")]
+    low, high = min(ends), max(ends)
+    notes = [
+        f"answered {r['answer']:.4g}; mean {r['mean']:.4g}, median {r['median']:.4g}, {r['n']:,} rows" for r in bins
+    ]
+    plane = Plane("mean answer", "what came", x_start=low, x_end=high, y_start=low, y_end=high)
+    plane.line([(low, low), (high, high)], "faint")
+    points = [(row["answer"], row["mean"]) for row in bins]
+    medians = [(row["answer"], row["median"]) for row in bins]
+    chart = plane.line(points).dots(points, notes).line(medians, "other").svg("truth by answer")
+    return {"title": f"Truth by answer, {len(bins)} groups of equal size: mean (dots) and median", "svg": Markup(chart)}
 
 
 def _slices(evidence: Evidence, whole: Measure | None) -> Markup | None:
@@ -237,14 +270,26 @@ def _importance(table: Sequence[Mapping[str, Any]]) -> Markup | None:
     return Markup(bars(rows, "loss when a field is shuffled"))
 
 
+def _answered_with(subject: Subject) -> str:
+    """Say what the model answers, as a person would."""
+    said = {
+        "binary": "the probability of",
+        "multiclass": "a probability for each class of",
+        "regression": "its best guess of",
+    }
+    label, quantiles = subject.contract.label, subject.evidence.tables.get("quantiles")
+    more = f", with the quantiles {', '.join(format(q['level'], 'g') for q in quantiles)}" if quantiles else ""
+    return said.get(target_of(subject.contract), "an answer about") + f" {label.name}{more}"
+
+
 def _limits(subject: Subject) -> list[str]:
     test = subject.prepared.splits.get("test") if subject.prepared else None
     period = f" from {test.start} to {test.end}" if test and test.start else ""
     limits = [
         f"It was measured on the hold-out{period} and on nothing else: other times, places and groups are outside of "
         "this evidence. The drift report says how far later rows have moved.",
-        "It says how probable the outcome is, not what causes it: changing a field in the world need not change the "
-        "outcome as it changes the answer.",
+        "It says what to expect, not what causes it: changing a field in the world need not change the outcome as it "
+        "changes the answer.",
     ]
     if small := subject.evidence.tables.get("slices_too_small"):
         limits.append(f"Nothing is known about these slices: {', '.join(small)}.")
@@ -264,10 +309,40 @@ def _lineage(subject: Subject) -> dict[str, str]:
     if trained := subject.trained:
         lines["model"] = trained.shipped.digest
         lines["trained on"] = f"{trained.hardware.device}, {trained.hardware.precision}: {trained.hardware.reason}"
-        lines["training"] = (
-            f"{trained.seconds:.0f} s, {trained.epochs} epochs, {trained.peak_memory_mb:,.0f} MB at most, "
-            f"{trained.stopped}"
-        )
         lines["seeds"] = f"workload {subject.workload.seed}, training {trained.seed}"
     lines["contract"] = subject.workload.contract
     return lines
+
+
+def _cost(subject: Subject) -> dict[str, str]:
+    trained = subject.trained
+    if trained is None:
+        return {}
+    cpu = f", {trained.cpu_seconds:.0f} s of processor time" if trained.cpu_seconds is not None else ""
+    lines = {
+        "training": f"{trained.seconds:.0f} s on the clock{cpu}; {trained.stopped} after {trained.epochs} epochs",
+        "price": f"{trained.cost_usd:.4f} USD",
+        "memory": f"{trained.peak_memory_mb:,.0f} MB at most",
+    }
+    if trained.energy is not None:
+        lines["energy"] = trained.energy.text
+    lines["said before"] = trained.estimate.text if trained.estimate else "nothing: slipway estimate was not asked"
+    if trained.search is not None:
+        trials = read_trials(trained.search)
+        states = ", ".join(f"{sum(one.state == state for one in trials)} {state}" for state in TRIALS)
+        lines["search"] = f"{len(trials)} trials: {states}; {sum(one.seconds for one in trials):.0f} s"
+    return lines
+
+
+def _candidates(subject: Subject) -> list[dict[str, Any]]:
+    if subject.trained is None:
+        return []
+    return [
+        {
+            "name": one.name,
+            "score": f"{one.score:.4f}",
+            "seconds": f"{one.seconds:.1f}",
+            "chosen": one.name == subject.trained.chosen,
+        }
+        for one in subject.trained.candidates
+    ]

@@ -4,16 +4,18 @@ evaluated = evaluate(trained, prepared, workload, contract, predict_file, folder
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from components.compression.measurement import largest_change
+from components.answer_shape import AnswerShape, differences
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.decisions import class_table, decisions
+from components.judgement.classes import class_decisions, f1_measures
+from components.judgement.decisions import decision_threshold, decisions
 from components.judgement.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.judgement.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
 from components.judgement.metrics import (
@@ -26,14 +28,17 @@ from components.judgement.metrics import (
     statistic,
     summarise,
 )
+from components.judgement.numbers import number_decisions
 from components.judgement.questioning import Ask, asker, behaviour, behaviour_measure, permutation_importance
 from components.judgement.slices import goal_measures, slice_measures, weak_slices
-from components.storage import digest_file
+from components.judgement.targets import Target, shape_of
+from components.storage import digest_file, write_json
 from components.training.results import Trained
 from data_contracts.spec import ContractSpec
 
 RESAMPLES = 1000
 SOURCE = "evaluation"
+Decisions = Callable[[HoldOut, Workload, int], tuple[list[Measure], dict[str, Any]]]
 
 
 def evaluate(
@@ -53,10 +58,12 @@ def evaluate(
     how often a hold-out has judged.
     """
     began = time.monotonic()
-    hold_out = read_hold_out(trained, prepared, contract, predict_file, champion)
+    hold_out = read_hold_out(trained, prepared, contract, predict_file, champion, workload.goal.metric)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
     evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained)})
-    evidence = _questioned(evidence, hold_out, workload, contract, asker(trained.shipped.model, contract, predict_file))
+    shape = _shape(hold_out, workload, contract)
+    ask = asker(trained.shipped.model, contract, predict_file, shape)
+    evidence = _questioned(evidence, hold_out, workload, contract, ask)
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric
     if ledger is not None:
@@ -67,7 +74,8 @@ def evaluate(
     return Evaluated(
         digest=digest_file(path),
         evidence=path,
-        predictions=_write_predictions(folder / "predictions.parquet", hold_out),
+        predictions=_write_predictions(folder / "predictions.parquet", hold_out, shape),
+        shape=write_json(folder / "shape.json", shape),
         seconds=time.monotonic() - began,
         metric=workload.goal.metric,
         value=reached.value,
@@ -77,7 +85,7 @@ def evaluate(
 
 
 def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, resamples: int = RESAMPLES) -> Evidence:
-    """Measure a candidate on its hold-out: metrics, gains over others, parity, slices; calibration of yes or no."""
+    """Measure a candidate on its hold-out: metrics, gains over others, parity, slices, decisions."""
     metric, seed = workload.goal.metric, workload.seed
     whole = goal_measures(metric, hold_out, slice=None, rows=None, seed=seed, resamples=resamples)
     slices, small = slice_measures(metric, hold_out, seed=seed, resamples=resamples)
@@ -89,13 +97,9 @@ def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, res
         *_compressed(hold_out),
         *slices,
     ]
-    tables: dict[str, Any] = {"slices_too_small": small}
-    if hold_out.target == "binary":
-        decided, more = decisions(hold_out, workload, resamples)
-        measures += [calibration_measure(hold_out, seed), *decided]
-        tables |= {"calibration": calibration_bins(hold_out.labels, hold_out.graph)} | more
-    if hold_out.target == "multiclass":
-        tables["classes"] = class_table(hold_out.labels, hold_out.graph)
+    decided, tables = DECISIONS[hold_out.target](hold_out, workload, resamples)
+    tables["slices_too_small"] = small
+    measures += decided
     return Evidence(workload=workload.name, model=model, split="test", measures=tuple(measures), tables=tables)
 
 
@@ -109,11 +113,10 @@ def _questioned(
     tables: dict[str, Any] = {
         "importance": permutation_importance(ask, hold_out.rows, labels, list(dict.fromkeys(used)), metric, seed=seed),
     }
-    if hold_out.target == "binary":
-        tables["weak_slices"] = weak_slices(labels, hold_out.graph, hold_out.rows, fields)
+    tables["weak_slices"] = weak_slices(metric, labels, hold_out.graph, hold_out.rows, fields)
     if not workload.gates.behaviour:
         return evidence.model_copy(update={"tables": evidence.tables | tables})
-    tables["behaviour"] = behaviour(ask, hold_out.rows, workload.gates.behaviour, seed=seed)
+    tables["behaviour"] = behaviour(ask, hold_out.rows, workload.gates.behaviour, classes=hold_out.classes, seed=seed)
     extended = evidence.with_measures(behaviour_measure(tables["behaviour"]))
     return extended.model_copy(update={"tables": evidence.tables | tables})
 
@@ -140,6 +143,16 @@ def _by_day(hold_out: HoldOut, metric: str, seed: int, resamples: int) -> list[M
     return [Measure.of(f"{metric}_by_day", found, source=SOURCE, detail=f"whole days resampled, {days} of them")]
 
 
+def yes_or_no(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+    """Return what follows from probabilities of yes: calibration, threshold, F1, confusion, gaps between groups."""
+    labels, graph = hold_out.labels, hold_out.graph
+    decided, tables = decisions(hold_out, workload, resamples)
+    said = (graph >= decision_threshold(workload)).astype(np.int64)
+    rates = f1_measures(labels.astype(np.int64), said, ("no", "yes"), workload.seed, resamples)
+    calibration = calibration_measure(hold_out, workload.seed)
+    return [calibration, *rates, *decided], tables | {"calibration": calibration_bins(labels, graph)}
+
+
 def calibration_measure(hold_out: HoldOut, seed: int) -> Measure:
     """Return the ECE; the detail says how large it would be by chance alone if every answer were right."""
     random = np.random.default_rng(seed)
@@ -157,18 +170,21 @@ def calibration_measure(hold_out: HoldOut, seed: int) -> Measure:
 
 
 def _parity(hold_out: HoldOut) -> Measure:
-    difference = np.abs(hold_out.exported.astype(np.float64) - hold_out.trainer.astype(np.float64))
-    # NaN compares false with every limit: an answer that is not a number is as far off as can be.
-    worst = float(np.where(np.isfinite(difference), difference, 1e9).max())
-    return Measure(name="parity", value=worst, n=len(hold_out.labels), source=SOURCE)
+    pairs = [(hold_out.graph if hold_out.exported is None else hold_out.exported, hold_out.trainer)]
+    if more := hold_out.quantiles:
+        pairs.append((more.graph if more.exported is None else more.exported, more.trainer))
+    worst = max(float(differences(*pair).max()) for pair in pairs) / hold_out.scale
+    unit = "" if hold_out.scale == 1 else f"of the label's size, {hold_out.scale:.4g}"
+    # Evidence holds finite numbers: an answer that is none is as far off as can be.
+    return Measure(name="parity", value=min(worst, 1e9), n=len(hold_out.labels), source=SOURCE, unit=unit)
 
 
 def _compressed(hold_out: HoldOut) -> list[Measure]:
     """Return how far the answer moves that compression moves most; nothing if the model ships as it was trained."""
-    if hold_out.graph is hold_out.exported:
+    if hold_out.exported is None:
         return []
-    moved = largest_change(hold_out.target, hold_out.labels, hold_out.exported, hold_out.graph)
-    return [Measure(name="answer_change", value=moved, n=len(hold_out.labels), source=SOURCE)]
+    moved = float(differences(hold_out.exported, hold_out.graph).max()) / hold_out.scale
+    return [Measure(name="answer_change", value=min(moved, 1e9), n=len(hold_out.labels), source=SOURCE)]
 
 
 def _variants(trained: Trained) -> dict[str, Any]:
@@ -180,7 +196,25 @@ def _variants(trained: Trained) -> dict[str, Any]:
 
 
 def _facts(trained: Trained) -> list[Measure]:
+    counted = []
+    if trained.energy is not None:
+        energy = trained.energy
+        counted.append(
+            Measure(
+                name="energy_wh",
+                value=energy.wh,
+                source="training",
+                unit="Wh",
+                detail=f"{energy.source}: {energy.detail}",
+            )
+        )
+    if trained.estimate is not None:
+        said = trained.estimate.seconds
+        counted.append(
+            Measure(name="estimated_seconds", value=said, source="estimate", unit="s", detail=trained.estimate.text)
+        )
     return [
+        *counted,
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
         Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
         Measure(name="peak_memory_mb", value=trained.peak_memory_mb, source="training", unit="MB"),
@@ -188,16 +222,45 @@ def _facts(trained: Trained) -> list[Measure]:
     ]
 
 
-def _write_predictions(path: Path, hold_out: HoldOut) -> Path:
-    baseline = hold_out.rivals.get("baseline")
+def _shape(hold_out: HoldOut, workload: Workload, contract: ContractSpec) -> AnswerShape:
+    """Return the shape of the build's answers: with the decision that the workload file asks for."""
+    costs = workload.gates.costs
+    tenths = np.unique(np.quantile(hold_out.graph, np.linspace(0.1, 1, 10)).astype(np.float64))
+    return shape_of(
+        contract,
+        threshold=decision_threshold(workload),
+        misses=costs.classes if costs else None,
+        quantiles=hold_out.quantiles.levels if hold_out.quantiles else (),
+        scale=hold_out.scale,
+        buckets=tuple(tenths.tolist()),
+    )
+
+
+def _write_predictions(path: Path, hold_out: HoldOut, shape: AnswerShape) -> Path:
+    baseline, more = hold_out.rivals.get("baseline"), hold_out.quantiles
+    before = hold_out.graph if hold_out.exported is None else hold_out.exported
+    answers, trainer, exported = hold_out.graph, hold_out.trainer, before
+    if more is not None:
+        answers, trainer = np.column_stack([answers, more.graph]), np.column_stack([trainer, more.trainer])
+        exported = np.column_stack([before, more.graph if more.exported is None else more.exported])
+    judged = hold_out.graph if baseline is None else baseline.answers
+    rivals = zip(shape.judged, judged.reshape(len(judged), -1).T, strict=True)
     pl.DataFrame(
         {
             "row": np.arange(len(hold_out.labels), dtype=np.int64),
             "label": hold_out.labels,
-            "probability": hold_out.graph,
-            "baseline": hold_out.graph if baseline is None else baseline.answers,
-            "trainer": hold_out.trainer,
-            "exported": hold_out.exported,
+            **shape.numbers(answers),
+            **{f"baseline_{name}": numbers for name, numbers in rivals},
+            **{f"trainer_{name}": numbers for name, numbers in shape.numbers(trainer).items()},
+            **{f"exported_{name}": numbers for name, numbers in shape.numbers(exported).items()},
         }
     ).write_parquet(path)
     return path
+
+
+# What follows from the answers, by what they are.
+DECISIONS: dict[Target, Decisions] = {
+    "binary": yes_or_no,
+    "multiclass": class_decisions,
+    "regression": number_decisions,
+}

@@ -79,6 +79,10 @@ class Evidence(Record):
     split: str
     measures: tuple[Measure, ...]
     tables: dict[str, Any] = Field(default_factory=dict, description="Curves, bins, confusion: small JSON.")
+    made: dict[str, Any] = Field(
+        default_factory=dict,
+        description="How the model was made, once in a build: seeds, code, packages, hardware, data, times, cost.",
+    )
 
     def find(self, name: str, slice: str | None = None) -> Measure | None:
         """Return the measure of that name on that slice, None if it was not measured."""
@@ -98,7 +102,8 @@ class Evaluated(Record):
 
     digest: str
     evidence: Path
-    predictions: Path = Field(description="Parquet of the test rows: row, label, probability, baseline.")
+    predictions: Path = Field(description="Parquet of the test rows: row, label, the answer's numbers, the baseline's.")
+    shape: Path = Field(description="The shape of the answers, as the build will have it.")
     seconds: float
     metric: str
     value: float

@@ -1,6 +1,6 @@
 """The ``gates`` section of a workload file: limits, costs of wrong answers, behavioural tests; all have defaults."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ class BehaviourTest(Section):
     expect: Literal["same", "higher", "lower", "at_least", "at_most"]
     limit: float | None = Field(None, description="For at_least and at_most: of the answer itself.")
     tolerance: float = Field(0.0, ge=0, description="Of the change; for at_least and at_most the share of exceptions.")
+    of: str | None = Field(None, description="Of several classes: the one whose probability is meant.")
     rows: int = Field(2_000, ge=1, le=100_000, description="How many rows are tried.")
 
     @model_validator(mode="after")
@@ -31,8 +32,18 @@ class BehaviourTest(Section):
 class Costs(Section):
     """What a wrong answer costs, in any unit: only the ratio matters."""
 
-    false_alarm: float = Field(gt=0)
-    miss: float = Field(gt=0)
+    false_alarm: float | None = Field(None, gt=0, description="Of yes or no: yes where it was no.")
+    miss: float | None = Field(None, gt=0, description="Of yes or no: no where it was yes.")
+    classes: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="Of several classes: what it costs to miss each; 1 where not said."
+    )
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> "Costs":
+        pair = (self.false_alarm is not None, self.miss is not None)
+        if pair[0] != pair[1] or pair[0] == bool(self.classes):
+            raise ValueError("give false_alarm and miss (yes or no), or classes (what it costs to miss each)")
+        return self
 
 
 class Gates(Section):
@@ -51,7 +62,12 @@ class Gates(Section):
     slice_gap: float = Field(
         0.15, ge=0, description="A slice whose gain over the constant answer is provably this far below the whole's."
     )
-    parity: float = Field(1e-5, gt=0, le=1e-2, description="Largest difference of a probability, trainer to graph.")
+    parity: float = Field(
+        1e-5,
+        gt=0,
+        le=1e-2,
+        description="Largest difference, trainer to graph, of a probability or in a number's usual size.",
+    )
     calibration_error: float = Field(0.05, gt=0, le=1, description="Largest expected calibration error (ECE).")
     data_age_days: float | None = Field(None, gt=0, description="How old the newest training row may be; off if unset.")
     model_mb: float = Field(500, gt=0, description="Largest model file.")

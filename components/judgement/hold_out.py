@@ -19,7 +19,7 @@ from components.data.results import Prepared
 from components.errors import BuildError, SplitError
 from components.judgement.evidence import Measure
 from components.judgement.power import luck_of_the_best
-from components.judgement.targets import HIGHER_IS_BETTER, Target, target_of
+from components.judgement.targets import HIGHER_IS_BETTER, Target, shape_of, target_of
 from components.storage import write_json
 from components.training.results import Candidate, Trained
 from data_contracts.spec import ContractSpec
@@ -38,21 +38,36 @@ class Rival:
 
 
 @dataclass(frozen=True)
+class Quantiles:
+    """What the packaged graph and its trainer answered beside a number, [rows, levels]."""
+
+    levels: tuple[float, ...]
+    graph: Answers
+    trainer: Answers
+    exported: Answers | None = None
+
+
+@dataclass(frozen=True)
 class HoldOut:
     """Labels of the hold-out and the answers of every model on it, row by row.
 
-    ``trainer`` is what the trainer itself answers, ``exported`` its graph as exported, ``graph`` the graph that ships.
+    ``graph`` is the graph that ships, ``trainer`` what the trainer itself answers, ``exported`` its graph as exported
+    (None: that is the one that ships): what the goal's metric judges of them. Differences between them count in units
+    of ``scale``.
     """
 
     labels: NDArray[Any]
     graph: Answers
     trainer: Answers
-    exported: Answers
     rivals: dict[str, Rival]
     rows: pl.DataFrame
     slices: tuple[str, ...]
     days: NDArray[np.int32] | None = None
     target: Target = "binary"
+    scale: float = 1.0
+    quantiles: Quantiles | None = None
+    classes: tuple[str, ...] = ()
+    exported: Answers | None = None
 
 
 def read_hold_out(
@@ -61,36 +76,61 @@ def read_hold_out(
     contract: ContractSpec,
     predict_file: PredictFile,
     champion: Path | None = None,
+    metric: str | None = None,
 ) -> HoldOut:
-    """Return labels and answers on the test split; SplitError if it cannot judge anything."""
+    """Return labels and answers on the test split; SplitError if it cannot judge anything.
+
+    ``metric`` is the goal's: it says which constant is the best one.
+    """
     path = prepared.splits["test"].path
     rows = pl.read_parquet(path)
     labels = labels_of(rows, contract)
-    chosen, shipped = trained.best, trained.shipped
-    graph = predict_file(shipped.model, contract, path)
-    exported = predict_file(chosen.model, contract, path) if shipped.changed else graph
-    rivals = {"base_rate": _constant(prepared, contract, len(labels))}
+    chosen, shipped, shape = trained.best, trained.shipped, shape_of(contract, quantiles=trained.quantiles)
+    answers, own = predict_file(shipped.model, contract, path), trainer_answers(trained.best, "test", len(labels))
+    before = predict_file(chosen.model, contract, path) if shipped.changed else None
+    graph = shape.point(answers)
+    rivals = {"base_rate": _constant(prepared, contract, len(labels), metric)}
     # A model is no rival of its own: the best tree is compared with the linear floor, and with the best network.
     for name, family in (("baseline", "baseline"), ("other", "lightning")):
         if rival := _best(trained, family):
-            rivals[name] = Rival(predict_file(rival.model, contract, path), rival.name)
+            rivals[name] = Rival(shape.point(predict_file(rival.model, contract, path)), rival.name)
     if "baseline" not in rivals and chosen.family == "baseline":
         rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
-    if shipped.changed:
-        rivals["uncompressed"] = Rival(exported, f"{chosen.name} as it was trained")
+    if before is not None:
+        rivals["uncompressed"] = Rival(shape.point(before), f"{chosen.name} as it was trained")
     if champion is not None:
-        rivals["champion"] = Rival(predict_file(champion, contract, path), champion.parent.name)
+        rivals["champion"] = Rival(shape.point(predict_file(champion, contract, path)), champion.parent.name)
     return HoldOut(
         labels=labels,
         graph=graph,
-        trainer=trainer_answers(chosen, "test", len(labels)),
-        exported=exported,
+        trainer=shape.point(own),
+        exported=None if before is None else shape.point(before),
         rivals=rivals,
         rows=rows,
         slices=tuple(field.name for field in contract.with_role("slice")),
         days=days_of(rows, contract),
         target=target_of(contract),
+        scale=label_scale(prepared, contract),
+        classes=tuple(str(one) for one in contract.label.allowed),
+        quantiles=_quantiles(trained, answers, own, before),
     )
+
+
+def _quantiles(trained: Trained, answers: Answers, own: Answers, before: Answers | None) -> Quantiles | None:
+    if not trained.quantiles:
+        return None
+    return Quantiles(trained.quantiles, answers[:, 1:], own[:, 1:], None if before is None else before[:, 1:])
+
+
+def label_scale(prepared: Prepared, contract: ContractSpec) -> float:
+    """Return what a difference between answers is judged in units of: a number's size (root mean square), else 1.
+
+    Not its deviation: a float32 of about 2,000 cannot be exact to a small part of a deviation of 5.
+    """
+    if target_of(contract) != "regression":
+        return 1.0
+    labels = labels_of(pl.read_parquet(prepared.splits["train"].path, columns=[contract.label.name]), contract)
+    return float(np.sqrt(np.mean(np.square(labels, dtype=np.float64))))
 
 
 def _best(trained: Trained, family: str) -> Candidate | None:
@@ -132,18 +172,19 @@ def trainer_answers(candidate: Candidate, split: str, rows: int) -> Answers:
         raise SplitError(
             f"{candidate.predictions} holds {kept.height:,} answers for the {split} split of {rows:,} rows: train again"
         )
-    answers: Answers = np.stack(kept["probability"].to_list()).astype(np.float32)
+    answers: Answers = np.stack(kept["answer"].to_list()).astype(np.float32)
     return answers
 
 
-def _constant(prepared: Prepared, contract: ContractSpec, rows: int) -> Rival:
-    """Return the answer that needs no model: the mean of training, or its share of each class."""
+def _constant(prepared: Prepared, contract: ContractSpec, rows: int, metric: str | None) -> Rival:
+    """Return the answer that needs no model: training's mean (its median against an absolute error) or class shares."""
     labels = labels_of(pl.read_parquet(prepared.splits["train"].path, columns=[contract.label.name]), contract)
     if target_of(contract) == "multiclass":
         shares = np.bincount(labels, minlength=len(contract.label.allowed)) / len(labels)
         return Rival(np.tile(shares.astype(np.float32), (rows, 1)), "always answering the classes' shares in training")
-    mean = float(np.mean(labels))
-    return Rival(np.full(rows, mean, dtype=np.float32), f"always answering {mean:.3f}, the mean in training")
+    name, middle = ("median", np.median(labels)) if metric == "mae" else ("mean", np.mean(labels))
+    detail = f"always answering {middle:.3f}, the {name} in training"
+    return Rival(np.full(rows, middle, dtype=np.float32), detail)
 
 
 class Use(msgspec.Struct, frozen=True):

@@ -126,18 +126,21 @@ def statistic(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> Stati
     if metric == "r2":
         return explained_variance(truth, given)
     if metric == "rmse":
-        return root_mean(_losses(metric, truth, given))
-    return mean_loss(_losses(metric, truth, given))
+        return root_mean(row_losses(metric, truth, given))
+    return mean_loss(row_losses(metric, truth, given))
 
 
-def _losses(metric: str, truth: Numbers, given: Numbers) -> Numbers:
+def row_losses(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> Numbers:
     """Return what each row adds to a metric that is a mean over rows."""
+    truth, given = np.asarray(labels, dtype=np.float64), np.asarray(answers, dtype=np.float64)
     if metric == "log_loss":
         kept = np.clip(given, TINY, 1 - TINY)
-        return -(truth * np.log(kept) + (1 - truth) * np.log1p(-kept))
+        entropy: Numbers = -(truth * np.log(kept) + (1 - truth) * np.log1p(-kept))
+        return entropy
     if metric == "cross_entropy":
         rows = np.arange(len(truth))
-        return -np.log(np.clip(given[rows, truth.astype(np.int64)], TINY, 1.0))
+        surprise: Numbers = -np.log(np.clip(given[rows, truth.astype(np.int64)], TINY, 1.0))
+        return surprise
     if metric == "accuracy":
         right: Numbers = (given.argmax(axis=1) == truth).astype(np.float64)
         return right

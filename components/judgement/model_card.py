@@ -36,7 +36,7 @@ def write_card(
             "",
             "## Intended use and limits",
             "",
-            f"Answers rows of the contract `{workload.contract}` with a probability. It was measured on the hold-out"
+            f"Answers rows of the contract `{workload.contract}`. It was measured on the hold-out"
             " below and on nothing else: other periods, places or groups are outside of its evidence, and the drift"
             " report says how far later data has moved.",
             "",

@@ -43,7 +43,7 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
 
     Rules about what need not exist (a champion, slices, an audit that a kind has not) are asked where it was measured.
     """
-    rules = (*_quality(workload), *_slices(workload, evidence), *_operation(workload))
+    rules = (*_quality(workload), *_slices(workload, evidence), *_operation(workload, evidence))
     # Asked only where there is something to ask.
     optional = {
         "champion",
@@ -63,6 +63,11 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
         optional.add("calibration")
     asked = [rule for rule in rules if rule.gate not in optional or _measured(rule, evidence)]
     return tuple(rule for rule in asked if rule.gate != "freshness" or workload.gates.data_age_days is not None)
+
+
+def _unit(evidence: Evidence, name: str) -> str:
+    measure = evidence.find(name)
+    return f" in {measure.unit}" if measure and measure.unit else ""
 
 
 def _measured(rule: Rule, evidence: Evidence) -> bool:
@@ -113,7 +118,7 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             "calibration",
             "calibration_error",
             gates.calibration_error,
-            "expected calibration error",
+            "calibration error",
             "calibrate on the validation split",
         ),
         _at_most(
@@ -173,7 +178,7 @@ def _slices(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     )
 
 
-def _operation(workload: Workload) -> tuple[Rule, ...]:
+def _operation(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     goal, gates = workload.goal, workload.gates
     return (
         _at_most("leakage", "leakage_findings", 0, "leaks found", "take the leak out of the features or the split"),
@@ -184,7 +189,7 @@ def _operation(workload: Workload) -> tuple[Rule, ...]:
             direction="at_most",
             threshold=gates.fairness_gap,
             proof="harm",
-            subject="largest gap between groups in the rate of found positives",
+            subject=f"largest gap between groups{_unit(evidence, 'fairness_gap')}",
             todo="look at the groups' rows and labels; more rows of the group that is missed",
         ),
         _at_most("freshness", "data_age_days", gates.data_age_days or 0, "age of the data in days", "bring newer data"),

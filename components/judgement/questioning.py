@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from components.answer_shape import AnswerShape
 from components.errors import WorkloadError
 from components.judgement.evidence import Measure
 from components.judgement.gate_declaration import BehaviourTest
@@ -20,14 +21,14 @@ SOURCE = "evaluation"
 Ask = Callable[[pl.DataFrame], Answers]
 
 
-def asker(model: Path, contract: ContractSpec, predict_file: PredictFile) -> Ask:
-    """Return a function that asks the packaged graph about any rows of the contract."""
+def asker(model: Path, contract: ContractSpec, predict_file: PredictFile, shape: AnswerShape) -> Ask:
+    """Return a function that asks the packaged graph about any rows of the contract, for what a metric judges."""
 
     def ask(rows: pl.DataFrame) -> Answers:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rows.parquet"
             rows.write_parquet(path)
-            return predict_file(model, contract, path)
+            return shape.point(predict_file(model, contract, path))
 
     return ask
 
@@ -62,9 +63,22 @@ def permutation_importance(
     return sorted(table, key=lambda row: -row["loss"])
 
 
-def behaviour(ask: Ask, rows: pl.DataFrame, tests: Sequence[BehaviourTest], *, seed: int) -> list[dict[str, Any]]:
+def behaviour(
+    ask: Ask, rows: pl.DataFrame, tests: Sequence[BehaviourTest], *, seed: int, classes: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """Run the behavioural tests of the workload file (Ribeiro et al. 2020, CheckList) and return one result each."""
-    return [_run(ask, rows, test, seed) for test in tests]
+    return [_run(_asked_of(ask, test, classes), rows, test, seed) for test in tests]
+
+
+def _asked_of(ask: Ask, test: BehaviourTest, classes: tuple[str, ...]) -> Ask:
+    """Return a function that asks for what a test is about: of several classes one, unless nothing may move."""
+    if not classes or (test.of is None and test.expect == "same"):
+        return ask
+    if test.of not in classes:
+        said = "does not say which class it is about" if test.of is None else f"there is no class '{test.of}'"
+        raise WorkloadError(f"gates.behaviour '{test.name}': {said}; 'of' is one of {', '.join(classes)}")
+    place = classes.index(test.of)
+    return lambda rows: ask(rows)[:, place]
 
 
 def behaviour_measure(results: Sequence[dict[str, Any]]) -> Measure:

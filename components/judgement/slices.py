@@ -1,6 +1,7 @@
 """Where the model is good and where it is not: the slices that the contract declares, each with size and interval."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,15 @@ from scipy.stats import norm
 
 from components.judgement.evidence import Measure
 from components.judgement.hold_out import HoldOut, Rival
-from components.judgement.metrics import HIGHER_IS_BETTER, replicates, score, statistic, summarise
+from components.judgement.metrics import HIGHER_IS_BETTER, replicates, row_losses, score, statistic, summarise
 from components.judgement.power import holm
 
 SOURCE = "evaluation"
 # Fewer rows of a class than this say nothing about the slice, and their bootstrap interval is not one.
 MIN_PER_CLASS = 20
 MAX_VALUES = 40
+# What some rows reach and how far below the rest that is; None for too few rows.
+Weakness = Callable[[NDArray[np.bool_]], dict[str, Any] | None]
 
 
 def goal_measures(
@@ -78,39 +81,64 @@ def measurable(labels: NDArray[Any]) -> bool:
 
 
 def weak_slices(
-    labels: NDArray[np.bool_], answers: NDArray[np.float32], rows: pl.DataFrame, fields: tuple[str, ...], most: int = 8
+    metric: str,
+    labels: NDArray[Any],
+    answers: NDArray[np.float32],
+    rows: pl.DataFrame,
+    fields: tuple[str, ...],
+    most: int = 8,
 ) -> list[dict[str, Any]]:
-    """Search every field, and pairs of the weakest, for slices that nobody declared and where the AUC is lower.
+    """Search every field, and pairs of the weakest, for slices that nobody declared and where answers are worse.
 
-    Returns the worst first; ``proven`` says whether it survives Holm's correction for everything that was tried.
+    Worse means a lower AUC for yes or no, else a larger mean loss. Returns the worst first; ``proven`` says whether it
+    survives Holm's correction for everything that was tried.
     """
-    whole = score("auc", labels, answers)
+    weakness = _by_area(labels, answers) if labels.dtype == np.bool_ else _by_loss(metric, labels, answers)
     parts = [
         (f"{field}={value}", kept)
         for field in fields
         if field in rows.columns and not rows.schema[field].is_temporal()
         for value, kept in values_of(rows[field]).items()
     ]
-    tried = [found for name, kept in parts if (found := _weakness(name, kept, labels, answers, whole))]
+    tried = [{"slice": name, **found} for name, kept in parts if (found := weakness(kept))]
     weakest = sorted(tried, key=lambda one: -one["z"])[:12]
     masks = dict(parts)
     for first, second in itertools.combinations([one["slice"] for one in weakest], 2):
-        if first.split("=")[0] != second.split("=")[0]:
-            found = _weakness(f"{first} & {second}", masks[first] & masks[second], labels, answers, whole)
-            tried += [found] if found else []
+        if first.split("=")[0] != second.split("=")[0] and (found := weakness(masks[first] & masks[second])):
+            tried.append({"slice": f"{first} & {second}", **found})
     proven = holm([float(norm.sf(one["z"])) for one in tried], 0.05)
     marked = [one | {"proven": bool(sure), "tried": len(tried)} for one, sure in zip(tried, proven, strict=True)]
     return sorted(marked, key=lambda one: -one["z"])[:most]
 
 
-def _weakness(
-    name: str, kept: NDArray[np.bool_], labels: NDArray[np.bool_], answers: NDArray[np.float32], whole: float
-) -> dict[str, Any] | None:
+def _by_area(labels: NDArray[np.bool_], answers: NDArray[np.float32]) -> Weakness:
     """Return the AUC of some rows and how many standard errors (Hanley & McNeil 1982) it lies below the whole's."""
-    yes, no = int(labels[kept].sum()), int((~labels[kept]).sum())
-    if min(yes, no) < 2 * MIN_PER_CLASS or kept.all():
-        return None
-    area = score("auc", labels[kept], answers[kept])
-    one, two = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = (area * (1 - area) + (yes - 1) * (one - area**2) + (no - 1) * (two - area**2)) / (yes * no)
-    return {"slice": name, "n": yes + no, "auc": area, "z": (whole - area) / max(variance, 1e-12) ** 0.5}
+    whole = score("auc", labels, answers)
+
+    def weakness(kept: NDArray[np.bool_]) -> dict[str, Any] | None:
+        yes, no = int(labels[kept].sum()), int((~labels[kept]).sum())
+        if min(yes, no) < 2 * MIN_PER_CLASS or kept.all():
+            return None
+        area = score("auc", labels[kept], answers[kept])
+        one, two = area / (2 - area), 2 * area**2 / (1 + area)
+        variance = (area * (1 - area) + (yes - 1) * (one - area**2) + (no - 1) * (two - area**2)) / (yes * no)
+        return {"n": yes + no, "metric": "auc", "value": area, "z": (whole - area) / max(variance, 1e-12) ** 0.5}
+
+    return weakness
+
+
+def _by_loss(metric: str, labels: NDArray[Any], answers: NDArray[np.float32]) -> Weakness:
+    """Return the mean loss of some rows and how many standard errors it lies above that of all others."""
+    asked = {"mae": "mae", "rmse": "rmse", "r2": "rmse"}.get(metric, "cross_entropy")
+    losses = row_losses(asked, labels, answers)
+
+    def weakness(kept: NDArray[np.bool_]) -> dict[str, Any] | None:
+        inside, outside = losses[kept], losses[~kept]
+        if min(len(inside), len(outside)) < 4 * MIN_PER_CLASS:
+            return None
+        error = (inside.var(ddof=1) / len(inside) + outside.var(ddof=1) / len(outside)) ** 0.5
+        value = score(asked, labels[kept], answers[kept])
+        z = float((inside.mean() - outside.mean()) / max(error, 1e-12))
+        return {"n": len(inside), "metric": asked, "value": value, "z": z}
+
+    return weakness

@@ -1,7 +1,9 @@
 """What can be predicted and how it is scored: names alone, so that reading a workload file stays quick."""
 
+from collections.abc import Mapping
 from typing import Literal
 
+from components.answer_shape import AnswerShape, Binary, Multiclass, Regression
 from data_contracts.spec import ContractSpec
 
 Target = Literal["binary", "multiclass", "regression", "quantiles"]
@@ -37,3 +39,26 @@ def target_of(contract: ContractSpec) -> Target:
     if contract.label.dtype == "boolean":
         return "binary"
     return "multiclass" if contract.label.allowed else "regression"
+
+
+def shape_of(
+    contract: ContractSpec,
+    *,
+    threshold: float = 0.5,
+    misses: Mapping[str, float] | None = None,
+    quantiles: tuple[float, ...] = (),
+    scale: float = 1.0,
+    buckets: tuple[float, ...] = (),
+) -> AnswerShape:
+    """Return the shape of answers about the contract's label.
+
+    ``threshold`` decides yes or no, ``misses`` are what it costs to miss a class (1 where not said); ``quantiles``,
+    ``scale`` and ``buckets`` are of numbers.
+    """
+    label, target = contract.label, target_of(contract)
+    if target == "binary":
+        return Binary(label=label.name, threshold=threshold)
+    if target == "multiclass":
+        weights = tuple((misses or {}).get(str(one), 1.0) for one in label.allowed)
+        return Multiclass(label=label.name, classes=label.allowed, weights=weights)
+    return Regression(label=label.name, scale=scale, buckets=buckets, quantiles=quantiles)

@@ -16,15 +16,17 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.callbacks.weight_averaging import EMAWeightAveraging
+from lightning.pytorch.strategies import Strategy
 from torch import Tensor
 
 from components.errors import TrainingError
 from components.storage import write_atomically
 from components.training.guards import Budget, Checkpoints, FiniteLoss, Keeper, NotFinite, Stop
 from components.training.hardware import safer_precision
-from components.training.learner import TALKATIVE, Learner, Plan, quieten
+from components.training.learner import TALKATIVE, Learner, Plan, ShardedLearner, quieten
 from components.training.options import TrainingOptions
 from components.training.results import HardwareChoice, Stopped
+from components.training.sharding import SpawnedShards
 
 # (epochs done, epochs in all)
 Report = Callable[[int, int], None]
@@ -100,7 +102,8 @@ def _fit_once(
     stop = Stop(budget, plan.steps)
     with _configured(hardware), torch.random.fork_rng():
         torch.manual_seed(plan.seed)
-        learner = Learner(plan, hardware.compile, stop.over if options.devices == 1 else _never)
+        kind = ShardedLearner if options.devices > 1 and options.strategy == "fsdp" else Learner
+        learner = kind(plan, hardware.compile, stop.over if options.devices == 1 else _never)
         keeper = Keeper(plan.task.score, options, stop, watch if options.devices == 1 else _indifferent)
         # A spawned process cannot be handed a report that is a closure.
         checkpoints = Checkpoints(checkpoint, options, plan.group, report if options.devices == 1 else _silent)
@@ -140,13 +143,13 @@ def _read_fitted(path: Path, keeper: str, stop: str, hardware: HardwareChoice, r
     )
 
 
-def _strategy(options: TrainingOptions) -> str:
+def _strategy(options: TrainingOptions) -> str | Strategy:
     if options.devices == 1 or options.strategy == "auto":
         return "auto" if options.devices == 1 else "ddp_spawn"
     # Under torchrun the processes are there already; otherwise they are spawned, for a flow is no script to run again.
     if options.strategy == "ddp":
         return "ddp" if torch.distributed.is_torchelastic_launched() else "ddp_spawn"
-    return options.strategy
+    return SpawnedShards(options.devices)
 
 
 def _averaging(options: TrainingOptions) -> list[Callback]:

@@ -1,42 +1,68 @@
-"""What a training will take, before it is paid for: a few dozen real steps, and arithmetic.
+"""What a training is expected to take, part by part, and afterwards how far off that was. Values only, no torch.
 
-Seconds on this machine are measured and scaled. Seconds on a card that is not here are a rough reckoning from the
-network's operations and say so; nobody has compared them with a real run yet.
+A part has a cost that is paid once and one of each unit (an epoch, a tree); early stopping makes the number of units
+unknown, so that an estimate is an interval whose upper end is what was declared. Seconds of the clock depend on what
+else the machine does; seconds of processor time hardly do, which is why both are told and compared.
 """
 
 from datetime import date
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
-from torch.utils.flop_counter import FlopCounterMode
+from pydantic import Field
 
-from components.training.compile_probe import first_batches, measure_steps
-from components.training.learner import Plan
+from components.result import Result
+from components.training.results import EstimateCheck, Trained
 
 PRICES = Path(__file__).with_name("prices.yaml")
 STALE_DAYS = 180
-PROBED_STEPS = 60
-# What a network of usual layers reaches of a card's dense peak, and what a step costs at least to be launched.
-UTILISATION = 0.3
-LAUNCH_SECONDS = 0.002
+FILE = "estimate.json"
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Spent(Result):
+    """Seconds of the clock and of all processors together."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(wall=self.wall + other.wall, cpu=self.cpu + other.cpu)
+
+    def __sub__(self, other: "Spent") -> "Spent":
+        """Return the difference; noise does not make it negative."""
+        return Spent(wall=max(0.0, self.wall - other.wall), cpu=max(0.0, self.cpu - other.cpu))
+
+    def __mul__(self, factor: float) -> "Spent":
+        return Spent(wall=self.wall * factor, cpu=self.cpu * factor)
 
 
-class Card(_Value):
+class Part(Result):
+    """A part of a training: what it takes once, what each unit takes, and how many units there may be."""
+
+    name: str
+    once: Spent
+    each: Spent = Spent()
+    unit: str = ""
+    least: int = Field(0, description="Units before it can stop early.")
+    most: int = Field(0, description="Units as declared.")
+
+    def taking(self, units: int) -> Spent:
+        """Return what the part takes with so many units."""
+        return self.once + self.each * units
+
+
+class Card(Result):
     """A GPU type that can be rented."""
 
     name: str
+    of: str = Field(description="The machine whose price it is, or is a share of.")
     usd_per_hour: float
     memory_gb: float
     dense_tflops: float
     precision: str
 
 
-class Prices(_Value):
+class Prices(Result):
     """A dated list of cards."""
 
     as_of: date
@@ -51,7 +77,7 @@ class Prices(_Value):
         return f"{PRICES.name} is of {self.as_of}, {age} days old (over {STALE_DAYS}): look the prices up again"
 
 
-class CardEstimate(_Value):
+class CardEstimate(Result):
     """A rough reckoning for a card that is not here."""
 
     name: str
@@ -60,15 +86,18 @@ class CardEstimate(_Value):
     fits: bool = Field(description="Whether the memory needed here is less than the card has.")
 
 
-class Estimate(_Value):
-    """What a training is expected to take on this machine, part by part, and on cards."""
+class Estimate(Result):
+    """What a training is expected to take on this machine and on cards."""
 
-    seconds: float
+    seconds: float = Field(description="On the clock, with every declared unit, at the load of now, within the caps.")
+    least_seconds: float = Field(description="The same if everything stops as early as it can.")
+    cpu_seconds: float = Field(description="Of all processors together, with every declared unit.")
     usd: float
     memory_mb: float = Field(description="Peak of this process while probing; training adds little to it.")
-    parts: dict[str, float] = Field(description="Seconds of each part.")
+    parts: tuple[Part, ...]
     steps: int
     cards: tuple[CardEstimate, ...]
+    prices_as_of: date
     warnings: tuple[str, ...]
 
 
@@ -77,30 +106,21 @@ def read_prices(path: Path = PRICES) -> Prices:
     return Prices.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
-def network_seconds(plan: Plan) -> float:
-    """Return the expected seconds of a fit that nothing stops, from a few dozen steps of it."""
-    speed = measure_steps(plan, compiled=plan.hardware.compile, steps=min(PROBED_STEPS, max(3, plan.steps)))
-    # A forward pass is about a third of a step; validation runs forward only.
-    share = plan.validation.rows / max(1, plan.options.batch_size) / 3
-    return speed.first + speed.mean * (plan.steps - 1 + share * plan.options.epochs)
+def check_estimate(estimate: Estimate, trained: Trained) -> EstimateCheck:
+    """Compare an estimate with what the training took.
 
-
-def step_flops(plan: Plan) -> int:
-    """Return the floating-point operations of one step, forward and backward."""
-    network = plan.network()
-    (batch,) = first_batches(plan, 1)
-    with FlopCounterMode(display=False) as counter:
-        plan.task.loss(network, batch).backward()  # type: ignore[no-untyped-call]
-    return int(counter.get_total_flops())
-
-
-def card_estimates(plan: Plan, prices: Prices, memory_mb: float) -> tuple[CardEstimate, ...]:
-    """Return the reckoning for each card: operations over a share of its peak, or the launches, whichever is more."""
-    flops = step_flops(plan)
-    found = []
-    for card in prices.cards:
-        seconds = plan.steps * max(flops / (card.dense_tflops * 1e12 * UTILISATION), LAUNCH_SECONDS)
-        usd = seconds / 3600 * card.usd_per_hour
-        fits = memory_mb < card.memory_gb * 1000
-        found.append(CardEstimate(name=card.name, seconds=round(seconds, 3), usd=round(usd, 6), fits=fits))
-    return tuple(found)
+    The epochs that were taken are known afterwards, so what is left to be wrong is the cost of each.
+    """
+    parts = {
+        part.name: part.taking(trained.epochs if part.unit == "epoch" else part.most).wall for part in estimate.parts
+    }
+    cpu = sum(part.taking(trained.epochs if part.unit == "epoch" else part.most).cpu for part in estimate.parts)
+    taken = {candidate.name: candidate.seconds for candidate in trained.candidates}
+    return EstimateCheck(
+        least_seconds=estimate.least_seconds,
+        seconds=estimate.seconds,
+        taken_seconds=trained.seconds,
+        cpu_seconds=round(cpu, 2),
+        taken_cpu_seconds=trained.cpu_seconds,
+        parts={name: (round(parts[name], 2), seconds) for name, seconds in taken.items() if name in parts},
+    )

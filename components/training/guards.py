@@ -13,6 +13,7 @@ from torch import Tensor
 
 from components.training.options import TrainingOptions
 from components.training.results import Stopped
+from components.training.sharding import whole
 
 
 class NotFinite(Exception):
@@ -158,7 +159,7 @@ class Keeper(Callback):
         if score > self._kept["best_score"]:
             network = pl_module.network
             assert isinstance(network, torch.nn.Module), "a learner has a network"
-            weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            weights = {name: whole(value.detach()).cpu().clone() for name, value in network.state_dict().items()}
             self._kept |= {"best": weights, "best_score": score}
         since = len(scores) - 1 - scores.index(self._kept["best_score"])
         if since >= self._options.patience and len(scores) < self._options.epochs:

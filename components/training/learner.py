@@ -20,6 +20,7 @@ from components.training.batches import Batch, Groups, TableBatches
 from components.training.hardware import Machine
 from components.training.options import TrainingOptions
 from components.training.results import HardwareChoice
+from components.training.sharding import shard
 
 TALKATIVE = ("lightning.pytorch", "lightning.fabric")
 
@@ -151,6 +152,14 @@ class Learner(lightning.LightningModule):
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, LearningRate(options, self.plan.steps))
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+
+class ShardedLearner(Learner):
+    """A learner of which each process holds a share; apart, because averaging warns of any model that can be shared."""
+
+    def configure_model(self) -> None:
+        assert self.device_mesh is not None, "the strategy of FSDP makes one"
+        shard(self.network, self.device_mesh["data_parallel"])
 
 
 class LearningRate:

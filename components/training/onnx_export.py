@@ -82,18 +82,19 @@ def join(front: onnx.ModelProto, back: onnx.ModelProto) -> onnx.ModelProto:
     return repeatable(merged)
 
 
-def answering(model: onnx.ModelProto, source: str, column: int | None = None) -> onnx.ModelProto:
-    """Name the answer: one output ``probability`` float32 [rows, 1], taken from ``source`` or one of its columns."""
+def answering(model: onnx.ModelProto, source: str, columns: Sequence[int] | None) -> onnx.ModelProto:
+    """Leave one output, ``answer`` float32: ``source`` [rows, ...], or some of its columns."""
     graph = onnx.ModelProto()
     graph.CopyFrom(model)
-    name = source
-    if column is not None:
-        graph.graph.initializer.append(helper.make_tensor("answer_column", TensorProto.INT64, [1], [column]))
-        graph.graph.node.append(helper.make_node("Gather", [source, "answer_column"], ["answer_picked"], axis=1))
-        name = "answer_picked"
-    graph.graph.node.append(helper.make_node("Identity", [name], ["probability"]))
+    if columns is None:
+        graph.graph.node.append(helper.make_node("Identity", [source], ["answer"]))
+    else:
+        places = helper.make_tensor("answer_columns", TensorProto.INT64, [len(columns)], columns)
+        graph.graph.initializer.append(places)
+        graph.graph.node.append(helper.make_node("Gather", [source, "answer_columns"], ["answer"], axis=1))
+    count = None if columns is None else len(columns)
     del graph.graph.output[:]
-    graph.graph.output.append(helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["rows", 1]))
+    graph.graph.output.append(helper.make_tensor_value_info("answer", TensorProto.FLOAT, ["rows", count]))
     return graph
 
 

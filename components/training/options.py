@@ -1,8 +1,8 @@
 """What every kind that trains with Lightning may set in its ``model`` section. Imports no torch: it is read often."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.declaration import Section
 from components.training.search_options import SearchOptions
@@ -32,3 +32,9 @@ class TrainingOptions(Section):
     time_cap_minutes: float = Field(60, gt=0, description="Training stops after this, with the best model so far.")
     search: SearchOptions | None = Field(None, description="Look for better options first; none if not set.")
     checkpoint_minutes: float = Field(5, gt=0, description="Also within an epoch, so that a killed run loses little.")
+
+    @model_validator(mode="after")
+    def _shards_are_not_averaged(self) -> Self:
+        if self.strategy == "fsdp" and self.ema is not None:
+            raise ValueError("ema averages whole weights, and with strategy fsdp no process has them: leave one out")
+        return self

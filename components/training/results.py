@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from components.compression.results import Compression
 from components.result import Result
+from components.training.energy import Energy
 
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -31,7 +32,7 @@ class Candidate(Result):
     family: Literal["baseline", "lightning"]
     model: Path = Field(description="ONNX from raw contract fields to the output.")
     digest: str = Field(description="SHA-256 of the ONNX file.")
-    predictions: Path = Field(description="Parquet (split, row, probability) as the trainer itself computed them.")
+    predictions: Path = Field(description="Parquet (split, row, answer) as the trainer itself computed them.")
     score: float = Field(description="The goal's metric on the validation split.")
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
 
@@ -55,6 +56,29 @@ class Shipped(Result):
     model: Path
     digest: str = Field(description="SHA-256 of the graph.")
     changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
+
+
+class EstimateCheck(Result):
+    """An estimate that was made before a training, beside what the training took."""
+
+    least_seconds: float = Field(description="Estimated, if everything had stopped as early as it can.")
+    seconds: float = Field(description="Estimated, with everything that was declared.")
+    taken_seconds: float
+    cpu_seconds: float = Field(description="Estimated processor time, with the epochs that were taken.")
+    taken_cpu_seconds: float | None = Field(description="None if a part of the training ran in an earlier process.")
+    parts: dict[str, tuple[float, float]] = Field(description="Candidate -> seconds estimated, taken.")
+
+    @property
+    def off(self) -> float | None:
+        """How much more (or less, below 0) processor time it took than was said, as a share."""
+        return None if self.taken_cpu_seconds is None else self.taken_cpu_seconds / self.cpu_seconds - 1
+
+    @property
+    def text(self) -> str:
+        """The comparison in one line."""
+        off = "" if self.off is None else f"; processor time {self.cpu_seconds:.0f} s said, {self.off:+.0%} taken"
+        said = f"{self.least_seconds:.0f} to {self.seconds:.0f} s"
+        return f"estimated {said}, took {self.taken_seconds:.0f} s on the clock{off}"
 
 
 class Trial(Result):
@@ -86,6 +110,10 @@ class Trained(Result):
     peak_memory_mb: float
     seed: int
     compression: Compression | None = Field(None, description="Variants of the chosen candidate, once they were made.")
+    quantiles: tuple[float, ...] = Field((), description="Levels answered beside a number, after it.")
+    cpu_seconds: float | None = Field(None, description="Of all processors; None if an earlier process did a part.")
+    energy: Energy | None = Field(None, description="None where nobody accounted for it.")
+    estimate: EstimateCheck | None = Field(None, description="None if none was made before.")
 
     def candidate(self, name: str) -> Candidate:
         """Return the candidate of that name; KeyError if there is none."""
@@ -93,6 +121,12 @@ class Trained(Result):
             if candidate.name == name:
                 return candidate
         raise KeyError(name)
+
+    @property
+    def taken(self) -> str:
+        """What the training took, in one line."""
+        energy = f", {self.energy.text}" if self.energy else ""
+        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD, {self.peak_memory_mb:,.0f} MB at most{energy}"
 
     @property
     def best(self) -> Candidate:
@@ -135,6 +169,9 @@ class TrainingRecord(Result):
     seed: int
     variant: str = Field("as trained", description="Which graph of the chosen candidate ships.")
     shipped: str | None = Field(None, description="Its SHA-256; None in builds that had no variants.")
+    cpu_seconds: float | None = None
+    energy: Energy | None = None
+    estimate: EstimateCheck | None = None
 
 
 def training_record(trained: Trained) -> TrainingRecord:

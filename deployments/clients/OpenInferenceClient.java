@@ -27,8 +27,8 @@ public final class OpenInferenceClient {
         this.model = model;
     }
 
-    /** The answer to some rows, in their order. */
-    public record Answer(String build, List<Double> probabilities) {}
+    /** The answer to some rows: each output by name, with a value a row, in their order. */
+    public record Answer(String build, Map<String, List<?>> outputs) {}
 
     /** A service that refused: its status and what it said, with row, field and reason. */
     public static final class Refused extends IOException {
@@ -58,14 +58,12 @@ public final class OpenInferenceClient {
         Map<?, ?> answer = (Map<?, ?>) send(HttpRequest.newBuilder(base.resolve(path + "/infer"))
                 .header("content-type", "application/json")
                 .POST(HttpRequest.BodyPublishers.ofString("{\"inputs\":[" + inputs + "]}")));
-        List<Double> probabilities = new ArrayList<>();
+        Map<String, List<?>> outputs = new LinkedHashMap<>();
         for (Object output : (List<?>) answer.get("outputs")) {
             Map<?, ?> tensor = (Map<?, ?>) output;
-            if ("probability".equals(tensor.get("name"))) {
-                ((List<?>) tensor.get("data")).forEach(value -> probabilities.add((Double) value));
-            }
+            outputs.put((String) tensor.get("name"), (List<?>) tensor.get("data"));
         }
-        return new Answer((String) answer.get("model_version"), probabilities);
+        return new Answer((String) answer.get("model_version"), outputs);
     }
 
     private Object send(HttpRequest.Builder request) throws IOException, InterruptedException {
@@ -86,18 +84,23 @@ public final class OpenInferenceClient {
         }
         Map<?, ?> golden = (Map<?, ?>) new Json(Files.readString(Path.of(arguments[2]))).read();
         List<Map<String, Object>> rows = (List<Map<String, Object>>) golden.get("rows");
-        List<?> expected = (List<?>) golden.get("probabilities");
-        double tolerance = (Double) golden.get("tolerance");
+        List<String> columns = (List<String>) golden.get("columns");
+        List<List<?>> expected = (List<List<?>>) golden.get("answers");
+        double tolerance = ((Number) golden.get("tolerance")).doubleValue();
         Answer answer = new OpenInferenceClient(URI.create(arguments[0]), arguments[1]).infer(rows);
         double worst = 0;
         for (int row = 0; row < rows.size(); row++) {
-            double difference = Math.abs(answer.probabilities().get(row) - (Double) expected.get(row));
-            // Written so that NaN counts as a difference.
-            if (!(difference <= tolerance)) {
-                System.err.printf("row %d: %s, expected %s%n", row, answer.probabilities().get(row), expected.get(row));
-                System.exit(1);
+            for (int column = 0; column < columns.size(); column++) {
+                Number given = (Number) answer.outputs().get(columns.get(column)).get(row);
+                Number evaluated = (Number) expected.get(row).get(column);
+                double difference = Math.abs(given.doubleValue() - evaluated.doubleValue());
+                // Written so that NaN counts as a difference.
+                if (!(difference <= tolerance)) {
+                    System.err.printf("row %d, %s: %s, expected %s%n", row, columns.get(column), given, evaluated);
+                    System.exit(1);
+                }
+                worst = Math.max(worst, difference);
             }
-            worst = Math.max(worst, difference);
         }
         System.out.printf("build %s: %d golden rows answered, largest difference %.1e%n",
                 answer.build(), rows.size(), worst);

@@ -91,7 +91,7 @@ def check(options: Options) -> None:
     model = load_model(path, workload, options.public_key, check=False)
     golden = model.build.golden()
     answers = model.predictor.predict(model.predictor.tensors(model.decoder.check(golden.rows)))
-    line = {"build": model.build_id, "probabilities": [float(answer) for answer in answers]}
+    line = {"build": model.build_id, "answers": answers.reshape(len(answers), -1).tolist()}
     sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
 
 

@@ -1,4 +1,7 @@
-"""Predictions as JSON, written by hand: the shape is fixed, only two values a row change."""
+"""Predictions as JSON, written by hand: the shape is fixed, only the numbers of a row change."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -9,14 +12,9 @@ class Answers:
     """Encodes the answers of one build."""
 
     def __init__(self, model: Model) -> None:
-        label = msgspec.json.encode(model.serving.label).decode()
         self._opening = f'{{"build":{msgspec.json.encode(model.build_id).decode()},"request_id":"'
-        self._yes = f",{label}:true}}"
-        self._no = f",{label}:false}}"
-        self._threshold = model.serving.decision_threshold
+        self._write = model.serving.answer.writer()
 
-    def encode(self, probabilities: list[float], request_id: str) -> bytes:
+    def encode(self, answers: Sequence[Any], request_id: str) -> bytes:
         """Return the body of an answer; ``request_id`` holds nothing that JSON would escape."""
-        threshold, yes, no = self._threshold, self._yes, self._no
-        rows = ",".join([f'{{"probability":{p!r}{yes if p >= threshold else no}' for p in probabilities])
-        return f'{self._opening}{request_id}","predictions":[{rows}]}}'.encode()
+        return f'{self._opening}{request_id}","predictions":[{self._write(answers)}]}}'.encode()

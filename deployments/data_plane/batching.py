@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.data_plane.limits import Overloaded
-from deployments.data_plane.metrics import SHARE, Metrics
+from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
 from deployments.data_plane.request import Row
@@ -38,7 +38,7 @@ class Pending(msgspec.Struct, gc=False):
     """Rows of one request on their way through the model."""
 
     rows: list[Row]
-    future: "asyncio.Future[list[float]]"
+    future: "asyncio.Future[list[Any]]"
     request_id: str
     arrived: float
     deadline: float
@@ -52,12 +52,12 @@ class Answered(msgspec.Struct, gc=False):
     request_ids: list[str]
     lengths: list[int]
     columns: Mapping[str, NDArray[Any]]
-    probabilities: NDArray[np.float32]
+    answers: NDArray[np.float32]
 
 
 class _Computed(msgspec.Struct, gc=False):
     columns: dict[str, NDArray[Any]]
-    probabilities: NDArray[np.float32]
+    answers: NDArray[np.float32]
     prepare_seconds: float
     model_seconds: float
 
@@ -83,10 +83,8 @@ class Batcher:
         self._scheduled = False
         self._patience = PATIENCE
 
-    def submit(
-        self, rows: list[Row], request_id: str, arrived: float, deadline: float
-    ) -> "asyncio.Future[list[float]]":
-        """Queue rows; the future gives one probability a row. Raises Overloaded."""
+    def submit(self, rows: list[Row], request_id: str, arrived: float, deadline: float) -> "asyncio.Future[list[Any]]":
+        """Queue rows; the future gives the answer to each (a number, or a list of them). Raises Overloaded."""
         metrics = self._metrics
         count = len(rows)
         if metrics.waiting_rows and metrics.waiting_rows + count > self._options.queue_rows:
@@ -170,24 +168,25 @@ class Batcher:
         start = time.perf_counter()
         columns = self._model.predictor.tensors(rows)
         middle = time.perf_counter()
-        probabilities = self._model.predictor.predict(columns)
-        return _Computed(columns, probabilities, middle - start, time.perf_counter() - middle)
+        answers = self._model.predictor.predict(columns)
+        return _Computed(columns, answers, middle - start, time.perf_counter() - middle)
 
-    def _record(self, computed: _Computed, batch: list[Pending]) -> list[float]:
-        """Count and log what was computed; return the probabilities as they are sent."""
+    def _record(self, computed: _Computed, batch: list[Pending]) -> list[Any]:
+        """Count and log what was computed; return the answers as they are sent."""
         metrics = self._metrics
         metrics.prepare_seconds += computed.prepare_seconds
         metrics.model.observe(computed.model_seconds)
-        metrics.batch.observe(len(computed.probabilities))
+        metrics.batch.observe(len(computed.answers))
         if self._on_answered is not None:
             ids = [pending.request_id for pending in batch]
             lengths = [len(pending.rows) for pending in batch]
-            self._on_answered(
-                Answered(self._model, time.time(), ids, lengths, computed.columns, computed.probabilities)
-            )
-        # A float32 has no more than eight digits worth sending.
-        answers: list[float] = np.round(computed.probabilities.astype(np.float64), 8).tolist()
-        metrics.probability.observe_all(answers)
+            self._on_answered(Answered(self._model, time.time(), ids, lengths, computed.columns, computed.answers))
+        shape = self._model.serving.answer
+        rounded = shape.rounded(computed.answers)
+        answers: list[Any] = rounded.tolist()
+        leading = shape.leading(rounded)
+        metrics.answer.observe_all(answers if leading is rounded else leading.tolist())
+        metrics.count_rows(len(answers), shape.counted(rounded))
         return answers
 
     def answer_columns(self, columns: dict[str, NDArray[Any]], request_id: str) -> NDArray[np.float32]:
@@ -198,14 +197,17 @@ class Batcher:
             self._model.predictor.predict({name: values[at : at + SLICE] for name, values in columns.items()})
             for at in range(0, count, SLICE)
         ]
-        probabilities = np.concatenate(parts)
+        answers = np.concatenate(parts)
         self._metrics.model.observe(time.perf_counter() - start)
         self._metrics.batch.observe(count)
-        counts, _ = np.histogram(probabilities, [-np.inf, *SHARE, np.inf])
-        self._metrics.probability.add(counts.tolist(), float(probabilities.sum()))
+        shape = self._model.serving.answer
+        leading = shape.leading(answers)
+        counts, _ = np.histogram(leading, [-np.inf, *shape.bounds, np.inf])
+        self._metrics.add_answers(shape.bounds, counts.tolist(), float(leading.sum()))
+        self._metrics.count_rows(count, shape.counted(answers))
         if self._on_answered is not None:
-            self._on_answered(Answered(self._model, time.time(), [request_id], [count], columns, probabilities))
-        return probabilities
+            self._on_answered(Answered(self._model, time.time(), [request_id], [count], columns, answers))
+        return answers
 
     def _run_large(self, loop: asyncio.AbstractEventLoop, pending: Pending) -> None:
         """Answer a request of many rows in a thread; one at a time, the others wait in the thread's queue."""

@@ -156,15 +156,15 @@ def _refuse(wrong: NDArray[np.bool_], field: FieldSpec, reason: Callable[[int], 
         raise InvalidRow(row, field.name, reason(row))
 
 
-def write_answers(model: Model, probabilities: NDArray[np.float32], request_id: str) -> bytes:
-    """Return an Arrow stream with the probability and the decision of each row."""
+def write_answers(model: Model, answers: NDArray[np.float32], request_id: str) -> bytes:
+    """Return an Arrow stream with the numbers of each row, and the decision if there is one."""
     import pyarrow as pa
 
-    if not np.isfinite(probabilities).all():
+    if not np.isfinite(answers).all():
         raise ServingError(f"build {model.build_id} answered with something that is not a number")
-    names = ["probability", model.serving.label]
-    decisions = probabilities >= model.serving.decision_threshold
-    table = pa.table([pa.array(probabilities), pa.array(decisions)], names=names)
+    shape = model.serving.answer
+    columns = [pa.array(np.ascontiguousarray(column)) for column in shape.values(answers)]
+    table = pa.table(columns, names=[output.name for output in shape.outputs])
     table = table.replace_schema_metadata({"build": model.build_id, "request_id": request_id})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:

@@ -13,8 +13,11 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _Collected(Collector):
-    def __init__(self, metrics: Metrics, labels: Mapping[str, str], price_per_hour: float) -> None:
+    def __init__(
+        self, metrics: Metrics, labels: Mapping[str, str], price_per_hour: float, watched: tuple[str, str]
+    ) -> None:
         self._metrics = metrics
+        self._watched = watched
         self._labels = dict(labels)
         self._price_per_hour = price_per_hour
 
@@ -26,7 +29,8 @@ class _Collected(Collector):
         yield _histogram("slipway_queue_seconds", "What a request waited for its batch.", metrics.queue)
         yield _histogram("slipway_model_seconds", "One call of the model.", metrics.model)
         yield _histogram("slipway_batch_rows", "Rows in one call of the model.", metrics.batch)
-        yield _histogram("slipway_probability", "The probabilities that were answered.", metrics.probability)
+        name, text = self._watched
+        yield _histogram(f"slipway_{name}", text, metrics.answer)
 
     def _counters(self) -> Iterator[Metric]:
         requests = CounterMetricFamily("slipway_requests", "Answers by path and status.", labels=["path", "status"])
@@ -36,13 +40,14 @@ class _Collected(Collector):
         for name, text, counts in (
             ("slipway_errors", "Requests that were refused or failed, by kind.", self._metrics.errors),
             ("slipway_build_changes", "Changes of the build, by what became of them.", self._metrics.changes),
+            ("slipway_decisions", "Rows by the class that was answered.", self._metrics.decisions),
         ):
             family = CounterMetricFamily(name, text, labels=["kind"])
             for kind, count in sorted(counts.items()):
                 family.add_metric([kind], count)
             yield family
         for name, text, value in (
-            ("slipway_rows", "Rows answered.", sum(self._metrics.probability.counts)),
+            ("slipway_rows", "Rows answered.", self._metrics.rows),
             ("slipway_logged_predictions", "Predictions written to the log.", self._metrics.logged_predictions),
             ("slipway_lost_predictions", "Predictions that could not be logged.", self._metrics.lost_predictions),
         ):
@@ -54,7 +59,7 @@ class _Collected(Collector):
         yield build
         yield GaugeMetricFamily("slipway_waiting_rows", "Rows in the queue.", value=self._metrics.waiting_rows)
         yield GaugeMetricFamily("slipway_in_flight", "Requests being answered.", value=self._metrics.in_flight)
-        rows = sum(self._metrics.probability.counts)
+        rows = self._metrics.rows
         seconds = self._metrics.model.total + self._metrics.prepare_seconds
         cost = seconds / 3_600 * self._price_per_hour / rows * 1_000 if rows else 0.0
         yield GaugeMetricFamily(
@@ -71,8 +76,8 @@ def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
     return HistogramMetricFamily(name, text, buckets=buckets, sum_value=histogram.total)
 
 
-def render(metrics: Metrics, labels: Mapping[str, str], price_per_hour: float) -> bytes:
-    """Return the text that Prometheus scrapes."""
+def render(metrics: Metrics, labels: Mapping[str, str], price_per_hour: float, watched: tuple[str, str]) -> bytes:
+    """Return the text that Prometheus scrapes; ``watched`` names and explains the distribution of the answers."""
     registry = CollectorRegistry()
-    registry.register(_Collected(metrics, labels, price_per_hour))
+    registry.register(_Collected(metrics, labels, price_per_hour, watched))
     return generate_latest(registry)

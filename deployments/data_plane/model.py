@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from components.answer_shape import differences
 from components.delivery.build import Build, Golden, ServingSpec, open_build
 from components.errors import BuildError, ServingError
 from data_contracts.spec import ContractSpec
@@ -24,7 +25,7 @@ class Predictor(Protocol):
         """Return the columns of rows given in the order of the contract's inputs."""
 
     def predict(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return one probability a row."""
+        """Return the numbers of each row: [rows], or [rows, columns] where the answer has several."""
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -80,13 +81,20 @@ def check_golden(model: Model, golden: Golden) -> list[Row]:
     if not rows:
         raise ServingError(f"build {model.build_id} has no golden rows; it cannot be checked, build it again")
     answers = model.predictor.predict(model.predictor.tensors(rows))
-    differences = np.abs(answers.astype(np.float64) - np.array(golden.probabilities))
-    worst = int(np.argmax(differences))
-    # Written so that NaN fails.
-    if not differences[worst] <= golden.tolerance:
+    if golden.columns != model.serving.answer.columns or answers.size != golden.matrix().size:
         raise ServingError(
-            f"build {model.build_id} does not answer as evaluated: golden row {worst} gives {answers[worst]:.7f}, "
-            f"evaluated {golden.probabilities[worst]:.7f}, tolerance {golden.tolerance:g}; it is not served"
+            f"build {model.build_id} answers {answers.size // len(rows)} numbers a row, its golden rows have "
+            f"{', '.join(golden.columns)}: build it again"
+        )
+    apart = differences(answers, golden.matrix())
+    worst = int(np.argmax(apart))
+    if apart[worst] > golden.tolerance:
+        given, evaluated = (
+            np.array2string(np.atleast_1d(row), precision=7) for row in (answers[worst], golden.matrix()[worst])
+        )
+        raise ServingError(
+            f"build {model.build_id} does not answer as evaluated: golden row {worst} gives {given}, "
+            f"evaluated {evaluated}, tolerance {golden.tolerance:g}; it is not served"
         )
     return rows
 

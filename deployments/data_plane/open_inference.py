@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from data_contracts.spec import FieldSpec
 from deployments.data_plane.model import Model
@@ -101,19 +102,26 @@ def _value(value: Any, field: FieldSpec) -> Any:
     return value
 
 
-def encode(model: Model, probabilities: list[float], request_id: str) -> bytes:
-    """Return the answer: a probability and a decision a row."""
-    shape = [len(probabilities)]
-    threshold = model.serving.decision_threshold
-    decisions = [probability >= threshold for probability in probabilities]
+def outputs_of(model: Model, answers: Sequence[Any]) -> list[tuple[str, str, list[Any]]]:
+    """Return name, datatype and values of each output tensor, all of shape [rows]."""
+    shape = model.serving.answer
+    columns = shape.values(np.array(answers))
+    return [
+        (output.name, DATATYPES[output.dtype], column.tolist())
+        for output, column in zip(shape.outputs, columns, strict=True)
+    ]
+
+
+def encode(model: Model, answers: Sequence[Any], request_id: str) -> bytes:
+    """Return the answer: the numbers of each row, and the decision if there is one."""
     return msgspec.json.encode(
         {
             "model_name": model.serving.workload,
             "model_version": model.build_id,
             "id": request_id,
             "outputs": [
-                {"name": "probability", "datatype": "FP64", "shape": shape, "data": probabilities},
-                {"name": model.serving.label, "datatype": "BOOL", "shape": shape, "data": decisions},
+                {"name": name, "datatype": datatype, "shape": [len(answers)], "data": data}
+                for name, datatype, data in outputs_of(model, answers)
             ],
         }
     )
@@ -130,8 +138,8 @@ def metadata(model: Model) -> dict[str, Any]:
         "platform": "onnxruntime_onnx",
         "inputs": inputs,
         "outputs": [
-            {"name": "probability", "datatype": "FP64", "shape": [-1]},
-            {"name": model.serving.label, "datatype": "BOOL", "shape": [-1]},
+            {"name": output.name, "datatype": DATATYPES[output.dtype], "shape": [-1]}
+            for output in model.serving.answer.outputs
         ],
     }
 

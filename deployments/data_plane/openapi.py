@@ -32,6 +32,7 @@ def describe(model: Model) -> dict[str, Any]:
     """Return the OpenAPI document of a service that answers with this build."""
     contract, serving = model.contract, model.serving
     example = example_row(contract)
+    names = ", ".join(output.name for output in serving.answer.outputs)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -41,8 +42,8 @@ def describe(model: Model) -> dict[str, Any]:
         },
         "paths": {
             "/v1/predict": {"post": _predict_operation(example)},
-            "/v1/score": {"post": _score_operation()},
-            f"/v2/models/{serving.workload}/infer": {"post": _infer_operation()},
+            "/v1/score": {"post": _score_operation(names)},
+            f"/v2/models/{serving.workload}/infer": {"post": _infer_operation(names)},
             f"/v2/models/{serving.workload}": {"get": _plain("Inputs and outputs of the model.", "metadata", "200")},
             "/livez": {"get": _plain("The process answers.", "live", "200")},
             "/readyz": {
@@ -81,7 +82,7 @@ def field_schema(field: FieldSpec) -> dict[str, Any]:
 
 
 def _schemas(model: Model, example: dict[str, Any]) -> dict[str, Any]:
-    contract, label = model.contract, model.serving.label
+    contract = model.contract
     row = {
         "type": "object",
         "description": contract.description,
@@ -90,17 +91,7 @@ def _schemas(model: Model, example: dict[str, Any]) -> dict[str, Any]:
         "additionalProperties": False,
         "examples": [example],
     }
-    prediction = {
-        "type": "object",
-        "properties": {
-            "probability": {"type": "number", "minimum": 0, "maximum": 1},
-            label: {
-                "type": "boolean",
-                "description": f"{contract.label.description}: probability >= {model.serving.decision_threshold:g}",
-            },
-        },
-        "required": ["probability", label],
-    }
+    prediction = model.serving.answer.schema(contract.label)
     answer = {
         "type": "object",
         "properties": {
@@ -179,22 +170,22 @@ def _predict_operation(example: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _score_operation() -> dict[str, Any]:
+def _score_operation(names: str) -> dict[str, Any]:
     binary = {"schema": {"type": "string", "contentMediaType": ARROW}}
     return {
         "operationId": "score",
-        "summary": "Answer a table: a column a field in, probability and decision out, row by row.",
+        "summary": f"Answer a table: a column a field in, the columns {names} out, row by row.",
         "requestBody": {"required": True, "content": {ARROW: binary, PARQUET: binary}},
         "responses": {"200": {"description": "An Arrow stream.", "content": {ARROW: binary}}} | _errors("415"),
     }
 
 
-def _infer_operation() -> dict[str, Any]:
+def _infer_operation(names: str) -> dict[str, Any]:
     return {
         "operationId": "infer",
         "summary": "Open Inference Protocol v2: an input tensor a field, null for missing.",
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
-        "responses": {"200": {"description": "The tensors probability and the label."}} | _errors(),
+        "responses": {"200": {"description": f"The tensors {names}."}} | _errors(),
     }
 
 

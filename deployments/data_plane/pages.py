@@ -40,7 +40,8 @@ def pages_of(state: State) -> dict[str, Handler]:
         from deployments.data_plane import exposition
 
         labels = {"build": state.model.build_id, "workload": state.model.serving.workload}
-        body = exposition.render(state.exchange.total(), labels, state.price_per_hour)
+        watched = state.model.serving.answer.watched
+        body = exposition.render(state.exchange.total(), labels, state.price_per_hour, watched)
         return 200, (("content-type", exposition.CONTENT_TYPE),), body
 
     async def openapi(request: Request) -> Reply:

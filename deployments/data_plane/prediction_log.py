@@ -1,8 +1,8 @@
 """What was asked and answered, in Parquet parts for monitoring: <folder>/<day>/<time>-<pid>-<number>.parquet.
 
-Columns: request_id, row (place in the request), answered_at (UTC), build, probability, then the contract's inputs with
-their own types. The event loop only hands references over; a thread makes columns, and writes when a part is full or
-old. It never makes an answer wait: what it cannot keep up with is dropped and counted.
+Columns: request_id, row (place in the request), answered_at (UTC), build, the numbers of the answer (``probability``),
+then the contract's inputs with their own types. The event loop only hands references over; a thread makes columns, and
+writes when a part is full or old. It never makes an answer wait: what it cannot keep up with is dropped and counted.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ class PredictionLog:
 
     def add(self, answered: Answered) -> None:
         """Take a batch; called in the event loop, returns at once."""
-        count = len(answered.probabilities)
+        count = len(answered.answers)
         if self._taken - self._released + count > self._options.log_rows:
             self._metrics.lost_predictions += count
             return
@@ -98,7 +98,7 @@ class PredictionLog:
         rows = 0
         while self._waiting and rows < self._options.part_rows:
             answered = self._waiting.popleft()
-            rows += len(answered.probabilities)
+            rows += len(answered.answers)
             by_build.setdefault(answered.model.build_id, []).append(answered)
         tables = [table for batches in by_build.values() if (table := self._table(batches)) is not None]
         # What was not sampled is gone already.
@@ -135,7 +135,7 @@ class PredictionLog:
 
         model = batches[0].model
         share = model.serving.log_predictions
-        total = sum(len(batch.probabilities) for batch in batches)
+        total = sum(len(batch.answers) for batch in batches)
         keep: NDArray[np.bool_] | None = self._random.random(total) < share if share < 1 else None
         if keep is not None and not keep.any():
             return None
@@ -149,8 +149,10 @@ class PredictionLog:
             "row": pa.array(column(_places(batches))),
             "answered_at": pa.array(moments, pa.timestamp("us", tz="UTC")),
             "build": pa.array([model.build_id] * len(moments), pa.string()),
-            "probability": pa.array(column(np.concatenate([batch.probabilities for batch in batches]))),
         }
+        answers = column(np.concatenate([batch.answers for batch in batches]))
+        for name, numbers in model.serving.answer.numbers(answers).items():
+            columns[name] = pa.array(np.ascontiguousarray(numbers))
         for field in model.contract.inputs:
             values = column(np.concatenate([batch.columns[field.name] for batch in batches]))
             if "pii" not in field.roles:
@@ -231,4 +233,4 @@ def _places(batches: list[Answered]) -> NDArray[np.int32]:
 
 def _repeated_times(batches: list[Answered]) -> NDArray[np.int64]:
     times = np.array([batch.at * 1e6 for batch in batches]).astype(np.int64)
-    return np.repeat(times, [len(batch.probabilities) for batch in batches])
+    return np.repeat(times, [len(batch.answers) for batch in batches])

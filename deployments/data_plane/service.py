@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from deployments.data_plane import columnar, open_inference
 from deployments.data_plane.access_log import AccessLog
@@ -35,7 +35,7 @@ class AnsweredTensors(NamedTuple):
 
     model: Model
     request_id: str
-    probabilities: list[float]
+    answers: list[Any]
 
 
 class Service:
@@ -66,6 +66,7 @@ class Service:
     def take_over(self, model: Model) -> None:
         """Answer from now on with another build; what is in flight finishes with the old one."""
         self.model = model
+        self.metrics.watch(model.serving.answer.bounds)
         # Each build has a queue of its own: rows that one contract let in are never answered by another build.
         self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large)
         self._answers = Answers(model)
@@ -114,12 +115,12 @@ class Service:
         """Answer rows given as JSON."""
         arrived = time.perf_counter()
         await self._admit_or_discard(request)
-        model, batcher, answers = self.model, self._batcher, self._answers
+        model, batcher, encoder = self.model, self._batcher, self._answers
         body = await request.body(model.serving.max_body_bytes)
         rows = model.decoder.decode(body)
         request_id = self._request_id(request.header("x-request-id"))
-        probabilities = await batcher.submit(rows, request_id, arrived, arrived + self._patience(request))
-        return 200, JSON, answers.encode(probabilities, request_id)
+        answers = await batcher.submit(rows, request_id, arrived, arrived + self._patience(request))
+        return 200, JSON, encoder.encode(answers, request_id)
 
     async def infer(self, request: Request) -> Reply:
         """Answer tensors of the Open Inference Protocol, over REST."""
@@ -128,7 +129,7 @@ class Service:
         answered = await self._answer_tensors(
             asked.inputs, asked.id or request.header("x-request-id"), self._patience(request)
         )
-        return 200, JSON, open_inference.encode(answered.model, answered.probabilities, answered.request_id)
+        return 200, JSON, open_inference.encode(answered.model, answered.answers, answered.request_id)
 
     async def answer_tensors(
         self, inputs: Sequence[Tensor], request_id: str, patience: float | None, client: str
@@ -143,8 +144,8 @@ class Service:
         model, batcher = self.model, self._batcher
         rows = model.decoder.check(open_inference.rows_of(inputs, model))
         request_id = self._request_id(wanted)
-        probabilities = await batcher.submit(rows, request_id, arrived, arrived + patience)
-        return AnsweredTensors(model, request_id, probabilities)
+        answers = await batcher.submit(rows, request_id, arrived, arrived + patience)
+        return AnsweredTensors(model, request_id, answers)
 
     async def score(self, request: Request) -> Reply:
         """Answer a table given as an Arrow stream or a Parquet file."""

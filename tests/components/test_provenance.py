@@ -10,6 +10,8 @@ def test_the_graph_holds_direct_and_indirect_dependencies_with_versions() -> Non
     graph = dependency_graph()
     assert "torch" in graph["slipway"].requires
     assert "sqlalchemy" in graph
+    # Asked for as an extra: granian[uvloop].
+    assert "uvloop" in graph["granian"].requires
     assert all(name in graph for package in graph.values() for name in package.requires)
 
 

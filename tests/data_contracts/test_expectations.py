@@ -70,7 +70,7 @@ def test_every_kind_of_expectation_passes_and_fails(rows: Path, tmp_path: Path) 
         ("ExpectColumnValuesToBeKnown", {"column": "code", "path": codes, "known_column": "known"}, False),
     ]
     made = contract(*((name, arguments) for name, arguments, _ in expected))
-    results = check_dataset(rows, made, tmp_path / "docs")
+    results = check_dataset(pl.scan_parquet(rows), 2_000, made, tmp_path / "docs")
     assert [result.success for result in results] == [success for _, _, success in expected]
     assert (tmp_path / "docs" / "index.html").is_file()
 
@@ -78,7 +78,8 @@ def test_every_kind_of_expectation_passes_and_fails(rows: Path, tmp_path: Path) 
 def test_above_the_sample_counts_are_still_of_all_rows(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "SAMPLE", 300)
     results = check_dataset(
-        rows,
+        pl.scan_parquet(rows),
+        2_000,
         contract(
             ("ExpectTableRowCountToBeBetween", {"min_value": 2_000, "max_value": 2_000}),
             ("ExpectColumnValuesToBeUnique", {"column": "number"}),
@@ -107,4 +108,4 @@ def test_an_expectation_declared_wrongly_says_why(
     name: str, arguments: dict[str, Any], message: str, rows: Path
 ) -> None:
     with pytest.raises(TypeError, match=message):
-        check_dataset(rows, contract((name, arguments)), docs=None)
+        check_dataset(pl.scan_parquet(rows), 2_000, contract((name, arguments)), docs=None)

@@ -10,6 +10,7 @@ import onnx
 import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
+from components.answer_shape import AnswerShape
 from components.declaration import read_workload
 from components.delivery.build import Golden, ServingSpec, Stations, seal
 from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
@@ -17,6 +18,8 @@ from components.storage import write_atomically, write_json
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import Flight, read_flights
 from data_contracts.spec import ContractSpec
+
+LATE = {"target": "binary", "label": "late", "threshold": 0.5}
 
 
 @dataclass(frozen=True)
@@ -66,17 +69,31 @@ def logistic_graph(sample: Sample, seed: int) -> onnx.ModelProto:
     return model
 
 
-def write_build(sample: Sample, folder: Path, seed: int = 1, **serving: Any) -> Path:
-    """Write a sealed build; another seed makes another model."""
+def widened(model: onnx.ModelProto, operator: str, columns: int) -> onnx.ModelProto:
+    """Return the model with several numbers a row: its logit times 1, 2, ... under an operator (Softmax, Identity)."""
+    graph = model.graph
+    graph.initializer.append(numpy_helper.from_array(np.arange(1, columns + 1, dtype=np.float32)[None], "steps"))
+    last = graph.node.pop()
+    graph.node.append(helper.make_node("MatMul", [last.input[0], "steps"], ["wide"]))
+    graph.node.append(helper.make_node(operator, ["wide"], ["numbers"]))
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["rows", columns]))
+    onnx.checker.check_model(model)
+    return model
+
+
+def write_build(sample: Sample, folder: Path, seed: int = 1, operator: str = "Softmax", **serving: Any) -> Path:
+    """Write a sealed build; another seed makes another model, another ``answer`` one with other numbers a row."""
     folder.mkdir(parents=True)
-    model = logistic_graph(sample, seed).SerializeToString()
+    shape = msgspec.convert(serving.get("answer", LATE), AnswerShape)
+    graph = logistic_graph(sample, seed)
+    model = (graph if len(shape.columns) == 1 else widened(graph, operator, len(shape.columns))).SerializeToString()
     write_atomically(folder / "model.onnx", model)
     write_json(folder / "contract.json", sample.contract)
     write_atomically(folder / "recipe.json", write_recipe(sample.recipe))
     spec = {
         "workload": "flights",
-        "label": "late",
-        "decision_threshold": 0.5,
+        "answer": LATE,
         "port": 8080,
         "max_rows": 500,
         "max_body_bytes": 500_000,
@@ -87,11 +104,10 @@ def write_build(sample: Sample, folder: Path, seed: int = 1, **serving: Any) -> 
     predictor = Predictor(model, sample.contract)
     inputs = sample.frame.select([field.name for field in sample.contract.inputs]).head(20)
     answers = predictor.predict(predictor.tensors(inputs.rows()))
-    golden = Golden(rows=rows, probabilities=[float(answer) for answer in answers], tolerance=1e-5)
+    numbers = answers.reshape(20, -1).astype(float).tolist()
+    golden = Golden(rows=rows, columns=shape.columns, answers=numbers, tolerance=1e-5)
     write_json(folder / "golden.json", golden)
-    stations = Stations(
-        trainer=golden.probabilities, exported=golden.probabilities, export_tolerance=1e-5, compression_tolerance=0.1
-    )
+    stations = Stations(trainer=numbers, exported=numbers, export_tolerance=1e-5, compression_tolerance=0.1)
     write_json(folder / "stations.json", stations)
     seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
     return folder

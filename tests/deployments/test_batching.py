@@ -12,12 +12,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from components.answer_shape import Binary
+from components.delivery.build import ServingSpec
 from deployments.data_plane.batching import Answered, Batcher, Expired
 from deployments.data_plane.limits import Overloaded
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
 from deployments.data_plane.request import Row
+
+SERVING = ServingSpec(
+    workload="sample",
+    answer=Binary(label="late", threshold=0.5),
+    port=0,
+    max_rows=100,
+    max_body_bytes=1_000,
+    log_predictions=1.0,
+)
 
 
 class Doubling:
@@ -49,7 +60,7 @@ def large() -> Iterator[ThreadPoolExecutor]:
 
 def batcher(predictor: Doubling, large: ThreadPoolExecutor, log: list[Answered] | None = None, **set_: Any) -> Batcher:
     nothing: Any = None
-    model = Model(nothing, nothing, nothing, nothing, predictor, 0.0)
+    model = Model(nothing, nothing, SERVING, nothing, predictor, 0.0)
     options = msgspec.structs.replace(Options(batch_rows=4), **set_)
     return Batcher(model, Metrics(), options, log.append if log is not None else None, large)
 

@@ -33,11 +33,11 @@ def test_golden_rows_are_answered_as_evaluated_one_by_one_and_together(serve: Se
     golden = open_build(build).golden()
     together = running.post(golden.rows).json()
     assert running.build == together["build"] == open_build(build).build_id
-    for row, expected, prediction in zip(golden.rows, golden.probabilities, together["predictions"], strict=True):
+    for row, expected, prediction in zip(golden.rows, golden.matrix()[:, 0], together["predictions"], strict=True):
         alone = running.post(row).json()["predictions"]
         assert alone == [pytest.approx(prediction)]
         assert prediction["probability"] == pytest.approx(expected, abs=golden.tolerance)
-        assert prediction["late"] is (expected >= 0.5)
+        assert prediction["late"] is bool(expected >= 0.5)
 
 
 def test_concurrent_requests_each_get_their_own_answer(serve: Serve, build: Path) -> None:
@@ -52,7 +52,7 @@ def test_concurrent_requests_each_get_their_own_answer(serve: Serve, build: Path
                 name = f"asked-{index}-{turn}"
                 reply = client.post("/v1/predict", json=golden.rows[place], headers={"x-request-id": name}).json()
                 answer = reply["predictions"][0]["probability"]
-                if reply["request_id"] != name or abs(answer - golden.probabilities[place]) > golden.tolerance:
+                if reply["request_id"] != name or abs(answer - golden.answers[place][0]) > golden.tolerance:
                     wrong.append(f"{name}: {reply}")
 
     threads = [threading.Thread(target=ask, args=(index,)) for index in range(8)]
@@ -120,7 +120,7 @@ def test_a_promotion_and_a_rollback_change_over_without_a_failed_request(
     rollout = promoted(Rollout(workload="flights"), first.build_id, build, "first")
     write_rollout(document, rollout)
     running = serve("--rollout", document)
-    expected = {opened.build_id: opened.golden().probabilities[0] for opened in (first, second)}
+    expected = {opened.build_id: opened.golden().answers[0][0] for opened in (first, second)}
     row = first.golden().rows[0]
     seen: list[str] = []
     failed: list[str] = []
@@ -175,7 +175,7 @@ def test_a_build_that_does_not_answer_its_golden_rows_is_not_served(build: Path,
     wrong = tmp_path / "wrong"
     shutil.copytree(build, wrong)
     golden = json.loads((wrong / "golden.json").read_text())
-    golden["probabilities"][3] += 0.01
+    golden["answers"][3][0] += 0.01
     write_json(wrong / "golden.json", golden)
     seal(wrong, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
     code, errors = refused("--build", wrong)

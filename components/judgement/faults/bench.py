@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.answer_shape import AnswerShape
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.judgement.evaluation import evaluate_candidate
 from components.judgement.evidence import Evidence, Measure
 from components.judgement.gates import Context, judge
 from components.judgement.hold_out import HoldOut, PredictFile, Rival, read_hold_out
+from components.judgement.targets import shape_of
 from components.training.results import Trained
 from data_contracts.spec import ContractSpec
 
@@ -34,6 +36,11 @@ class Bench:
     predict_file: PredictFile
     hold_out: HoldOut
     scratch: Path
+
+    @property
+    def shape(self) -> AnswerShape:
+        """The shape of the answers, for what a metric judges."""
+        return shape_of(self.contract, quantiles=self.trained.quantiles)
 
     def random(self) -> np.random.Generator:
         """Return a generator that every fault starts afresh, so that one fault does not change another."""
@@ -63,7 +70,7 @@ def make_bench(
     scratch: Path,
 ) -> Bench:
     """Return a bench; the packaged graph answers the hold-out once, here."""
-    hold_out = read_hold_out(trained, prepared, contract, predict_file)
+    hold_out = read_hold_out(trained, prepared, contract, predict_file, metric=workload.goal.metric)
     return Bench(workload, contract, prepared, trained, build, predict_file, hold_out, scratch)
 
 
@@ -77,7 +84,6 @@ def answered(
         bench.hold_out,
         graph=single,
         trainer=single,
-        exported=single,
         labels=bench.hold_out.labels if labels is None else labels,
         rivals={**bench.hold_out.rivals, **others},
     )
@@ -85,15 +91,16 @@ def answered(
 
 def kept_rows(hold_out: HoldOut, rows: NDArray[np.int64]) -> HoldOut:
     """Return some rows of a hold-out."""
-    return HoldOut(
+    more = hold_out.quantiles
+    return replace(
+        hold_out,
         labels=hold_out.labels[rows],
         graph=hold_out.graph[rows],
         trainer=hold_out.trainer[rows],
-        exported=hold_out.exported[rows],
         rivals={name: Rival(rival.answers[rows], rival.detail) for name, rival in hold_out.rivals.items()},
         rows=hold_out.rows[rows],
-        slices=hold_out.slices,
         days=None if hold_out.days is None else hold_out.days[rows],
+        quantiles=more and replace(more, graph=more.graph[rows], trainer=more.trainer[rows]),
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import polars as pl
 import torch
+from torch import nn
 
 from components.catalog import Progress
 from components.data.results import Prepared
@@ -16,31 +16,32 @@ from components.declaration import Workload
 from components.judgement.metrics import HIGHER_IS_BETTER, Interval, paired_difference, score
 from components.settings import Settings
 from components.storage import digest_json, write_atomically
-from components.training.batches import TableBatches
+from components.training.batches import Batch, TableBatches
 from components.training.compile_probe import choose_compile
 from components.training.engine import Fitted, Report, Watch, fit
 from components.training.guards import Budget, budget_of
 from components.training.hardware import choose_hardware, probe_machine
 from components.training.learner import Plan, Task
-from components.training.onnx_export import answering, stacked
+from components.training.onnx_export import stacked
 from components.training.results import Candidate, Comparison, HardwareChoice, Trained
 from components.training.search import search
-from components.workloads.tabular.baseline import fit_trees, tree_answers, tree_graph
-from components.workloads.tabular.data import Table
+from components.workloads.tabular.heads.head import Head
 from components.workloads.tabular.keeping import (
     ROWS_AT_ONCE,
     Work,
     cardinalities_of,
     keep,
     keep_network,
+    kept_answers,
     kept_candidate,
+    network_inputs,
     open_work,
-    shape_of,
     tensors_of,
 )
 from components.workloads.tabular.linear import fit_linear
-from components.workloads.tabular.model import binary_answers, loss_of, make_network
+from components.workloads.tabular.model import make_network
 from components.workloads.tabular.options import TabularOptions
+from components.workloads.tabular.trees import Boosting
 from data_contracts.spec import ContractSpec
 
 RESAMPLES = 1000
@@ -68,7 +69,7 @@ def train_candidates(
     fitted, found = _fit_network(work, settings, budget.less(trees.seconds), progress)
     candidates = (trees, *floor, _export_network(replace(work, options=found), fitted))
 
-    chosen = _choose(candidates, work.tables["validation"], workload)
+    chosen = _choose(candidates, work)
     seconds = trees.seconds + fitted.seconds + max(0.0, time.monotonic() - started - trees.seconds - fitted.seconds)
     return Trained(
         digest=digest_json({"candidates": {one.name: one.digest for one in candidates}, "chosen": chosen}),
@@ -76,7 +77,7 @@ def train_candidates(
         candidates=candidates,
         chosen=chosen,
         search=work.folder / "search" / "trials.json" if options.search else None,
-        comparison=_compare(candidates, chosen, work.tables["validation"], workload),
+        comparison=_compare(candidates, chosen, work),
         hardware=fitted.hardware,
         stopped=fitted.stopped,
         epochs=fitted.epochs,
@@ -84,6 +85,7 @@ def train_candidates(
         cost_usd=round(seconds / 3600 * settings.price_per_hour, 6),
         peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         seed=workload.seed,
+        quantiles=options.quantiles,
     )
 
 
@@ -92,17 +94,12 @@ def _train_trees(work: Work, threads: int, budget: Budget) -> Candidate:
         return known
     started = time.monotonic()
     train, validation = work.tables["train"], work.tables["validation"]
-    model = fit_trees(train, validation, work.options.baseline, seed=work.workload.seed, threads=threads, budget=budget)
+    boosting = Boosting(work.options.baseline, work.workload.seed, threads, budget)
+    trees = work.head.boost(train, validation, boosting)
     seconds = time.monotonic() - started
-    columns = train.values.shape[1] + train.codes.shape[1]
-    graph = stacked(tree_graph(model, columns), train.values.shape[1], train.codes.shape[1])
-    return keep(
-        work,
-        "xgboost",
-        answering(graph, "probabilities", 1),
-        lambda table: tree_answers(model, table.matrix()),
-        seconds,
-    )
+    values, codes = train.values.shape[1], train.codes.shape[1]
+    graph = stacked(trees.graph(values + codes), values, codes)
+    return keep(work, "xgboost", graph, lambda table: trees.raw(table.matrix()), seconds)
 
 
 def network_plan(work: Work, settings: Settings) -> Plan:
@@ -111,11 +108,11 @@ def network_plan(work: Work, settings: Settings) -> Plan:
     options = work.options
     train, validation = work.tables["train"], work.tables["validation"]
     return Plan(
-        network=partial(make_network, *shape_of(work), options),
+        network=partial(make_network, *network_inputs(work), options, work.head.columns),
         task=Task(
-            loss_of(options, float(train.labels.mean())),
-            binary_answers,
-            partial(_signed_score, work.workload.goal.metric),
+            partial(_loss, work.head),
+            partial(_answers, work.head),
+            partial(_signed_score, work.workload.goal.metric, work.head),
         ),
         training=TableBatches(tensors_of(train), options.batch_size, seed=work.workload.seed),
         validation=TableBatches(tensors_of(validation), ROWS_AT_ONCE),
@@ -156,7 +153,7 @@ def _remembered(path: Path, choose: Callable[[], HardwareChoice]) -> HardwareCho
 
 
 def _export_network(work: Work, fitted: Fitted) -> Candidate:
-    network = make_network(*shape_of(work), work.options)
+    network = make_network(*network_inputs(work), work.options, work.head.columns)
     network.load_state_dict(fitted.weights)
     return keep_network(work, "network", network.eval(), fitted.seconds)
 
@@ -165,33 +162,44 @@ def _train_linear(work: Work, threads: int) -> Candidate:
     if (known := kept_candidate(work, "linear")) is not None:
         return known
     started = time.monotonic()
-    network = fit_linear(work.tables["train"], cardinalities_of(work.recipe), threads=threads)
+    network = fit_linear(work.head, work.tables["train"], cardinalities_of(work.recipe), threads=threads)
     return keep_network(work, "linear", network, time.monotonic() - started)
 
 
-def _signed_score(metric: str, answers: torch.Tensor, targets: torch.Tensor) -> float:
+def _loss(head: Head, network: nn.Module, batch: Batch) -> torch.Tensor:
+    values, codes, labels = batch
+    return head.loss(network(values, codes), labels)
+
+
+def _answers(head: Head, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    values, codes, labels = batch
+    return head.raw(network(values, codes).float()), labels
+
+
+def _signed_score(metric: str, head: Head, answers: torch.Tensor, targets: torch.Tensor) -> float:
     """Return a metric so that higher is better."""
-    value = score(metric, targets.numpy(), answers.numpy())
+    value = score(metric, targets.numpy(), head.judged(answers.numpy()))
     return value if HIGHER_IS_BETTER[metric] else -value
 
 
-def _choose(candidates: tuple[Candidate, ...], table: Table, workload: Workload) -> str:
+def _choose(candidates: tuple[Candidate, ...], work: Work) -> str:
     """Return the first candidate, unless a later one is better beyond doubt: noise must not choose the model."""
     kept = candidates[0]
     for other in candidates[1:]:
-        found = _difference(other, kept, table, workload)
-        if (found.low > 0) if HIGHER_IS_BETTER[workload.goal.metric] else (found.high < 0):
+        found = _difference(other, kept, work)
+        if (found.low > 0) if HIGHER_IS_BETTER[work.workload.goal.metric] else (found.high < 0):
             kept = other
     return kept.name
 
 
-def _compare(candidates: tuple[Candidate, ...], chosen: str, table: Table, workload: Workload) -> Comparison:
-    sign = 1 if HIGHER_IS_BETTER[workload.goal.metric] else -1
+def _compare(candidates: tuple[Candidate, ...], chosen: str, work: Work) -> Comparison:
+    metric = work.workload.goal.metric
+    sign = 1 if HIGHER_IS_BETTER[metric] else -1
     best = next(one for one in candidates if one.name == chosen)
     other = max((one for one in candidates if one.name != chosen), key=lambda one: sign * one.score)
-    found = _difference(best, other, table, workload)
+    found = _difference(best, other, work)
     return Comparison(
-        metric=workload.goal.metric,
+        metric=metric,
         chosen=best.name,
         other=other.name,
         difference=found.value,
@@ -202,11 +210,8 @@ def _compare(candidates: tuple[Candidate, ...], chosen: str, table: Table, workl
     )
 
 
-def _difference(first: Candidate, second: Candidate, table: Table, workload: Workload) -> Interval:
+def _difference(first: Candidate, second: Candidate, work: Work) -> Interval:
     """Return score(first) - score(second) on the same validation rows."""
-    answers = (
-        pl.read_parquet(one.predictions).filter(pl.col("split") == "validation")["probability"].to_numpy()
-        for one in (first, second)
-    )
-    metric = workload.goal.metric
-    return paired_difference(metric, table.labels.numpy(), *answers, resamples=RESAMPLES, seed=workload.seed)
+    labels, metric = work.tables["validation"].labels.numpy(), work.workload.goal.metric
+    answers = (kept_answers(work, one, "validation") for one in (first, second))
+    return paired_difference(metric, labels, *answers, resamples=RESAMPLES, seed=work.workload.seed)

@@ -1,82 +1,133 @@
-"""What training the tabular candidates will take: a few trees, a few evaluations, a few dozen steps, one export."""
+"""What training the tabular candidates will take: a few trees, a few iterations, short epochs, one export."""
 
+import os
 import resource
 import tempfile
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from components.data.results import Prepared
 from components.declaration import Workload
+from components.judgement.metrics import paired_difference
 from components.settings import Settings
-from components.training.estimate import Estimate, card_estimates, network_seconds, read_prices
-from components.training.guards import Budget, budget_of
-from components.workloads.tabular.baseline import fit_trees
-from components.workloads.tabular.candidates import network_plan
-from components.workloads.tabular.keeping import Work, keep_network, open_work
+from components.training.estimate import Estimate, Part, Spent, read_prices
+from components.training.guards import budget_of
+from components.training.onnx_export import stacked
+from components.training.probing import UNLIMITED, card_estimates, measure, network_part, now
+from components.workloads.tabular.candidates import RESAMPLES, network_plan
+from components.workloads.tabular.keeping import Work, cardinalities_of, keep, keep_network, open_work
 from components.workloads.tabular.linear import ITERATIONS, fit_linear
+from components.workloads.tabular.trees import Boosting
 from data_contracts.spec import ContractSpec
 
-TREES = 15
-EVALUATIONS = 3
+TREES = (10, 40)
+FEW_ITERATIONS = (2, 8)
 
 
 def estimate_candidates(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> Estimate:
     """Probe each part of the training and return what the whole is expected to take; nothing is kept."""
     with tempfile.TemporaryDirectory() as folder:
-        opening = time.perf_counter()
+        opening = now()
         work = open_work(prepared, workload, contract, Path(folder))
-        parts = {"reading": time.perf_counter() - opening}
+        parts = [Part(name="reading", once=now() - opening)]
         plan = network_plan(work, settings)
         threads = plan.hardware.threads
-        parts["xgboost"] = _trees_seconds(work, threads)
+        trees, tree_export = _trees(work, threads)
+        parts.append(trees)
         if work.options.linear:
-            parts["linear"] = _linear_seconds(work, threads)
-        parts["network"] = network_seconds(plan)
+            parts.append(_linear(work, threads))
+        network = network_part(plan)
+        parts.append(network)
         graphs = 2 if work.options.linear else 1
-        parts["export"] = graphs * _seconds(lambda: keep_network(work, "network", plan.network().eval(), 0.0))
+        export = measure(lambda: keep_network(work, "network", plan.network().eval(), 0.0))
+        parts.append(Part(name="export", once=export * graphs + tree_export))
+        parts.append(Part(name="choice", once=measure(lambda: _compare(work)) * (graphs + 1)))
+        if work.options.search is not None:
+            parts.append(_search(network, work))
     budget = budget_of(work.options.time_cap_minutes, workload.goal.training_usd, settings.price_per_hour)
-    wanted = sum(parts.values())
-    warnings = [f"stops at the {budget.cap} of {budget.seconds:.0f} s"] if wanted > budget.seconds else []
+    most, least = _total(parts, lambda part: part.most), _total(parts, lambda part: part.least)
+    warnings = [f"stops at the {budget.cap} of {budget.seconds:.0f} s"] if most.wall > budget.seconds else []
+    if work.options.devices > 1:
+        warnings.append(f"probed with one process, {work.options.devices} were taken to share the work evenly")
+    if (load := os.getloadavg()[0]) > 1.25 * plan.machine.cores:
+        warnings.append(
+            f"the machine is busy (load {load:.1f} on {plan.machine.cores} cores): this holds for as long as it is"
+        )
     prices = read_prices()
     if stale := prices.warning(datetime.now(UTC).date()):
         warnings.append(stale)
-    seconds = min(wanted, budget.seconds)
+    seconds = min(most.wall, budget.seconds)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Estimate(
         seconds=round(seconds, 1),
+        least_seconds=round(min(least.wall, budget.seconds), 1),
+        cpu_seconds=round(most.cpu, 1),
         usd=round(seconds / 3600 * settings.price_per_hour, 6),
         memory_mb=round(memory, 1),
-        parts={name: round(taken, 2) for name, taken in parts.items()},
+        parts=tuple(parts),
         steps=plan.steps,
         cards=card_estimates(plan, prices, memory),
+        prices_as_of=prices.as_of,
         warnings=tuple(warnings),
     )
 
 
-def _trees_seconds(work: Work, threads: int) -> float:
-    """Boost a few trees twice as many as before, so that what does not depend on their number cancels out."""
-
-    def boost(trees: int) -> float:
-        few = work.options.baseline.model_copy(update={"n_estimators": trees, "patience": trees})
-        train, validation = work.tables["train"], work.tables["validation"]
-        return _seconds(
-            lambda: fit_trees(train, validation, few, seed=work.workload.seed, threads=threads, budget=Budget(3600.0))
-        )
-
-    one, two = boost(TREES), boost(2 * TREES)
-    each = max(two - one, 0.0) / TREES
-    return one + each * (work.options.baseline.n_estimators - TREES)
+def _total(parts: list[Part], units: Callable[[Part], int]) -> Spent:
+    return sum((part.taking(units(part)) for part in parts), Spent())
 
 
-def _linear_seconds(work: Work, threads: int) -> float:
-    codes = tuple(feature.cardinality for feature in work.recipe.codes)
-    taken = _seconds(lambda: fit_linear(work.tables["train"], codes, threads=threads, iterations=EVALUATIONS))
-    return taken / EVALUATIONS * ITERATIONS
+def _between(spent: tuple[Spent, Spent], units: tuple[int, int]) -> tuple[Spent, Spent]:
+    """Return what is paid once and what each unit takes, from what few and more units took."""
+    each = (spent[1] - spent[0]) * (1 / (units[1] - units[0]))
+    return spent[0] - each * units[0], each
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def _trees(work: Work, threads: int) -> tuple[Part, Spent]:
+    """Boost a few trees and a few more; return their part, and what exporting all of them will take."""
+    train, validation, options = work.tables["train"], work.tables["validation"], work.options.baseline
+    columns, values = train.values.shape[1] + train.codes.shape[1], train.values.shape[1]
+    fitted, exported = [], []
+    for trees in TREES:
+        few = options.model_copy(update={"n_estimators": trees, "patience": trees})
+        started = now()
+        made = work.head.boost(train, validation, Boosting(few, work.workload.seed, threads, UNLIMITED))
+        fitted.append(now() - started)
+        started = now()
+        graph = stacked(made.graph(columns), values, columns - values)
+        keep(work, f"trees-{trees}", graph, lambda table, made=made: made.raw(table.matrix()), 0.0)  # type: ignore[misc]
+        exported.append(now() - started)
+    once, each = _between((fitted[0], fitted[1]), TREES)
+    base, every = _between((exported[0], exported[1]), TREES)
+    most = options.n_estimators
+    part = Part(name="xgboost", once=once, each=each, unit="tree", least=min(most, options.patience + 1), most=most)
+    return part, base + every * most
+
+
+def _linear(work: Work, threads: int) -> Part:
+    codes = cardinalities_of(work.recipe)
+    fitted = [
+        measure(lambda few=few: fit_linear(work.head, work.tables["train"], codes, threads=threads, iterations=few))  # type: ignore[misc]
+        for few in FEW_ITERATIONS
+    ]
+    once, each = _between((fitted[0], fitted[1]), FEW_ITERATIONS)
+    return Part(name="linear", once=once, each=each, unit="iteration", least=ITERATIONS, most=ITERATIONS)
+
+
+def _compare(work: Work) -> None:
+    """Compare two arbitrary candidates as the choice between them does."""
+    labels, random = work.tables["validation"].labels.numpy(), np.random.default_rng(0)
+    raw = (random.random((len(labels), work.head.columns), dtype=np.float32) for _ in range(2))
+    answers = (work.head.judged(one) for one in raw)
+    paired_difference(work.workload.goal.metric, labels, *answers, resamples=RESAMPLES, seed=work.workload.seed)
+
+
+def _search(network: Part, work: Work) -> Part:
+    """Return what the trials take; the best of them is the network, which is then not trained again."""
+    search = work.options.search
+    assert search is not None, "asked only where there is a search"
+    trial = network.taking(network.most)
+    most = min(search.trials, max(1, int(search.minutes * 60 / max(trial.wall, 1e-9)))) - 1
+    return Part(name="search", once=Spent(), each=trial, unit="further trial", least=0, most=most)

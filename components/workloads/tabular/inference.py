@@ -1,4 +1,4 @@
-"""Answer with a tabular build: contract rows or columns in, probabilities out. Imports ONNX Runtime and NumPy alone."""
+"""Answer with a tabular build: contract rows or columns in, numbers out. Imports ONNX Runtime and NumPy alone."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -19,28 +19,23 @@ class Predictor:
     """A loaded model graph; ``predict`` is safe to call from several threads."""
 
     def __init__(self, model: Path | bytes, contract: ContractSpec, threads: int = 1, *, optimise: bool = True) -> None:
-        options = onnxruntime.SessionOptions()
-        if not optimise:
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # A spinning thread burns the core that the HTTP layer needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        source = model if isinstance(model, bytes) else str(model)
-        self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(model, threads, optimise=optimise)
         wanted = [tensor.name for tensor in self._session.get_inputs()]
         self.fields: tuple[FieldSpec, ...] = tuple(contract.field(name) for name in wanted)
+        self._outputs = [self._session.get_outputs()[0].name]
         self.contract = contract
 
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return the probability of yes, shape [rows], for tensors as ``tensors_of_rows`` makes them."""
+        """Return the graph's answers for tensors as ``tensors_of_rows`` makes them.
+
+        The shape is [rows] where a row has one number, else [rows, columns].
+        """
         feeds = {field.name: columns[field.name] for field in self.fields}
-        (probability,) = self._session.run(["probability"], feeds)
-        answers: NDArray[np.float32] = probability[:, 0]
-        return answers
+        answers: NDArray[np.float32] = self._session.run(self._outputs, feeds)[0]
+        return answers[:, 0] if answers.shape[1] == 1 else answers
 
     def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
-        """Return the probability of yes for decoded contract rows."""
+        """Return the graph's answers for decoded contract rows."""
         return self.predict(tensors_of_rows(rows, self.fields))
 
     def tensors(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:
@@ -49,6 +44,19 @@ class Predictor:
             field.name: tensor_of_values(values, field)
             for field, values in zip(self.contract.inputs, zip(*rows, strict=True), strict=True)
         }
+
+
+def open_session(model: Path | bytes, threads: int = 1, *, optimise: bool = True) -> onnxruntime.InferenceSession:
+    """Open a graph as every part of Slipway runs it: on the processor, with threads that sleep while they wait."""
+    options = onnxruntime.SessionOptions()
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A spinning thread burns the core that the HTTP layer needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    source = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def read_rows(rows: Sequence[Mapping[str, Any]], contract: ContractSpec) -> list[tuple[Any, ...]]:

@@ -13,18 +13,22 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from components.answer_shape import side_by_side
 from components.catalog import kind_options
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.features.recipe import Recipe, read_recipe, recipe_graph
 from components.judgement.metrics import score
+from components.judgement.targets import shape_of
 from components.storage import digest_bytes, write_atomically, write_json
 from components.training.batches import TableBatches
-from components.training.onnx_export import answering, export_network, finished, join
+from components.training.onnx_export import export_network, finished, join
 from components.training.results import Candidate
-from components.workloads.tabular.calibration import calibrated, fit_line, with_calibration
+from components.workloads.tabular.calibration import calibrated, with_calibration
 from components.workloads.tabular.data import Table, read_table
-from components.workloads.tabular.model import Probability, binary_answers
+from components.workloads.tabular.heads.choose import head_of
+from components.workloads.tabular.heads.head import Head
+from components.workloads.tabular.model import Answering
 from components.workloads.tabular.options import TabularOptions
 from data_contracts.spec import ContractSpec
 
@@ -32,6 +36,7 @@ from data_contracts.spec import ContractSpec
 ANSWERED = ("validation", "test")
 ROWS_AT_ONCE = 65_536
 
+# A table's raw numbers, [rows, columns].
 Answer = Callable[[Table], NDArray[np.float32]]
 
 
@@ -44,6 +49,7 @@ class Work:
     options: TabularOptions
     recipe: Recipe
     contract: ContractSpec
+    head: Head
     folder: Path
 
 
@@ -61,26 +67,27 @@ def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, fo
     assert isinstance(options, TabularOptions), "the tabular kind declares TabularOptions"
     recipe = read_recipe(prepared.recipe.read_bytes())
     tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
-    return Work(tables, workload, options, recipe, contract, folder)
+    head = head_of(workload, options, contract, tables["train"])
+    return Work(tables, workload, options, recipe, contract, head, folder)
 
 
 def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float) -> Candidate:
     """Export a trained network and write what is kept of it."""
     if (known := kept_candidate(work, name)) is not None:
         return known
-    return keep(work, name, network_graph(work, network), partial(network_answers, network), seconds)
+    return keep(work, name, network_graph(work, network), partial(_network_answers, work.head, network), seconds)
 
 
 def network_graph(work: Work, network: torch.nn.Module) -> onnx.ModelProto:
-    """Return a network as ONNX from values and codes to the answer, before calibration."""
+    """Return a network as ONNX from values and codes to raw numbers, before calibration."""
     example = work.tables["validation"]
     inputs = {"values": example.values[:2], "codes": example.codes[:2]}
     used = {key: tensor for key, tensor in inputs.items() if tensor.shape[1]}
-    answer = Probability(network, values="values" in used, codes="codes" in used)
-    return answering(export_network(answer, tuple(used.values()), tuple(used), ("answer",)), "answer")
+    answer = Answering(network, work.head.raw, values="values" in used, codes="codes" in used)
+    return export_network(answer, tuple(used.values()), tuple(used), ("answer",))
 
 
-def shape_of(work: Work) -> tuple[int, tuple[int, ...]]:
+def network_inputs(work: Work) -> tuple[int, tuple[int, ...]]:
     """Return how many values there are and the cardinality of each code."""
     return work.tables["train"].values.shape[1], cardinalities_of(work.recipe)
 
@@ -96,12 +103,24 @@ def tensors_of(table: Table) -> tuple[torch.Tensor, ...]:
 
 
 @torch.inference_mode()
-def network_answers(network: torch.nn.Module, table: Table) -> NDArray[np.float32]:
-    """Return what a network itself answers."""
+def _network_answers(head: Head, network: torch.nn.Module, table: Table) -> NDArray[np.float32]:
     # In fp32 whatever the training precision: this is what the exported graph computes.
     batches = TableBatches(tensors_of(table), ROWS_AT_ONCE)
-    answers: NDArray[np.float32] = torch.cat([binary_answers(network, batch)[0] for batch in batches]).numpy()
+    parts = [head.raw(network(values, codes).float()) for values, codes, _ in batches]
+    answers: NDArray[np.float32] = torch.cat(parts).numpy()
     return answers
+
+
+def judged(work: Work, answers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what the goal's metric judges, of answers [rows, columns]: it stands first."""
+    count = len(shape_of(work.contract).judged)
+    return side_by_side([answers[:, place] for place in range(count)])
+
+
+def kept_answers(work: Work, candidate: Candidate, split: str) -> NDArray[np.float32]:
+    """Return a kept candidate's own answers on a split, as the goal's metric judges them."""
+    column = pl.read_parquet(candidate.predictions).filter(pl.col("split") == split).sort("row")["answer"]
+    return judged(work, np.stack(column.to_list()).astype(np.float32).reshape(len(column), -1))
 
 
 def _family(name: str) -> Literal["baseline", "lightning"]:
@@ -134,18 +153,20 @@ def keep(work: Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: 
     """Write graph and answers of a candidate; the record comes last and says that the rest is whole."""
     model, predictions, record = _paths(work, name)
     raw = {split: answer(work.tables[split]) for split in ANSWERED}
-    line = fit_line(work.tables["validation"].labels.numpy(), raw["validation"], work.options.calibration)
-    answers = {split: calibrated(given, line) for split, given in raw.items()}
-    data = finished(join(recipe_graph(work.recipe, work.contract), with_calibration(back, line)))
+    labels = work.tables["validation"].labels.numpy()
+    calibration = work.head.calibrate(labels, raw["validation"])
+    answers = {split: calibrated(given, calibration) for split, given in raw.items()}
+    whole = with_calibration(back, calibration, work.head.tensor, work.head.columns)
+    data = finished(join(recipe_graph(work.recipe, work.contract), whole))
     write_atomically(model, data)
     frame = pl.concat(
-        pl.DataFrame({"probability": given}).select(
-            pl.lit(split).alias("split"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "probability"
+        pl.DataFrame({"answer": given[:, 0] if given.shape[1] == 1 else given.tolist()}).select(
+            pl.lit(split).alias("split"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "answer"
         )
         for split, given in answers.items()
     )
     frame.write_parquet(predictions)
-    value = score(work.workload.goal.metric, work.tables["validation"].labels.numpy(), answers["validation"])
+    value = score(work.workload.goal.metric, labels, judged(work, answers["validation"]))
     write_json(record, _Record(digest_bytes(data), value, round(seconds, 3)))
     kept = kept_candidate(work, name)
     assert kept is not None, "the record was just written"

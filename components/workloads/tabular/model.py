@@ -1,13 +1,11 @@
-"""Networks for tables, and the task they are trained on. Every network answers logits [rows, members]."""
+"""Networks for tables. Every network answers logits [rows, members, columns]: the head says how many columns."""
 
 import math
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from components.training.batches import Batch
 from components.workloads.tabular.options import TabularOptions
 
 
@@ -35,7 +33,9 @@ class Embedded(nn.Module):
 class EmbeddingMLP(nn.Module):
     """Embeddings and a multilayer perceptron; one member."""
 
-    def __init__(self, values: int, cardinalities: Sequence[int], hidden: Sequence[int], dropout: float) -> None:
+    def __init__(
+        self, values: int, cardinalities: Sequence[int], hidden: Sequence[int], dropout: float, columns: int
+    ) -> None:
         super().__init__()
         self.embedded = Embedded(values, cardinalities)
         layers: list[nn.Module] = []
@@ -43,10 +43,10 @@ class EmbeddingMLP(nn.Module):
         for size in hidden:
             layers += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(dropout)]
             width = size
-        self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
+        self.layers = nn.Sequential(*layers, nn.Linear(width, columns))
 
     def forward(self, values: Tensor, codes: Tensor) -> Tensor:
-        logits: Tensor = self.layers(self.embedded(values, codes))
+        logits: Tensor = self.layers(self.embedded(values, codes)).unsqueeze(1)
         return logits
 
 
@@ -80,7 +80,13 @@ class TabM(nn.Module):
     """
 
     def __init__(
-        self, values: int, cardinalities: Sequence[int], hidden: Sequence[int], dropout: float, members: int
+        self,
+        values: int,
+        cardinalities: Sequence[int],
+        hidden: Sequence[int],
+        dropout: float,
+        members: int,
+        columns: int,
     ) -> None:
         super().__init__()
         self.embedded = Embedded(values, cardinalities)
@@ -90,23 +96,24 @@ class TabM(nn.Module):
             layers += [EnsembleLinear(width, size, members, first=place == 0), nn.ReLU(), nn.Dropout(dropout)]
             width = size
         self.layers = nn.Sequential(*layers)
-        self.heads = nn.Parameter(torch.empty(members, width).uniform_(-1 / math.sqrt(width), 1 / math.sqrt(width)))
-        self.bias = nn.Parameter(torch.zeros(members))
+        bound = 1 / math.sqrt(width)
+        self.heads = nn.Parameter(torch.empty(members, width, columns).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(members, columns))
 
     def forward(self, values: Tensor, codes: Tensor) -> Tensor:
         shared = self.embedded(values, codes).unsqueeze(1)
-        logits: Tensor = (self.layers(shared) * self.heads).sum(dim=2) + self.bias
+        logits: Tensor = (self.layers(shared).unsqueeze(3) * self.heads).sum(dim=2) + self.bias
         return logits
 
 
 class Linear(nn.Module):
-    """Logistic regression: a weight for each value and for each category; one member."""
+    """A linear model: a weight for each value and for each category; one member."""
 
-    def __init__(self, values: int, cardinalities: Sequence[int]) -> None:
+    def __init__(self, values: int, cardinalities: Sequence[int], columns: int) -> None:
         super().__init__()
-        self.weights = nn.Parameter(torch.zeros(values, 1))
-        self.bias = nn.Parameter(torch.zeros(1))
-        self.offsets = nn.ModuleList(nn.Embedding(count, 1) for count in cardinalities)
+        self.weights = nn.Parameter(torch.zeros(values, columns))
+        self.bias = nn.Parameter(torch.zeros(columns))
+        self.offsets = nn.ModuleList(nn.Embedding(count, columns) for count in cardinalities)
         for offset in self.offsets:
             nn.init.zeros_(offset.weight)  # type: ignore[arg-type]
 
@@ -116,56 +123,29 @@ class Linear(nn.Module):
             logits = logits + values @ self.weights
         for place, offset in enumerate(self.offsets):
             logits = logits + offset(codes[:, place])
-        return logits
+        return logits.unsqueeze(1)
 
 
-class Probability(nn.Module):
-    """A network that answers with probabilities, taking only the inputs that exist: what is exported."""
+class Answering(nn.Module):
+    """A network that answers with raw numbers, taking only the inputs that exist: what is exported."""
 
-    def __init__(self, network: nn.Module, *, values: bool, codes: bool) -> None:
+    def __init__(self, network: nn.Module, raw: Callable[[Tensor], Tensor], *, values: bool, codes: bool) -> None:
         super().__init__()
         self.network = network
+        self.raw = raw
         self.has_values = values
         self.has_codes = codes
 
     def forward(self, first: Tensor, second: Tensor | None = None) -> Tensor:
-        """Return probabilities of yes, [rows, 1], of values and codes, or of the one there is."""
+        """Return raw numbers, [rows, columns], of values and codes, or of the one there is."""
         last = first if second is None else second
         values = first if self.has_values else first.new_zeros((len(first), 0), dtype=torch.float32)
         codes = last if self.has_codes else last.new_zeros((len(last), 0), dtype=torch.int64)
-        return torch.sigmoid(self.network(values, codes)).mean(dim=1, keepdim=True)
+        return self.raw(self.network(values, codes))
 
 
-def make_network(values: int, cardinalities: tuple[int, ...], options: TabularOptions) -> nn.Module:
+def make_network(values: int, cardinalities: tuple[int, ...], options: TabularOptions, columns: int) -> nn.Module:
     """Return the network that the workload file asks for, with fresh weights."""
     if options.architecture == "tabm":
-        return TabM(values, cardinalities, options.hidden, options.dropout, options.members)
-    return EmbeddingMLP(values, cardinalities, options.hidden, options.dropout)
-
-
-def binary_loss(network: nn.Module, batch: Batch, *, positive: float = 1.0, gamma: float = 0.0) -> Tensor:
-    """Return the mean loss of a batch (values, codes, labels) over rows and members.
-
-    ``positive`` is the weight of a yes; ``gamma`` above 0 makes it the focal loss (Lin et al. 2017, eq. 4).
-    """
-    values, codes, labels = batch
-    logits = network(values, codes)
-    targets = labels.unsqueeze(1).expand_as(logits)
-    losses = nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    if gamma:
-        losses = losses * (1 - torch.exp(-losses)) ** gamma
-    if positive != 1:
-        losses = losses * (1 + (positive - 1) * targets)
-    return losses.mean()
-
-
-def loss_of(options: TabularOptions, positives: float) -> partial[Tensor]:
-    """Return the loss that the workload file asks for; ``positives`` is the share of yes in training."""
-    weight = (1 - positives) / positives if options.class_weight == "balanced" else 1.0
-    return partial(binary_loss, positive=weight, gamma=options.focal_gamma)
-
-
-def binary_answers(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return probabilities of yes [rows] and the labels."""
-    values, codes, labels = batch
-    return torch.sigmoid(network(values, codes).float()).mean(dim=1), labels
+        return TabM(values, cardinalities, options.hidden, options.dropout, options.members, columns)
+    return EmbeddingMLP(values, cardinalities, options.hidden, options.dropout, columns)

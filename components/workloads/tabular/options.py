@@ -1,11 +1,17 @@
 """What the ``model`` section of a tabular workload may hold. Imports no torch: it is read often."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from components.declaration import Section
+from components.errors import WorkloadError
+from components.judgement.targets import Target, target_of
 from components.training.options import TrainingOptions
+from data_contracts.spec import ContractSpec
+
+CalibrationMethod = Literal["auto", "none", "temperature", "platt", "isotonic"]
+Level = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Baseline(Section):
@@ -17,7 +23,7 @@ class Baseline(Section):
     subsample: float = Field(0.8, gt=0, le=1, description="Share of rows a tree sees.")
     colsample_bytree: float = Field(0.6, gt=0, le=1, description="Share of columns a tree sees.")
     min_child_weight: float = Field(20, ge=0)
-    patience: int = Field(20, ge=1, description="Trees without a lower validation log-loss before boosting stops.")
+    patience: int = Field(20, ge=1, description="Trees without a lower validation loss before boosting stops.")
 
 
 class TabularOptions(TrainingOptions):
@@ -29,10 +35,47 @@ class TabularOptions(TrainingOptions):
     hidden: tuple[int, ...] = Field((256, 128), min_length=1, description="Widths of the hidden layers.")
     members: int = Field(16, ge=1, le=256, description="Members of a tabm ensemble.")
     dropout: float = Field(0.1, ge=0, lt=1)
-    class_weight: Literal["none", "balanced"] = Field("none", description="balanced: a rare yes weighs more.")
+    class_weight: Literal["none", "balanced"] = Field("none", description="balanced: a rare class weighs more.")
     focal_gamma: float = Field(0.0, ge=0, le=10, description="Above 0: focal loss, easy rows weigh less.")
-    calibration: Literal["none", "temperature", "platt"] = Field(
-        "platt", description="A line through the logits, fitted on validation and put into the graph."
+    calibration: CalibrationMethod = Field(
+        "auto",
+        description="Fitted on validation and put into the graph. auto: platt for yes or no, temperature for classes, "
+        "a shift for numbers and quantiles; isotonic needs a validation split like what comes.",
     )
+    quantiles: tuple[Level, ...] = Field((), description="Beside a number: this share of outcomes lies below.")
     baseline: Baseline = Baseline()
-    linear: bool = Field(True, description="Also fit logistic regression, the floor.")
+    linear: bool = Field(True, description="Also fit a linear model, the floor.")
+
+    @field_validator("quantiles")
+    @classmethod
+    def _rising(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        if list(levels) != sorted(set(levels)):
+            raise ValueError("quantiles must rise, for instance [0.1, 0.9]")
+        return levels
+
+
+# What a ``model`` section may ask for only with some labels.
+FITS: dict[str, tuple[Target, ...]] = {
+    "platt": ("binary",),
+    "temperature": ("binary", "multiclass"),
+    "isotonic": ("binary", "multiclass"),
+}
+
+
+def check_options(options: TabularOptions, contract: ContractSpec) -> None:
+    """Raise WorkloadError for an option that means nothing for the contract's label."""
+    target = target_of(contract)
+    label = f"'{contract.label.name}', a {target} label"
+    if target not in FITS.get(options.calibration, (target,)):
+        raise WorkloadError(
+            f"'model.calibration': {options.calibration} is for {' and '.join(FITS[options.calibration])} labels, not "
+            f"for {label}; auto fits every one"
+        )
+    for key, target_list in (("quantiles", ("regression",)), ("class_weight", ("binary", "multiclass"))):
+        given = getattr(options, key)
+        if given not in ((), "none") and target not in target_list:
+            raise WorkloadError(
+                f"'model.{key}' is for {' and '.join(target_list)} labels, not for {label}: leave it out"
+            )
+    if options.focal_gamma and target == "regression":
+        raise WorkloadError(f"'model.focal_gamma' weighs classes, and {label} has none: leave it out")

@@ -1,25 +1,27 @@
-"""Raw contract rows of a Parquet file as the tensors a graph takes: "" and NaN for missing, seconds for moments."""
+"""Raw contract rows as the numbers a graph takes: NaN for missing, seconds for moments, indices for strings."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-
-def raw_batches(rows: Path, fields: tuple[tuple[str, str], ...], size: int) -> Iterator[dict[str, NDArray[Any]]]:
-    """Yield a Parquet file of contract rows as the tensors a graph takes; ``fields`` are (name, contract type)."""
-    frame = pl.read_parquet(rows, columns=[name for name, _ in fields])
-    for batch in frame.iter_slices(size):
-        yield {name: _column(batch[name], dtype) for name, dtype in fields}
+from data_contracts.spec import FieldSpec
 
 
-def _column(series: pl.Series, dtype: str) -> NDArray[Any]:
-    if dtype == "string":
-        return np.array(series.fill_null("").to_list(), dtype=object)
-    if dtype in ("date", "datetime"):
-        moments = series.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1_000_000
-        return moments.fill_null(float("nan")).to_numpy()
-    return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+def number_column(values: pl.Series, field: FieldSpec) -> NDArray[np.float64]:
+    """Return a column that is not of strings as the graph takes it, shape [rows]."""
+    if field.dtype in ("date", "datetime"):
+        values = values.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1_000_000
+    numbers = values.cast(pl.Float64)
+    return (numbers.fill_null(float("nan")) if numbers.null_count() else numbers).to_numpy()
+
+
+def text_indices(values: pl.Series) -> tuple[NDArray[Any], NDArray[np.uint32]]:
+    """Return the different strings of a column as objects, "" for missing at the end, and for each row its index."""
+    # Categories of their own: the global ones would keep every string that was ever seen.
+    coded = values if isinstance(values.dtype, pl.Categorical) else values.cast(pl.Categorical(pl.Categories.random()))
+    arrow = coded.to_arrow()
+    texts = np.append(arrow.dictionary.to_numpy(zero_copy_only=False), np.array([""], dtype=object))
+    indices = arrow.indices.fill_null(len(texts) - 1) if arrow.null_count else arrow.indices
+    return texts, indices.to_numpy()

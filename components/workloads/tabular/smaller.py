@@ -6,7 +6,6 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnx import numpy_helper
 
 from components.compression.declaration import Family
 from components.compression.results import Smaller
@@ -18,14 +17,13 @@ from components.settings import Settings
 from components.storage import write_atomically
 from components.training.engine import fit
 from components.training.guards import budget_of
-from components.training.learner import Task
 from components.training.onnx_export import finished, join
 from components.training.results import Trained
-from components.workloads.tabular.calibration import fit_line
+from components.workloads.tabular.calibration import AsItIs, with_calibration
 from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.data import Table
-from components.workloads.tabular.keeping import Work, network_graph, open_work, shape_of
-from components.workloads.tabular.model import binary_answers, binary_loss, make_network
+from components.workloads.tabular.keeping import Work, network_graph, network_inputs, open_work
+from components.workloads.tabular.model import make_network
 from data_contracts.spec import ContractSpec
 
 # Shares of the trees that are kept: the first ones, which say most.
@@ -69,8 +67,8 @@ def _pruned(work: Work, model: Path, prepared: Prepared) -> Iterator[Smaller]:
     for share in SHARES:
         kept = max(1, round(share * trees))
         path = work.folder / f"pruned-{kept}.onnx"
-        write_atomically(path, finished(first_trees(graph, kept)))
-        _mend_line(path, work, prepared)
+        pruned = _calibrated_anew(first_trees(graph, kept), path, work, prepared)
+        write_atomically(path, finished(pruned))
         note = f"the first {kept} of {trees} trees, calibrated anew"
         yield Smaller(name=f"pruned to {kept} trees", family="pruned", note=note, model=path)
 
@@ -91,20 +89,17 @@ def first_trees(model: onnx.ModelProto, kept: int) -> onnx.ModelProto:
     return pruned
 
 
-def _mend_line(path: Path, work: Work, prepared: Prepared) -> None:
-    """Fit the calibration again: fewer trees give answers nearer to the middle."""
+def _calibrated_anew(graph: onnx.ModelProto, path: Path, work: Work, prepared: Prepared) -> onnx.ModelProto:
+    """Put another calibration behind the first: fewer trees give answers nearer to the middle."""
     from components.workloads.tabular.workload import predict_file
 
+    write_atomically(path, finished(graph))
     answers = predict_file(path, work.contract, prepared.splits["validation"].path)
-    slope, offset = fit_line(work.tables["validation"].labels.numpy(), answers, work.options.calibration)
-    model = onnx.load(path)
-    for tensor in model.graph.initializer:
-        # A line through the logits of a line is a line.
-        if tensor.name.endswith("line_slope"):
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * slope, tensor.name))
-        if tensor.name.endswith("line_offset"):
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * slope + offset, tensor.name))
-    write_atomically(path, finished(model))
+    calibration = work.head.calibrate(work.tables["validation"].labels.numpy(), answers[:, None])
+    last = graph.graph.node[-1]
+    assert list(last.output) == [work.head.tensor], "the last node names the answer"
+    last.output[0] = graph.graph.output[0].name = "pruned_answer"
+    return with_calibration(graph, calibration, work.head.tensor, work.head.columns)
 
 
 def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Settings) -> Smaller:
@@ -117,16 +112,19 @@ def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Setti
         work,
         tables={split: _taught(work, trained, prepared, split) for split in ("train", "validation")},
         options=work.options.model_copy(update={"architecture": "mlp", "hidden": hidden, "dropout": 0.0}),
+        head=work.head.plain(),
     )
     plan = network_plan(student, settings)
+    plan = replace(plan, task=replace(plan.task, score=_nearness))
     options, goal = work.options, work.workload.goal
     budget = budget_of(options.time_cap_minutes, goal.training_usd, settings.price_per_hour).less(trained.seconds)
-    fitted = fit(replace(plan, task=Task(binary_loss, binary_answers, _nearness)), work.folder / "student", budget)
-    network = make_network(*shape_of(student), student.options)
+    fitted = fit(plan, work.folder / "student", budget)
+    network = make_network(*network_inputs(student), student.options, student.head.columns)
     network.load_state_dict(fitted.weights)
     path = work.folder / "distilled.onnx"
     # What it learnt are calibrated answers.
-    graph = join(recipe_graph(work.recipe, work.contract), network_graph(student, network.eval()))
+    back = with_calibration(network_graph(student, network.eval()), AsItIs(), work.head.tensor, work.head.columns)
+    graph = join(recipe_graph(work.recipe, work.contract), back)
     write_atomically(path, finished(graph))
     widths = "-".join(str(width) for width in hidden)
     note = f"a {widths} perceptron that learnt the answers of {trained.chosen} on the training rows"
@@ -142,4 +140,4 @@ def _taught(work: Work, trained: Trained, prepared: Prepared, split: str) -> Tab
 
 
 def _nearness(answers: torch.Tensor, taught: torch.Tensor) -> float:
-    return -float(torch.mean((answers - taught) ** 2))
+    return -float(torch.mean((answers[:, 0] - taught) ** 2))

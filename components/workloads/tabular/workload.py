@@ -1,26 +1,27 @@
-"""The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, a probability out."""
+"""The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, numbers out."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from components.catalog import Kind, Progress
 from components.compression.declaration import Family
 from components.compression.results import Smaller
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration import Section, Workload
 from components.settings import Settings
+from components.training.estimate import Estimate
 from components.training.processor_threads import let_waiting_threads_sleep
 from components.training.results import Trained
-from components.workloads.tabular.inference import Predictor
-from components.workloads.tabular.options import TabularOptions
+from components.workloads.tabular.options import TabularOptions, check_options
 from data_contracts.spec import ContractSpec
 
 if TYPE_CHECKING:
-    from components.training.estimate import Estimate
+    from components.workloads.tabular.bulk import BulkPredictor
 
 # Bounds the memory of a prediction; the answers do not depend on it.
 ROWS_AT_ONCE = 65_536
@@ -42,7 +43,7 @@ def train(
     return train_candidates(prepared, workload, contract, folder, settings, progress)
 
 
-def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> "Estimate":
+def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> Estimate:
     """Return what training would take on this machine, from a few dozen steps."""
     let_waiting_threads_sleep()
     from components.workloads.tabular.estimation import estimate_candidates
@@ -66,13 +67,24 @@ def smaller(
     return smaller_models(trained, prepared, workload, contract, folder, settings, families)
 
 
-def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[np.float32]:
-    """Return the graph's probability of yes for every row of a Parquet file of raw contract rows."""
-    from components.workloads.tabular.raw import raw_batches
+def check(options: Section, contract: ContractSpec) -> None:
+    """Raise WorkloadError for an option that means nothing for the contract's label."""
+    assert isinstance(options, TabularOptions), "the kind declares TabularOptions"
+    check_options(options, contract)
 
-    predictor = Predictor(model, contract, threads)
-    fields = tuple((field.name, field.dtype) for field in predictor.fields)
-    answers: list[NDArray[Any]] = [predictor.predict(batch) for batch in raw_batches(rows, fields, ROWS_AT_ONCE)]
+
+def open_bulk(model: Path, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
+    """Return the graph ready to answer frames of contract rows."""
+    from components.workloads.tabular.bulk import BulkPredictor
+
+    return BulkPredictor(model, contract, threads)
+
+
+def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[np.float32]:
+    """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
+    predictor = open_bulk(model, contract, threads)
+    frame = pl.scan_parquet(rows).select([field.name for field in contract.inputs])
+    answers = [predictor.predict(part) for part in frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)]
     return np.concatenate(answers) if answers else np.zeros(0, np.float32)
 
 
@@ -81,6 +93,9 @@ KIND = Kind(
     options=TabularOptions,
     train=train,
     predict_file=predict_file,
+    open_bulk=open_bulk,
+    targets=("binary", "multiclass", "regression"),
     estimate=estimate,
     smaller=smaller,
+    check=check,
 )

@@ -11,7 +11,7 @@ import grpc
 
 from deployments.data_plane import open_inference
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
-from deployments.data_plane.grpc_api.tensors import tensors_of
+from deployments.data_plane.grpc_api.tensors import contents_of, tensors_of
 from deployments.data_plane.refusals import UnknownModel
 from deployments.data_plane.service import Service
 
@@ -117,24 +117,11 @@ class Servicer:
         answered = await self._service.answer_tensors(
             tensors_of(request), request.id, remaining, context.peer().rpartition(":")[0]
         )
-        shape = [len(answered.probabilities)]
-        tensor = messages.ModelInferResponse.InferOutputTensor
-        contents = messages.InferTensorContents
-        threshold = answered.model.serving.decision_threshold
-        decisions = [probability >= threshold for probability in answered.probabilities]
         outputs = [
-            tensor(
-                name="probability",
-                datatype="FP64",
-                shape=shape,
-                contents=contents(fp64_contents=answered.probabilities),
-            ),
-            tensor(
-                name=answered.model.serving.label,
-                datatype="BOOL",
-                shape=shape,
-                contents=contents(bool_contents=decisions),
-            ),
+            messages.ModelInferResponse.InferOutputTensor(
+                name=name, datatype=datatype, shape=[len(values)], contents=contents_of(datatype, values)
+            )
+            for name, datatype, values in open_inference.outputs_of(answered.model, answered.answers)
         ]
         return messages.ModelInferResponse(
             model_name=answered.model.serving.workload,

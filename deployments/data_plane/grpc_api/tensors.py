@@ -55,6 +55,12 @@ def tensors_of(request: messages.ModelInferRequest) -> list[Tensor]:
     return tensors
 
 
+def contents_of(datatype: str, values: list[Any]) -> messages.InferTensorContents:
+    """Return values as the typed contents of an output."""
+    sent = [value.encode() for value in values] if datatype == "BYTES" else values
+    return messages.InferTensorContents(**{_CONTENTS[datatype]: sent})
+
+
 def _contents(tensor: messages.ModelInferRequest.InferInputTensor) -> list[Any]:
     values: Sequence[Any] = getattr(tensor.contents, _CONTENTS[tensor.datatype])
     return [_text(tensor.name, value) for value in values] if tensor.datatype == "BYTES" else list(values)

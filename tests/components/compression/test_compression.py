@@ -119,7 +119,7 @@ def test_what_ships_is_what_is_judged(example: Example, tmp_path: Path) -> None:
         answers["probability"].to_numpy(), KIND.predict_file(trained.shipped.model, parcels_spec(), path)
     )
     exported = KIND.predict_file(trained.best.model, parcels_spec(), path)
-    np.testing.assert_array_equal(answers["exported"].to_numpy(), exported)
+    np.testing.assert_array_equal(answers["exported_probability"].to_numpy(), exported)
     evidence = read_evidence(evaluated.evidence)
     report = judge(evidence, example.workload)
     verdicts = {verdict.gate: verdict for verdict in report.verdicts}

@@ -53,7 +53,7 @@ def rows(tmp_path: Path) -> Path:
 def divide(rows: Path, rule: dict[str, Any], name: str = "splits") -> dict[str, Split]:
     folder = rows.parent / name
     folder.mkdir(exist_ok=True)
-    return split_rows(rows, ADAPTER.validate_python(rule), CONTRACT, folder)
+    return split_rows(pl.scan_parquet(rows), ADAPTER.validate_python(rule), CONTRACT, folder)
 
 
 @pytest.mark.parametrize("rule", [{"by": "random"}, {"by": "group"}, {"by": "stratified"}, {"by": "random", "seed": 3}])

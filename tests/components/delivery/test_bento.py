@@ -54,7 +54,7 @@ def test_a_bento_travels_as_one_file_and_answers_the_golden_rows(tmp_path: Path)
         process.wait(timeout=30)
     assert answer["build"] == open_build(build).build_id
     probabilities = [prediction["probability"] for prediction in answer["predictions"]]
-    assert probabilities == pytest.approx(golden.probabilities, abs=golden.tolerance)
+    assert probabilities == pytest.approx([row[0] for row in golden.answers], abs=golden.tolerance)
 
 
 def test_a_damaged_build_is_not_packed(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from components.delivery.build import Build, open_build, seal
+from components.answer_shape import Binary
+from components.delivery.build import Build, ServingSpec, open_build, seal
 from components.delivery.registry import CHALLENGER, CHAMPION, Registered, aliased_build, register_build, set_champion
 from components.errors import BuildError
 from components.settings import Home, Settings
@@ -29,6 +30,9 @@ def build(tmp_path: Path) -> Build:
     )
     onnx.save(helper.make_model(graph), folder / "model.onnx")
     write_json(folder / "contract.json", Flight.spec())
+    answer = Binary(label="late", threshold=0.5)
+    limits = {"port": 0, "max_rows": 1, "max_body_bytes": 1_000, "log_predictions": 1.0}
+    write_json(folder / "serving.json", ServingSpec(workload="flights", answer=answer, **limits))
     seal(folder, workload="flights", kind="tabular", created="2026-01-01T00:00:00+00:00")
     return open_build(folder)
 

@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
-from components.delivery import scoring
 from components.delivery.build import Build, open_build
 from components.delivery.scoring import score_file
 from components.errors import SourceError
+from components.workloads.tabular.bulk import BulkPredictor
+from components.workloads.tabular.inference import Predictor
 from tests.deployments.small_build import Sample, draw_sample, write_build
 
 
@@ -48,16 +50,16 @@ def test_parts_make_the_same_whole(build: Build, source: Path, tmp_path: Path) -
 def test_a_stopped_run_goes_on_where_it_was(
     build: Build, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = scoring._answered
+    original = BulkPredictor.predict
     calls: list[int] = []
 
-    def stopped(*arguments: Any) -> pl.DataFrame:
-        calls.append(1)
+    def stopped(self: BulkPredictor, rows: pl.DataFrame) -> Any:
+        calls.append(len(rows))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return original(*arguments)
+        return original(self, rows)
 
-    monkeypatch.setattr(scoring, "_answered", stopped)
+    monkeypatch.setattr(BulkPredictor, "predict", stopped)
     target = tmp_path / "out.parquet"
     with pytest.raises(KeyboardInterrupt):
         score_file(build, source, target, part_rows=250)
@@ -70,12 +72,12 @@ def test_a_stopped_run_goes_on_where_it_was(
 def test_what_another_source_left_behind_is_not_mixed_in(
     build: Build, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*arguments: Any) -> pl.DataFrame:
+    def killed(self: BulkPredictor, rows: pl.DataFrame) -> Any:
         raise KeyboardInterrupt
 
     target = tmp_path / "out.parquet"
     with monkeypatch.context() as patched:
-        patched.setattr(scoring, "_answered", killed)
+        patched.setattr(BulkPredictor, "predict", killed)
         with pytest.raises(KeyboardInterrupt):
             score_file(build, source, target, part_rows=250)
     pl.read_parquet(source).head(10).write_parquet(source)
@@ -93,3 +95,33 @@ def test_a_file_without_rows_or_without_end_leaves_nothing(build: Build, source:
     with pytest.raises(SourceError):
         score_file(build, source, tmp_path / "out.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "arrow"])
+def test_every_format_holds_the_same(build: Build, source: Path, tmp_path: Path, ending: str) -> None:
+    known = pl.read_parquet(score_file(build, source, tmp_path / "known.parquet").target)
+    target = score_file(build, source, tmp_path / f"out.{ending}", part_rows=300).target
+    readers = {"parquet": pl.read_parquet, "csv": pl.read_csv, "arrow": pl.read_ipc}
+    found = readers[ending](target)
+    assert found.columns == known.columns
+    assert found["carrier"].equals(known["carrier"])
+    assert found["probability"].null_count() == 100
+    assert (found["probability"].cast(pl.Float32) - known["probability"]).abs().max() < 1e-6
+    reasons = known["reasons"].list.join("; ") if ending == "csv" else known["reasons"]
+    assert found["reasons"].equals(reasons)
+    assert found.select("carrier", "reasons").schema == known.with_columns(reasons).select("carrier", "reasons").schema
+
+
+def test_the_inputs_can_be_left_out(build: Build, source: Path, tmp_path: Path) -> None:
+    whole = pl.read_parquet(score_file(build, source, tmp_path / "whole.parquet").target)
+    answers = pl.read_parquet(score_file(build, source, tmp_path / "answers.parquet", answers_only=True).target)
+    assert answers.equals(whole.select("probability", "late", "reasons"))
+
+
+def test_answers_are_those_of_the_graph(build: Build, source: Path, tmp_path: Path) -> None:
+    scored = pl.read_parquet(score_file(build, source, tmp_path / "out.parquet").target)
+    contract = build.contract()
+    valid = scored.filter(pl.col("reasons").is_null())
+    predictor = Predictor(build.model, contract)
+    whole = predictor.predict(predictor.tensors(valid.select([field.name for field in contract.inputs]).rows()))
+    np.testing.assert_array_equal(valid["probability"].to_numpy(), whole)

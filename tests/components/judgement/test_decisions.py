@@ -60,11 +60,13 @@ def test_a_weak_slice_that_nobody_declared_is_found_and_honest_data_has_none_pro
     weak = ((rows["colour"] == "red") & (rows["size"] > 0.7)).to_numpy()
     answers = TRUTH.copy()
     answers[weak] = RANDOM.permutation(answers[weak])
-    worst = weak_slices(LABELS, answers.astype(np.float32), rows, ("colour", "size"))[0]
+    worst = weak_slices("auc", LABELS, answers.astype(np.float32), rows, ("colour", "size"))[0]
     assert worst["proven"]
     assert "colour=red" in worst["slice"]
     assert "size=" in worst["slice"]
-    assert not any(one["proven"] for one in weak_slices(LABELS, TRUTH.astype(np.float32), rows, ("colour", "size")))
+    assert not any(
+        one["proven"] for one in weak_slices("auc", LABELS, TRUTH.astype(np.float32), rows, ("colour", "size"))
+    )
 
 
 def ask(rows: pl.DataFrame) -> NDArray[np.float32]:

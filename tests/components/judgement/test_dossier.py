@@ -43,7 +43,17 @@ def subject(workload: Workload, auc: float = 0.68) -> Subject:
             "recall": 0.4,
         },
         "slices_too_small": ["carrier=HA"],
-        "weak_slices": [{"slice": "distance=0 to 9", "n": 400, "auc": 0.55, "z": 5.1, "proven": True, "tried": 90}],
+        "weak_slices": [
+            {
+                "slice": "distance=0 to 9",
+                "n": 400,
+                "metric": "auc",
+                "value": 0.55,
+                "z": 5.1,
+                "proven": True,
+                "tried": 90,
+            }
+        ],
         "importance": [{"field": "origin", "loss": 0.02, "deviation": 0.001}],
         "behaviour": [{"name": "rain", "expect": "higher", "rows": 10, "passed": False, "found": "moves by -0.1"}],
     }

@@ -47,7 +47,7 @@ def trained_with(candidates: tuple[Candidate, ...]) -> Trained:
 
 def predict(model: Path, contract: ContractSpec, rows: Path) -> NDArray[np.float32]:
     """Answer with what the 'model' holds for as many rows."""
-    answers: NDArray[np.float32] = pl.read_parquet(model)["probability"].to_numpy()
+    answers: NDArray[np.float32] = pl.read_parquet(model)["answer"].to_numpy()
     assert len(answers) == pl.read_parquet(rows).height
     return answers
 
@@ -107,7 +107,7 @@ def candidate(
     folder: Path, name: str, family: Literal["baseline", "lightning"], answers: NDArray[np.float32]
 ) -> Candidate:
     """Write a candidate whose 'model' is a Parquet of its answers."""
-    table = pl.DataFrame({"split": ["test"] * len(answers), "row": np.arange(len(answers)), "probability": answers})
+    table = pl.DataFrame({"split": ["test"] * len(answers), "row": np.arange(len(answers)), "answer": answers})
     # Row order in the file is not promised, the row number is.
     table.reverse().write_parquet(folder / f"{name}.predictions.parquet")
     table.write_parquet(folder / f"{name}.parquet")
@@ -151,7 +151,7 @@ def test_an_evaluation_leaves_evidence_that_the_gates_can_judge(situation: Situa
 def test_predictions_are_kept_row_by_row(situation: Situation, flights: Workload) -> None:
     done = evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
     kept = pl.read_parquet(done.predictions)
-    assert kept.columns == ["row", "label", "probability", "baseline"]
+    assert kept.columns == ["row", "label", "probability", "baseline_probability"]
     assert kept["probability"].to_numpy() == pytest.approx(situation.answers)
     assert (kept["label"].to_numpy() == situation.labels).all()
 
@@ -167,9 +167,9 @@ def test_the_same_evaluation_has_the_same_digest(situation: Situation, flights: 
 def test_a_graph_that_answers_otherwise_than_the_trainer_fails_parity(situation: Situation, flights: Workload) -> None:
     model = situation.trained.candidates[0].model
     table = pl.read_parquet(model).with_columns(
-        pl.col("probability") + pl.when(pl.col("row") == 17).then(1e-3).otherwise(0.0)
+        pl.col("answer") + pl.when(pl.col("row") == 17).then(1e-3).otherwise(0.0)
     )
-    table.with_columns(pl.col("probability").cast(pl.Float32)).write_parquet(model)
+    table.with_columns(pl.col("answer").cast(pl.Float32)).write_parquet(model)
     done = evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
     assert [verdict.gate for verdict in judge(read_evidence(done.evidence), flights).refused] == ["parity"]
 

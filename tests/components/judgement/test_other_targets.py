@@ -16,9 +16,12 @@ from components.errors import SplitError, WorkloadError
 from components.judgement.dossier import Subject, render_dossier
 from components.judgement.evaluation import evaluate_candidate
 from components.judgement.evidence import Measure
+from components.judgement.gate_declaration import BehaviourTest, Costs
 from components.judgement.gates import Context, judge
-from components.judgement.hold_out import HoldOut, Rival, labels_of, trainer_answers
+from components.judgement.hold_out import HoldOut, Quantiles, Rival, labels_of, trainer_answers
 from components.judgement.metrics import score
+from components.judgement.questioning import behaviour
+from components.judgement.slices import weak_slices
 from components.judgement.targets import Target, target_of
 from components.training.results import Candidate
 from data_contracts.flights import Flight
@@ -40,15 +43,19 @@ def hold_out(labels: NDArray[Any], good: NDArray[Any], weak: NDArray[Any], base:
     """Return a hold-out of two groups, in which the baseline is ``weak``."""
     rows = pl.DataFrame({"site": RANDOM.choice(["north", "south"], ROWS)})
     rivals = {"base_rate": Rival(base, "constant"), "baseline": Rival(weak, "xgboost")}
-    return HoldOut(labels, good, good, good, rivals, rows, slices=("site",), target=to)
+    return HoldOut(labels=labels, graph=good, trainer=good, rivals=rivals, rows=rows, slices=("site",), target=to)
 
 
 def classes() -> HoldOut:
-    labels = RANDOM.choice(3, ROWS, p=[0.6, 0.3, 0.1])
-    good = softmax(2.0 * np.eye(3)[labels] + RANDOM.normal(size=(ROWS, 3)), axis=1).astype(np.float32)
-    weak = softmax(1.0 * np.eye(3)[labels] + RANDOM.normal(size=(ROWS, 3)), axis=1).astype(np.float32)
-    base = np.tile(np.array([0.6, 0.3, 0.1], np.float32), (ROWS, 1))
-    return hold_out(labels, good, weak, base, "multiclass")
+    shares = np.array([0.6, 0.3, 0.1])
+    labels = RANDOM.choice(3, ROWS, p=shares)
+    # What Bayes answers to one observation a class, of unit noise around 3 or 1: calibrated.
+    good, weak = (
+        softmax(far * (far * np.eye(3)[labels] + RANDOM.normal(size=(ROWS, 3))) + np.log(shares), axis=1)
+        for far in (3.0, 1.0)
+    )
+    base = np.tile(shares.astype(np.float32), (ROWS, 1))
+    return hold_out(labels, good.astype(np.float32), weak.astype(np.float32), base, "multiclass")
 
 
 def numbers() -> HoldOut:
@@ -69,11 +76,125 @@ def test_classes_are_judged_by_macro_f1_and_shown_one_by_one() -> None:
     report = judge(evidence, workload, COST)
     assert report.passed, [verdict.line for verdict in report.refused]
     assert {"goal", "base-rate", "baseline", "slices"} <= {verdict.gate for verdict in report.verdicts}
-    assert "calibration" not in {verdict.gate for verdict in report.verdicts}
+    assert "calibration" in {verdict.gate for verdict in report.verdicts}
     assert sum(row["n"] for row in evidence.tables["classes"]["classes"]) == ROWS
     assert np.sum(evidence.tables["classes"]["confusion"]) == ROWS
+    for name in ("0", "1", "2"):
+        f1 = evidence.find(f"f1_{name}")
+        assert f1 is not None
+        assert f1.low is not None
+        assert f1.low < f1.value
     page = render_dossier(Subject(workload, contract_with(label(allowed=("a", "b", "c"))), evidence, report))
-    assert "answered b" in page
+    assert "answered 1" in page
+    assert "a probability for each class of y" in page
+
+
+def test_an_overconfident_class_is_named() -> None:
+    rows = classes()
+    powers = rows.rivals["baseline"].answers ** 4
+    sharp = powers / powers.sum(axis=1, keepdims=True)
+    evidence = evaluate_candidate(replace(rows, graph=sharp), asking("macro_f1", "at_least", 0.6), model="mlp")
+    measure = evidence.find("calibration_error")
+    assert measure is not None
+    assert measure.value > 0.05
+    assert measure.detail.startswith("of the class ")
+
+
+def test_what_it_costs_to_miss_a_class_moves_the_decision_and_lowers_the_cost() -> None:
+    workload = asking("macro_f1", "at_least", 0.6)
+    gates = workload.gates.model_copy(update={"costs": Costs(classes={"rare": 8.0})})
+    rows = replace(classes(), classes=("usual", "other", "rare"))
+    rows = replace(rows, graph=rows.rivals["baseline"].answers)
+    cost, recalls = [], []
+    for asked in (workload, workload.model_copy(update={"gates": gates})):
+        evidence = evaluate_candidate(rows, asked, model="mlp", resamples=100)
+        recalls.append(evidence.tables["classes"]["classes"][2]["recall"])
+        cost.append(evidence.find("decision_cost"))
+    assert recalls[1] > recalls[0] + 0.1
+    assert cost[0] is None
+    assert cost[1] is not None
+    likeliest = float(cost[1].detail.rsplit("cost ", 1)[1].split(" a row")[0])
+    assert cost[1].high is not None
+    assert cost[1].high < likeliest
+
+
+def test_a_group_whose_class_is_missed_is_a_gap() -> None:
+    rows = classes()
+    group = np.where(rows.rows["site"] == "north", 1.0, 0.0)
+    missed = rows.graph * (1 - 0.99 * group[:, None] * np.eye(3)[1])
+    gates = asking("macro_f1", "at_least", 0.6).gates.model_copy(update={"sensitive": ("site",)})
+    workload = asking("macro_f1", "at_least", 0.6).model_copy(update={"gates": gates})
+    for graph, least, most in ((rows.graph, 0.0, 0.1), (missed, 0.2, 1.0)):
+        evidence = evaluate_candidate(replace(rows, graph=graph), workload, model="mlp", resamples=100)
+        gap = evidence.find("fairness_gap")
+        assert gap is not None
+        assert least <= gap.value <= most
+    assert "1, site: south" in gap.detail
+    assert "served alike" in render_dossier(
+        Subject(workload, contract_with(label(allowed=("a", "b", "c"))), evidence, judge(evidence, workload, COST))
+    )
+
+
+def test_quantiles_that_keep_their_promise_pass_and_narrow_ones_do_not() -> None:
+    rows, workload = numbers(), asking("rmse", "at_most", 1.2)
+    for width, kept in ((1.2816, True), (0.7, False)):
+        ends = np.stack([rows.graph - width, rows.graph + width], axis=1).astype(np.float32)
+        with_ends = replace(rows, quantiles=Quantiles((0.1, 0.9), ends, ends))
+        evidence = evaluate_candidate(with_ends, workload, model="mlp", resamples=200)
+        report = judge(evidence, workload, COST)
+        assert report.passed is kept, [verdict.line for verdict in report.refused]
+        coverage = evidence.find("coverage")
+        assert coverage is not None
+        assert coverage.low is not None
+        assert (coverage.low < 0.8 < coverage.high) is kept
+    assert [verdict.gate for verdict in report.refused] == ["calibration"]
+    assert "below the quantile 0.1" in report.refused[0].reason
+    field = FieldSpec(name="y", dtype="number", description="minutes late", roles=("label",), available="after")
+    page = render_dossier(Subject(workload, contract_with(field), evidence, report))
+    assert "its best guess of y, with the quantiles 0.1, 0.9" in page
+
+
+def test_a_group_that_is_answered_too_high_is_a_gap() -> None:
+    rows = numbers()
+    workload = asking("rmse", "at_most", 1.2)
+    gates = workload.gates.model_copy(update={"sensitive": ("site",), "fairness_gap": 0.2})
+    workload = workload.model_copy(update={"gates": gates})
+    raised = rows.graph + np.where(rows.rows["site"] == "north", 2.0, 0.0).astype(np.float32)
+    for graph, refused in ((rows.graph, False), (raised, True)):
+        report = judge(evaluate_candidate(replace(rows, graph=graph), workload, model="mlp", resamples=100), workload)
+        assert ("fairness" in {verdict.gate for verdict in report.refused}) is refused
+
+
+def test_slices_with_larger_errors_are_found_without_being_declared() -> None:
+    rows = numbers()
+    noise = RANDOM.normal(0, 3, ROWS) * (rows.rows["site"] == "south").to_numpy()
+    worst = weak_slices("mae", rows.labels, (rows.graph + noise).astype(np.float32), rows.rows, ("site",))[0]
+    assert (worst["slice"], worst["metric"], worst["proven"]) == ("site=south", "mae", True)
+    assert not any(one["proven"] for one in weak_slices("mae", rows.labels, rows.graph, rows.rows, ("site",)))
+    several = classes()
+    broken = several.graph.copy()
+    kept = (several.rows["site"] == "north").to_numpy()
+    broken[kept] = broken[kept][:, [1, 2, 0]]
+    found = weak_slices("macro_f1", several.labels, broken, several.rows, ("site",))[0]
+    assert (found["slice"], found["metric"], found["proven"]) == ("site=north", "cross_entropy", True)
+
+
+def test_a_behavioural_test_says_which_class_it_is_about() -> None:
+    rows = pl.DataFrame({"rain": np.linspace(0, 1, 50)})
+
+    def ask(asked: pl.DataFrame) -> NDArray[np.float32]:
+        late = asked["rain"].to_numpy() / 10
+        return np.stack([1 - late, late], axis=1).astype(np.float32)
+
+    def test_of(of: str | None, expect: Any = "higher") -> BehaviourTest:
+        return BehaviourTest(name="rain makes it later", add={"rain": 1.0}, expect=expect, of=of)
+
+    names = ("on_time", "late")
+    assert behaviour(ask, rows, [test_of("late")], seed=1, classes=names)[0]["passed"]
+    assert not behaviour(ask, rows, [test_of("on_time")], seed=1, classes=names)[0]["passed"]
+    assert not behaviour(ask, rows, [test_of(None, "same")], seed=1, classes=names)[0]["passed"]
+    with pytest.raises(WorkloadError, match="does not say which class it is about; 'of' is one of on_time, late"):
+        behaviour(ask, rows, [test_of(None)], seed=1, classes=names)
 
 
 def test_numbers_are_judged_by_an_error_that_must_be_small() -> None:
@@ -83,8 +204,7 @@ def test_numbers_are_judged_by_an_error_that_must_be_small() -> None:
     gain = evidence.find("gain_over_baseline")
     assert gain is not None
     assert gain.value == pytest.approx(1.0, abs=0.1)
-    other = rows.rivals["baseline"].answers
-    worse = replace(rows, graph=other, trainer=other, exported=other)
+    worse = replace(rows, graph=rows.rivals["baseline"].answers, trainer=rows.rivals["baseline"].answers)
     refused = judge(evaluate_candidate(worse, workload, model="mlp", resamples=200), workload, COST).refused
     assert [verdict.gate for verdict in refused] == ["goal"]
     assert "with 95 % confidence at least" in refused[0].reason
@@ -127,7 +247,7 @@ def test_labels_of_numbers_are_the_numbers() -> None:
 
 def test_the_trainers_probabilities_of_classes_are_read_in_the_order_of_rows(tmp_path: Path) -> None:
     rows = classes()
-    table = pl.DataFrame({"split": ["test"] * ROWS, "row": np.arange(ROWS), "probability": rows.graph.tolist()})
+    table = pl.DataFrame({"split": ["test"] * ROWS, "row": np.arange(ROWS), "answer": rows.graph.tolist()})
     table.reverse().write_parquet(tmp_path / "answers.parquet")
     candidate = Candidate(
         name="mlp",

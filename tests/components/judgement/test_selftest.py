@@ -123,7 +123,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     candidates = tuple(fitted(folder, recipe, train, noise, name) for name, noise in (("linear", 0.0), ("mlp", 0.0)))
     for one in candidates:
         answers = predict_file(one.model, CONTRACT, splits["test"].path)
-        table = {"split": ["test"] * ROWS, "row": np.arange(ROWS), "probability": answers}
+        table = {"split": ["test"] * ROWS, "row": np.arange(ROWS), "answer": answers}
         pl.DataFrame(table).write_parquet(one.predictions)
     trained = Trained(
         digest="d",

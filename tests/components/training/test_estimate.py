@@ -5,7 +5,8 @@ import pytest
 
 from components.catalog import find_kind
 from components.settings import Settings
-from components.training.estimate import card_estimates, network_seconds, read_prices, step_flops
+from components.training.estimate import Part, Spent, read_prices
+from components.training.probing import card_estimates, network_part, step_flops
 from tests.components.training.small_fit import make_plan
 from tests.components.training.small_training import parcels_spec, parcels_workload, prepare_parcels
 
@@ -30,8 +31,17 @@ def test_a_card_with_too_little_memory_is_marked() -> None:
     assert all(card.seconds > 0 for card in cards)
 
 
-def test_the_estimate_of_a_network_grows_with_its_epochs() -> None:
-    assert network_seconds(make_plan(epochs=3000)) > 20 * network_seconds(make_plan(epochs=3))
+def test_a_part_scales_with_its_units_and_stops_early_at_the_least() -> None:
+    part = Part(name="network", once=Spent(wall=2, cpu=3), each=Spent(wall=0.5, cpu=1), unit="epoch", least=4, most=10)
+    assert part.taking(part.most) == Spent(wall=7, cpu=13)
+    assert part.taking(part.least) == Spent(wall=4, cpu=7)
+
+
+def test_the_epochs_of_a_network_are_probed_with_their_validation() -> None:
+    part = network_part(make_plan(epochs=30, patience=3))
+    assert (part.unit, part.least, part.most) == ("epoch", 4, 30)
+    assert part.each.wall > 0
+    assert part.taking(30).wall > part.taking(4).wall
 
 
 def test_a_workload_is_estimated_part_by_part_and_nothing_is_trained(tmp_path: Path) -> None:
@@ -40,10 +50,25 @@ def test_a_workload_is_estimated_part_by_part_and_nothing_is_trained(tmp_path: P
     kind = find_kind("tabular")
     assert kind.estimate is not None
     estimate = kind.estimate(prepared, workload, parcels_spec(), Settings(threads=1, price_per_hour=3.6))
-    assert set(estimate.parts) == {"reading", "xgboost", "linear", "network", "export"}
-    assert estimate.seconds == pytest.approx(sum(estimate.parts.values()), abs=0.2)
+    parts = {part.name: part for part in estimate.parts}
+    assert set(parts) == {"reading", "xgboost", "linear", "network", "export", "choice"}
+    most = sum(part.taking(part.most).wall for part in estimate.parts)
+    assert estimate.seconds == pytest.approx(most, abs=0.1)
+    assert estimate.least_seconds <= estimate.seconds
     assert estimate.usd == pytest.approx(estimate.seconds / 1000, rel=0.02)
     assert estimate.steps == 4 * 7
+
+
+def test_a_search_is_part_of_the_estimate_within_its_minutes(tmp_path: Path) -> None:
+    ranges = {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}
+    workload = parcels_workload(search={"trials": 5, "minutes": 60, "ranges": ranges})
+    prepared = prepare_parcels(tmp_path, workload, rows=400)
+    kind = find_kind("tabular")
+    assert kind.estimate is not None
+    found = kind.estimate(prepared, workload, parcels_spec(), Settings(threads=1))
+    parts = {part.name: part for part in found.parts}
+    assert parts["search"].most == 4
+    assert parts["search"].each == parts["network"].taking(parts["network"].most)
 
 
 def test_a_cap_bounds_the_estimate_and_is_named(tmp_path: Path) -> None:

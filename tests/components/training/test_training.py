@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing import ProcessExitedException
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from components.errors import TrainingError
 from components.training.engine import Fitted, fit
 from components.training.guards import Budget, budget_of
-from components.training.learner import LearningRate
+from components.training.learner import LearningRate, Plan
 from components.training.options import TrainingOptions
-from tests.components.training.small_fit import loss, make_plain_network, make_plan
+from tests.components.training.small_fit import KilledAt, Loss, loss, make_plain_network, make_plan
 from tests.conftest import REPOSITORY
 
 PLENTY = Budget(600.0)
@@ -47,9 +48,9 @@ def test_training_leaves_the_state_of_pytorch_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("extra", [{}, {"ema": 0.9}, {"accumulate": 3}])
 def test_a_killed_training_ends_as_one_that_was_not(tmp_path: Path, extra: dict[str, float]) -> None:
     code = (
-        "import sys; from pathlib import Path; from tests.components.training.small_fit import make_plan, killed_at;"
+        "import sys; from pathlib import Path; from tests.components.training.small_fit import make_plan, KilledAt;"
         "from components.training.engine import fit; from components.training.guards import Budget;"
-        f"fit(make_plan(killed_at(13), checkpoint_minutes=1e-9, **{extra!r}), Path(sys.argv[1]), Budget(600.0))"
+        f"fit(make_plan(KilledAt(13), checkpoint_minutes=1e-9, **{extra!r}), Path(sys.argv[1]), Budget(600.0))"
     )
     killed = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "killed")], cwd=REPOSITORY, capture_output=True, check=False
@@ -156,12 +157,28 @@ def test_progress_is_reported_by_epoch(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_with_gloo_train_the_model_that_one_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_with_gloo_train_the_model_that_one_does(tmp_path: Path, strategy: str) -> None:
     one = fit(make_plan(network=make_plain_network), tmp_path / "one", PLENTY)
-    two = fit(make_plan(network=make_plain_network, devices=2, strategy="ddp"), tmp_path / "two", PLENTY)
+    two = fit(make_plan(network=make_plain_network, devices=2, strategy=strategy), tmp_path / "two", PLENTY)
     assert two.steps == one.steps
     for name, value in one.weights.items():
         torch.testing.assert_close(two.weights[name], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_shards_that_were_killed_go_on_and_end_as_if_they_had_not_been(tmp_path: Path) -> None:
+    def plan(used: Loss) -> Plan:
+        return make_plan(used, network=make_plain_network, devices=2, strategy="fsdp")
+
+    whole = fit(plan(loss), tmp_path / "whole", PLENTY)
+    with pytest.raises(ProcessExitedException):
+        fit(plan(KilledAt(12)), tmp_path / "killed", PLENTY)
+    resumed = fit(plan(loss), tmp_path / "killed", PLENTY)
+    assert resumed.resumed
+    assert resumed.steps == whole.steps
+    for name, value in whole.weights.items():
+        torch.testing.assert_close(resumed.weights[name], value, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -14,10 +14,11 @@ from components.errors import TrainingError
 from components.settings import Settings
 from components.storage import digest_file
 from components.training.results import Trained, read_trials
-from components.workloads.tabular.baseline import GOLDEN, _between, _without_twins
 from components.workloads.tabular.calibration import fit_line
 from components.workloads.tabular.data import read_table
-from components.workloads.tabular.model import Linear, binary_loss
+from components.workloads.tabular.heads.binary import BinaryHead
+from components.workloads.tabular.model import Linear
+from components.workloads.tabular.trees import GOLDEN, _between, _without_twins
 from tests.components.training.small_training import parcels_spec, parcels_workload, prepare_parcels
 
 KIND = find_kind("tabular")
@@ -73,7 +74,7 @@ def test_every_graph_answers_raw_rows_as_its_trainer_did(example: Example) -> No
         for split in ("validation", "test"):
             rows = example.prepared.path / f"{split}.parquet"
             given = KIND.predict_file(candidate.model, parcels_spec(), rows)
-            expected = own.filter(pl.col("split") == split).sort("row")["probability"].to_numpy()
+            expected = own.filter(pl.col("split") == split).sort("row")["answer"].to_numpy()
             assert len(given) == example.prepared.splits[split].rows
             np.testing.assert_allclose(given, expected, atol=1e-6, rtol=0)
 
@@ -132,7 +133,7 @@ def test_recipes_of_codes_alone_or_of_values_alone_train_too(kept: set[str], tmp
     trained = train(prepared, workload, tmp_path / "training")
     rows = prepared.path / "test.parquet"
     for candidate in trained.candidates:
-        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test")["probability"].to_numpy()
+        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test")["answer"].to_numpy()
         np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
 
 
@@ -170,7 +171,7 @@ def test_calibration_is_part_of_the_graph_and_mends_weighted_answers(
     rows = example.prepared.path / "validation.parquet"
     labels = read_table(example.prepared, "validation").labels.numpy()
     for candidate in trained.candidates:
-        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "validation")["probability"].to_numpy()
+        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "validation")["answer"].to_numpy()
         np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
         if calibration == "platt":
             assert own.mean() == pytest.approx(labels.mean(), abs=0.01)
@@ -179,7 +180,7 @@ def test_calibration_is_part_of_the_graph_and_mends_weighted_answers(
 def test_an_ensemble_that_shares_weights_learns_and_is_exported(example: Example, tmp_path: Path) -> None:
     trained = train(example.prepared, parcels_workload(architecture="tabm", members=4), tmp_path)
     network = trained.candidate("network")
-    own = pl.read_parquet(network.predictions).filter(pl.col("split") == "test")["probability"].to_numpy()
+    own = pl.read_parquet(network.predictions).filter(pl.col("split") == "test")["answer"].to_numpy()
     rows = example.prepared.path / "test.parquet"
     np.testing.assert_allclose(KIND.predict_file(network.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
     assert network.score > 0.6
@@ -187,24 +188,24 @@ def test_an_ensemble_that_shares_weights_learns_and_is_exported(example: Example
 
 def test_the_focal_loss_without_focus_is_the_log_loss() -> None:
     torch.manual_seed(0)
-    network = Linear(3, (4,))
-    batch = (torch.randn(8, 3), torch.randint(0, 4, (8, 1)), torch.randint(0, 2, (8,)).float())
-    plain = binary_loss(network, batch)
+    labels = torch.randint(0, 2, (8,)).float()
+    logits = Linear(3, (4,), 1)(torch.randn(8, 3), torch.randint(0, 4, (8, 1)))
+    plain = BinaryHead("none").loss(logits, labels)
     torch.testing.assert_close(plain, torch.log(torch.tensor(2.0)))
-    torch.testing.assert_close(binary_loss(network, batch, gamma=2.0), plain * 0.25)
-    weighted = binary_loss(network, batch, positive=3.0)
-    torch.testing.assert_close(weighted, plain * (1 + 2 * batch[2].mean()))
+    torch.testing.assert_close(BinaryHead("none", gamma=2.0).loss(logits, labels), plain * 0.25)
+    weighted = BinaryHead("none", positive=3.0).loss(logits, labels)
+    torch.testing.assert_close(weighted, plain * (1 + 2 * labels.mean()))
 
 
 def test_a_line_is_found_again() -> None:
     random = np.random.default_rng(0)
     logits = random.normal(size=40_000)
     labels = random.random(len(logits)) < 1 / (1 + np.exp(-logits))
-    bent = (1 / (1 + np.exp(-(2 * logits + 1)))).astype(np.float32)
-    slope, offset = fit_line(labels, bent, "platt")
-    assert slope == pytest.approx(0.5, abs=0.03)
-    assert offset == pytest.approx(-0.5, abs=0.05)
-    assert fit_line(labels, bent, "none") == (1.0, 0.0)
+    bent = (1 / (1 + np.exp(-(2 * logits + 1)))).astype(np.float32)[:, None]
+    line = fit_line(labels, bent, offset=True)
+    assert line.slope == pytest.approx(0.5, abs=0.03)
+    assert line.offset == pytest.approx(-0.5, abs=0.05)
+    assert fit_line(labels, bent, offset=False).offset == 0
 
 
 def test_a_search_is_part_of_training_and_its_best_trial_is_the_network(example: Example, tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 import json
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
 import xgboost
 from numpy.typing import NDArray
+from onnx import compose
 from onnxmltools.convert import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
 from components.training.guards import Budget, Stop
+from components.training.onnx_export import answering
 from components.workloads.tabular.data import Table
 from components.workloads.tabular.options import Baseline
 
@@ -20,6 +23,16 @@ TWINS = 1e-6
 # Where a threshold lies between two values. Not in the middle: that is where the value of 10:15 lies when training saw
 # 10:14 and 10:16, and so on for every simple fraction.
 GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """How trees are boosted."""
+
+    options: Baseline
+    seed: int
+    threads: int
+    budget: Budget
 
 
 class _Deadline(xgboost.callback.TrainingCallback):
@@ -32,15 +45,22 @@ class _Deadline(xgboost.callback.TrainingCallback):
         return self._stop.over()
 
 
-def fit_trees(
-    train: Table, validation: Table, options: Baseline, *, seed: int, threads: int, budget: Budget
-) -> xgboost.XGBClassifier:
-    """Boost histogram trees until the validation log-loss no longer falls, or the budget is used up.
+def boosted(
+    estimator: type[Any],
+    train: Table,
+    validation: Table,
+    boosting: Boosting,
+    *,
+    weights: NDArray[np.float64] | None = None,
+    **objective: Any,
+) -> Any:
+    """Boost histogram trees until the validation metric no longer gets better, or the budget is used up.
 
-    Only the best trees are kept, and every threshold lies between two training values.
+    Only the best trees are kept, and every threshold lies between two training values. Returns an ``estimator`` of
+    XGBoost's; ``weights`` are of training rows.
     """
-    matrix = _without_twins(train.matrix())
-    model = xgboost.XGBClassifier(
+    matrix, options = _without_twins(train.matrix()), boosting.options
+    model = estimator(
         n_estimators=options.n_estimators,
         max_depth=options.max_depth,
         learning_rate=options.learning_rate,
@@ -48,16 +68,18 @@ def fit_trees(
         colsample_bytree=options.colsample_bytree,
         min_child_weight=options.min_child_weight,
         early_stopping_rounds=options.patience,
-        eval_metric="logloss",
         tree_method="hist",
-        random_state=seed,
-        n_jobs=threads,
-        callbacks=[_Deadline(Stop(budget, options.n_estimators))],
+        random_state=boosting.seed,
+        n_jobs=boosting.threads,
+        callbacks=[_Deadline(Stop(boosting.budget, options.n_estimators))],
+        **objective,
     )
+    kind = np.int32 if estimator is xgboost.XGBClassifier else np.float32
     model.fit(
         matrix,
-        train.labels.numpy().astype(np.int32),
-        eval_set=[(validation.matrix(), validation.labels.numpy().astype(np.int32))],
+        train.labels.numpy().astype(kind),
+        sample_weight=weights,
+        eval_set=[(validation.matrix(), validation.labels.numpy().astype(kind))],
         verbose=False,
     )
     return _between_values(model, matrix)
@@ -80,7 +102,7 @@ def _snapped(column: NDArray[np.float32]) -> NDArray[np.float32]:
     return snapped
 
 
-def _between_values(model: xgboost.XGBClassifier, matrix: NDArray[np.float32]) -> xgboost.XGBClassifier:
+def _between_values(model: Any, matrix: NDArray[np.float32]) -> Any:
     """Return the best trees with every threshold moved towards the next lower training value.
 
     XGBoost puts a threshold on a value of the data, so that a last-bit difference of a feature between Polars and ONNX
@@ -99,7 +121,10 @@ def _between_values(model: xgboost.XGBClassifier, matrix: NDArray[np.float32]) -
             condition if left == -1 else _between(values[feature], np.float32(condition))
             for condition, feature, left in parts
         ]
-    moved = xgboost.XGBClassifier(n_jobs=model.n_jobs)
+    # The trees are what they are; only the converter to ONNX does not know the objective of a quantile.
+    if document["learner"]["objective"]["name"] == "reg:quantileerror":
+        document["learner"]["objective"] = {"name": "reg:squarederror", "reg_loss_param": {"scale_pos_weight": "1"}}
+    moved = type(model)(n_jobs=model.n_jobs)
     moved.load_model(bytearray(json.dumps(document).encode()))
     return moved
 
@@ -115,16 +140,70 @@ def _between(values: NDArray[np.float32], threshold: np.float32) -> float:
     return float(moved if moved > values[place - 1] else values[place])
 
 
-def tree_answers(model: xgboost.XGBClassifier, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the probability of yes, [rows], as XGBoost itself computes it."""
-    answers: NDArray[np.float32] = model.predict_proba(matrix)[:, 1].astype(np.float32)
-    return answers
+class Trees(Protocol):
+    """Boosted trees."""
+
+    def raw(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return raw numbers [rows, columns] as XGBoost itself computes them."""
+
+    def graph(self, features: int) -> onnx.ModelProto:
+        """Return the trees as ONNX: ``input`` float32 [rows, features] to one output [rows, columns]."""
 
 
-def tree_graph(model: xgboost.XGBClassifier, columns: int) -> onnx.ModelProto:
-    """Return the trees as ONNX: ``input`` float32 [rows, columns] to ``probabilities`` [rows, 2]."""
+@dataclass(frozen=True)
+class Classifier:
+    """Probabilities of the classes from ``first`` on."""
+
+    model: Any
+    first: int = 0
+
+    def raw(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        answers: NDArray[np.float32] = self.model.predict_proba(matrix)[:, self.first :].astype(np.float32)
+        return answers
+
+    def graph(self, features: int) -> onnx.ModelProto:
+        # The converter's own name for them is a graph's output elsewhere.
+        graph = compose.add_prefix(_converted(self.model, features), "trees/", rename_inputs=False)
+        return answering(graph, "trees/probabilities", list(range(self.first, self.model.n_classes_)))
+
+
+@dataclass(frozen=True)
+class Regressors:
+    """Numbers, each with trees of its own."""
+
+    models: tuple[Any, ...]
+
+    def raw(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.stack([model.predict(matrix).astype(np.float32) for model in self.models], axis=1)
+
+    def graph(self, features: int) -> onnx.ModelProto:
+        graph, *others = (_converted(model, features) for model in self.models)
+        (whole,) = graph.graph.node
+        for place, other in enumerate(others, start=1):
+            _append(whole, other.graph.node[0], place)
+        return answering(graph, "variable", None)
+
+
+def _converted(model: Any, features: int) -> onnx.ModelProto:
     # The default name is a random one. 15 is the newest opset onnxmltools 1.16 writes; these nodes read the same since.
     graph: onnx.ModelProto = convert_xgboost(
-        model, name="trees", initial_types=[("input", FloatTensorType([None, columns]))], target_opset=15
+        model, name="trees", initial_types=[("input", FloatTensorType([None, features]))], target_opset=15
     )
     return graph
+
+
+def _append(whole: onnx.NodeProto, other: onnx.NodeProto, target: int) -> None:
+    """Put the trees of one regressor behind those of another, as the next target of the same node."""
+    parts = {attribute.name: attribute for attribute in other.attribute}
+    trees = max(next(a for a in whole.attribute if a.name == "nodes_treeids").ints) + 1
+    for attribute in whole.attribute:
+        more = parts[attribute.name]
+        if attribute.name == "n_targets":
+            attribute.i = target + 1
+        elif attribute.name == "target_ids":
+            attribute.ints.extend([target] * len(more.ints))
+        elif attribute.name.endswith("treeids"):
+            attribute.ints.extend([tree + trees for tree in more.ints])
+        else:
+            for values in ("ints", "floats", "strings"):
+                getattr(attribute, values).extend(getattr(more, values))

@@ -1,0 +1,100 @@
+"""What follows from probabilities of several classes: the decision that costs least, F1 and calibration of each."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from components.declaration import Workload
+from components.judgement.decisions import SOURCE, gaps_between
+from components.judgement.evidence import Measure
+from components.judgement.hold_out import HoldOut
+from components.judgement.metrics import expected_calibration_error, replicates, summarise
+from components.judgement.weighted_scores import Statistic, mean_loss
+
+Places = NDArray[np.int64]
+
+
+def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+    """Return F1 of every class at the build's decision, its cost, calibration of every class, gaps between groups."""
+    labels, graph = hold_out.labels.astype(np.int64), hold_out.graph
+    names = hold_out.classes or tuple(str(place) for place in range(graph.shape[1]))
+    costs = workload.gates.costs
+    weights = np.array([costs.classes.get(name, 1.0) if costs else 1.0 for name in names])
+    said = (graph * weights).argmax(axis=1)
+    measures = f1_measures(labels, said, names, workload.seed, resamples)
+    if costs:
+        measures.append(_cost(labels, said, graph.argmax(axis=1), weights, workload.seed, resamples))
+    measures.append(class_calibration(labels, graph, names, workload.seed))
+    gaps: list[Measure] = []
+    groups: list[dict[str, Any]] = []
+    for place, name in enumerate(names):
+        found, table = gaps_between(
+            labels == place,
+            said == place,
+            hold_out.rows,
+            workload.gates.sensitive,
+            seed=workload.seed,
+            resamples=resamples,
+            of=name,
+        )
+        gaps, groups = [*gaps, *found], [*groups, *table]
+    worst = [max(gaps, key=lambda gap: gap.value)] if gaps else []
+    tables: dict[str, Any] = {"classes": class_table(labels, said, names)} | ({"groups": groups} if groups else {})
+    return [*measures, *worst], tables
+
+
+def f1_measures(truth: Places, said: Places, names: tuple[str, ...], seed: int, resamples: int) -> list[Measure]:
+    """Return the F1 of every class that occurs, as truth or as answer, with its interval."""
+    parts = {name: (truth == place, said == place) for place, name in enumerate(names)}
+    kept = {name: pair for name, pair in parts.items() if (pair[0] | pair[1]).any()}
+    statistics = [_f1(was, is_said) for was, is_said in kept.values()]
+    drawn = replicates(statistics, len(truth), resamples, seed)
+    once = np.ones(len(truth))
+    return [
+        Measure.of(f"f1_{name}", summarise(compute(once), drawn[place], len(truth), 0.95), source=SOURCE)
+        for place, (name, compute) in enumerate(zip(kept, statistics, strict=True))
+    ]
+
+
+def _f1(was: NDArray[np.bool_], said: NDArray[np.bool_]) -> Statistic:
+    both, either = (was & said).astype(np.float64), was.astype(np.float64) + said
+
+    def compute(weights: NDArray[np.float64]) -> float:
+        total = float((weights * either).sum())
+        return 2 * float((weights * both).sum()) / total if total else float("nan")
+
+    return compute
+
+
+def _cost(
+    labels: Places, said: Places, likeliest: Places, weights: NDArray[np.float64], seed: int, resamples: int
+) -> Measure:
+    """Return what the decisions cost a row, and what answering the likeliest class would have cost."""
+    losses, other = (weights[labels] * (answer != labels) for answer in (said, likeliest))
+    drawn = replicates([mean_loss(losses)], len(labels), resamples, seed)[0]
+    found = summarise(float(losses.mean()), drawn, len(labels), 0.95)
+    detail = f"from the declared costs; answering the likeliest class would have cost {other.mean():.4g} a row"
+    return Measure.of("decision_cost", found, source=SOURCE, detail=detail)
+
+
+def class_calibration(labels: Places, graph: NDArray[Any], names: tuple[str, ...], seed: int) -> Measure:
+    """Return the largest expected calibration error of a class against all others, and which class it is."""
+    errors = [expected_calibration_error(labels == place, graph[:, place]) for place in range(len(names))]
+    worst, random = int(np.argmax(errors)), np.random.default_rng(seed)
+    drawn = (random.random(len(labels)) < graph[:, worst] for _ in range(20))
+    chance = float(np.mean([expected_calibration_error(one, graph[:, worst]) for one in drawn]))
+    detail = f"of the class {names[worst]}, the worst; chance alone gives {chance:.4f}"
+    return Measure(name="calibration_error", value=errors[worst], n=len(labels), source=SOURCE, detail=detail)
+
+
+def class_table(labels: Places, said: Places, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the confusion matrix [truth][answer] of several classes, and precision, recall and F1 of each."""
+    places = list(range(len(names)))
+    parts = precision_recall_fscore_support(labels, said, labels=places, zero_division=0.0)
+    rows = [
+        {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "n": int(n)}
+        for name, p, r, f, n in zip(names, *parts, strict=True)
+    ]
+    return {"confusion": confusion_matrix(labels, said, labels=places).tolist(), "classes": rows}

@@ -1,0 +1,104 @@
+"""A few dozen real steps and some arithmetic: what the parts of a training take here, and roughly on cards.
+
+Seconds here are measured and scaled. Seconds on a card that is not here are a rough reckoning from the network's
+operations and say so; nobody has compared them with a real run yet.
+"""
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from torch.utils.flop_counter import FlopCounterMode
+
+from components.training.batches import TableBatches
+from components.training.compile_probe import choose_compile, first_batches
+from components.training.engine import fit
+from components.training.estimate import CardEstimate, Part, Prices, Spent
+from components.training.guards import Budget
+from components.training.learner import Plan
+
+# Two lengths of an epoch, so that what does not depend on its length (validation, checkpoint) cancels out.
+STEPS = (8, 40)
+EPOCHS = 3
+UNLIMITED = Budget(float("inf"))
+# What a network of usual layers reaches of a card's dense peak, and what a step costs at least to be launched.
+UTILISATION = 0.3
+LAUNCH_SECONDS = 0.002
+
+
+def now() -> Spent:
+    """Return the clock and this process's processor time."""
+    return Spent(wall=time.perf_counter(), cpu=time.process_time())
+
+
+def measure(work: Callable[[], object]) -> Spent:
+    """Return what a call takes."""
+    started = now()
+    work()
+    return now() - started
+
+
+def network_part(plan: Plan) -> Part:
+    """Return what a fit takes: short epochs of it are really trained, each with a whole validation and a checkpoint.
+
+    With several processes a single one is probed, and the batches are taken to be shared evenly.
+    """
+    chosen = measure(lambda: choose_compile(plan))
+    plan = replace(plan, hardware=choose_compile(plan))
+    processes = plan.options.devices
+    epochs, once = [], Spent()
+    for steps in STEPS:
+        whole, each = _short_fit(plan, min(steps, len(plan.training)))
+        epochs.append(each)
+        once = whole - each * EPOCHS
+    few, many = (min(steps, len(plan.training)) for steps in STEPS)
+    step = (epochs[1] - epochs[0]) * (1 / max(1, many - few))
+    rest = epochs[0] - step * few
+    return Part(
+        name="network",
+        once=chosen + once,
+        each=rest + step * (len(plan.training) / processes),
+        unit="epoch",
+        least=min(plan.options.epochs, plan.options.patience + 1),
+        most=plan.options.epochs,
+    )
+
+
+def _short_fit(plan: Plan, steps: int) -> tuple[Spent, Spent]:
+    """Return what a fit of a few short epochs takes in all, and its fastest epoch but the first, which warms up."""
+    rows = min(plan.training.rows, steps * plan.training.batch_size)
+    batches = TableBatches(
+        tuple(tensor[:rows] for tensor in plan.training.tensors), plan.training.batch_size, seed=plan.seed
+    )
+    options = plan.options.model_copy(update={"epochs": EPOCHS, "patience": EPOCHS, "devices": 1})
+    ends: list[Spent] = []
+    with tempfile.TemporaryDirectory() as folder:
+        short = replace(plan, training=batches, options=options)
+        whole = measure(lambda: fit(short, Path(folder), UNLIMITED, lambda done, total: ends.append(now())))
+    epochs = [after - before for before, after in itertools.pairwise(ends)]
+    fastest = Spent(wall=min(epoch.wall for epoch in epochs), cpu=min(epoch.cpu for epoch in epochs))
+    return whole, fastest
+
+
+def step_flops(plan: Plan) -> int:
+    """Return the floating-point operations of one step, forward and backward."""
+    network = plan.network()
+    (batch,) = first_batches(plan, 1)
+    with FlopCounterMode(display=False) as counter:
+        plan.task.loss(network, batch).backward()  # type: ignore[no-untyped-call]
+    return int(counter.get_total_flops())
+
+
+def card_estimates(plan: Plan, prices: Prices, memory_mb: float) -> tuple[CardEstimate, ...]:
+    """Return the reckoning for each card: operations over a share of its peak, or the launches, whichever is more."""
+    flops = step_flops(plan)
+    found = []
+    for card in prices.cards:
+        seconds = plan.steps * max(flops / (card.dense_tflops * 1e12 * UTILISATION), LAUNCH_SECONDS)
+        usd = seconds / 3600 * card.usd_per_hour
+        fits = memory_mb < card.memory_gb * 1000
+        found.append(CardEstimate(name=card.name, seconds=round(seconds, 3), usd=round(usd, 6), fits=fits))
+    return tuple(found)

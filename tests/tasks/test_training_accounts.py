@@ -1,0 +1,29 @@
+"""What a training takes is counted, and compared with what was estimated before it."""
+
+from pathlib import Path
+
+from components.settings import Home, Settings
+from components.training.estimate import check_estimate
+from tasks.estimate import estimate
+from tasks.train import train
+from tests.tasks.staging import Staged
+
+
+def test_an_estimate_made_before_is_compared_with_what_the_training_took(staged: Staged, tmp_path: Path) -> None:
+    home, settings = Home(tmp_path / "home"), Settings(threads=1, watts=36)
+    said = estimate.fn(staged.workload, staged.prepared, home, settings)
+    trained = train.fn(staged.workload, staged.prepared, home, settings)
+    check = trained.estimate
+    assert check == check_estimate(said, trained)
+    assert check is not None
+    assert (check.seconds, check.taken_seconds) == (said.seconds, trained.seconds)
+    assert check.off is not None
+    assert set(check.parts) == {"xgboost", "linear", "network"}
+    assert trained.energy is not None
+    # Nothing on a test machine need count energy; what is reckoned says so.
+    assert trained.energy.source == "measured" or "36 W as stated" in trained.energy.detail
+    assert staged.trained.estimate is None
+
+    # Finished before: what an earlier process spent is not known, and not made up.
+    again = train.fn(staged.workload, staged.prepared, home, settings)
+    assert again.digest == trained.digest
