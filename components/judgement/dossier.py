@@ -39,6 +39,7 @@ SECTIONS = {
     "numbers": "Numbers",
     "slices": "Slices",
     "behaviour": "Behaviour",
+    "shipped": "What ships",
     "data": "Data",
     "card": "Model card",
     "cost": "What it took",
@@ -93,6 +94,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "classes": "classes" in tables,
         "numbers": bool(tables.get("quantiles") or tables.get("biases")),
         "behaviour": bool(tables.get("importance") or tables.get("behaviour")),
+        "shipped": any(tables.get(name) for name in ("variants", "ladder", "stages")),
         "cost": subject.trained is not None,
     }
     return {
@@ -123,6 +125,9 @@ def _page(subject: Subject) -> dict[str, Any]:
         "weak": tables.get("weak_slices", []),
         "importance": _importance(tables.get("importance", [])),
         "tests": tables.get("behaviour", []),
+        "compression": tables.get("variants"),
+        "ladder": tables.get("ladder"),
+        "budget": tables.get("stages"),
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
         "shifts": subject.prepared.shifts[:SHIFTS] if subject.prepared else [],
         "compared": len(subject.prepared.shifts) if subject.prepared else 0,
@@ -203,6 +208,7 @@ def _gains(evidence: Evidence) -> list[dict[str, str]]:
         "gain_over_baseline": "the baseline",
         "gain_over_other": "the other candidate",
         "gain_over_champion": "the champion",
+        "gain_over_uncompressed": "the model before compression",
     }
     found = [(title, evidence.find(name)) for name, title in titles.items()]
     return [
@@ -312,7 +318,7 @@ def _lineage(subject: Subject) -> dict[str, str]:
     if subject.prepared:
         lines["prepared data"] = subject.prepared.digest
     if trained := subject.trained:
-        lines["model"] = trained.best.digest
+        lines["model"] = trained.shipped.digest
         lines["trained on"] = f"{trained.hardware.device}, {trained.hardware.precision}: {trained.hardware.reason}"
         lines["seeds"] = f"workload {subject.workload.seed}, training {trained.seed}"
     lines["contract"] = subject.workload.contract
