@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from components.machine import memory_bytes, processor_name, usable_cores
 from components.storage import digest_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,22 +157,10 @@ def git(root: Path, *arguments: str, index: Path | None = None) -> str:
 
 def machine() -> dict[str, str | int]:
     """Describe the machine: processor, cores that may be used, memory in bytes, operating system, Python."""
-    import psutil
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
-        "processor": _processor(),
-        "cores": cores,
-        "memory_bytes": psutil.virtual_memory().total,
+        "processor": processor_name(),
+        "cores": usable_cores(),
+        "memory_bytes": memory_bytes(),
         "system": platform.platform(),
         "python": platform.python_version(),
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())
-        if found:
-            return found[1].strip()
-    return platform.processor() or platform.machine()

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from components.answer_shape import AnswerShape
 from components.declaration import Workload
@@ -19,6 +19,7 @@ from components.delivery.bento import pack_bento
 from components.delivery.build import Golden, ServingSpec, seal
 from components.delivery.signing import ensure_key, sign_build
 from components.provenance import CodeVersion, Package
+from components.result import Result
 from components.settings import Home
 from components.storage import scratch_prefix, write_atomically, write_json
 from data_contracts.spec import ContractSpec
@@ -27,10 +28,8 @@ GOLDEN_ROWS = 64
 REFERENCE_ROWS = 50_000
 
 
-class PackagedBuild(BaseModel):
+class PackagedBuild(Result):
     """A sealed build."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: str
     build_id: str
