@@ -26,6 +26,8 @@ def exchanged(build: Build, folder: Path, model: Path) -> Build:
     for candidate in provenance["training"]["candidates"]:
         if candidate["name"] == provenance["training"]["chosen"]:
             candidate["digest"] = digest_file(folder / "model.onnx")
+    provenance["model"]["digest"] = digest_file(folder / "model.onnx")
+    provenance["training"]["shipped"] = provenance["model"]["digest"]
     write_json(folder / "provenance.json", provenance)
     (folder / MANIFEST).unlink()
     (folder / SIGNATURE).unlink()
