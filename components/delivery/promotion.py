@@ -6,7 +6,6 @@ from typing import Any
 
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from components.answer_shape import side_by_side
 from components.catalog import find_kind
@@ -25,15 +24,14 @@ from components.judgement.gates import GateReport, promotion_gates
 from components.judgement.hold_out import labels_of
 from components.judgement.metrics import paired_difference
 from components.provenance import dependency_graph, environment_differences
+from components.result import Result
 from components.settings import Home, Settings
 
 LIVE_ROWS = 500
 
 
-class Promotion(BaseModel):
+class Promotion(Result):
     """What was promoted, what it replaced, and what a client saw of it before."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     build_id: str
     replaced: str | None
