@@ -44,7 +44,7 @@ class AuditLimits(DataResult):
     near_duplicates: float = Field(0.01, ge=0, le=1, description="The same for rows alike but for rounding.")
     feature_auc: float = Field(0.95, gt=0.5, le=1, description="AUC that no single honest feature reaches.")
     number_auc: float = Field(
-        0.995, gt=0.5, le=1, description="The same of a label that is a number: honest fields often tell its half."
+        0.999, gt=0.5, le=1, description="The same of a label that is a number: an honest field may tell its half."
     )
     order_auc: float = Field(0.75, gt=0.5, le=1, description="AUC of the row's place in the file, or of an identifier.")
     text_similarity: float = Field(0.8, gt=0, le=1, description="Jaccard similarity from which texts are the same.")
