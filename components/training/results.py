@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from components.compression.results import Compression
 from components.result import Result
 from components.training.energy import Energy
 
@@ -49,6 +50,14 @@ class Comparison(Result):
     resamples: int
 
 
+class Shipped(Result):
+    """The graph that goes into the build."""
+
+    model: Path
+    digest: str = Field(description="SHA-256 of the graph.")
+    changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
+
+
 class EstimateCheck(Result):
     """An estimate that was made before a training, beside what the training took."""
 
@@ -58,16 +67,21 @@ class EstimateCheck(Result):
     cpu_seconds: float = Field(description="Estimated processor time, with the epochs that were taken.")
     taken_cpu_seconds: float | None = Field(description="None if a part of the training ran in an earlier process.")
     parts: dict[str, tuple[float, float]] = Field(description="Candidate -> seconds estimated, taken.")
+    at_most: bool = Field(False, description="A search was part of it: how far its trials get is not foreseen.")
 
     @property
     def off(self) -> float | None:
-        """How much more (or less, below 0) processor time it took than was said, as a share."""
-        return None if self.taken_cpu_seconds is None else self.taken_cpu_seconds / self.cpu_seconds - 1
+        """How much more (or less, below 0) processor time it took than was said, as a share; None where unknown."""
+        if self.taken_cpu_seconds is None or self.at_most:
+            return None
+        return self.taken_cpu_seconds / self.cpu_seconds - 1
 
     @property
     def text(self) -> str:
         """The comparison in one line."""
         off = "" if self.off is None else f"; processor time {self.cpu_seconds:.0f} s said, {self.off:+.0%} taken"
+        if self.at_most and self.taken_cpu_seconds is not None:
+            off = f"; processor time at most {self.cpu_seconds:.0f} s said, {self.taken_cpu_seconds:.0f} s taken"
         said = f"{self.least_seconds:.0f} to {self.seconds:.0f} s"
         return f"estimated {said}, took {self.taken_seconds:.0f} s on the clock{off}"
 
@@ -100,6 +114,7 @@ class Trained(Result):
     cost_usd: float
     peak_memory_mb: float
     seed: int
+    compression: Compression | None = Field(None, description="Variants of the chosen candidate, once they were made.")
     quantiles: tuple[float, ...] = Field((), description="Levels answered beside a number, after it.")
     cpu_seconds: float | None = Field(None, description="Of all processors; None if an earlier process did a part.")
     energy: Energy | None = Field(None, description="None where nobody accounted for it.")
@@ -113,6 +128,11 @@ class Trained(Result):
         raise KeyError(name)
 
     @property
+    def account(self) -> str:
+        """What it took and what had been estimated, in one line."""
+        return self.taken if self.estimate is None else f"{self.taken}; {self.estimate.text}"
+
+    @property
     def taken(self) -> str:
         """What the training took, in one line."""
         energy = f", {self.energy.text}" if self.energy else ""
@@ -122,6 +142,14 @@ class Trained(Result):
     def best(self) -> Candidate:
         """The candidate that was chosen."""
         return self.candidate(self.chosen)
+
+    @property
+    def shipped(self) -> Shipped:
+        """The graph that ships and that every judgement is about: a variant of the best candidate, or itself."""
+        variant = self.compression.shipped if self.compression else None
+        if variant is None or variant.model is None or variant.digest is None:
+            return Shipped(model=self.best.model, digest=self.best.digest, changed=False)
+        return Shipped(model=variant.model, digest=variant.digest, changed=variant.family is not None)
 
 
 class CandidateRecord(Result):
@@ -149,6 +177,8 @@ class TrainingRecord(Result):
     cost_usd: float
     peak_memory_mb: float
     seed: int
+    variant: str = Field("as trained", description="Which graph of the chosen candidate ships.")
+    shipped: str | None = Field(None, description="Its SHA-256; None in builds that had no variants.")
     cpu_seconds: float | None = None
     energy: Energy | None = None
     estimate: EstimateCheck | None = None
@@ -156,7 +186,8 @@ class TrainingRecord(Result):
 
 def training_record(trained: Trained) -> TrainingRecord:
     """Return what a build keeps of a training."""
-    return TrainingRecord.model_validate(trained.model_dump())
+    variant = {"variant": trained.compression.chosen} if trained.compression else {}
+    return TrainingRecord.model_validate(trained.model_dump() | variant | {"shipped": trained.shipped.digest})
 
 
 def read_trials(path: Path) -> tuple[Trial, ...]:
