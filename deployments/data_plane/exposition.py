@@ -50,6 +50,8 @@ class _Collected(Collector):
             ("slipway_rows", "Rows answered.", self._metrics.rows),
             ("slipway_logged_predictions", "Predictions written to the log.", self._metrics.logged_predictions),
             ("slipway_lost_predictions", "Predictions that could not be logged.", self._metrics.lost_predictions),
+            ("slipway_sent_traces", "Traced requests that a collector took.", self._metrics.sent_traces),
+            ("slipway_lost_traces", "Traced requests that could not be sent.", self._metrics.lost_traces),
         ):
             yield CounterMetricFamily(name, text, value=value)
 

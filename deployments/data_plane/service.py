@@ -24,6 +24,7 @@ from deployments.data_plane.pages import pages_of
 from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, Reply, Request, problem
 from deployments.data_plane.refusals import Refusal, WrongContentType, refusal_of
 from deployments.data_plane.request import MalformedRequest
+from deployments.data_plane.tracing import Trace, Tracing
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -46,12 +47,18 @@ class Service:
     """Answers requests with the current build; belongs to one event loop."""
 
     def __init__(
-        self, model: Model, options: Options, metrics: Metrics, on_answered: Callable[[Answered], None] | None = None
+        self,
+        model: Model,
+        options: Options,
+        metrics: Metrics,
+        on_answered: Callable[[Answered], None] | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.metrics = metrics
         self.draining = False
         self._options = options
         self._on_answered = on_answered
+        self._tracing = tracing
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large-requests")
         self._rates = RateLimit(options.rate_limit) if options.rate_limit else None
         self._access_log = AccessLog(options.access_log)
@@ -83,6 +90,8 @@ class Service:
         start = time.perf_counter()
         metrics = self.metrics
         path = request.path
+        if self._tracing is not None:
+            request.trace = self._tracing.begin(request.header("traceparent"))
         method, handler = self._routes.get(path, ("", None))
         if handler is None:
             path = "other"
@@ -110,6 +119,8 @@ class Service:
         metrics.count_answer(path, reply[0])
         if self._options.access_log or reply[0] == 500:
             self._access_log.note(request, reply, seconds, self.model.build_id)
+        if self._tracing is not None and request.trace is not None:
+            self._tracing.end(request.trace, path, reply[0], self.model.build_id)
         # While the service drains, clients with open connections must turn to somebody else.
         return _closing(reply) if self.draining else reply
 
@@ -137,7 +148,8 @@ class Service:
             reply = _closing(reply) if self.draining else reply
             sent = reply if request.send(reply) else None
 
-        answers = await batcher.submit(rows, request_id, arrived, arrived + self._patience(request), deliver)
+        deadline = arrived + self._patience(request)
+        answers = await batcher.submit(rows, request_id, arrived, deadline, deliver, request.trace)
         return sent or (200, JSON, encoder.encode(answers, request_id))
 
     async def infer(self, request: Request) -> Reply:
@@ -145,7 +157,7 @@ class Service:
         await self._limit_rate(request)
         asked = open_inference.decode(await request.body(self.model.serving.max_body_bytes))
         answered = await self._answer_tensors(
-            asked.inputs, asked.id or request.header("x-request-id"), self._patience(request)
+            asked.inputs, asked.id or request.header("x-request-id"), self._patience(request), request.trace
         )
         return 200, JSON, open_inference.encode(answered.model, answered.answers, answered.request_id)
 
@@ -157,12 +169,14 @@ class Service:
         limit = self._options.deadline_seconds
         return await self._answer_tensors(inputs, request_id, min(limit, patience if patience is not None else limit))
 
-    async def _answer_tensors(self, inputs: Sequence[Tensor], wanted: str | None, patience: float) -> AnsweredTensors:
+    async def _answer_tensors(
+        self, inputs: Sequence[Tensor], wanted: str | None, patience: float, trace: Trace | None = None
+    ) -> AnsweredTensors:
         arrived = time.perf_counter()
         model, batcher = self.model, self._batcher
         rows = model.decoder.check(open_inference.rows_of(inputs, model))
         request_id = self._request_id(wanted)
-        answers = await batcher.submit(rows, request_id, arrived, arrived + patience)
+        answers = await batcher.submit(rows, request_id, arrived, arrived + patience, trace=trace)
         return AnsweredTensors(model, request_id, answers)
 
     async def score(self, request: Request) -> Reply:
