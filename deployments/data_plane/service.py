@@ -90,7 +90,8 @@ class Service:
         start = time.perf_counter()
         metrics = self.metrics
         path = request.path
-        if self._tracing is not None:
+        # Probes and scrapes come by the second and tell nothing.
+        if self._tracing is not None and request.method == "POST":
             request.trace = self._tracing.begin(request.header("traceparent"))
         method, handler = self._routes.get(path, ("", None))
         if handler is None:

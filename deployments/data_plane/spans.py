@@ -45,7 +45,7 @@ class Sender:
         own = _context(trace.trace_id, random.getrandbits(64) or 1)
         parent = _context(trace.trace_id, trace.parent_id, remote=True) if trace.parent_id is not None else None
         attributes = {
-            "http.request.method": "POST" if trace.path.startswith(("/v1/", "/v2/models/")) else "GET",
+            "http.request.method": "POST",
             "url.path": trace.path,
             "http.response.status_code": trace.status,
             "slipway.build": trace.build,
