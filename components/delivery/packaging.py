@@ -20,7 +20,7 @@ from components.delivery.build import Golden, ServingSpec, seal
 from components.delivery.signing import ensure_key, sign_build
 from components.provenance import CodeVersion, Package
 from components.settings import Home
-from components.storage import write_atomically, write_json
+from components.storage import scratch_prefix, write_atomically, write_json
 from data_contracts.spec import ContractSpec
 
 GOLDEN_ROWS = 64
@@ -64,7 +64,7 @@ def package_build(
     rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
     scored = rows.hstack(answers.select(shape.columns))
     home.room("builds").mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=".build."))
+    folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=scratch_prefix("build")))
     try:
         shutil.copyfile(model, folder / "model.onnx")
         shutil.copyfile(recipe, folder / "recipe.json")
