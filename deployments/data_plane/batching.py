@@ -105,13 +105,10 @@ class Batcher:
 
         ``deliver`` gets the answers of a small batch first.
         """
-        metrics = self._metrics
         count = len(rows)
-        if metrics.waiting_rows and metrics.waiting_rows + count > self._options.queue_rows:
-            raise Overloaded(f"{metrics.waiting_rows} rows are waiting; the limit is {self._options.queue_rows}")
+        self.take_room(count)
         loop = asyncio.get_running_loop()
         pending = Pending(rows, loop.create_future(), request_id, arrived, deadline, deliver, trace)
-        metrics.waiting_rows += count
         if count > self._options.batch_rows:
             self._run_large(loop, pending)
             return pending.future
@@ -125,6 +122,13 @@ class Batcher:
             loop.call_soon(self._flush)
         self._scheduled = True
         return pending.future
+
+    def take_room(self, count: int) -> None:
+        """Count rows as waiting; raises Overloaded if there are too many already. Whoever takes room gives it back."""
+        metrics = self._metrics
+        if metrics.waiting_rows and metrics.waiting_rows + count > self._options.queue_rows:
+            raise Overloaded(f"{metrics.waiting_rows} rows are waiting; the limit is {self._options.queue_rows}")
+        metrics.waiting_rows += count
 
     def _flush(self) -> None:
         if self._patience and self._more_is_coming():
@@ -177,7 +181,7 @@ class Batcher:
             if pending.future.done():
                 continue
             if now > pending.deadline:
-                pending.future.set_exception(_expired(pending, now))
+                pending.future.set_exception(_expired(pending.arrived, pending.deadline, now))
                 continue
             batch.append(pending)
             room -= count
@@ -236,9 +240,7 @@ class Batcher:
         """Answer a request of many rows in a thread; one at a time, the others wait in the thread's queue."""
 
         def compute() -> _Computed:
-            now = time.perf_counter()
-            if now > pending.deadline:
-                raise _expired(pending, now)
+            check_deadline(pending.arrived, pending.deadline)
             return self._compute(pending.rows)
 
         def finished(done: "asyncio.Future[_Computed]") -> None:
@@ -264,6 +266,11 @@ def _settle(pending: Pending, answers: list[Any], *, early: bool) -> None:
         pending.future.set_exception(error)
 
 
-def _expired(pending: Pending, now: float) -> Expired:
-    waited, limit = now - pending.arrived, pending.deadline - pending.arrived
-    return Expired(f"waited {waited:.3f} s, the deadline is {limit:.3f} s; it was not computed")
+def check_deadline(arrived: float, deadline: float) -> None:
+    """Raise Expired if a deadline has passed; both are moments of ``time.perf_counter``."""
+    if (now := time.perf_counter()) > deadline:
+        raise _expired(arrived, deadline, now)
+
+
+def _expired(arrived: float, deadline: float, now: float) -> Expired:
+    return Expired(f"waited {now - arrived:.3f} s, the deadline is {deadline - arrived:.3f} s; it was not computed")

@@ -52,6 +52,7 @@ class Metrics(msgspec.Struct):
     prepare_seconds: float = 0.0
     lost_predictions: int = 0
     logged_predictions: int = 0
+    explained_rows: int = 0
     lost_traces: int = 0
     sent_traces: int = 0
     latency: Histogram = msgspec.field(default_factory=lambda: Histogram.of(LATENCY))

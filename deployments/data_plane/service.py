@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from deployments.data_plane import columnar, open_inference
 from deployments.data_plane.access_log import AccessLog
 from deployments.data_plane.answers import Answers
-from deployments.data_plane.batching import Answered, Batcher
+from deployments.data_plane.batching import Answered, Batcher, check_deadline
 from deployments.data_plane.events import report
 from deployments.data_plane.exchange import Exchange
+from deployments.data_plane.explanation import Explainer
 from deployments.data_plane.limits import Overloaded, RateLimit, RateLimited
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model
@@ -23,7 +24,7 @@ from deployments.data_plane.options import Options
 from deployments.data_plane.pages import pages_of
 from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, Reply, Request, problem
 from deployments.data_plane.refusals import Refusal, WrongContentType, refusal_of
-from deployments.data_plane.request import MalformedRequest
+from deployments.data_plane.request import MalformedRequest, TooManyRows
 from deployments.data_plane.tracing import Trace, Tracing
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -73,6 +74,7 @@ class Service:
         self._routes = {
             "/v1/predict": ("POST", self.predict),
             "/v1/score": ("POST", self.score),
+            "/v1/explain": ("POST", self.explain),
             f"/v2/models/{model.serving.workload}/infer": ("POST", self.infer),
             **{path: ("GET", page) for path, page in pages_of(self).items()},
         }
@@ -84,6 +86,7 @@ class Service:
         # Each build has a queue of its own: rows that one contract let in are never answered by another build.
         self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large)
         self._answers = Answers(model)
+        self._explainer = Explainer(model)
 
     async def answer(self, request: Request) -> Reply:
         """Return the reply to any request."""
@@ -198,6 +201,31 @@ class Service:
 
         reply = await asyncio.get_running_loop().run_in_executor(self._large, answer)
         return 200, (("content-type", columnar.ARROW),), reply
+
+    async def explain(self, request: Request) -> Reply:
+        """Answer rows given as JSON, and tell what each field had to do with it."""
+        arrived = time.perf_counter()
+        await self._limit_rate(request)
+        model, explainer = self.model, self._explainer
+        rows = model.decoder.decode(await request.body(model.serving.max_body_bytes))
+        deadline = arrived + self._patience(request)
+        request_id = self._request_id(request.header("x-request-id"))
+        cost = len(rows) * explainer.answers_a_row
+        if cost > max(model.serving.max_rows, explainer.answers_a_row):
+            most = max(1, model.serving.max_rows // explainer.answers_a_row)
+            raise TooManyRows(f"{len(rows)} rows to explain, {explainer.answers_a_row} answers each; at most {most}")
+        self._batcher.take_room(cost)
+
+        def answer() -> bytes:
+            check_deadline(arrived, deadline)
+            return explainer.explain(rows, request_id)
+
+        try:
+            body = await asyncio.get_running_loop().run_in_executor(self._large, answer)
+        finally:
+            self.metrics.waiting_rows -= cost
+        self.metrics.explained_rows += len(rows)
+        return 200, JSON, body
 
     def _request_id(self, wanted: str | None) -> str:
         return wanted if wanted and _REQUEST_ID.fullmatch(wanted) else f"{self._prefix}-{next(self._numbers)}"

@@ -44,7 +44,7 @@ class Sender:
     def _spans(self, trace: Trace) -> Iterator[ReadableSpan]:
         own = _context(trace.trace_id, random.getrandbits(64) or 1)
         parent = _context(trace.trace_id, trace.parent_id, remote=True) if trace.parent_id is not None else None
-        attributes = {
+        attributes: dict[str, str | int] = {
             "http.request.method": "POST",
             "url.path": trace.path,
             "http.response.status_code": trace.status,
