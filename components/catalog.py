@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import components.workloads
+from components.compression.declaration import Family
+from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration import Section, Workload, describe_validation_error
 from components.errors import WorkloadError
@@ -72,6 +74,21 @@ class CheckOptions(Protocol):
     def __call__(self, options: Section, contract: ContractSpec) -> None: ...
 
 
+class MakeSmaller(Protocol):
+    """Makes smaller models of the chosen one, of the families asked for: their graphs answer the same question."""
+
+    def __call__(
+        self,
+        trained: Trained,
+        prepared: Prepared,
+        workload: Workload,
+        contract: ContractSpec,
+        folder: Path,
+        settings: Settings,
+        families: Sequence[Family],
+    ) -> Sequence[Smaller]: ...
+
+
 @dataclass(frozen=True)
 class Kind:
     """A family of models: the schema of its ``model`` section, how it trains and how it answers a file."""
@@ -83,6 +100,7 @@ class Kind:
     open_bulk: OpenBulk
     targets: tuple[Target, ...] = ("binary",)
     estimate: EstimateTraining | None = None
+    smaller: MakeSmaller | None = None
     check: CheckOptions | None = None
 
 

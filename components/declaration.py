@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from components.compression.declaration import Variants
 from components.data.split_declaration import Period as Period
 from components.data.split_declaration import SplitRule
 from components.data.split_declaration import TimeSplit as TimeSplit
@@ -102,6 +103,7 @@ class Serving(Section):
     max_body_bytes: int = Field(8_000_000, ge=1_000, le=1_000_000_000)
     decision_threshold: float = Field(0.5, ge=0, le=1, description="Probability from which the answer is yes.")
     log_predictions: float = Field(1.0, ge=0, le=1, description="Share of predictions that are logged.")
+    variants: Variants = Variants()
 
 
 class Monitoring(Section):

@@ -17,12 +17,14 @@ from components.judgement.gates import GateReport
 from components.training.results import Trained
 from flows.opening import opened
 from tasks.audit import audit
+from tasks.compress import compress
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.ingest import ingest
 from tasks.package import package
 from tasks.prepare import prepare
 from tasks.register import register
+from tasks.rehearse import rehearse
 from tasks.train import train
 from tasks.validate import validate
 
@@ -59,7 +61,9 @@ def build_model(workload: WorkloadName = "flights", data: str | None = None) -> 
         prepared = prepare(declared, validated, home)
         audited = audit(declared, prepared)
         trained = train(declared, prepared, home, settings)
+        trained = compress(declared, trained, prepared, home, settings)
         evaluated = evaluate(declared, trained, prepared, home)
+        evaluated = rehearse(declared, trained, prepared, evaluated, settings)
         gates = gate(declared, evaluated, audited, prepared)
         packaged = package(declared, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
         registered = register(declared, packaged, trained, evaluated, gates.passed, home, settings)

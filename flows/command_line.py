@@ -15,7 +15,7 @@ import typer
 from components import progress
 from components.errors import SlipwayError
 from components.settings import Home, Settings
-from flows import terminal
+from flows import build_commands, terminal
 
 app = typer.Typer(
     name="slipway",
@@ -238,6 +238,8 @@ def status(workload: Workload = "flights", as_json: Json = False) -> None:
     found = status_of(workload, _home())
     terminal.print_json(found) if as_json else terminal.print_status(found)
 
+
+build_commands.add_to(app)
 
 data = typer.Typer(help="List, compare and delete data versions.", no_args_is_help=True)
 app.add_typer(data, name="data")

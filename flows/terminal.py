@@ -6,9 +6,11 @@ Imported by every command, so nothing heavy is imported here at run time.
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
 import rich.progress
 from rich.console import Console
 from rich.table import Table
@@ -16,8 +18,12 @@ from rich.table import Table
 if TYPE_CHECKING:
     from components.data.versions import DataVersion, Deletion, VersionDiff
     from components.delivery.build import Build
+    from components.delivery.live_check import LiveCheck
     from components.delivery.monitoring import Monitored
+    from components.delivery.parity_ladder import Ladder
     from components.delivery.promotion import Promotion
+    from components.delivery.serving_environment import FreshEnvironment
+    from components.delivery.stage_budget import StageBudget
     from components.judgement.gates import GateReport
     from components.judgement.selftest import Planted
     from components.reproduction.comparison import Reproduction
@@ -88,13 +94,19 @@ def print_error(message: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document to stdout; models and sequences of models are dumped."""
+    """Print one JSON document to stdout; models and structs in it, and in what it holds, are dumped."""
     sys.stdout.write(json.dumps(_plain(value), indent=2) + "\n")
 
 
 def _plain(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(item) for item in value]
     return value
@@ -240,6 +252,53 @@ def print_promotion(workload: str, promoted: "Promotion") -> None:
         console.print(f"dry run: {promoted.build_id} could serve {workload}; nothing was changed")
     else:
         console.print(f"{promoted.build_id} serves {workload}, instead of {promoted.replaced or 'nothing'}")
+
+
+def print_check(build: "Build", ladder: "Ladder", live: "LiveCheck | None", fresh: "FreshEnvironment | None") -> None:
+    """Print what a check of a build found."""
+    console = _console()
+    rows = [
+        (
+            rung.name,
+            _state("passed" if rung.holds else "failed"),
+            f"{rung.largest_difference:.1e}",
+            f"{rung.tolerance:.0e}",
+            ", ".join(f"{count} {which}" for which, count in rung.turned.items()) or f"none of {rung.rows}",
+        )
+        for rung in ladder.rungs
+    ]
+    title = f"{build.build_id}: {len(build.manifest.files)} files are what was built and signed"
+    console.print(_table("station", "", "largest difference", "allowed", "decisions turned", rows=rows, title=title))
+    if ladder.broken:
+        console.print(ladder.told(), markup=False)
+    if live:
+        console.print(
+            f"served: {live.rows} held-out rows over HTTP, largest difference {live.max_difference:.1e}, "
+            f"p95 {live.latency_p95_ms:.2f} ms, ready in {live.start_seconds:.1f} s"
+        )
+    if fresh:
+        console.print(
+            f"fresh environment: {fresh.packages} packages, {fresh.megabytes:.0f} MB, {fresh.rows} golden rows, "
+            f"largest difference {fresh.largest_difference:.1e}, {fresh.seconds:.0f} s"
+        )
+
+
+def print_budget(build: "Build", budget: "StageBudget", declared_ms: float, flame: Path | None) -> None:
+    """Print where the time of a request goes."""
+    console = _console()
+    rows = [
+        (stage.name, f"{stage.p50_us:.1f}", f"{stage.p95_us:.1f}", f"{stage.p99_us:.1f}", stage.meaning)
+        for stage in budget.stages
+    ]
+    rows.append(("sum", f"{budget.sum_p50_us:.1f}", f"{budget.sum_p95_us:.1f}", f"{budget.sum_p99_us:.1f}", ""))
+    title = f"{build.build_id}: microseconds of one row a request, one request at a time, {budget.requests:,} requests"
+    console.print(_table("stage", "p50", "p95", "p99", "what it is", rows=rows, title=title))
+    within = "within" if budget.sum_p95_us <= declared_ms * 1000 else "[red]over[/]"
+    console.print(
+        f"p95 of the stages, summed: {budget.sum_p95_us / 1000:.2f} ms, {within} the declared {declared_ms:g} ms"
+    )
+    if flame:
+        console.print(f"flame graph: {flame}", markup=False, soft_wrap=True)
 
 
 def print_endpoint(url: str, build: "Build", as_json: bool) -> None:

@@ -7,6 +7,7 @@ import polars as pl
 
 from components.answer_shape import read_shape
 from components.catalog import kind_module
+from components.compression.results import AS_TRAINED
 from components.data.results import Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
 from components.delivery.packaging import PackagedBuild, package_build
@@ -19,6 +20,7 @@ from components.run_ledger import stage_seconds
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.storage import write_atomically
+from components.training.onnx_export import graph_facts
 from components.training.results import Trained, training_record
 from tasks.stage import fields_of, stage
 
@@ -59,7 +61,8 @@ def package(
                 "quarantined": validated.reasons,
             },
             "code": {"version": code.version, "commit": code.commit, "files": _code_files(workload)},
-            "model": {"name": trained.chosen, "digest": trained.best.digest},
+            "model": {"name": trained.chosen, "variant": _variant(trained), "digest": trained.shipped.digest},
+            "graph": graph_facts(trained.shipped.model),
             "training": training_record(trained).model_dump(mode="json"),
             "machine": machine(),
             "seeds": {"workload": workload.seed, "training": trained.seed},
@@ -80,7 +83,7 @@ def package(
             workload,
             contract,
             home,
-            model=trained.best.model,
+            model=trained.shipped.model,
             recipe=prepared.recipe,
             test_rows=prepared.splits["test"].path,
             answers=pl.read_parquet(evaluated.predictions),
@@ -91,4 +94,9 @@ def package(
             code=code,
             dependencies=graph,
             key=settings.key(),
+            rehearsed=evidence.tables.get("rehearsed", {}),
         )
+
+
+def _variant(trained: Trained) -> str:
+    return trained.compression.chosen if trained.compression else AS_TRAINED

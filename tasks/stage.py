@@ -38,6 +38,7 @@ def stage(
     *,
     settings: Sequence[str] = (),
     fingerprint: Callable[[Workload], str | None] | None = None,
+    programs: Sequence[str] = (),
     cached: bool = True,
     artifact: Callable[[Any], str] | None = None,
     note: Callable[[Any], str] | None = None,
@@ -46,12 +47,12 @@ def stage(
 
     Its code starts in ``tasks/<name>.py``, the contract and, with the setting "kind", the kind's folder. ``settings``
     are the (dotted) places of the workload file it reads, ``fingerprint`` a digest of outside data (None: unknown, so
-    the stage always runs), ``artifact`` turns the result into Markdown for the Prefect UI, ``note``
-    into a line for ``slipway status``.
+    the stage always runs), ``programs`` modules that it runs as processes, ``artifact`` turns the result into Markdown
+    for the Prefect UI, ``note`` into a line for ``slipway status``.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        policy = StageCache(name=name, settings=tuple(settings), fingerprint=fingerprint)
+        policy = StageCache(name=name, settings=tuple(settings), fingerprint=fingerprint, programs=tuple(programs))
         recorded = _recorded(function, name, artifact, note)
         return task(
             name=name,
@@ -107,6 +108,7 @@ class StageCache(CachePolicy):
     name: str = ""
     settings: tuple[str, ...] = ()
     fingerprint: Callable[[Workload], str | None] | None = None
+    programs: tuple[str, ...] = ()
 
     def compute_key(
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
@@ -135,7 +137,7 @@ class StageCache(CachePolicy):
                 return None
             data["source"] = known
         document = workload.model_dump(mode="json")
-        modules = {f"tasks.{self.name}", workload.contract.partition(":")[0]}
+        modules = {f"tasks.{self.name}", workload.contract.partition(":")[0], *self.programs}
         if "kind" in self.settings:
             # The kind is found by name, which no reader of import statements can see.
             modules.add(kind_module(workload.kind))

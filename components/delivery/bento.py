@@ -5,7 +5,6 @@ and keeps modules, which a pipeline should not have to live with.
 """
 
 import importlib.metadata
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -16,27 +15,11 @@ from pathlib import Path
 import yaml
 
 from components.delivery.build import Build, open_build
+from components.delivery.serving_sources import copy_sources
 from components.errors import BuildError, HostError
 
-# What the service imports, without the rest of the pipeline.
-SOURCES = (
-    "deployments/__init__.py",
-    "deployments/bento_service.py",
-    "deployments/data_plane/*.py",
-    "components/__init__.py",
-    "components/answer_shape.py",
-    "components/errors.py",
-    "components/storage.py",
-    "components/delivery/__init__.py",
-    "components/delivery/build.py",
-    "components/delivery/rollout.py",
-    "components/workloads/__init__.py",
-    "components/workloads/*/__init__.py",
-    "components/workloads/*/inference.py",
-    "data_contracts/__init__.py",
-    "data_contracts/spec.py",
-)
-PACKAGES = ("bentoml", "msgspec", "numpy", "onnxruntime", "prometheus-client", "pyarrow")
+# Those of the service that BentoML itself does not bring.
+PACKAGES = ("bentoml", "cryptography", "msgspec", "numpy", "onnxruntime", "prometheus-client", "pyarrow")
 SECONDS = 300
 
 
@@ -53,7 +36,7 @@ def pack_bento(build: Path, store: Path) -> str:
         return tag
     with tempfile.TemporaryDirectory(prefix="slipway-bento-") as folder:
         context = Path(folder)
-        _copy_sources(context)
+        copy_sources(context)
         shutil.copytree(build, context / "build")
         (context / "bentofile.yaml").write_text(yaml.safe_dump(_bentofile(opened, workload)))
         _bentoml(store, context, "build", ".", "--version", version, "--output", "tag")
@@ -71,19 +54,6 @@ def import_bento(source: Path, store: Path) -> None:
     if not source.is_file():
         raise BuildError(f"{source} does not exist: give a file that export_bento wrote")
     _bentoml(store, store, "import", str(source.resolve()))
-
-
-def _copy_sources(context: Path) -> None:
-    for pattern in SOURCES:
-        package, _, rest = pattern.partition("/")
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            raise HostError(f"the package {package} is not installed, so it cannot be packed")
-        root = Path(next(iter(spec.submodule_search_locations)))
-        for source in root.glob(rest):
-            target = context / package / source.relative_to(root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
 
 
 def _bentofile(build: Build, workload: str) -> dict[str, object]:

@@ -5,13 +5,16 @@
     contract.json       ContractSpec: what a row must be
     serving.json        ServingSpec: how to answer
     recipe.json         the fitted transforms, to be read by people and tests (the graph holds them too)
-    golden.json         held-out rows and the answers evaluated for them
+    golden.json         held-out rows and the answers evaluated for them: a client in any language can check itself
+    stations.json       what the trainer and the graph as exported answered for the golden rows
     evidence.json       what justified the build
     gates.json          how each gate judged it
     reference.parquet   hold-out rows with label and score (a sample if there are very many): what later
                         traffic and later challengers are compared with
     provenance.json     data digest, code version, seeds, hardware, stage keys
     dependencies.json   the exact dependency graph: package -> version, requires
+    bom.cdx.json        the same as a CycloneDX bill of materials, with licences
+    serving-requirements.txt  the exact packages that serving needs, nothing else
     uncommitted.diff    what differed from the recorded commit (only if something did)
     workload.yaml       the workload file as it was
     card.md             model card
@@ -76,6 +79,15 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True):
         return np.array(self.answers, dtype=np.float64).reshape(len(self.rows), len(self.columns))
 
 
+class Stations(msgspec.Struct, frozen=True, kw_only=True):
+    """What was answered for the golden rows on the way to the build, [rows][columns], and what a step may change."""
+
+    trainer: list[list[float]]
+    exported: list[list[float]]
+    export_tolerance: float
+    compression_tolerance: float
+
+
 class Build(msgspec.Struct, frozen=True):
     """An opened build: its folder and manifest."""
 
@@ -100,6 +112,14 @@ class Build(msgspec.Struct, frozen=True):
         """Return what differed from the pinned packages when the build was made."""
         provenance = msgspec.json.decode((self.path / "provenance.json").read_bytes())
         return list(provenance.get("environment_differences", []))
+
+    def stations(self) -> Stations:
+        path = self.path / "stations.json"
+        if not path.is_file():
+            raise BuildError(
+                f"build {self.build_id} has no stations.json, which its parity ladder needs: build it again"
+            )
+        return msgspec.json.decode(path.read_bytes(), type=Stations)
 
     def golden(self) -> Golden:
         return msgspec.json.decode((self.path / "golden.json").read_bytes(), type=Golden)

@@ -74,11 +74,17 @@ def serve_champion(
 
 
 @contextlib.contextmanager
-def serving(arguments: Sequence[str]) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the data plane for the length of the block; yield its URL and process, ServingError if it gets not ready."""
-    command = [sys.executable, "-m", DATA_PLANE, *arguments]
+def serving(
+    arguments: Sequence[str], python: Path | None = None, code: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the data plane for the length of the block; yield its URL and process, ServingError if it gets not ready.
+
+    With another ``python`` it runs in that one's environment, with the packages below the folder ``code`` alone.
+    """
+    command = [str(python or sys.executable), "-m", DATA_PLANE, *arguments]
+    environment = os.environ | {"PYTHONPATH": str(code)} if code else _environment()
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=_environment())
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=code)
         try:
             yield _wait_until_ready(process, errors), process
         finally:
@@ -122,18 +128,20 @@ def _wait_until_ready(process: subprocess.Popen[bytes], errors: Any) -> str:
 
 
 def check_live(
-    build: Build, rows: Sequence[dict[str, Any]], evaluated: NDArray[Any], price_per_hour: float, key: Path
-) -> LiveCheck:
+    build: Build,
+    rows: Sequence[dict[str, Any]],
+    evaluated: NDArray[Any],
+    price_per_hour: float,
+    key: Path | None,
+) -> tuple[LiveCheck, NDArray[np.float64]]:
     """Serve a build, send every row alone, and compare the answers with the evaluated ones, [rows, columns].
 
-    ``key`` is the public key that must have signed the build. The cost of 1,000 answers is that of one connection that
-    waits for each answer: an upper bound.
+    Also returns the numbers answered to the golden rows, sent together. ``key`` is the public key that must have signed
+    the build. The cost of 1,000 answers is that of one connection that waits for each answer: an upper bound.
     """
     started, shape = time.perf_counter(), build.serving().answer
-    with serving(["--build", str(build.path), "--port", "0", "--public-key", str(key), "--drain-seconds", "0"]) as (
-        url,
-        _,
-    ):
+    signed = ["--public-key", str(key)] if key else []
+    with serving(["--build", str(build.path), "--port", "0", "--drain-seconds", "0", *signed]) as (url, _):
         start_seconds = time.perf_counter() - started
         address = urlsplit(url)
         connection = http.client.HTTPConnection(address.netloc, timeout=30)
@@ -147,11 +155,12 @@ def check_live(
                 answer = ask(connection, body)
                 seconds.append(time.perf_counter() - before)
                 answers.append(shape.read(answer["predictions"][0]))
+            together = ask(connection, msgspec.json.encode(build.golden().rows))["predictions"]
         finally:
             connection.close()
     p50, p95, p99 = (float(value) for value in np.quantile(seconds, [0.5, 0.95, 0.99]) * 1000)
     per_second = len(seconds) / sum(seconds)
-    return LiveCheck(
+    checked = LiveCheck(
         rows=len(rows),
         max_difference=float(differences(np.array(answers), evaluated).max()) / shape.scale,
         latency_p50_ms=p50,
@@ -161,6 +170,7 @@ def check_live(
         start_seconds=start_seconds,
         usd_per_1000=price_per_hour / 3600 / per_second * 1000,
     )
+    return checked, np.array([shape.read(one) for one in together], dtype=np.float64)
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> dict[str, Any]:

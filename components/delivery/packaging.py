@@ -3,7 +3,7 @@
 import math
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.answer_shape import AnswerShape
 from components.declaration import Workload
 from components.delivery.bento import pack_bento
-from components.delivery.build import Golden, ServingSpec, seal
+from components.delivery.bill_of_materials import write_bill_of_materials
+from components.delivery.build import Golden, ServingSpec, Stations, seal
+from components.delivery.serving_environment import REQUIREMENTS, serving_packages, write_requirements
 from components.delivery.signing import ensure_key, sign_build
+from components.errors import BuildError
 from components.provenance import CodeVersion, Package
 from components.settings import Home
-from components.storage import scratch_prefix, write_atomically, write_json
+from components.storage import digest_file, scratch_prefix, write_atomically, write_json
 from data_contracts.spec import ContractSpec
 
 GOLDEN_ROWS = 64
+# What answers, and what its answers are compared with: rehearsed before it is judged, and packaged unchanged.
+CORE = ("model.onnx", "recipe.json", "contract.json", "serving.json", "golden.json", "stations.json")
 REFERENCE_ROWS = 50_000
 
 
@@ -54,28 +59,35 @@ def package_build(
     code: CodeVersion,
     dependencies: Mapping[str, Package],
     key: Path,
+    rehearsed: Mapping[str, str],
 ) -> PackagedBuild:
     """Write, seal and sign a build; ``key`` is the private key, made on first use.
 
-    ``test_rows`` is the raw hold-out, ``answers`` the numbers evaluated for each of its rows in order,
-    with the columns of ``shape``;
-    ``documents`` are finished files to take along under their names (evidence.json, gates.json, ...).
+    ``test_rows`` is the raw hold-out, ``answers`` what was evaluated for each of its rows in order, with the columns of
+    ``shape`` and the same of the trainer and the graph as exported; ``documents`` are finished files to take along
+    under their names (evidence.json, gates.json, ...). ``rehearsed`` are the digests of the files that the parity
+    ladder was climbed with: BuildError if those that are packaged are others.
     """
-    rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
-    scored = rows.hstack(answers.select(shape.columns))
+    scored = scored_rows(test_rows, answers, shape, contract)
     home.room("builds").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=scratch_prefix("build")))
     try:
-        shutil.copyfile(model, folder / "model.onnx")
-        shutil.copyfile(recipe, folder / "recipe.json")
+        write_core(folder, workload, contract, model, recipe, scored, shape)
+        _check_rehearsed(folder, rehearsed)
         for name, path in documents.items():
             shutil.copyfile(path, folder / name)
-        write_json(folder / "contract.json", contract)
-        write_json(folder / "serving.json", _serving(workload, shape))
-        write_json(folder / "golden.json", golden_of(scored, contract, shape, workload.gates.parity, workload.seed))
-        _sample(scored, REFERENCE_ROWS, workload.seed).write_parquet(folder / "reference.parquet")
+        reference = _sample(scored, REFERENCE_ROWS, workload.seed).drop(_stations_of(shape))
+        reference.write_parquet(folder / "reference.parquet")
         write_json(folder / "provenance.json", provenance)
         write_json(folder / "dependencies.json", dependencies)
+        write_requirements(folder / REQUIREMENTS)
+        write_bill_of_materials(
+            folder / "bom.cdx.json",
+            {**dependencies, **serving_packages()},
+            serving_packages(),
+            name=workload.name,
+            model=folder / "model.onnx",
+        )
         if code.diff or code.untracked:
             notes = "".join(f"untracked: {name}\n" for name in code.untracked)
             write_atomically(folder / "uncommitted.diff", (notes + code.diff).encode())
@@ -98,6 +110,51 @@ def package_build(
     return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target, bento=bento)
 
 
+def scored_rows(test_rows: Path, answers: pl.DataFrame, shape: AnswerShape, contract: ContractSpec) -> pl.DataFrame:
+    """Return the hold-out's inputs and label beside what was answered for each row at each station before the build."""
+    rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
+    return rows.hstack(answers.select(*shape.columns, *_stations_of(shape)))
+
+
+def _stations_of(shape: AnswerShape) -> list[str]:
+    return [f"{station}_{name}" for station in ("trainer", "exported") for name in shape.columns]
+
+
+def write_core(
+    folder: Path,
+    workload: Workload,
+    contract: ContractSpec,
+    model: Path,
+    recipe: Path,
+    scored: pl.DataFrame,
+    shape: AnswerShape,
+) -> None:
+    """Write what a build needs to answer and to be compared: the files of ``CORE``."""
+    shutil.copyfile(model, folder / "model.onnx")
+    shutil.copyfile(recipe, folder / "recipe.json")
+    write_json(folder / "contract.json", contract)
+    write_json(folder / "serving.json", _serving(workload, shape))
+    golden = _sample(scored, GOLDEN_ROWS, workload.seed)
+    write_json(folder / "golden.json", golden_of(golden, contract, shape, workload.gates.parity))
+    stations = Stations(
+        trainer=_numbers(golden, [f"trainer_{name}" for name in shape.columns]),
+        exported=_numbers(golden, [f"exported_{name}" for name in shape.columns]),
+        export_tolerance=workload.gates.parity * shape.scale,
+        compression_tolerance=workload.serving.variants.answer_change * shape.scale,
+    )
+    write_json(folder / "stations.json", stations)
+
+
+def _numbers(frame: pl.DataFrame, columns: Sequence[str]) -> list[list[float]]:
+    return [list(row) for row in frame.select(pl.col(columns).cast(pl.Float64)).iter_rows()]
+
+
+def _check_rehearsed(folder: Path, rehearsed: Mapping[str, str]) -> None:
+    for name in CORE:
+        if digest_file(folder / name) != rehearsed.get(name):
+            raise BuildError(f"{name} is not the one that was rehearsed and judged: nothing was packaged; build again")
+
+
 def _serving(workload: Workload, shape: AnswerShape) -> ServingSpec:
     serving = workload.serving
     return ServingSpec(
@@ -114,16 +171,15 @@ def _sample(frame: pl.DataFrame, rows: int, seed: int) -> pl.DataFrame:
     return frame.sample(rows, seed=seed) if len(frame) > rows else frame
 
 
-def golden_of(scored: pl.DataFrame, contract: ContractSpec, shape: AnswerShape, tolerance: float, seed: int) -> Golden:
-    """Choose rows as a client would send them, with the numbers that were evaluated for each.
+def golden_of(chosen: pl.DataFrame, contract: ContractSpec, shape: AnswerShape, tolerance: float) -> Golden:
+    """Return rows as a client would send them, with the numbers that were evaluated for each.
 
     ``tolerance`` is in units of the shape's scale.
     """
-    chosen = _sample(scored, GOLDEN_ROWS, seed)
     return Golden(
         rows=json_rows(chosen, contract),
         columns=shape.columns,
-        answers=[list(row) for row in chosen.select(pl.col(shape.columns).cast(pl.Float64)).iter_rows()],
+        answers=_numbers(chosen, shape.columns),
         tolerance=tolerance * shape.scale,
     )
 

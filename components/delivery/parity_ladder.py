@@ -1,8 +1,9 @@
 """From the trainer to the wire: the same rows at every station of a model's way, so that a difference has a name.
 
-    trainer -> graph as written -> graph as optimised -> the build in a clean process -> the live answer
+    trainer -> export -> compression -> packaged graph -> optimised graph -> clean process -> live
 
-Each rung is compared with the one below it, so the first that does not hold says where the answers changed.
+The first two were answered before there was a build and lie in it (stations.json); the build itself is asked for the
+others. Each rung is compared with the one below it, so the first that does not hold says where the answers changed.
 """
 
 import importlib
@@ -10,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from components.errors import ServingError
 
 DATA_PLANE = "deployments.data_plane"
 CLEAN_SECONDS = 60
+# For stations that run the same graph in the same way, in units of the shape's scale.
+SAME = 1e-6
 
 Answers = NDArray[np.float64]
 
@@ -48,43 +51,54 @@ class Rung(msgspec.Struct, frozen=True):
 
 
 class Ladder(msgspec.Struct, frozen=True):
-    """All rungs, in order."""
+    """All rungs, in order, and the numbers that the highest station answered, [rows][columns]."""
 
     rungs: tuple[Rung, ...]
+    top: list[list[float]]
+    shape: AnswerShape
 
     @property
     def broken(self) -> Rung | None:
         """The first rung that does not hold."""
         return next((rung for rung in self.rungs if not rung.holds), None)
 
+    def stepped(self, name: str, answers: Answers, tolerance: float | None = None) -> "Ladder":
+        """Return the ladder with one rung more; without a tolerance it is that of stations that run the same graph."""
+        allowed = SAME * self.shape.scale if tolerance is None else tolerance
+        rung = _rung(name, np.array(self.top), answers, allowed, self.shape)
+        return Ladder((*self.rungs, rung), answers.tolist(), self.shape)
 
-def climb(
-    build: Build,
-    live: Callable[[Sequence[dict[str, Any]]], Sequence[Sequence[float]]] | None = None,
-    graph_tolerance: float = 1e-5,
-    same_tolerance: float = 1e-6,
-) -> Ladder:
-    """Compare a build's golden answers (the trainer's) with the graph's, the clean process's and the live ones.
+    def told(self) -> str:
+        """Say which rung does not hold and by how much; empty if all do."""
+        if self.broken is None:
+            return ""
+        rung = self.broken
+        turned = ", ".join(f"{count} {which}" for which, count in rung.turned.items()) or "none"
+        return (
+            f"rung '{rung.name}' does not hold: golden row {rung.worst_row} moves by {rung.largest_difference:.3g}, "
+            f"{rung.tolerance:g} is allowed; decisions turned, of {rung.rows}: {turned}"
+        )
 
-    ``live`` asks a running service for rows; without it the ladder ends one rung earlier. ``graph_tolerance`` is for
-    what the export may change, ``same_tolerance`` for stations that run the same graph; both in units of the shape's
-    scale.
+
+def climb(build: Build) -> Ladder:
+    """Compare the golden rows from the trainer's answers to those of the build in a clean process.
+
+    A ladder that is broken ends at that rung; ``Ladder.stepped("live", ...)`` adds the answers of a running service.
     """
-    golden, shape = build.golden(), build.serving().answer
-    written, optimised = (_graph_answers(build, optimise) for optimise in (False, True))
-    stations: list[tuple[str, Answers, float]] = [
-        ("graph", written, graph_tolerance),
-        ("optimised graph", optimised, same_tolerance),
-        ("clean process", _clean_answers(build), same_tolerance),
+    golden, stations = build.golden(), build.stations()
+    ladder = Ladder((), stations.trainer, build.serving().answer)
+    steps: list[tuple[str, Callable[[], Answers], float | None]] = [
+        ("export", lambda: np.array(stations.exported), stations.export_tolerance),
+        ("compression", golden.matrix, stations.compression_tolerance),
+        ("packaged graph", lambda: _graph_answers(build, optimise=False), golden.tolerance),
+        ("optimised graph", lambda: _graph_answers(build, optimise=True), golden.tolerance),
+        ("clean process", lambda: _clean_answers(build), None),
     ]
-    if live is not None:
-        stations.append(("live", np.array(live(golden.rows), dtype=np.float64), same_tolerance))
-    below = golden.matrix()
-    rungs = []
-    for name, answers, tolerance in stations:
-        rungs.append(_rung(name, below, answers, tolerance * shape.scale, shape))
-        below = answers
-    return Ladder(tuple(rungs))
+    for name, ask, tolerance in steps:
+        ladder = ladder.stepped(name, ask(), tolerance)
+        if ladder.broken:
+            break
+    return ladder
 
 
 def _rung(name: str, below: Answers, above: Answers, tolerance: float, shape: AnswerShape) -> Rung:
@@ -115,12 +129,22 @@ def _as_answered(answers: Answers) -> Answers:
     return answers[:, 0] if answers.shape[1] == 1 else answers
 
 
-def _graph_answers(build: Build, optimise: bool) -> Answers:
-    inference = importlib.import_module(f"components.workloads.{build.manifest.kind}.inference")
-    predictor = inference.Predictor(build.model, build.contract(), optimise=optimise)
-    rows = inference.read_rows(build.golden().rows, build.contract())
-    answers: Answers = predictor.predict(predictor.tensors(rows)).astype(np.float64)
-    return answers.reshape(len(rows), -1)
+def golden_tensors(build: Build, rows: int | None = None) -> dict[str, NDArray[Any]]:
+    """Return the golden rows (or the first of them) as the graph takes them."""
+    inference, contract = _inference(build), build.contract()
+    predictor = inference.Predictor(build.model, contract)
+    columns: dict[str, NDArray[Any]] = predictor.tensors(inference.read_rows(build.golden().rows[:rows], contract))
+    return columns
+
+
+def _graph_answers(build: Build, *, optimise: bool) -> Answers:
+    predictor = _inference(build).Predictor(build.model, build.contract(), optimise=optimise)
+    answers: Answers = predictor.predict(golden_tensors(build)).astype(np.float64)
+    return answers.reshape(len(answers), -1)
+
+
+def _inference(build: Build) -> Any:
+    return importlib.import_module(f"components.workloads.{build.manifest.kind}.inference")
 
 
 def _clean_answers(build: Build) -> Answers:

@@ -14,7 +14,9 @@ from components.declaration import Workload
 from components.delivery.build import Build, open_build
 from components.delivery.live_check import LiveCheck, check_live
 from components.delivery.packaging import json_rows
+from components.delivery.parity_ladder import climb
 from components.delivery.registry import CHALLENGER, aliased_build, set_champion
+from components.delivery.rehearsal import ladder_measure
 from components.delivery.rollout import Rollout, promoted, read_rollout, rolled_back, rollout_path, write_rollout
 from components.delivery.signing import public_key_path
 from components.errors import BuildError, GateError
@@ -68,12 +70,18 @@ def promote_challenger(
     path = rollout_path(home.room("rollouts"), workload.name)
     before = read_rollout(path, workload.name)
     champion = _still_there(before)
+    ladder = climb(build)
+    if ladder.broken:
+        # Not served even to be looked at; and the data plane would only say that it refuses.
+        raise GateError(f"{build.build_id} is not promoted: parity-ladder: {ladder.told()}; build it again")
     rows, evaluated = held_out(build)
-    live = check_live(build, rows, evaluated, settings.price_per_hour, public_key_path(settings.key()))
+    live, answers = check_live(build, rows, evaluated, settings.price_per_hour, public_key_path(settings.key()))
+    ladder = ladder.stepped("live", answers)
     report = promotion_gates(
         workload,
         GateReport.model_validate_json((build.path / "gates.json").read_bytes()),
         environment=environment_differences(dependency_graph()),
+        broken_rungs=ladder_measure(ladder),
         live_parity=live.max_difference,
         latency_p95_ms=live.latency_p95_ms,
         serving_usd_per_1000=live.usd_per_1000,

@@ -39,6 +39,7 @@ SECTIONS = {
     "numbers": "Numbers",
     "slices": "Slices",
     "behaviour": "Behaviour",
+    "shipped": "What ships",
     "data": "Data",
     "card": "Model card",
     "cost": "What it took",
@@ -92,6 +93,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "classes": "classes" in tables,
         "numbers": bool(tables.get("quantiles") or tables.get("biases")),
         "behaviour": bool(tables.get("importance") or tables.get("behaviour")),
+        "shipped": any(tables.get(name) for name in ("variants", "ladder", "stages")),
         "cost": subject.trained is not None,
     }
     return {
@@ -122,6 +124,9 @@ def _page(subject: Subject) -> dict[str, Any]:
         "weak": tables.get("weak_slices", []),
         "importance": _importance(tables.get("importance", [])),
         "tests": tables.get("behaviour", []),
+        "compression": tables.get("variants"),
+        "ladder": tables.get("ladder"),
+        "budget": tables.get("stages"),
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
         "validated": subject.validated,
         "limits": _limits(subject),
@@ -200,6 +205,7 @@ def _gains(evidence: Evidence) -> list[dict[str, str]]:
         "gain_over_baseline": "the baseline",
         "gain_over_other": "the other candidate",
         "gain_over_champion": "the champion",
+        "gain_over_uncompressed": "the model before compression",
     }
     found = [(title, evidence.find(name)) for name, title in titles.items()]
     return [
@@ -309,7 +315,7 @@ def _lineage(subject: Subject) -> dict[str, str]:
     if subject.prepared:
         lines["prepared data"] = subject.prepared.digest
     if trained := subject.trained:
-        lines["model"] = trained.best.digest
+        lines["model"] = trained.shipped.digest
         lines["trained on"] = f"{trained.hardware.device}, {trained.hardware.precision}: {trained.hardware.reason}"
         lines["seeds"] = f"workload {subject.workload.seed}, training {trained.seed}"
     lines["contract"] = subject.workload.contract

@@ -60,13 +60,14 @@ def evaluate(
     began = time.monotonic()
     hold_out = read_hold_out(trained, prepared, contract, predict_file, champion, workload.goal.metric)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
+    evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained)})
     shape = _shape(hold_out, workload, contract)
-    ask = asker(trained.best.model, contract, predict_file, shape)
+    ask = asker(trained.shipped.model, contract, predict_file, shape)
     evidence = _questioned(evidence, hold_out, workload, contract, ask)
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric
     if ledger is not None:
-        uses = record_use(ledger, digest_file(prepared.splits["test"].path), trained.best.digest)
+        uses = record_use(ledger, digest_file(prepared.splits["test"].path), trained.shipped.digest)
         evidence = evidence.with_measures(uses_measure(uses, reached.standard_error()))
     folder.mkdir(parents=True, exist_ok=True)
     path = write_evidence(folder / "evidence.json", evidence)
@@ -93,6 +94,7 @@ def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, res
         *(measure for measure in whole if measure.name != metric),
         *_by_day(hold_out, metric, seed, resamples),
         _parity(hold_out),
+        *_compressed(hold_out),
         *slices,
     ]
     decided, tables = DECISIONS[hold_out.target](hold_out, workload, resamples)
@@ -168,13 +170,29 @@ def calibration_measure(hold_out: HoldOut, seed: int) -> Measure:
 
 
 def _parity(hold_out: HoldOut) -> Measure:
-    pairs = [(hold_out.graph, hold_out.trainer)]
-    if hold_out.quantiles:
-        pairs.append((hold_out.quantiles.graph, hold_out.quantiles.trainer))
+    pairs = [(hold_out.graph if hold_out.exported is None else hold_out.exported, hold_out.trainer)]
+    if more := hold_out.quantiles:
+        pairs.append((more.graph if more.exported is None else more.exported, more.trainer))
     worst = max(float(differences(*pair).max()) for pair in pairs) / hold_out.scale
     unit = "" if hold_out.scale == 1 else f"of the label's size, {hold_out.scale:.4g}"
     # Evidence holds finite numbers: an answer that is none is as far off as can be.
     return Measure(name="parity", value=min(worst, 1e9), n=len(hold_out.labels), source=SOURCE, unit=unit)
+
+
+def _compressed(hold_out: HoldOut) -> list[Measure]:
+    """Return how far the answer moves that compression moves most; nothing if the model ships as it was trained."""
+    if hold_out.exported is None:
+        return []
+    moved = float(differences(hold_out.exported, hold_out.graph).max()) / hold_out.scale
+    return [Measure(name="answer_change", value=min(moved, 1e9), n=len(hold_out.labels), source=SOURCE)]
+
+
+def _variants(trained: Trained) -> dict[str, Any]:
+    if trained.compression is None:
+        return {}
+    # Where the graphs lie says nothing to who reads the evidence.
+    left_out = {"variants": {"__all__": {"model"}}}
+    return {"variants": trained.compression.model_dump(mode="json", exclude=left_out)}
 
 
 def _facts(trained: Trained) -> list[Measure]:
@@ -200,7 +218,7 @@ def _facts(trained: Trained) -> list[Measure]:
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
         Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
         Measure(name="peak_memory_mb", value=trained.peak_memory_mb, source="training", unit="MB"),
-        Measure(name="model_mb", value=trained.best.model.stat().st_size / 1e6, source="training", unit="MB"),
+        Measure(name="model_mb", value=trained.shipped.model.stat().st_size / 1e6, source="training", unit="MB"),
     ]
 
 
@@ -220,7 +238,11 @@ def _shape(hold_out: HoldOut, workload: Workload, contract: ContractSpec) -> Ans
 
 def _write_predictions(path: Path, hold_out: HoldOut, shape: AnswerShape) -> Path:
     baseline, more = hold_out.rivals.get("baseline"), hold_out.quantiles
-    answers = hold_out.graph if more is None else np.column_stack([hold_out.graph, more.graph])
+    before = hold_out.graph if hold_out.exported is None else hold_out.exported
+    answers, trainer, exported = hold_out.graph, hold_out.trainer, before
+    if more is not None:
+        answers, trainer = np.column_stack([answers, more.graph]), np.column_stack([trainer, more.trainer])
+        exported = np.column_stack([before, more.graph if more.exported is None else more.exported])
     judged = hold_out.graph if baseline is None else baseline.answers
     rivals = zip(shape.judged, judged.reshape(len(judged), -1).T, strict=True)
     pl.DataFrame(
@@ -229,6 +251,8 @@ def _write_predictions(path: Path, hold_out: HoldOut, shape: AnswerShape) -> Pat
             "label": hold_out.labels,
             **shape.numbers(answers),
             **{f"baseline_{name}": numbers for name, numbers in rivals},
+            **{f"trainer_{name}": numbers for name, numbers in shape.numbers(trainer).items()},
+            **{f"exported_{name}": numbers for name, numbers in shape.numbers(exported).items()},
         }
     ).write_parquet(path)
     return path

@@ -94,6 +94,7 @@ def promotion_gates(
     build: GateReport,
     *,
     environment: Sequence[str],
+    broken_rungs: float | Measure,
     live_parity: float,
     latency_p95_ms: float | Measure,
     serving_usd_per_1000: float | Measure,
@@ -107,6 +108,7 @@ def promotion_gates(
     measures: tuple[Measure, ...] = (
         _measure("refused_build_gates", len(refused), ", ".join(refused)),
         _measure("environment_differences", len(environment), ", ".join(environment)),
+        _measure("broken_rungs", broken_rungs),
         _measure("live_parity", live_parity),
         _measure("latency_p95_ms", latency_p95_ms),
         _measure("serving_usd_per_1000", serving_usd_per_1000),

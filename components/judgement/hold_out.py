@@ -44,13 +44,16 @@ class Quantiles:
     levels: tuple[float, ...]
     graph: Answers
     trainer: Answers
+    exported: Answers | None = None
 
 
 @dataclass(frozen=True)
 class HoldOut:
     """Labels of the hold-out and the answers of every model on it, row by row.
 
-    ``graph`` and ``trainer`` are what the goal's metric judges; differences between them count in units of ``scale``.
+    ``graph`` is the graph that ships, ``trainer`` what the trainer itself answers, ``exported`` its graph as exported
+    (None: that is the one that ships): what the goal's metric judges of them. Differences between them count in units
+    of ``scale``.
     """
 
     labels: NDArray[Any]
@@ -64,6 +67,7 @@ class HoldOut:
     scale: float = 1.0
     quantiles: Quantiles | None = None
     classes: tuple[str, ...] = ()
+    exported: Answers | None = None
 
 
 def read_hold_out(
@@ -81,8 +85,9 @@ def read_hold_out(
     path = prepared.splits["test"].path
     rows = pl.read_parquet(path)
     labels = labels_of(rows, contract)
-    chosen, shape = trained.best, shape_of(contract, quantiles=trained.quantiles)
-    answers, own = predict_file(chosen.model, contract, path), trainer_answers(trained.best, "test", len(labels))
+    chosen, shipped, shape = trained.best, trained.shipped, shape_of(contract, quantiles=trained.quantiles)
+    answers, own = predict_file(shipped.model, contract, path), trainer_answers(trained.best, "test", len(labels))
+    before = predict_file(chosen.model, contract, path) if shipped.changed else None
     graph = shape.point(answers)
     rivals = {"base_rate": _constant(prepared, contract, len(labels), metric)}
     # A model is no rival of its own: the best tree is compared with the linear floor, and with the best network.
@@ -91,12 +96,15 @@ def read_hold_out(
             rivals[name] = Rival(shape.point(predict_file(rival.model, contract, path)), rival.name)
     if "baseline" not in rivals and chosen.family == "baseline":
         rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
+    if before is not None:
+        rivals["uncompressed"] = Rival(shape.point(before), f"{chosen.name} as it was trained")
     if champion is not None:
         rivals["champion"] = Rival(shape.point(predict_file(champion, contract, path)), champion.parent.name)
     return HoldOut(
         labels=labels,
         graph=graph,
         trainer=shape.point(own),
+        exported=None if before is None else shape.point(before),
         rivals=rivals,
         rows=rows,
         slices=tuple(field.name for field in contract.with_role("slice")),
@@ -104,8 +112,14 @@ def read_hold_out(
         target=target_of(contract),
         scale=label_scale(prepared, contract),
         classes=tuple(str(one) for one in contract.label.allowed),
-        quantiles=Quantiles(trained.quantiles, answers[:, 1:], own[:, 1:]) if trained.quantiles else None,
+        quantiles=_quantiles(trained, answers, own, before),
     )
+
+
+def _quantiles(trained: Trained, answers: Answers, own: Answers, before: Answers | None) -> Quantiles | None:
+    if not trained.quantiles:
+        return None
+    return Quantiles(trained.quantiles, answers[:, 1:], own[:, 1:], None if before is None else before[:, 1:])
 
 
 def label_scale(prepared: Prepared, contract: ContractSpec) -> float:

@@ -54,6 +54,7 @@ def write_card(
             "| --- | --- | --- | --- |",
             *measures,
             "",
+            *_shipped(trained),
             "## Gates",
             "",
             "| gate | state | reason |",
@@ -65,6 +66,19 @@ def write_card(
             "",
         ]
     )
+
+
+def _shipped(trained: Trained) -> list[str]:
+    """Return which graph ships and what the others would have saved and lost."""
+    if trained.compression is None:
+        return []
+    found = trained.compression
+    rows = [
+        f"| {one.name} | {f'{one.speed.row_us:.0f} / {one.speed.batch_us:.0f}' if one.speed else ''} | {one.verdict} |"
+        for one in found.variants
+    ]
+    head = f"| graph | microseconds of one row / {found.batch_rows} rows | verdict |"
+    return ["## What ships", "", f"{found.chosen}: {found.reason}.", "", head, "| --- | --- | --- |", *rows, ""]
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -45,7 +45,20 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     """
     rules = (*_quality(workload), *_slices(workload, evidence), *_operation(workload, evidence))
     # Asked only where there is something to ask.
-    optional = {"champion", "slices", "slice-floor", "leakage", "freshness", "size", "behaviour", "fairness"}
+    optional = {
+        "champion",
+        "compression",
+        "parity-ladder",
+        "stage-budget",
+        "answer-change",
+        "slices",
+        "slice-floor",
+        "leakage",
+        "freshness",
+        "size",
+        "behaviour",
+        "fairness",
+    }
     if workload.goal.metric not in METRICS["binary"]:
         optional.add("calibration")
     asked = [rule for rule in rules if rule.gate not in optional or _measured(rule, evidence)]
@@ -115,6 +128,23 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             "largest difference between trainer and packaged graph",
             "the export changes the answers: compare the recipe's columns with the graph's, one by one",
         ),
+        Rule(
+            gate="compression",
+            measure="gain_over_uncompressed",
+            direction="at_least",
+            threshold=0.0,
+            margin=workload.serving.variants.quality_loss,
+            proof="harm",
+            subject=f"{gain} the model as trained",
+            todo="ship the model as trained: serving.variants.allow: []",
+        ),
+        _at_most(
+            "answer-change",
+            "answer_change",
+            workload.serving.variants.answer_change,
+            "largest change of an answer by compression",
+            "ship the model as trained: serving.variants.allow: []",
+        ),
     )
 
 
@@ -163,6 +193,15 @@ def _operation(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
             todo="look at the groups' rows and labels; more rows of the group that is missed",
         ),
         _at_most("freshness", "data_age_days", gates.data_age_days or 0, "age of the data in days", "bring newer data"),
+        _ladder(),
+        _at_most(
+            "stage-budget",
+            "stage_budget_p95_ms",
+            goal.latency_p95_ms,
+            "p95 of the stages of a request in ms, summed",
+            "see which stage in the dossier or with slipway profile; serve a smaller model",
+            goal.statement,
+        ),
         _at_most("size", "model_mb", gates.model_mb, "size of the model in MB", "a smaller or quantised model"),
         _at_most(
             "training-cost",
@@ -188,6 +227,7 @@ def promotion_policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]
             "packages that differ from the pinned set",
             "pip install -c constraints.txt -e . puts it right",
         ),
+        _ladder(),
         _at_most(
             "live-parity",
             "live_parity",
@@ -211,6 +251,16 @@ def promotion_policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]
             "serve a smaller model, or use a cheaper machine",
             goal.statement,
         ),
+    )
+
+
+def _ladder() -> Rule:
+    return _at_most(
+        "parity-ladder",
+        "broken_rungs",
+        0,
+        "rungs of the parity ladder that do not hold",
+        "the named step changes the answers: look at what lies between it and the one before",
     )
 
 

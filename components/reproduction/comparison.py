@@ -79,12 +79,17 @@ def compare(
         if name in recorded.build.manifest.files
     }
     # The graph that would be served, not what the record says of it.
-    packaged = {one.name: one.digest for one in recorded.training.candidates}.get(recorded.training.chosen)
+    packaged = recorded.training.shipped or {one.name: one.digest for one in recorded.training.candidates}.get(
+        recorded.training.chosen
+    )
     wrong = []
     if recorded.build.manifest.files["model.onnx"] != packaged:
         wrong.append(f"model.onnx is not the {recorded.training.chosen} that the build's own record names")
     if recorded.training.chosen != again.training.chosen:
         wrong.append(f"{recorded.training.chosen} was chosen, now {again.training.chosen}")
+    if recorded.training.variant != again.training.variant:
+        # Chosen by measured times: near the limit, another machine may choose another one.
+        wrong.append(f"its graph '{recorded.training.variant}' shipped, now '{again.training.variant}'")
     for what in ("snapshot", "validated", "prepared"):
         then, now = getattr(recorded.data, what), getattr(again.data, what)
         if then != now:

@@ -1,6 +1,5 @@
 """The packages a build was made with: what is different here, and a virtual environment that has them again."""
 
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from components.errors import HostError
 from components.provenance import Package
 from components.reproduction.recorded import Recorded, RecordedMachine
+from components.virtual_environment import make_virtual_environment, pins_of
 
 Report = Callable[[str], None]
 
@@ -40,21 +40,6 @@ def make_environment(recorded: Recorded, code: Path, folder: Path, report: Repor
             f"'slipway reproduce' with Python {wanted}"
         )
     report("new environment")
-    _run([sys.executable, "-m", "venv", str(folder)])
-    python = folder / "bin" / "python"
-    # A local label such as +cpu names a build of the release that the index may not know by it.
-    pins = [f"{name}=={p.version.split('+')[0]}" for name, p in recorded.packages.items() if name != "slipway"]
-    listed = folder / "packages.txt"
-    listed.write_text("\n".join(pins) + "\n", encoding="utf-8")
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    # Complete by construction: the list holds every package that any of them needs.
-    _run([*pip, "-r", str(listed)])
-    _run([*pip, "-e", str(code)])
-    return python
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()[-1:]
-        raise HostError(f"the recorded environment cannot be made: {' '.join(lines)[:500]}")
+    listed = folder.with_name("packages.txt")
+    listed.write_text("\n".join(pins_of(recorded.packages)) + "\n", encoding="utf-8")
+    return make_virtual_environment(folder, listed, "-e", str(code), what="the recorded environment")

@@ -1,8 +1,12 @@
 """From trained networks and trees to ONNX graphs that take raw contract fields: export, join, make repeatable."""
 
+import importlib.metadata
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -102,6 +106,22 @@ def finished(model: onnx.ModelProto) -> bytes:
         raise TrainingError(f"the exported graph is not valid ONNX: {error}") from error
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def graph_facts(path: Path) -> dict[str, Any]:
+    """Return what a runtime must know to run a graph: format, operator sets, operators, the versions that made it."""
+    model = onnx.load(path)
+    operators = Counter(f"{node.domain}:{node.op_type}" if node.domain else node.op_type for node in model.graph.node)
+    return {
+        "ir_version": model.ir_version,
+        "opsets": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
+        "operators": dict(sorted(operators.items())),
+        "inputs": {
+            tensor.name: TensorProto.DataType.Name(tensor.type.tensor_type.elem_type) for tensor in model.graph.input
+        },
+        "outputs": {t.name: TensorProto.DataType.Name(t.type.tensor_type.elem_type) for t in model.graph.output},
+        "runtime": {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime")},
+    }
 
 
 def repeatable(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from components.compression.results import Compression
 from components.result import Result
 from components.training.energy import Energy
 
@@ -47,6 +48,14 @@ class Comparison(Result):
     high: float
     n: int = Field(description="Rows.")
     resamples: int
+
+
+class Shipped(Result):
+    """The graph that goes into the build."""
+
+    model: Path
+    digest: str = Field(description="SHA-256 of the graph.")
+    changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
 
 
 class EstimateCheck(Result):
@@ -105,6 +114,7 @@ class Trained(Result):
     cost_usd: float
     peak_memory_mb: float
     seed: int
+    compression: Compression | None = Field(None, description="Variants of the chosen candidate, once they were made.")
     quantiles: tuple[float, ...] = Field((), description="Levels answered beside a number, after it.")
     cpu_seconds: float | None = Field(None, description="Of all processors; None if an earlier process did a part.")
     energy: Energy | None = Field(None, description="None where nobody accounted for it.")
@@ -133,6 +143,14 @@ class Trained(Result):
         """The candidate that was chosen."""
         return self.candidate(self.chosen)
 
+    @property
+    def shipped(self) -> Shipped:
+        """The graph that ships and that every judgement is about: a variant of the best candidate, or itself."""
+        variant = self.compression.shipped if self.compression else None
+        if variant is None or variant.model is None or variant.digest is None:
+            return Shipped(model=self.best.model, digest=self.best.digest, changed=False)
+        return Shipped(model=variant.model, digest=variant.digest, changed=variant.family is not None)
+
 
 class CandidateRecord(Result):
     """A candidate as a build remembers it."""
@@ -159,6 +177,8 @@ class TrainingRecord(Result):
     cost_usd: float
     peak_memory_mb: float
     seed: int
+    variant: str = Field("as trained", description="Which graph of the chosen candidate ships.")
+    shipped: str | None = Field(None, description="Its SHA-256; None in builds that had no variants.")
     cpu_seconds: float | None = None
     energy: Energy | None = None
     estimate: EstimateCheck | None = None
@@ -166,7 +186,8 @@ class TrainingRecord(Result):
 
 def training_record(trained: Trained) -> TrainingRecord:
     """Return what a build keeps of a training."""
-    return TrainingRecord.model_validate(trained.model_dump())
+    variant = {"variant": trained.compression.chosen} if trained.compression else {}
+    return TrainingRecord.model_validate(trained.model_dump() | variant | {"shipped": trained.shipped.digest})
 
 
 def read_trials(path: Path) -> tuple[Trial, ...]:

@@ -15,6 +15,13 @@ def test_the_graph_holds_direct_and_indirect_dependencies_with_versions() -> Non
     assert all(name in graph for package in graph.values() for name in package.requires)
 
 
+def test_an_extra_that_a_requirement_names_is_followed() -> None:
+    # Slipway needs granian[uvloop].
+    granian = dependency_graph("granian")
+    assert "uvloop" not in granian
+    assert {"granian", "uvloop"} <= dependency_graph().keys()
+
+
 def test_a_package_that_differs_from_the_pinned_set_is_named(tmp_path: Path) -> None:
     constraints = tmp_path / "constraints.txt"
     constraints.write_text("# pinned\npolars==1.0\nTorch==2.13.0\n")

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from components.answer_shape import AnswerShape
 from components.declaration import read_workload
-from components.delivery.build import Golden, ServingSpec, seal
-from components.features.recipe import Recipe, fit_recipe, recipe_graph
+from components.delivery.build import Golden, ServingSpec, Stations, seal
+from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
 from components.storage import write_atomically, write_json
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import Flight, read_flights
@@ -90,6 +90,7 @@ def write_build(sample: Sample, folder: Path, seed: int = 1, operator: str = "So
     model = (graph if len(shape.columns) == 1 else widened(graph, operator, len(shape.columns))).SerializeToString()
     write_atomically(folder / "model.onnx", model)
     write_json(folder / "contract.json", sample.contract)
+    write_atomically(folder / "recipe.json", write_recipe(sample.recipe))
     spec = {
         "workload": "flights",
         "answer": LATE,
@@ -109,5 +110,7 @@ def write_build(sample: Sample, folder: Path, seed: int = 1, operator: str = "So
     sample.frame.select([field.name for field in sample.contract.inputs]).head(500).write_parquet(
         folder / "reference.parquet"
     )
+    stations = Stations(trainer=numbers, exported=numbers, export_tolerance=1e-5, compression_tolerance=0.1)
+    write_json(folder / "stations.json", stations)
     seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
     return folder

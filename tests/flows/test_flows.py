@@ -12,7 +12,18 @@ from components.errors import GateError
 from components.settings import Home
 from flows.status import status_of
 
-BUILD_STAGES = ["ingest", "validate", "prepare", "audit", "train", "evaluate", "gate", "package"]
+BUILD_STAGES = [
+    "ingest",
+    "validate",
+    "prepare",
+    "audit",
+    "train",
+    "compress",
+    "evaluate",
+    "rehearse",
+    "gate",
+    "package",
+]
 
 
 def states(home: Home, workload: Path) -> dict[str, str]:

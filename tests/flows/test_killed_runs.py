@@ -17,7 +17,7 @@ from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.e2e
 
-STAGES = ["ingest", "validate", "prepare", "audit", "train", "evaluate", "gate", "package"]
+STAGES = ["ingest", "validate", "prepare", "audit", "train", "compress", "evaluate", "rehearse", "gate", "package"]
 
 
 def start(home: Home, workload: Path) -> subprocess.Popen[bytes]:

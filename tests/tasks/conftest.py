@@ -7,12 +7,14 @@ import pytest
 from components.declaration import parse_workload
 from components.settings import Home, Settings
 from tasks.audit import audit
+from tasks.compress import compress
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.ingest import ingest
 from tasks.package import package
 from tasks.prepare import prepare
 from tasks.register import register
+from tasks.rehearse import rehearse
 from tasks.train import train
 from tasks.validate import validate
 from tests.tasks.staging import Staged
@@ -27,7 +29,9 @@ def staged(document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
     validated = validate.fn(workload, snapshot, home)
     prepared = prepare.fn(workload, validated, home)
     trained = train.fn(workload, prepared, home, settings)
+    trained = compress.fn(workload, trained, prepared, home, settings)
     evaluated = evaluate.fn(workload, trained, prepared, home)
+    evaluated = rehearse.fn(workload, trained, prepared, evaluated, settings)
     audited = audit.fn(workload, prepared)
     gates = gate.fn(workload, evaluated, audited, prepared)
     packaged = package.fn(workload, snapshot, validated, prepared, trained, evaluated, gates, home, settings)

@@ -13,15 +13,17 @@ import pytest
 
 from components.catalog import find_kind
 from components.declaration import contract_of, parse_workload
-from components.delivery.build import open_build
+from components.delivery.build import open_build, seal
 from components.delivery.promotion import challenger_of, champion_of, roll_back
 from components.delivery.rollout import read_rollout, rollout_path
 from components.delivery.scoring import score_file
 from components.errors import BuildError, ContractError, GateError, SourceError, SplitError, WorkloadError
 from components.judgement.evidence import read_evidence
+from components.judgement.faults.graph import wrong_normaliser
 from components.settings import Home, Settings
 from tasks.ingest import ingest
 from tasks.monitor import monitor
+from tasks.package import package
 from tasks.prepare import prepare
 from tasks.promote import promote
 from tasks.register import register
@@ -128,6 +130,42 @@ def test_packaging_the_same_again_gives_the_same_build(staged: Staged) -> None:
         staged.workload, staged.packaged, staged.trained, staged.evaluated, True, staged.home, staged.settings
     )
     assert again == staged.registered
+
+
+def test_the_rehearsal_climbed_every_rung_and_budgeted_every_stage(staged: Staged) -> None:
+    evidence = read_evidence(staged.build.path / "evidence.json")
+    rungs = [rung["name"] for rung in evidence.tables["ladder"]]
+    assert rungs == ["export", "compression", "packaged graph", "optimised graph", "clean process", "live"]
+    stages = {stage["name"]: stage["p50_us"] for stage in evidence.tables["stages"]["stages"]}
+    assert stages["model"] > 0
+    assert stages["preprocess"] > 0
+    verdicts = {verdict.gate: verdict.state for verdict in staged.gates.verdicts}
+    assert verdicts["parity-ladder"] == verdicts["stage-budget"] == "passed"
+    page = (staged.build.path / "dossier.html").read_text()
+    assert "Parity ladder" in page
+    assert "Where the time of a request goes" in page
+
+
+def test_only_what_was_rehearsed_is_packaged(staged: Staged) -> None:
+    other = next(one.name for one in staged.trained.candidates if one.name != staged.trained.chosen)
+    swapped = staged.trained.model_copy(update={"chosen": other, "compression": None})
+    inputs = (staged.snapshot, staged.validated, staged.prepared, swapped, staged.evaluated, staged.gates)
+    builds = set(staged.home.room("builds").iterdir())
+    with pytest.raises(BuildError, match=r"model\.onnx is not the one that was rehearsed"):
+        package.fn(staged.workload, *inputs, staged.home, staged.settings)
+    assert set(staged.home.room("builds").iterdir()) == builds
+
+
+def test_a_build_whose_normaliser_was_broken_is_refused_with_the_rung_named(staged: Staged, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(staged.build.path, folder)
+    model = onnx.load(folder / "model.onnx")
+    assert wrong_normaliser(model)
+    onnx.save(model, folder / "model.onnx")
+    seal(folder, workload=staged.workload.name, kind="tabular", created="2026-11-21T00:00:00+00:00")
+    broken = open_build(folder)
+    with pytest.raises(GateError, match="parity-ladder: rung 'packaged graph' does not hold"):
+        promote.fn(staged.workload, broken, staged.home, staged.settings, accept=("parity-ladder",), dry_run=True)
 
 
 def test_a_promotion_serves_what_was_evaluated_and_a_rollback_needs_a_predecessor(staged: Staged) -> None:

@@ -71,7 +71,7 @@ def slow_model(bench: Bench, planted: bool) -> Seen:
     """Measure single answers, with a model that needs half as long again as the goal allows."""
     row = bench.scratch / "row.parquet"
     bench.hold_out.rows.head(1).write_parquet(row)
-    model, wait = bench.trained.best.model, 1.5 * bench.workload.goal.latency_p95_ms / 1000 if planted else 0.0
+    model, wait = bench.trained.shipped.model, 1.5 * bench.workload.goal.latency_p95_ms / 1000 if planted else 0.0
     seconds = []
     for _ in range(CALLS):
         began = time.perf_counter()
@@ -95,6 +95,7 @@ def _promoted(
     bench: Bench,
     *,
     differences: list[str] | None = None,
+    rungs: float = 0.0,
     parity: float = 0.0,
     latency: float = 0.0,
     usd: float = 0.0,
@@ -104,6 +105,7 @@ def _promoted(
         bench.workload,
         build or GateReport(verdicts=(), passed=True, goal=bench.workload.goal.statement),
         environment=differences or [],
+        broken_rungs=rungs,
         live_parity=parity,
         latency_p95_ms=Measure(name="latency_p95_ms", value=latency, source=SOURCE),
         serving_usd_per_1000=usd,

@@ -19,7 +19,7 @@ def _planted(spoil: Spoil) -> Callable[[Bench, bool], Seen]:
     """Return a fault that spoils the graph, answers the hold-out with it and judges the parity with the trainer."""
 
     def run(bench: Bench, planted: bool) -> Seen:
-        model = onnx.load(bench.build / "model.onnx")
+        model = onnx.load(bench.trained.best.model)
         if planted and not spoil(model):
             raise BuildError("this graph has no place for the fault: nothing was planted")
         path = bench.scratch / "spoilt.onnx"

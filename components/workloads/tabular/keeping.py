@@ -75,12 +75,16 @@ def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float
     """Export a trained network and write what is kept of it."""
     if (known := kept_candidate(work, name)) is not None:
         return known
+    return keep(work, name, network_graph(work, network), partial(_network_answers, work.head, network), seconds)
+
+
+def network_graph(work: Work, network: torch.nn.Module) -> onnx.ModelProto:
+    """Return a network as ONNX from values and codes to raw numbers, before calibration."""
     example = work.tables["validation"]
     inputs = {"values": example.values[:2], "codes": example.codes[:2]}
     used = {key: tensor for key, tensor in inputs.items() if tensor.shape[1]}
     answer = Answering(network, work.head.raw, values="values" in used, codes="codes" in used)
-    graph = export_network(answer, tuple(used.values()), tuple(used), ("answer",))
-    return keep(work, name, graph, partial(_network_answers, work.head, network), seconds)
+    return export_network(answer, tuple(used.values()), tuple(used), ("answer",))
 
 
 def network_inputs(work: Work) -> tuple[int, tuple[int, ...]]:

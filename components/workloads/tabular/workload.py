@@ -1,5 +1,6 @@
 """The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, numbers out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from components.catalog import Kind, Progress
+from components.compression.declaration import Family
+from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration import Section, Workload
 from components.settings import Settings
@@ -48,6 +51,22 @@ def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, set
     return estimate_candidates(prepared, workload, contract, settings)
 
 
+def smaller(
+    trained: Trained,
+    prepared: Prepared,
+    workload: Workload,
+    contract: ContractSpec,
+    folder: Path,
+    settings: Settings,
+    families: Sequence[Family],
+) -> Sequence[Smaller]:
+    """Return smaller models of the chosen one: fewer trees, or a small network that learnt its answers."""
+    let_waiting_threads_sleep()
+    from components.workloads.tabular.smaller import smaller_models
+
+    return smaller_models(trained, prepared, workload, contract, folder, settings, families)
+
+
 def check(options: Section, contract: ContractSpec) -> None:
     """Raise WorkloadError for an option that means nothing for the contract's label."""
     assert isinstance(options, TabularOptions), "the kind declares TabularOptions"
@@ -77,5 +96,6 @@ KIND = Kind(
     open_bulk=open_bulk,
     targets=("binary", "multiclass", "regression"),
     estimate=estimate,
+    smaller=smaller,
     check=check,
 )

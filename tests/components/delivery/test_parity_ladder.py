@@ -1,20 +1,22 @@
 """The ladder holds for a sound build, and names the rung where a broken one changed its answers."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
 from components.delivery.build import Build, open_build, seal
+from components.delivery.live_check import check_live
 from components.delivery.parity_ladder import climb
+from components.delivery.stage_budget import MEANINGS, measure_stages
+from components.storage import write_json
 from tests.deployments.small_build import draw_sample, write_build
 
-STATIONS = ["graph", "optimised graph", "clean process"]
+STATIONS = ["export", "compression", "packaged graph", "optimised graph", "clean process"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def test_a_sound_build_holds_on_every_rung(build: Build) -> None:
     assert all((rung.turned, rung.rows) == ({}, 20) for rung in ladder.rungs)
 
 
-def test_a_normaliser_that_differs_in_the_build_is_found_at_the_graph(build: Build, tmp_path: Path) -> None:
+def test_a_normaliser_that_differs_in_the_build_is_found_at_the_packaged_graph(build: Build, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     shutil.copytree(build.path, folder)
     model = onnx.load(folder / "model.onnx")
@@ -41,18 +43,44 @@ def test_a_normaliser_that_differs_in_the_build_is_found_at_the_graph(build: Bui
     means.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(means) * 1.5, means.name))
     onnx.save(model, folder / "model.onnx")
     seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
-    broken = climb(open_build(folder)).broken
-    assert broken is not None
-    assert broken.name == "graph"
-    assert broken.largest_difference > 1e-3
+    ladder = climb(open_build(folder))
+    assert ladder.broken is not None
+    assert ladder.broken.name == ladder.rungs[-1].name == "packaged graph"
+    assert ladder.broken.largest_difference > 1e-3
+    assert ladder.told().startswith("rung 'packaged graph' does not hold: golden row")
+
+
+@pytest.mark.parametrize(("station", "rung"), [("trainer", "export"), ("exported", "export")])
+def test_an_export_that_changed_the_answers_is_found_there(
+    build: Build, tmp_path: Path, station: str, rung: str
+) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(build.path, folder)
+    document = msgspec.json.decode((folder / "stations.json").read_bytes())
+    document[station] = [[row[0] + 0.01] for row in document[station]]
+    write_json(folder / "stations.json", document)
+    seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
+    ladder = climb(open_build(folder))
+    assert ladder.broken is not None
+    assert ladder.broken.name == rung
+    assert ladder.broken.largest_difference == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(("wrong", "turned"), [(0.999, "no to yes"), (float("nan"), "yes to no")])
 def test_a_service_that_answers_something_else_is_found_at_the_top(build: Build, wrong: float, turned: str) -> None:
-    def live(rows: Sequence[dict[str, Any]]) -> list[list[float]]:
-        return [[wrong]] * len(rows)
-
-    broken = climb(build, live).broken
+    ladder = climb(build)
+    broken = ladder.stepped("live", np.full((len(ladder.top), 1), wrong)).broken
     assert broken is not None
     assert broken.name == "live"
     assert broken.turned[turned] > 0
+
+
+def test_the_stages_of_a_request_are_measured_by_the_service_itself(build: Build) -> None:
+    golden = build.golden()
+    live, answers = check_live(build, golden.rows, golden.matrix(), 0.085, key=None)
+    assert climb(build).stepped("live", answers).broken is None
+    budget = measure_stages(build, live, requests=50)
+    assert [stage.name for stage in budget.stages] == list(MEANINGS)
+    assert all(stage.p50_us >= 0 and stage.p95_us >= stage.p50_us for stage in budget.stages)
+    # What is left of what a client sees is the HTTP server's: the stages add up to at least that.
+    assert budget.sum_p95_us >= budget.seen_p95_us - 1

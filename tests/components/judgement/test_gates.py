@@ -95,10 +95,17 @@ def test_what_was_not_measured_is_never_passed(flights: Workload) -> None:
 
 def test_promotion_judges_what_only_the_serving_machine_shows(flights: Workload) -> None:
     build = judge(evidence(), flights)
-    good = {"environment": [], "live_parity": 0.0, "latency_p95_ms": 9.0, "serving_usd_per_1000": 0.001}
+    good = {
+        "environment": [],
+        "broken_rungs": 0,
+        "live_parity": 0.0,
+        "latency_p95_ms": 9.0,
+        "serving_usd_per_1000": 0.001,
+    }
     assert promotion_gates(flights, build, **good).passed  # type: ignore[arg-type]
     for key, bad, gate in (
         ("environment", ["polars 2.1.0 -> 2.0.0"], "environment"),
+        ("broken_rungs", 1, "parity-ladder"),
         ("live_parity", 0.1, "live-parity"),
         ("latency_p95_ms", 51.0, "latency"),
         ("serving_usd_per_1000", 0.02, "serving-cost"),
@@ -125,7 +132,7 @@ def test_a_constant_answer_gains_nothing_and_that_is_not_enough(flights: Workloa
 def test_a_report_that_is_refused_without_saying_why_is_not_promoted(flights: Workload) -> None:
     refused = GateReport(verdicts=(), passed=False, goal=flights.goal.statement)
     report = promotion_gates(
-        flights, refused, environment=[], live_parity=0, latency_p95_ms=1, serving_usd_per_1000=0.001
+        flights, refused, environment=[], broken_rungs=0, live_parity=0, latency_p95_ms=1, serving_usd_per_1000=0.001
     )
     assert [verdict.gate for verdict in report.refused] == ["build-gates"]
 

@@ -36,13 +36,17 @@ def test_every_gate_is_in_the_table(flights: Workload) -> None:
         "fairness_gap",
         "data_age_days",
         "model_mb",
+        "gain_over_uncompressed",
+        "answer_change",
+        "broken_rungs",
+        "stage_budget_p95_ms",
     }
     measures = [Measure(name=name, value=0, source="test") for name in names]
     measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_base_rate"}) for m in measures[:1]]
     measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_champion"}) for m in measures[:1]]
     evidence = Evidence(workload="w", model="m", split="test", measures=tuple(measures))
     asked = {rule.gate for rule in (*policy(aged, evidence), *promotion_policy(aged, evidence))}
-    assert len(asked) == 19
+    assert len(asked) == 23
     assert {gate for gate in asked if gate not in PAGE} == set()
 
 

@@ -1,0 +1,241 @@
+"""Make smaller graphs of the chosen model, measure them on the validation split, and say which one ships.
+
+The test split chooses nothing: it judges what was chosen, through the bytes that ship.
+"""
+
+import importlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from components.catalog import Kind, Progress
+from components.compression.declaration import Family, Variants
+from components.compression.measurement import (
+    BATCH_ROWS,
+    Predictor,
+    class_losses,
+    columns_of,
+    largest_change,
+    metric_losses,
+    time_graphs,
+)
+from components.compression.quantisation import NotPossibleError, half, int8_dynamic, int8_static
+from components.compression.results import AS_TRAINED, Compression, Smaller, Variant
+from components.data.results import Prepared
+from components.declaration import Workload
+from components.judgement.decisions import decision_threshold
+from components.judgement.hold_out import label_scale, labels_of
+from components.judgement.targets import shape_of, target_of
+from components.settings import Settings
+from components.storage import digest_file, digest_json
+from components.training.results import Trained
+from data_contracts.spec import ContractSpec
+
+SPLIT = "validation"
+# Rows on which static quantisation finds the range of activations.
+CALIBRATION_ROWS = 4_096
+# A saving that is not seen in nearly every round is noise.
+CLEAR = 0.9
+# Savings this near are alike: then the smaller loss decides.
+ALIKE = 0.05
+
+
+def compress(
+    trained: Trained,
+    prepared: Prepared,
+    workload: Workload,
+    contract: ContractSpec,
+    kind: Kind,
+    folder: Path,
+    settings: Settings,
+    progress: Progress,
+) -> Trained:
+    """Return the training with its variants: ``trained.shipped`` is the graph that everything from here on judges."""
+    began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    made = [
+        *_narrower(trained.best.model, workload.serving.variants, prepared, contract, kind, folder),
+        *_smaller(trained, prepared, workload, contract, kind, folder, settings),
+    ]
+    variants = _measured(trained, made, prepared, workload, contract, kind, progress)
+    chosen, reason = choose(variants, workload.serving.variants, workload.goal.metric)
+    variants = tuple(_judged(one, chosen, workload.serving.variants, workload.goal.metric) for one in variants)
+    compression = Compression(
+        chosen=chosen,
+        reason=reason,
+        metric=workload.goal.metric,
+        split=SPLIT,
+        rows=prepared.splits[SPLIT].rows,
+        batch_rows=BATCH_ROWS,
+        variants=variants,
+    )
+    seconds = trained.seconds + time.monotonic() - began
+    return trained.model_copy(
+        update={
+            # Not of the figures: measured again, they differ, and what ships need not.
+            "digest": digest_json([trained.digest, compression.shipped.digest]),
+            "compression": compression,
+            "seconds": round(seconds, 3),
+            "cost_usd": round(seconds / 3600 * settings.price_per_hour, 6),
+        }
+    )
+
+
+def choose(variants: tuple[Variant, ...], limits: Variants, metric: str) -> tuple[str, str]:
+    """Return the variant that ships, and why: the fastest within the limits, the model as trained if there is none."""
+    fit = [one for one in variants if one.family and not shortcoming(one, limits, metric)]
+    if not fit:
+        return AS_TRAINED, "no variant is clearly faster and within the declared loss"
+    most = max(one.speed.saving for one in fit if one.speed)
+    alike = [one for one in fit if one.speed and one.speed.saving >= most - ALIKE]
+    best = min(alike, key=lambda one: _loss(one, metric))
+    assert best.speed is not None
+    return best.name, (
+        f"saves {best.speed.saving:.0%} of the processor time and loses at most {_loss(best, metric):.2g} of {metric} "
+        f"({limits.quality_loss:g} is allowed)"
+    )
+
+
+def shortcoming(variant: Variant, limits: Variants, metric: str) -> str:
+    """Return why a variant may not ship; empty if it may."""
+    if variant.speed is None or variant.largest_change is None:
+        return "not made"
+    if (loss := _loss(variant, metric)) > limits.quality_loss:
+        return f"may lose {loss:.2g} of {metric}; {limits.quality_loss:g} is allowed"
+    if variant.largest_change > limits.answer_change:
+        return f"an answer moves by {variant.largest_change:.2g}; {limits.answer_change:g} is allowed"
+    if variant.speed.saving < limits.gain:
+        verb = (
+            f"saves {variant.speed.saving:.0%}"
+            if variant.speed.saving > 0
+            else f"costs {-variant.speed.saving:.0%} more"
+        )
+        return f"{verb} of the processor time; {limits.gain:.0%} is worth a change"
+    if variant.speed.faster_rounds < CLEAR:
+        return f"faster in {variant.speed.faster_rounds:.0%} of the rounds only: within the noise"
+    return ""
+
+
+def _loss(variant: Variant, metric: str) -> float:
+    """Return the upper end of what is lost of the goal's metric."""
+    return next(loss.high for loss in variant.losses if loss.metric == metric)
+
+
+def _judged(variant: Variant, chosen: str, limits: Variants, metric: str) -> Variant:
+    if variant.name == chosen:
+        verdict = "ships"
+    elif variant.model is None:
+        verdict = "not made"
+    elif variant.family is None:
+        verdict = "a faster one is good enough"
+    else:
+        verdict = shortcoming(variant, limits, metric) or "good enough, but not the best"
+    return variant.model_copy(update={"verdict": verdict})
+
+
+def _narrower(
+    model: Path, limits: Variants, prepared: Prepared, contract: ContractSpec, kind: Kind, folder: Path
+) -> list[Smaller]:
+    """Make the variants that any graph may have."""
+
+    def static(source: Path, target: Path) -> Path:
+        frame = pl.read_parquet(prepared.splits[SPLIT].path)
+        # Spread over the whole split: it may be in the order of time.
+        rows = frame.gather_every(max(1, len(frame) // CALIBRATION_ROWS)).head(CALIBRATION_ROWS)
+        predictor = open_graph(source, contract, kind.name)
+        columns = columns_of(predictor, rows, contract)
+        return int8_static(source, target, [{field.name: columns[field.name] for field in predictor.fields}])
+
+    ways: dict[Family, tuple[str, Callable[[Path, Path], Path]]] = {
+        "int8-dynamic": ("int8 weights, activations scaled call by call", int8_dynamic),
+        "int8-static": (f"int8 weights and activations, scaled on {CALIBRATION_ROWS:,} {SPLIT} rows", static),
+        "fp16": ("products in fp16, features and calibration as they are", half),
+    }
+    made = []
+    for family, (note, make) in ways.items():
+        if family not in limits.allow:
+            continue
+        try:
+            graph = make(model, folder / f"{family}.onnx")
+        except NotPossibleError as error:
+            made.append(Smaller(name=family, family=family, note=str(error), model=None))
+        else:
+            made.append(Smaller(name=family, family=family, note=note, model=graph))
+    return made
+
+
+def _smaller(
+    trained: Trained,
+    prepared: Prepared,
+    workload: Workload,
+    contract: ContractSpec,
+    kind: Kind,
+    folder: Path,
+    settings: Settings,
+) -> list[Smaller]:
+    """Let the kind make its own smaller models, of the families that are allowed."""
+    allowed = tuple(one for one in workload.serving.variants.allow if one in ("pruned", "distilled"))
+    if not allowed or kind.smaller is None:
+        return []
+    return list(kind.smaller(trained, prepared, workload, contract, folder, settings, allowed))
+
+
+def open_graph(model: Path, contract: ContractSpec, kind: str) -> Any:
+    """Open a graph as the data plane does."""
+    return importlib.import_module(f"components.workloads.{kind}.inference").Predictor(model, contract)
+
+
+def _measured(
+    trained: Trained,
+    made: list[Smaller],
+    prepared: Prepared,
+    workload: Workload,
+    contract: ContractSpec,
+    kind: Kind,
+    progress: Progress,
+) -> tuple[Variant, ...]:
+    path = prepared.splits[SPLIT].path
+    frame = pl.read_parquet(path)
+    labels, target = labels_of(frame, contract), target_of(contract)
+    shape = shape_of(
+        contract,
+        threshold=decision_threshold(workload),
+        quantiles=trained.quantiles,
+        scale=label_scale(prepared, contract),
+    )
+    graphs = {AS_TRAINED: trained.best.model} | {one.name: one.model for one in made if one.model is not None}
+    answers = {}
+    for number, (name, model) in enumerate(graphs.items(), start=1):
+        answers[name] = shape.point(kind.predict_file(model, contract, path))
+        progress("variants", number, len(graphs) + 1)
+    predictors: dict[str, Predictor] = {name: open_graph(model, contract, kind.name) for name, model in graphs.items()}
+    speeds = time_graphs(predictors, frame, contract)
+    losses = metric_losses(target, labels, answers, workload.seed)
+    named = [str(value) for value in contract.label.allowed] if target == "multiclass" else ["no", "yes"]
+    truth = [] if target == "regression" else [named[int(label)] for label in labels]
+    progress("variants", len(graphs) + 1, len(graphs) + 1)
+    trained_as = Smaller(name=AS_TRAINED, family=None, note=f"{trained.chosen}, as exported", model=trained.best.model)
+    variants = []
+    for one in (trained_as, *made):
+        if one.model is None:
+            variants.append(Variant(name=one.name, family=one.family, note=one.note, verdict=""))
+            continue
+        variants.append(
+            Variant(
+                name=one.name,
+                family=one.family,
+                note=one.note,
+                verdict="",
+                model=one.model,
+                digest=digest_file(one.model),
+                size_mb=round(one.model.stat().st_size / 1e6, 4),
+                speed=speeds[one.name],
+                losses=losses[one.name],
+                classes=class_losses(shape, truth, answers[AS_TRAINED], answers[one.name]),
+                largest_change=largest_change(shape, answers[AS_TRAINED], answers[one.name]),
+            )
+        )
+    return tuple(variants)

@@ -1,0 +1,81 @@
+"""What compression hands on: every graph that was tried, what it costs and saves, and which one ships."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from components.compression.declaration import Family
+from components.result import Result
+
+AS_TRAINED = "as trained"
+
+
+class Smaller(Result):
+    """A smaller model that a kind made of the chosen one, before it is measured."""
+
+    name: str
+    family: Family | None = Field(description="None: the model as it was trained.")
+    note: str = Field(description="What was done, in words.")
+    model: Path | None = Field(description="Its graph, with the same inputs and outputs; None if it could not be made.")
+
+
+class Speed(Result):
+    """Processor time of one call, median over rounds in which all graphs took turns on one core."""
+
+    row_us: float = Field(description="Microseconds of a call with one row.")
+    batch_us: float = Field(description="Microseconds of a call with a full batch.")
+    saving: float = Field(description="Share of the time as trained that is saved: geometric mean of row and batch.")
+    faster_rounds: float = Field(description="Share of the rounds in which it was faster.")
+
+
+class MetricLoss(Result):
+    """What a metric loses (above zero: worse), with its paired 95 % bootstrap interval."""
+
+    metric: str
+    value: float = Field(description="The metric of this graph.")
+    loss: float
+    low: float
+    high: float
+
+
+class ClassLoss(Result):
+    """What becomes of the rows of one class."""
+
+    name: str
+    rows: int
+    turned: int = Field(description="Rows whose decision changed.")
+    right: float = Field(description="Share of rows that are decided rightly.")
+    right_as_trained: float
+
+
+class Variant(Result):
+    """One graph and what was measured of it; what could not be made has a note and a verdict only."""
+
+    name: str
+    family: Family | None = Field(description="None: the model as it was trained.")
+    note: str
+    verdict: str = Field(description="Why it ships or does not.")
+    model: Path | None = None
+    digest: str | None = Field(None, description="SHA-256 of the graph.")
+    size_mb: float | None = None
+    speed: Speed | None = None
+    losses: tuple[MetricLoss, ...] = ()
+    classes: tuple[ClassLoss, ...] = ()
+    largest_change: float | None = Field(None, description="Of one answer, in the unit of 'answer_change'.")
+
+
+class Compression(Result):
+    """Every variant of a model, measured on the same rows, and the one that ships."""
+
+    chosen: str
+    reason: str
+    metric: str
+    split: str
+    rows: int
+    batch_rows: int
+    variants: tuple[Variant, ...]
+
+    @property
+    def shipped(self) -> Variant:
+        """The variant that was chosen."""
+        return next(variant for variant in self.variants if variant.name == self.chosen)

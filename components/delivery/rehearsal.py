@@ -1,0 +1,84 @@
+"""Rehearse a build before it is judged: what will ship is put together, opened, served and asked, and that is evidence.
+
+The files are those that are packaged later, byte for byte (``CORE``): their digests are part of the evidence.
+"""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from components.answer_shape import read_shape
+from components.data.results import Prepared
+from components.declaration import Workload
+from components.delivery.build import Build, open_build, seal
+from components.delivery.live_check import check_live
+from components.delivery.packaging import CORE, scored_rows, write_core
+from components.delivery.parity_ladder import Ladder, climb
+from components.delivery.stage_budget import StageBudget, measure_stages
+from components.judgement.evidence import Evaluated, Measure, read_evidence, write_evidence
+from components.settings import Settings
+from components.storage import digest_file
+from components.training.results import Trained
+from data_contracts.spec import ContractSpec
+
+SOURCE = "rehearsal"
+
+
+def rehearse(
+    workload: Workload,
+    contract: ContractSpec,
+    trained: Trained,
+    prepared: Prepared,
+    evaluated: Evaluated,
+    settings: Settings,
+) -> Evaluated:
+    """Climb the parity ladder and measure the stages of a request; return the evaluation with both in its evidence.
+
+    The rehearsed evidence lies beside the evaluation's own, which stays as it was.
+    """
+    evidence = read_evidence(evaluated.evidence)
+    shape = read_shape(evaluated.shape.read_bytes())
+    scored = scored_rows(prepared.splits["test"].path, pl.read_parquet(evaluated.predictions), shape, contract)
+    with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-") as scratch:
+        folder = Path(scratch)
+        write_core(folder, workload, contract, trained.shipped.model, prepared.recipe, scored, shape)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        seal(folder, workload=workload.name, kind=workload.kind, created=created)
+        ladder, budget = _rehearsed(open_build(folder), settings)
+        digests = {name: digest_file(folder / name) for name in CORE}
+    tables: dict[str, Any] = {"ladder": msgspec.to_builtins(ladder.rungs), "rehearsed": digests}
+    measures = [ladder_measure(ladder)]
+    if budget is not None:
+        tables["stages"] = msgspec.to_builtins(budget)
+        measures += budget_measures(budget)
+    extended = evidence.with_measures(*measures).model_copy(update={"tables": evidence.tables | tables})
+    path = write_evidence(evaluated.evidence.with_name("rehearsed.json"), extended)
+    return evaluated.model_copy(update={"digest": digest_file(path), "evidence": path})
+
+
+def _rehearsed(build: Build, settings: Settings) -> tuple[Ladder, StageBudget | None]:
+    """Return the ladder up to the live answers, and what each stage of a request takes; none if it cannot be served."""
+    ladder = climb(build)
+    if ladder.broken:
+        return ladder, None
+    golden = build.golden()
+    live, answers = check_live(build, golden.rows, golden.matrix(), settings.price_per_hour, key=None)
+    return ladder.stepped("live", answers), measure_stages(build, live)
+
+
+def ladder_measure(ladder: Ladder) -> Measure:
+    """Return the ladder as evidence: how many rungs do not hold, and which one is the first."""
+    broken = sum(not rung.holds for rung in ladder.rungs)
+    return Measure(name="broken_rungs", value=broken, n=len(ladder.top), source=SOURCE, detail=ladder.told())
+
+
+def budget_measures(budget: StageBudget) -> list[Measure]:
+    """Return the sum of the stages as evidence, at two quantiles."""
+    return [
+        Measure(name=f"stage_budget_{name}_ms", value=value / 1000, n=budget.requests, source=SOURCE, unit="ms")
+        for name, value in (("p95", budget.sum_p95_us), ("p99", budget.sum_p99_us))
+    ]

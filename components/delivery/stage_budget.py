@@ -1,0 +1,124 @@
+"""The stages of a request to a build, in microseconds: what the service measured of itself, and what HTTP adds.
+
+The service runs in a process of its own; the recipe's share of the graph is timed here, where its graph can be made.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnxruntime
+
+from components.delivery.build import Build
+from components.delivery.live_check import LiveCheck
+from components.delivery.parity_ladder import golden_tensors
+from components.errors import ServingError
+from components.features.recipe import read_recipe, recipe_graph
+
+PROGRAM = "deployments.data_plane.stage_budget"
+REQUESTS = 1_000
+SECONDS = 120
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """What one stage takes, in microseconds."""
+
+    name: str
+    p50_us: float
+    p95_us: float
+    p99_us: float
+    meaning: str
+
+
+class StageBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """All stages in the order in which a request passes them; one row a request, one request at a time."""
+
+    requests: int
+    stages: tuple[Stage, ...]
+    sum_p50_us: float
+    sum_p95_us: float
+    sum_p99_us: float
+    seen_p95_us: float
+
+
+MEANINGS = {
+    "admit": "rate limit, queue limit, reading the body",
+    "parse": "JSON to values, without a contract",
+    "validate": "what checking against the contract adds to parsing",
+    "queue": "waiting for the batch to close",
+    "preprocess": "tensors of the row, and the recipe's nodes of the graph",
+    "model": "the rest of the graph",
+    "record": "metrics, prediction log, waking the request",
+    "encode": "the answer as JSON",
+    "reply": "metrics of the answer, handing it to the server",
+    "write": "HTTP server, sockets, the waiting client: what is left of what a client sees",
+}
+
+
+def measure_stages(
+    build: Build, live: LiveCheck, public_key: Path | None = None, requests: int = REQUESTS
+) -> StageBudget:
+    """Return the stage budget of a build; ``live`` is what a client saw of it just before."""
+    measured = {name: np.array(found) for name, found in _service_stages(build, public_key, requests).items()}
+    # The recipe is part of the graph; by far most of it is arithmetic that every row needs before the model.
+    recipe = min(_recipe_us(build), float(measured["model"][0]))
+    measured["preprocess"] = measured["preprocess"] + recipe
+    measured["model"] = measured["model"] - recipe
+    seen = np.array([live.latency_p50_ms, live.latency_p95_ms, live.latency_p99_ms]) * 1000
+    # Quantiles do not add up, so what is left at a higher one can be less: it is not shown as less.
+    measured["write"] = np.maximum.accumulate(np.maximum(0.0, seen - np.sum(list(measured.values()), axis=0)))
+    sums = np.sum(list(measured.values()), axis=0).round(1).tolist()
+    stages = tuple(
+        Stage(name=name, p50_us=p50, p95_us=p95, p99_us=p99, meaning=MEANINGS[name])
+        for name, (p50, p95, p99) in ((name, found.round(2).tolist()) for name, found in measured.items())
+    )
+    return StageBudget(
+        requests=requests,
+        stages=stages,
+        sum_p50_us=sums[0],
+        sum_p95_us=sums[1],
+        sum_p99_us=sums[2],
+        seen_p95_us=round(live.latency_p95_ms * 1000, 1),
+    )
+
+
+def _service_stages(build: Build, public_key: Path | None, requests: int) -> dict[str, list[float]]:
+    """Return p50, p95 and p99 of each stage in microseconds."""
+    command = [sys.executable, "-m", PROGRAM, "--build", str(build.path), "--requests", str(requests)]
+    if public_key is not None:
+        command += ["--public-key", str(public_key)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        raise ServingError(f"build {build.build_id}: its stages were not measured within {SECONDS} s") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise ServingError(
+            f"build {build.build_id}: its stages cannot be measured: {said[-1] if said else 'no reason'}"
+        )
+    found: dict[str, list[float]] = msgspec.json.decode(done.stdout)["stages"]
+    return found
+
+
+def _recipe_us(build: Build, calls: int = 300) -> float:
+    """Return the microseconds of the recipe's graph alone for one golden row, median."""
+    contract = build.contract()
+    graph = recipe_graph(read_recipe((build.path / "recipe.json").read_bytes()), contract)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    columns = golden_tensors(build, rows=1)
+    feeds: dict[str, Any] = {tensor.name: columns[tensor.name] for tensor in session.get_inputs()}
+    seconds = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        session.run(None, feeds)
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds)) * 1e6

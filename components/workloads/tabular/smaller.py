@@ -1,0 +1,143 @@
+"""Smaller models of a tabular workload's chosen one: fewer of its trees, or a small network that learnt its answers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import torch
+
+from components.compression.declaration import Family
+from components.compression.results import Smaller
+from components.data.results import Prepared
+from components.declaration import Workload
+from components.features.recipe import recipe_graph
+from components.judgement.targets import target_of
+from components.settings import Settings
+from components.storage import write_atomically
+from components.training.engine import fit
+from components.training.guards import budget_of
+from components.training.onnx_export import finished, join
+from components.training.results import Trained
+from components.workloads.tabular.calibration import AsItIs, with_calibration
+from components.workloads.tabular.candidates import network_plan
+from components.workloads.tabular.data import Table
+from components.workloads.tabular.keeping import Work, network_graph, network_inputs, open_work
+from components.workloads.tabular.model import make_network
+from data_contracts.spec import ContractSpec
+
+# Shares of the trees that are kept: the first ones, which say most.
+SHARES = (0.75, 0.5, 0.25)
+ENSEMBLE = "TreeEnsembleClassifier"
+# The student's layers are this much narrower than the declared network's.
+NARROWER = 4
+
+
+def smaller_models(
+    trained: Trained,
+    prepared: Prepared,
+    workload: Workload,
+    contract: ContractSpec,
+    folder: Path,
+    settings: Settings,
+    families: Sequence[Family],
+) -> list[Smaller]:
+    """Return what can be made of the chosen candidate, with a note where nothing can."""
+    if target_of(contract) != "binary":
+        return [
+            Smaller(name=family, family=family, note=f"only yes-or-no answers are {family}", model=None)
+            for family in families
+        ]
+    work = open_work(prepared, workload, contract, folder)
+    made: list[Smaller] = []
+    if "pruned" in families:
+        made += _pruned(work, trained.best.model, prepared)
+    if "distilled" in families:
+        made.append(_distilled(work, trained, prepared, settings))
+    return made
+
+
+def _pruned(work: Work, model: Path, prepared: Prepared) -> Iterator[Smaller]:
+    graph = onnx.load(model)
+    ensemble = next((node for node in graph.graph.node if node.op_type == ENSEMBLE), None)
+    if ensemble is None:
+        yield Smaller(name="pruned", family="pruned", note="the model has no trees to leave out", model=None)
+        return
+    trees = 1 + max(next(a for a in ensemble.attribute if a.name == "nodes_treeids").ints)
+    for share in SHARES:
+        kept = max(1, round(share * trees))
+        path = work.folder / f"pruned-{kept}.onnx"
+        pruned = _calibrated_anew(first_trees(graph, kept), path, work, prepared)
+        write_atomically(path, finished(pruned))
+        note = f"the first {kept} of {trees} trees, calibrated anew"
+        yield Smaller(name=f"pruned to {kept} trees", family="pruned", note=note, model=path)
+
+
+def first_trees(model: onnx.ModelProto, kept: int) -> onnx.ModelProto:
+    """Return the graph with the first trees of its ensemble alone; ONNX lists every tree's nodes with its number."""
+    pruned = onnx.ModelProto()
+    pruned.CopyFrom(model)
+    ensemble = next(node for node in pruned.graph.node if node.op_type == ENSEMBLE)
+    lists = {attribute.name: attribute for attribute in ensemble.attribute}
+    for prefix in ("nodes", "class"):
+        numbers = list(lists[f"{prefix}_treeids"].ints)
+        places = [place for place, tree in enumerate(numbers) if tree < kept]
+        for name, attribute in lists.items():
+            for values in (attribute.ints, attribute.floats, attribute.strings):
+                if name.startswith(f"{prefix}_") and len(values) == len(numbers):
+                    values[:] = [values[place] for place in places]
+    return pruned
+
+
+def _calibrated_anew(graph: onnx.ModelProto, path: Path, work: Work, prepared: Prepared) -> onnx.ModelProto:
+    """Put another calibration behind the first: fewer trees give answers nearer to the middle."""
+    from components.workloads.tabular.workload import predict_file
+
+    write_atomically(path, finished(graph))
+    answers = predict_file(path, work.contract, prepared.splits["validation"].path)
+    calibration = work.head.calibrate(work.tables["validation"].labels.numpy(), answers[:, None])
+    last = graph.graph.node[-1]
+    assert list(last.output) == [work.head.tensor], "the last node names the answer"
+    last.output[0] = graph.graph.output[0].name = "pruned_answer"
+    return with_calibration(graph, calibration, work.head.tensor, work.head.columns)
+
+
+def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Settings) -> Smaller:
+    """Train a narrow perceptron on the teacher's answers to the training rows (Hinton, Vinyals & Dean 2015).
+
+    Its epochs are chosen by how near it is to the teacher, so that the labels of the validation split can judge it.
+    """
+    hidden = tuple(max(8, width // NARROWER) for width in work.options.hidden)
+    student = replace(
+        work,
+        tables={split: _taught(work, trained, prepared, split) for split in ("train", "validation")},
+        options=work.options.model_copy(update={"architecture": "mlp", "hidden": hidden, "dropout": 0.0}),
+        head=work.head.plain(),
+    )
+    plan = network_plan(student, settings)
+    plan = replace(plan, task=replace(plan.task, score=_nearness))
+    options, goal = work.options, work.workload.goal
+    budget = budget_of(options.time_cap_minutes, goal.training_usd, settings.price_per_hour).less(trained.seconds)
+    fitted = fit(plan, work.folder / "student", budget)
+    network = make_network(*network_inputs(student), student.options, student.head.columns)
+    network.load_state_dict(fitted.weights)
+    path = work.folder / "distilled.onnx"
+    # What it learnt are calibrated answers.
+    back = with_calibration(network_graph(student, network.eval()), AsItIs(), work.head.tensor, work.head.columns)
+    graph = join(recipe_graph(work.recipe, work.contract), back)
+    write_atomically(path, finished(graph))
+    widths = "-".join(str(width) for width in hidden)
+    note = f"a {widths} perceptron that learnt the answers of {trained.chosen} on the training rows"
+    return Smaller(name="distilled", family="distilled", note=note, model=path)
+
+
+def _taught(work: Work, trained: Trained, prepared: Prepared, split: str) -> Table:
+    """Return a split with the teacher's answers for labels."""
+    from components.workloads.tabular.workload import predict_file
+
+    answers = predict_file(trained.best.model, work.contract, prepared.splits[split].path)
+    return replace(work.tables[split], labels=torch.from_numpy(answers))
+
+
+def _nearness(answers: torch.Tensor, taught: torch.Tensor) -> float:
+    return -float(torch.mean((answers[:, 0] - taught) ** 2))

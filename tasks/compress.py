@@ -1,0 +1,41 @@
+"""Compress: smaller graphs of the chosen model, measured; the fastest within the declared loss ships."""
+
+from components import progress
+from components.catalog import find_kind
+from components.compression.choice import compress as compress_model
+from components.data.results import Prepared
+from components.declaration import Workload, contract_of
+from components.settings import Home, Settings
+from components.storage import digest_json
+from components.training.results import Trained
+from tasks.stage import stage, table
+
+
+def _artifact(trained: Trained) -> str:
+    compression = trained.compression
+    assert compression is not None
+    speeds = {one.name: f"{one.speed.row_us:.0f} us a row" for one in compression.variants if one.speed}
+    verdicts = {one.name: f"{speeds.get(one.name, one.note)}: {one.verdict}" for one in compression.variants}
+    return table({"ships": compression.chosen, "why": compression.reason, **verdicts})
+
+
+@stage(
+    "compress",
+    settings=[
+        "kind",
+        "model",
+        "goal",
+        "seed",
+        "features",
+        "contract",
+        "serving.variants",
+        "serving.decision_threshold",
+    ],
+    artifact=_artifact,
+)
+def compress(workload: Workload, trained: Trained, prepared: Prepared, home: Home, settings: Settings) -> Trained:
+    """Make and measure the variants; the training is returned with the graph that ships."""
+    kind, contract = find_kind(workload.kind), contract_of(workload)
+    document = workload.model_dump(mode="json", include={"model", "seed"})
+    folder = home.room("training", f"{workload.name}-variants-{digest_json([trained.digest, document])[:12]}")
+    return compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report)

@@ -1,0 +1,31 @@
+"""Rehearse: what will ship is opened in a clean process, served and asked, and how that went is evidence."""
+
+from components.data.results import Prepared
+from components.declaration import Workload, contract_of
+from components.delivery.rehearsal import rehearse as rehearse_build
+from components.judgement.evidence import Evaluated, read_evidence
+from components.settings import Settings
+from components.training.results import Trained
+from tasks.stage import stage, table
+
+
+def _artifact(evaluated: Evaluated) -> str:
+    tables = read_evidence(evaluated.evidence).tables
+    rungs: dict[str, object] = {
+        rung["name"]: f"largest difference {rung['largest_difference']:.1e}" for rung in tables["ladder"]
+    }
+    stages = tables.get("stages", {"stages": []})["stages"]
+    return table(rungs | {f"stage {one['name']}": f"{one['p50_us']:.0f} us" for one in stages})
+
+
+@stage(
+    "rehearse",
+    settings=["kind", "serving", "gates.parity", "gates.costs", "seed", "contract", "name"],
+    programs=("deployments.data_plane.__main__", "deployments.data_plane.stage_budget"),
+    artifact=_artifact,
+)
+def rehearse(
+    workload: Workload, trained: Trained, prepared: Prepared, evaluated: Evaluated, settings: Settings
+) -> Evaluated:
+    """Put together what will ship, climb the parity ladder with it and measure the stages of a request."""
+    return rehearse_build(workload, contract_of(workload), trained, prepared, evaluated, settings)

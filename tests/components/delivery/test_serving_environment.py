@@ -1,0 +1,87 @@
+"""The list of what serving needs is complete and holds nothing else."""
+
+import ast
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.delivery.build import open_build, seal
+from components.delivery.serving_environment import (
+    IMPORTED,
+    REQUIREMENTS,
+    check_fresh_environment,
+    serving_packages,
+    write_requirements,
+)
+from components.delivery.serving_sources import source_files
+from components.errors import BuildError, ServingError
+from components.provenance import normalised
+from tests.deployments.small_build import draw_sample, write_build
+
+OURS = {"components", "data_contracts", "deployments"}
+# The Bento brings its own, traces are an extra of the installation; the uvloop that Granian is told to use is imported by Granian.
+ELSEWHERE = {"bentoml", "opentelemetry"}
+BY_NAME = {"uvloop"}
+
+
+def third_party() -> set[str]:
+    """Return the distributions that the modules of the service import, wherever in a file."""
+    owners = {**importlib.metadata.packages_distributions(), "opentelemetry": ["opentelemetry"]}
+    found = set()
+    for source in source_files().values():
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            for name in names:
+                top = name.partition(".")[0]
+                if top in OURS or top in sys.stdlib_module_names:
+                    continue
+                # Several distributions share the namespace google.
+                found.add("protobuf" if name.startswith("google.protobuf") else normalised(owners[top][0]))
+    return found
+
+
+def test_the_list_is_what_the_service_imports() -> None:
+    assert third_party() - ELSEWHERE | BY_NAME == set(IMPORTED)
+
+
+def test_nothing_of_the_pipeline_is_in_it() -> None:
+    packages = serving_packages()
+    assert set(IMPORTED) <= packages.keys()
+    assert packages.keys().isdisjoint({"torch", "polars", "pydantic", "prefect", "mlflow", "onnx", "xgboost-cpu"})
+    assert all(needed in packages for package in packages.values() for needed in package.requires)
+
+
+def with_list(folder: Path, text: str | None = None) -> Path:
+    write_build(draw_sample(), folder)
+    if text is None:
+        write_requirements(folder / REQUIREMENTS)
+    else:
+        (folder / REQUIREMENTS).write_text(text)
+    seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
+    return folder
+
+
+def test_a_build_without_a_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"has no serving-requirements\.txt"):
+        check_fresh_environment(open_build(write_build(draw_sample(), tmp_path / "build")))
+
+
+@pytest.mark.slow
+def test_a_build_starts_and_answers_in_an_environment_made_from_its_own_list(tmp_path: Path) -> None:
+    build = open_build(with_list(tmp_path / "build"))
+    found = check_fresh_environment(build)
+    assert found.packages == len(serving_packages())
+    assert found.rows == 20
+    assert found.largest_difference <= build.golden().tolerance
+
+
+@pytest.mark.slow
+def test_a_package_that_is_missing_from_the_list_is_named(tmp_path: Path) -> None:
+    version = importlib.metadata.version("msgspec")
+    build = open_build(with_list(tmp_path / "build", f"msgspec=={version}\n"))
+    with pytest.raises(ServingError, match="No module named 'granian'"):
+        check_fresh_environment(build)
