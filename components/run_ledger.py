@@ -12,21 +12,38 @@ from typing import Literal
 
 import msgspec
 
-from components.settings import Home
+from components.settings import Home, Room
 from components.stage_keys import StageKey
-from components.storage import write_json
+from components.storage import sweep, write_json
 
+# The rooms with folders and files of ours; MLflow, Prefect and BentoML look after their own.
+SWEPT: tuple[Room, ...] = (
+    "snapshots",
+    "validated",
+    "quarantine",
+    "prepared",
+    "training",
+    "evaluations",
+    "builds",
+    "rollouts",
+    "reports",
+    "runs",
+)
 State = Literal["running", "ran", "cached", "failed"]
 
 
 class StageRecord(msgspec.Struct, kw_only=True):
-    """One stage of a run: what came of it, how long it took, and the key that decided whether it had to run."""
+    """One stage of a run: what came of it, how long it took, and the key that decided whether it had to run.
+
+    ``detail`` is how it failed, ``note`` what is worth knowing of a stage that ran.
+    """
 
     stage: str
     state: State
     seconds: float = 0.0
     key: StageKey | None = None
     detail: str = ""
+    note: str = ""
 
 
 class RunRecord(msgspec.Struct, kw_only=True):
@@ -73,11 +90,16 @@ def current_ledger() -> Ledger | None:
 
 @contextmanager
 def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
-    """Record what happens in the block as one run; inside another recorded run, record into that one."""
+    """Record what happens in the block as one run; inside another recorded run, record into that one.
+
+    What a killed run left unfinished in the home is cleared away first.
+    """
     outer = _current.get()
     if outer is not None:
         yield outer
         return
+    for room in SWEPT:
+        sweep(home.room(room))
     now = datetime.now(UTC)
     run_id = f"{workload}-{now:%Y%m%dT%H%M%S%f}"
     record = RunRecord(run_id=run_id, workload=workload, flow=flow, started=now.isoformat(timespec="seconds"))

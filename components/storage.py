@@ -3,8 +3,11 @@
 Used by the data plane too, so nothing heavier than the standard library and msgspec is imported.
 """
 
+import functools
 import hashlib
 import os
+import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,10 +34,59 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def scratch_prefix(name: str) -> str:
+    """Return how the name of something unfinished begins: hidden, and with the process that is at work on it."""
+    return f".{name}.{_machine()}-{os.getpid()}-{_started(os.getpid())}."
+
+
+def sweep(folder: Path) -> tuple[Path, ...]:
+    """Delete what processes of this machine left unfinished under a folder when they were killed; return the paths.
+
+    What a process that lives is at work on stays, and so does what another machine wrote into a shared folder.
+    """
+    swept = []
+    for path in sorted(folder.rglob(".*")):
+        found = _OWNED.search(path.name)
+        if not found or found[1] != _machine() or _started(int(found[2])) == found[3]:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        swept.append(path)
+    return tuple(swept)
+
+
+_OWNED = re.compile(r"\.([0-9a-f]{8})-(\d+)-(\w+)\.[^.]*$")
+
+
+@functools.cache
+def _machine() -> str:
+    return digest_bytes(platform.node().encode())[:8]
+
+
+def _started(pid: int) -> str | None:
+    """Return when a process began, None if there is none: a number may be given to another process later."""
+    try:
+        # The name in brackets may hold anything; of what follows, the 20th is the start in clock ticks since boot.
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        pass
+    if Path("/proc/self").exists():
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return "unknown"
+
+
 def write_atomically(path: Path, data: bytes) -> Path:
     """Write a file so that a reader sees the old bytes or the new ones, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=scratch_prefix(path.name))
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -60,7 +112,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     If ``target`` exists already at the end, it wins: folders written this way are named after their content.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=scratch_prefix(target.name)))
     try:
         yield scratch
         scratch.chmod(0o755)

@@ -21,6 +21,7 @@ class StageStatus(BaseModel):
     state: str
     seconds: float
     why: str
+    note: str = ""
 
 
 class Status(BaseModel):
@@ -69,7 +70,15 @@ def status_of(workload: str, home: Home) -> Status:
 
 def _status(stage: StageRecord, earlier: list[RunRecord]) -> StageStatus:
     state = "interrupted" if stage.state == "running" else stage.state
-    return StageStatus(stage=stage.stage, state=state, seconds=stage.seconds, why=_why(stage, earlier))
+    return StageStatus(
+        stage=stage.stage, state=state, seconds=stage.seconds, why=_why(stage, earlier), note=_note(stage, earlier)
+    )
+
+
+def _note(stage: StageRecord, earlier: list[RunRecord]) -> str:
+    """Return the stage's note, or the one it had when it ran with the same key."""
+    found = [record for run in earlier for record in run.stages if record.key == stage.key and record.note]
+    return stage.note or (found[0].note if found and stage.key else "")
 
 
 def _why(stage: StageRecord, earlier: list[RunRecord]) -> str:

@@ -340,6 +340,9 @@ def print_status(status: "Status") -> None:
     rows = [(s.stage, _state(s.state), f"{s.seconds:.1f} s", s.why) for s in status.stages]
     title = f"{status.workload}: {status.flow} {status.state} on {status.started} in {status.seconds:.0f} s"
     console.print(_table("stage", "state", "time", "why", rows=rows, title=title))
+    for stage in status.stages:
+        if stage.note:
+            console.print(f"{stage.stage}: {stage.note}", markup=False, soft_wrap=True)
     if status.error:
         console.print(f"it ended with: {status.error}", markup=False, soft_wrap=True)
     console.print(f"champion: {status.champion or 'none'}   before it: {status.previous or 'none'}")

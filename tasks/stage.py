@@ -41,18 +41,19 @@ def stage(
     programs: Sequence[str] = (),
     cached: bool = True,
     artifact: Callable[[Any], str] | None = None,
+    note: Callable[[Any], str] | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function a stage.
 
     Its code starts in ``tasks/<name>.py``, the contract and, with the setting "kind", the kind's folder. ``settings``
     are the (dotted) places of the workload file it reads, ``fingerprint`` a digest of outside data (None: unknown, so
-    the stage always runs), ``programs`` modules that it runs as processes, ``artifact``
-    turns the result into Markdown for the Prefect UI.
+    the stage always runs), ``programs`` modules that it runs as processes, ``artifact`` turns the result into Markdown
+    for the Prefect UI, ``note`` into a line for ``slipway status``.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
         policy = StageCache(name=name, settings=tuple(settings), fingerprint=fingerprint, programs=tuple(programs))
-        recorded = _recorded(function, name, artifact)
+        recorded = _recorded(function, name, artifact, note)
         return task(
             name=name,
             cache_policy=policy if cached else NO_CACHE,
@@ -63,7 +64,12 @@ def stage(
     return decorate
 
 
-def _recorded(function: Callable[P, R], name: str, artifact: Callable[[Any], str] | None) -> Callable[P, R]:
+def _recorded(
+    function: Callable[P, R],
+    name: str,
+    artifact: Callable[[Any], str] | None,
+    note: Callable[[Any], str] | None,
+) -> Callable[P, R]:
     """Return the function, telling the run's ledger how it goes and the Prefect UI what came out."""
 
     @functools.wraps(function)
@@ -83,7 +89,7 @@ def _recorded(function: Callable[P, R], name: str, artifact: Callable[[Any], str
             raise
         else:
             if record:
-                record.state = "ran"
+                record.state, record.note = "ran", note(result) if note else ""
         finally:
             if ledger and record:
                 record.seconds = time.perf_counter() - started

@@ -24,9 +24,13 @@ def _artifact(trained: Trained) -> str:
             **scores,
             "hardware": trained.hardware.reason,
             "stopped": trained.stopped,
-            "took": trained.taken,
+            "took": trained.account,
         }
     )
+
+
+def _note(trained: Trained) -> str:
+    return trained.account
 
 
 def training_folder(workload: Workload, prepared: Prepared, home: Home) -> Path:
@@ -36,7 +40,7 @@ def training_folder(workload: Workload, prepared: Prepared, home: Home) -> Path:
     return home.room("training", f"{workload.name}-{key[:12]}")
 
 
-@stage("train", settings=["kind", "model", "goal", "seed", "features", "contract"], artifact=_artifact)
+@stage("train", settings=["kind", "model", "goal", "seed", "features", "contract"], artifact=_artifact, note=_note)
 def train(workload: Workload, prepared: Prepared, home: Home, settings: Settings) -> Trained:
     """Train every candidate of the workload's kind."""
     folder = training_folder(workload, prepared, home)

@@ -15,7 +15,7 @@ from components.declaration import Workload
 from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.settings import Home
 from components.stage_keys import code_part
-from components.storage import digest_bytes, digest_json, write_atomically, write_json
+from components.storage import digest_bytes, digest_json, scratch_prefix, write_atomically, write_json
 from data_contracts.spec import ContractSpec, FieldSpec
 
 RECIPE = "recipe.json"
@@ -33,7 +33,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
     """
     rooms = home.room("prepared")
     rooms.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
+    with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         folder = Path(scratch) / "prepared"
         folder.mkdir()
         rows = kept_rows(validated.path, validated.mask, contract)

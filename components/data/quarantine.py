@@ -12,7 +12,7 @@ from components.data.results import Snapshot, Validated
 from components.errors import ContractError
 from components.settings import Home
 from components.stage_keys import code_part
-from components.storage import atomic_folder, digest_json, write_json
+from components.storage import atomic_folder, digest_json, scratch_prefix, write_json
 from data_contracts.frame_schema import frame_schema
 from data_contracts.row_checks import RowCheck, keeps, row_checks
 from data_contracts.spec import ContractSpec
@@ -50,7 +50,7 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
     digest = digest_json([snapshot.digest, contract, code_part(CODE)])
     rooms = home.room("validated")
     rooms.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=rooms, prefix=".incoming.") as scratch:
+    with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         mask, refused = Path(scratch) / MASK, Path(scratch) / ROWS
         division = divide(snapshot, contract, mask, refused)
         quarantine = _settle(refused, home.room("quarantine", digest), division) if division.quarantined else None

@@ -18,7 +18,7 @@ from components.data.sources import describe_source, open_source
 from components.declaration import Source
 from components.errors import ContractError, SourceError
 from components.settings import Home
-from components.storage import atomic_folder, write_json
+from components.storage import atomic_folder, scratch_prefix, write_json
 from data_contracts.frame_schema import raw_column
 from data_contracts.spec import ContractSpec, FieldSpec
 
@@ -35,7 +35,7 @@ def take_snapshot(source: Source, contract: ContractSpec, home: Home) -> Snapsho
     where = describe_source(source)
     incoming = home.room("snapshots")
     incoming.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=incoming, prefix=".incoming.") as scratch:
+    with tempfile.TemporaryDirectory(dir=incoming, prefix=scratch_prefix("incoming")) as scratch:
         file = Path(scratch) / ROWS
         digest, rows = _write(source, contract, file, where)
         target = home.room("snapshots", digest)

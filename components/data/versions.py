@@ -14,6 +14,7 @@ from components.data.snapshots import RECORD
 from components.data.split_report import distance, sampled_file
 from components.errors import DataError
 from components.settings import Home
+from components.storage import scratch_prefix
 from data_contracts.frame_schema import raw_column
 from data_contracts.spec import FieldSpec
 
@@ -166,7 +167,7 @@ def _field(name: str, kind: str) -> FieldSpec:
 
 def _remove(folder: Path) -> None:
     # First out of sight, in one step: a deletion that is interrupted leaves no half of a version behind.
-    hidden = folder.with_name(f".deleted.{folder.name}")
+    hidden = folder.with_name(f"{scratch_prefix('deleted')}{folder.name}")
     folder.rename(hidden)
     shutil.rmtree(hidden)
 

@@ -23,7 +23,7 @@ from components.delivery.signing import ensure_key, sign_build
 from components.errors import BuildError
 from components.provenance import CodeVersion, Package
 from components.settings import Home
-from components.storage import digest_file, write_atomically, write_json
+from components.storage import digest_file, scratch_prefix, write_atomically, write_json
 from data_contracts.spec import ContractSpec
 
 GOLDEN_ROWS = 64
@@ -70,7 +70,7 @@ def package_build(
     """
     scored = scored_rows(test_rows, answers, shape, contract)
     home.room("builds").mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=".build."))
+    folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=scratch_prefix("build")))
     try:
         write_core(folder, workload, contract, model, recipe, scored, shape)
         _check_rehearsed(folder, rehearsed)

@@ -114,4 +114,6 @@ def _text(x: float, y: float, text: str, style: str, anchor: str) -> str:
 
 
 def _svg(width: int, height: int, body: str, label: str) -> str:
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{body}</svg>'
+    # A wide chart is drawn at the size of the page's text, not stretched to the page.
+    style = ' class="wide"' if width > WIDTH else ""
+    return f'<svg{style} viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{body}</svg>'

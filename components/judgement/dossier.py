@@ -6,6 +6,7 @@ Everything on the page is computed from evidence and results that lie beside it;
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ SECTIONS = {
     "lineage": "Lineage",
 }
 TRIALS = ("finished", "pruned", "failed")
+NOT_BY_COST = "The threshold is serving.decision_threshold; with gates.costs it is chosen by what errors cost."
 STATES = ("failed", "undecided", "passed")
 
 
@@ -111,7 +113,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "curves": _curves(tables),
         "classes": tables.get("classes"),
         "confusion": tables.get("confusion"),
-        "threshold_note": chosen.detail if chosen else "",
+        "threshold_note": chosen.detail if chosen and chosen.detail else NOT_BY_COST,
         "groups": tables.get("groups"),
         "quantiles": tables.get("quantiles"),
         "biases": tables.get("biases"),
@@ -129,7 +131,9 @@ def _page(subject: Subject) -> dict[str, Any]:
         "validated": subject.validated,
         "limits": _limits(subject),
         "stages": list(subject.stages.items()),
+        "expectations": _expectations(subject.validated),
         "cost": _cost(subject),
+        "choice": _choice(subject),
         "candidates": _candidates(subject),
         "lineage": _lineage(subject),
     }
@@ -159,7 +163,11 @@ def _cards(subject: Subject) -> list[dict[str, str]]:
 
 def _short(measure: Measure) -> str:
     sign = "+" if measure.name.startswith("gain") else ""
-    return f"{measure.value:{sign}.3f}" if abs(measure.value) >= 0.0005 or not measure.value else f"{measure.value:.2g}"
+    return (
+        f"{measure.value:{sign}.3f}"
+        if abs(measure.value) >= 0.01 or not measure.value
+        else f"{measure.value:{sign}.2g}"
+    )
 
 
 def _between(measure: Measure) -> str:
@@ -345,4 +353,32 @@ def _candidates(subject: Subject) -> list[dict[str, Any]]:
             "chosen": one.name == subject.trained.chosen,
         }
         for one in subject.trained.candidates
+    ]
+
+
+def _choice(subject: Subject) -> str:
+    """Say what the choice between the candidates rests on."""
+    found = subject.trained.comparison if subject.trained else None
+    if found is None:
+        return ""
+    return (
+        f"{found.chosen} against {found.other}: {found.difference:+.4f} in {found.metric} ({found.low:+.4f} to "
+        f"{found.high:+.4f}, paired, {found.n:,} rows of validation). The first candidate stays unless a later one is "
+        "better beyond doubt."
+    )
+
+
+def _expectations(validated: Validated | None) -> list[dict[str, Any]]:
+    """Return Great Expectations' verdicts with their names as words."""
+    return [
+        {
+            "what": " ".join(re.findall(r"[A-Z][a-z]*", one.expectation.removeprefix("Expect"))).lower(),
+            "limits": ", ".join(
+                f"{name.replace('_', ' ')} {f'{value:,}' if isinstance(value, int) else value}"
+                for name, value in one.arguments.items()
+            ),
+            "observed": one.observed,
+            "success": one.success,
+        }
+        for one in (validated.expectations if validated else ())
     ]

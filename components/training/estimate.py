@@ -17,6 +17,8 @@ from components.training.results import EstimateCheck, Trained
 PRICES = Path(__file__).with_name("prices.yaml")
 STALE_DAYS = 180
 FILE = "estimate.json"
+# The unit of a search, which may be pruned at any epoch.
+FURTHER_TRIAL = "further trial"
 
 
 class Spent(Result):
@@ -111,10 +113,8 @@ def check_estimate(estimate: Estimate, trained: Trained) -> EstimateCheck:
 
     The epochs that were taken are known afterwards, so what is left to be wrong is the cost of each.
     """
-    parts = {
-        part.name: part.taking(trained.epochs if part.unit == "epoch" else part.most).wall for part in estimate.parts
-    }
-    cpu = sum(part.taking(trained.epochs if part.unit == "epoch" else part.most).cpu for part in estimate.parts)
+    spent = {part.name: part.taking(trained.epochs if part.unit == "epoch" else part.most) for part in estimate.parts}
+    cpu = sum(one.cpu for one in spent.values())
     taken = {candidate.name: candidate.seconds for candidate in trained.candidates}
     return EstimateCheck(
         least_seconds=estimate.least_seconds,
@@ -122,5 +122,6 @@ def check_estimate(estimate: Estimate, trained: Trained) -> EstimateCheck:
         taken_seconds=trained.seconds,
         cpu_seconds=round(cpu, 2),
         taken_cpu_seconds=trained.cpu_seconds,
-        parts={name: (round(parts[name], 2), seconds) for name, seconds in taken.items() if name in parts},
+        at_most=any(part.unit == FURTHER_TRIAL for part in estimate.parts),
+        parts={name: (round(spent[name].wall, 2), seconds) for name, seconds in taken.items() if name in spent},
     )

@@ -67,16 +67,21 @@ class EstimateCheck(Result):
     cpu_seconds: float = Field(description="Estimated processor time, with the epochs that were taken.")
     taken_cpu_seconds: float | None = Field(description="None if a part of the training ran in an earlier process.")
     parts: dict[str, tuple[float, float]] = Field(description="Candidate -> seconds estimated, taken.")
+    at_most: bool = Field(False, description="A search was part of it: how far its trials get is not foreseen.")
 
     @property
     def off(self) -> float | None:
-        """How much more (or less, below 0) processor time it took than was said, as a share."""
-        return None if self.taken_cpu_seconds is None else self.taken_cpu_seconds / self.cpu_seconds - 1
+        """How much more (or less, below 0) processor time it took than was said, as a share; None where unknown."""
+        if self.taken_cpu_seconds is None or self.at_most:
+            return None
+        return self.taken_cpu_seconds / self.cpu_seconds - 1
 
     @property
     def text(self) -> str:
         """The comparison in one line."""
         off = "" if self.off is None else f"; processor time {self.cpu_seconds:.0f} s said, {self.off:+.0%} taken"
+        if self.at_most and self.taken_cpu_seconds is not None:
+            off = f"; processor time at most {self.cpu_seconds:.0f} s said, {self.taken_cpu_seconds:.0f} s taken"
         said = f"{self.least_seconds:.0f} to {self.seconds:.0f} s"
         return f"estimated {said}, took {self.taken_seconds:.0f} s on the clock{off}"
 
@@ -121,6 +126,11 @@ class Trained(Result):
             if candidate.name == name:
                 return candidate
         raise KeyError(name)
+
+    @property
+    def account(self) -> str:
+        """What it took and what had been estimated, in one line."""
+        return self.taken if self.estimate is None else f"{self.taken}; {self.estimate.text}"
 
     @property
     def taken(self) -> str:

@@ -10,7 +10,7 @@ from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
 from deployments.data_plane.prediction_log import PredictionLog
-from deployments.data_plane.protocol import BodyTooLarge
+from deployments.data_plane.protocol import BodyTooLarge, Reply
 from deployments.data_plane.service import Service
 
 Message = MutableMapping[str, Any]
@@ -22,12 +22,13 @@ GRACE_SECONDS = 5.0
 class RsgiRequest:
     """A request as Granian hands it over."""
 
-    __slots__ = ("_headers", "_proto", "_scope", "method", "path")
+    __slots__ = ("_headers", "_proto", "_scope", "method", "path", "sent")
 
     def __init__(self, scope: Any, proto: Any) -> None:
         self._scope = scope
         self._headers = scope.headers
         self._proto = proto
+        self.sent = False
         self.method: str = scope.method
         self.path: str = scope.path
 
@@ -39,6 +40,11 @@ class RsgiRequest:
     def header(self, name: str) -> str | None:
         value: str | None = self._headers.get(name)
         return value
+
+    def send(self, reply: Reply) -> bool:
+        self._proto.response_bytes(*reply)
+        self.sent = True
+        return True
 
     async def body(self, limit: int) -> bytes:
         length = self.header("content-length")
@@ -73,6 +79,9 @@ class AsgiRequest:
             if key == wanted:
                 return value.decode("latin-1")
         return None
+
+    def send(self, reply: Reply) -> bool:
+        return False
 
     async def body(self, limit: int) -> bytes:
         _check_length(self.header("content-length") or 0, limit)
@@ -175,8 +184,10 @@ class Application:
         if scope.proto != "http":
             proto.close(403)
             return
-        status, headers, body = await self.service.answer(RsgiRequest(scope, proto))
-        proto.response_bytes(status, headers, body)
+        request = RsgiRequest(scope, proto)
+        reply = await self.service.answer(request)
+        if not request.sent:
+            request.send(reply)
 
     async def __call__(
         self,

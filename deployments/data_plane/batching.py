@@ -26,6 +26,9 @@ from deployments.data_plane.request import Row
 # Ticks of the event loop that a batch waits at most. With a yield in the first, CPU time a request fell from 119 to 81
 # us at 8 connections and from 45 to 40 us at 32, server on one core; without the yield, by 8 % only.
 PATIENCE = 4
+# Requests in a batch up to which answers are sent before their tasks come to their turn: 15 % less CPU time a request
+# at 8 connections; 5 % more at 256, where the thread that writes to the network interrupts the rest of the batch.
+FEW = 32
 # Rows of a table in one call of the model.
 SLICE = 8_192
 
@@ -42,6 +45,8 @@ class Pending(msgspec.Struct, gc=False):
     request_id: str
     arrived: float
     deadline: float
+    # Sends the answer as soon as it is known, instead of when the task that waits for the future comes to its turn.
+    deliver: "Callable[[list[Any]], object] | None" = None
 
 
 class Answered(msgspec.Struct, gc=False):
@@ -83,14 +88,24 @@ class Batcher:
         self._scheduled = False
         self._patience = PATIENCE
 
-    def submit(self, rows: list[Row], request_id: str, arrived: float, deadline: float) -> "asyncio.Future[list[Any]]":
-        """Queue rows; the future gives the answer to each (a number, or a list of them). Raises Overloaded."""
+    def submit(
+        self,
+        rows: list[Row],
+        request_id: str,
+        arrived: float,
+        deadline: float,
+        deliver: Callable[[list[Any]], object] | None = None,
+    ) -> "asyncio.Future[list[Any]]":
+        """Queue rows; the future gives the answer to each (a number, or a list of them). Raises Overloaded.
+
+        ``deliver`` gets the answers of a small batch first.
+        """
         metrics = self._metrics
         count = len(rows)
         if metrics.waiting_rows and metrics.waiting_rows + count > self._options.queue_rows:
             raise Overloaded(f"{metrics.waiting_rows} rows are waiting; the limit is {self._options.queue_rows}")
         loop = asyncio.get_running_loop()
-        pending = Pending(rows, loop.create_future(), request_id, arrived, deadline)
+        pending = Pending(rows, loop.create_future(), request_id, arrived, deadline, deliver)
         metrics.waiting_rows += count
         if count > self._options.batch_rows:
             self._run_large(loop, pending)
@@ -134,8 +149,7 @@ class Batcher:
         start = 0
         for pending in batch:
             end = start + len(pending.rows)
-            if not pending.future.done():
-                pending.future.set_result(answers[start:end])
+            _settle(pending, answers[start:end], early=len(batch) <= FEW)
             start = end
 
     def _more_is_coming(self) -> bool:
@@ -224,11 +238,21 @@ class Batcher:
                 if not pending.future.done():
                     pending.future.set_exception(error)
                 return
-            answers = self._record(done.result(), [pending])
-            if not pending.future.done():
-                pending.future.set_result(answers)
+            _settle(pending, self._record(done.result(), [pending]), early=True)
 
         loop.run_in_executor(self._large, compute).add_done_callback(finished)
+
+
+def _settle(pending: Pending, answers: list[Any], *, early: bool) -> None:
+    """Hand a request its answers, unless it is gone."""
+    if pending.future.done():
+        return
+    try:
+        if early and pending.deliver is not None:
+            pending.deliver(answers)
+        pending.future.set_result(answers)
+    except Exception as error:  # what goes wrong in encoding or sending one answer must not touch the others
+        pending.future.set_exception(error)
 
 
 def _expired(pending: Pending, now: float) -> Expired:

@@ -33,6 +33,9 @@ class Request(Protocol):
     def header(self, name: str) -> str | None:
         """Return a header by its lower-case name."""
 
+    def send(self, reply: Reply) -> bool:
+        """Answer at once, from wherever the answer is known; False if this server waits for the handler's reply."""
+
     async def body(self, limit: int) -> bytes:
         """Return the body; raises BodyTooLarge without reading all of it."""
 

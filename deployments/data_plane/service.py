@@ -15,7 +15,7 @@ from deployments.data_plane.answers import Answers
 from deployments.data_plane.batching import Answered, Batcher
 from deployments.data_plane.events import report
 from deployments.data_plane.exchange import Exchange
-from deployments.data_plane.limits import NotTaken, Overloaded, RateLimit
+from deployments.data_plane.limits import Overloaded, RateLimit, RateLimited
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model
 from deployments.data_plane.open_inference import Tensor
@@ -26,8 +26,12 @@ from deployments.data_plane.refusals import Refusal, WrongContentType, refusal_o
 from deployments.data_plane.request import MalformedRequest
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-# Bodies of refused requests are read away up to this size.
+
+
+# Bodies of refused requests are read away up to this size; after larger ones the connection closes.
 SMALL_BODY = 65_536
+# A body that comes with its headers is thrown away by the server. Reading one costs as much as the refusal itself.
+TINY_BODY = 4_096
 
 
 class AnsweredTensors(NamedTuple):
@@ -53,6 +57,9 @@ class Service:
         self._access_log = AccessLog(options.access_log)
         self.price_per_hour = options.price_per_hour
         self.exchange = Exchange(options.exchange, metrics)
+        # Made once: under load, refusing must cost as little as it can.
+        self._full = refusal_of(Overloaded(_full(options)))
+        self._full_reply = self._full.reply()
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
         self.take_over(model)
@@ -83,6 +90,11 @@ class Service:
         elif request.method != method and (request.method, method) != ("HEAD", "GET"):
             reason = f"{path} takes {method}, not {request.method}"
             reply = problem(405, "method_not_allowed", reason, (("allow", method),))
+        elif method == "POST" and metrics.in_flight >= self._options.queue_requests:
+            metrics.count_error(self._full.kind)
+            reply = self._full_reply
+            if int(request.header("content-length") or SMALL_BODY) > TINY_BODY and not await _discarded(request):
+                reply = _closing(reply)
         else:
             metrics.in_flight += 1
             try:
@@ -98,10 +110,8 @@ class Service:
         metrics.count_answer(path, reply[0])
         if self._options.access_log or reply[0] == 500:
             self._access_log.note(request, reply, seconds, self.model.build_id)
-        if self.draining:
-            # Clients with open connections must turn to somebody else before this process ends.
-            return reply[0], (*reply[1], *CLOSE), reply[2]
-        return reply
+        # While the service drains, clients with open connections must turn to somebody else.
+        return _closing(reply) if self.draining else reply
 
     def note_failure(self, error: Exception, path: str) -> Refusal:
         """Return what to tell a client whose request was refused or failed; report what is our fault, and count it."""
@@ -114,17 +124,25 @@ class Service:
     async def predict(self, request: Request) -> Reply:
         """Answer rows given as JSON."""
         arrived = time.perf_counter()
-        await self._admit_or_discard(request)
+        await self._limit_rate(request)
         model, batcher, encoder = self.model, self._batcher, self._answers
         body = await request.body(model.serving.max_body_bytes)
         rows = model.decoder.decode(body)
         request_id = self._request_id(request.header("x-request-id"))
-        answers = await batcher.submit(rows, request_id, arrived, arrived + self._patience(request))
-        return 200, JSON, encoder.encode(answers, request_id)
+        sent: Reply | None = None
+
+        def deliver(answers: list[Any]) -> None:
+            nonlocal sent
+            reply: Reply = (200, JSON, encoder.encode(answers, request_id))
+            reply = _closing(reply) if self.draining else reply
+            sent = reply if request.send(reply) else None
+
+        answers = await batcher.submit(rows, request_id, arrived, arrived + self._patience(request), deliver)
+        return sent or (200, JSON, encoder.encode(answers, request_id))
 
     async def infer(self, request: Request) -> Reply:
         """Answer tensors of the Open Inference Protocol, over REST."""
-        await self._admit_or_discard(request)
+        await self._limit_rate(request)
         asked = open_inference.decode(await request.body(self.model.serving.max_body_bytes))
         answered = await self._answer_tensors(
             asked.inputs, asked.id or request.header("x-request-id"), self._patience(request)
@@ -149,7 +167,7 @@ class Service:
 
     async def score(self, request: Request) -> Reply:
         """Answer a table given as an Arrow stream or a Parquet file."""
-        await self._admit_or_discard(request)
+        await self._limit_rate(request)
         model, batcher = self.model, self._batcher
         content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
         if content_type not in (columnar.ARROW, columnar.PARQUET):
@@ -180,21 +198,37 @@ class Service:
         except ValueError:
             raise MalformedRequest(f"x-request-timeout-ms must be a number of milliseconds, not {header!r}") from None
 
-    async def _admit_or_discard(self, request: Request) -> None:
-        """Let a request in, or raise NotTaken; a small body is read away, so that the connection can stay open."""
+    async def _limit_rate(self, request: Request) -> None:
+        """Raise RateLimited if the client of a request asks too often."""
+        if self._rates is None:
+            return
+        name = request.header(self._options.client_header) if self._options.client_header else None
         try:
-            name = request.header(self._options.client_header) if self._options.client_header else None
-            self._admit(name or request.client)
-        except NotTaken as error:
-            try:
-                await request.body(SMALL_BODY)
-            except BodyTooLarge:
-                error.unread = True
+            self._rates.take(name or request.client)
+        except RateLimited as error:
+            error.unread = not await _discarded(request)
             raise
 
     def _admit(self, client: str) -> None:
-        """Let a request in, or raise NotTaken before any work is done for it."""
+        """Let a request of a client in, or raise NotTaken before any work is done for it."""
         if self._rates is not None:
             self._rates.take(client)
         if self.metrics.in_flight > self._options.queue_requests:
-            raise Overloaded(f"{self._options.queue_requests} requests are being answered, which is the limit")
+            raise Overloaded(_full(self._options))
+
+
+async def _discarded(request: Request) -> bool:
+    """Read a body away, so that the connection can stay open; False if it is too large for that."""
+    try:
+        await request.body(SMALL_BODY)
+    except BodyTooLarge:
+        return False
+    return True
+
+
+def _closing(reply: Reply) -> Reply:
+    return reply if CLOSE[0] in reply[1] else (reply[0], (*reply[1], *CLOSE), reply[2])
+
+
+def _full(options: Options) -> str:
+    return f"{options.queue_requests} requests are being answered, which is the limit"

@@ -21,6 +21,7 @@ import numpy as np
 from components.errors import SlipwayError
 from deployments.data_plane.application import Application
 from deployments.data_plane.options import Options
+from deployments.data_plane.protocol import Reply
 
 WARM_UP = 200
 
@@ -56,6 +57,9 @@ class _Request:
 
     def header(self, name: str) -> str | None:
         return None
+
+    def send(self, reply: Reply) -> bool:
+        return True
 
     async def body(self, limit: int) -> bytes:
         return self._body

@@ -13,7 +13,7 @@ from components.data.results import Prepared
 from components.declaration import Workload
 from components.judgement.metrics import paired_difference
 from components.settings import Settings
-from components.training.estimate import Estimate, Part, Spent, read_prices
+from components.training.estimate import FURTHER_TRIAL, Estimate, Part, Spent, read_prices
 from components.training.guards import budget_of
 from components.training.onnx_export import stacked
 from components.training.probing import UNLIMITED, card_estimates, measure, network_part, now
@@ -130,4 +130,4 @@ def _search(network: Part, work: Work) -> Part:
     assert search is not None, "asked only where there is a search"
     trial = network.taking(network.most)
     most = min(search.trials, max(1, int(search.minutes * 60 / max(trial.wall, 1e-9)))) - 1
-    return Part(name="search", once=Spent(), each=trial, unit="further trial", least=0, most=most)
+    return Part(name="search", once=Spent(), each=trial, unit=FURTHER_TRIAL, least=0, most=most)
