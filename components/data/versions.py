@@ -8,11 +8,12 @@ from pathlib import Path
 import polars as pl
 from pydantic import Field, ValidationError
 
-from components.data.results import DataResult, FieldShift, Snapshot
+from components.data.results import FieldShift, Snapshot
 from components.data.row_hash import with_row_hash
 from components.data.snapshots import RECORD
 from components.data.split_report import distances, sampled_file
 from components.errors import DataError
+from components.result import Result
 from components.settings import Home
 from components.storage import scratch_prefix
 from data_contracts.frame_schema import raw_column
@@ -21,7 +22,7 @@ from data_contracts.spec import FieldSpec
 HASH = "slipway:hash"
 
 
-class DataVersion(DataResult):
+class DataVersion(Result):
     """One snapshot, as it is listed."""
 
     digest: str
@@ -33,7 +34,7 @@ class DataVersion(DataResult):
     used_by: tuple[str, ...] = Field(description="Builds that were made from it.")
 
 
-class VersionDiff(DataResult):
+class VersionDiff(Result):
     """What is different in a later version."""
 
     before: str
@@ -48,7 +49,7 @@ class VersionDiff(DataResult):
     shifts: tuple[FieldShift, ...] = Field(description="Distance of each common column, 0 to 1, largest first.")
 
 
-class Deletion(DataResult):
+class Deletion(Result):
     """What was deleted, or would be."""
 
     deleted: tuple[DataVersion, ...]

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
 from components.declaration import Monitoring
 from components.errors import DataError
+from components.result import Result
 from components.storage import digest_json
 from data_contracts.drift_schema import drift_schema
 from data_contracts.spec import ContractSpec
@@ -25,11 +25,7 @@ from data_contracts.spec import ContractSpec
 SAMPLE = 5_000
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ColumnDrift(_Frozen):
+class ColumnDrift(Result):
     """One column in one window: the test's p-value, the distance, and whether the rule says it moved."""
 
     column: str
@@ -40,7 +36,7 @@ class ColumnDrift(_Frozen):
     moved: bool
 
 
-class WindowDrift(_Frozen):
+class WindowDrift(Result):
     """One window against the reference."""
 
     window: str
@@ -53,7 +49,7 @@ class WindowDrift(_Frozen):
         return tuple(column.column for column in self.columns if column.moved)
 
 
-class DriftReport(_Frozen):
+class DriftReport(Result):
     """Every window, and the columns that moved in as many windows in a row as the workload file asks for."""
 
     digest: str

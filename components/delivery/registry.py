@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from components.answer_shape import AnswerShape
 from components.delivery.build import Build
 from components.errors import BuildError, HostError
+from components.result import Result
 from components.settings import Home, Settings
 from components.training.results import Trial
 from data_contracts.model_signature import signature_inputs
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
 CHALLENGER, CHAMPION = "challenger", "champion"
 
 
-class Registered(BaseModel):
+class Registered(Result):
     """A build's place in the registry."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: str
     workload: str

@@ -228,17 +228,22 @@ def _curves(tables: Mapping[str, Any]) -> list[dict[str, Any]]:
         made.append({"title": "ROC: the area is the auc", "svg": Markup(roc.svg("ROC curve"))})
         made.append({"title": "Precision and recall", "svg": Markup(precision.svg("precision-recall curve"))})
     if "calibration" in tables:
-        bins = tables["calibration"]
-        # A whole number of fifths, so that the ticks are round.
-        end = min(1.0, 0.2 * math.ceil(5 * max(max(row["mean"], row["rate"]) for row in bins)))
-        notes = [f"answered {row['mean']:.3f}, observed {row['rate']:.3f}, {row['n']:,.0f} rows" for row in bins]
-        plane = Plane("mean answer", "observed share of yes", x_end=end, y_end=end).line([(0, 0), (end, end)], "faint")
-        points = [(row["mean"], row["rate"]) for row in bins]
-        chart = plane.line(points).dots(points, notes).svg("calibration curve")
-        made.append({"title": f"Calibration: {len(bins)} bins of equal size", "svg": Markup(chart)})
+        made.append(_calibration(tables["calibration"], "yes", "Calibration"))
+    for name, bins in tables.get("class_calibration", {}).items():
+        made.append(_calibration(bins, name, f"Calibration of {name}"))
     if "numbers" in tables:
         made.append(_number_curve(tables["numbers"]))
     return made
+
+
+def _calibration(bins: Sequence[Mapping[str, float]], of: str, title: str) -> dict[str, Any]:
+    # A whole number of fifths, so that the ticks are round.
+    end = min(1.0, 0.2 * math.ceil(5 * max(max(row["mean"], row["rate"]) for row in bins)))
+    notes = [f"answered {row['mean']:.3f}, observed {row['rate']:.3f}, {row['n']:,.0f} rows" for row in bins]
+    plane = Plane("mean answer", f"observed share of {of}", x_end=end, y_end=end).line([(0, 0), (end, end)], "faint")
+    points = [(row["mean"], row["rate"]) for row in bins]
+    chart = plane.line(points).dots(points, notes).svg(f"calibration curve of {of}")
+    return {"title": f"{title}: {len(bins)} bins of equal size", "svg": Markup(chart)}
 
 
 def _number_curve(bins: Sequence[Mapping[str, float]]) -> dict[str, Any]:
