@@ -1,15 +1,18 @@
 """The dossier holds what matters, opens without a network, and is not broken by what the data contains."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from components.data.results import FieldShift, Prepared, Split, Validated
 from components.declaration import Workload, contract_of, read_workload
 from components.judgement.dossier import Subject, render_dossier, write_dossier
 from components.judgement.evidence import Evidence, Measure
 from components.judgement.gates import judge
+from data_contracts.validation import ExpectationResult
 
 
 def subject(workload: Workload, auc: float = 0.68) -> Subject:
@@ -106,3 +109,37 @@ def test_slices_are_drawn_worst_first_and_the_provably_bad_one_is_red(flights: W
     page = render_dossier(subject(flights))
     assert page.index("origin=&lt;script") < page.index("origin=JFK")
     assert page.count('class="dot bad"') == 1
+
+
+def test_what_the_data_was_is_shown_reasons_expectations_and_shifts(flights: Workload, tmp_path: Path) -> None:
+    expected = ExpectationResult(
+        expectation="ExpectColumnMeanToBeBetween",
+        arguments={"column": "late", "min_value": 0.05},
+        success=True,
+        observed="0.24",
+        basis="all rows",
+    )
+    validated = Validated(
+        digest="a",
+        path=tmp_path,
+        mask=tmp_path,
+        rows=900,
+        quarantined=7,
+        quarantine=tmp_path,
+        reasons={"late: missing": 7},
+        expectations=(expected,),
+    )
+    split = Split(name="train", path=tmp_path, rows=900, positives=0.2)
+    prepared = Prepared(
+        digest="b",
+        path=tmp_path,
+        recipe=tmp_path,
+        splits={"train": split},
+        shifts=(FieldShift(field="temperature", split="test", distance=0.413),),
+        values=(),
+        codes={},
+    )
+    page = render_dossier(replace(subject(flights), validated=validated, prepared=prepared))
+    assert re.search(r"late: missing</td><td class=\"n\">7<", page)
+    assert "column mean to be between" in page
+    assert re.search(r"temperature</code></td><td>test</td><td class=\"n\">0.413", page)
