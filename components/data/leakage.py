@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.data.near_duplicates import near_duplicate_texts
-from components.data.results import DataResult, Prepared
+from components.data.results import Prepared
 from components.data.row_hash import with_row_hash
 from components.data.split_report import sampled, sampled_file
 from components.features.recipe import read_recipe
+from components.result import Result
 from components.storage import digest_json
 from data_contracts.spec import ContractSpec, FieldSpec
 
@@ -37,7 +38,7 @@ BINS = 50
 HASH = "slipway:hash"
 
 
-class AuditLimits(DataResult):
+class AuditLimits(Result):
     """From where on something counts as a leak."""
 
     duplicates: float = Field(0.001, ge=0, le=1, description="Share of a split's rows that are in training, too.")
@@ -50,7 +51,7 @@ class AuditLimits(DataResult):
     text_similarity: float = Field(0.8, gt=0, le=1, description="Jaccard similarity from which texts are the same.")
 
 
-class Finding(DataResult):
+class Finding(Result):
     """One leak: what it is, where, how strong, in a line for people."""
 
     kind: Kind
@@ -61,7 +62,7 @@ class Finding(DataResult):
     text: str
 
 
-class Audited(DataResult):
+class Audited(Result):
     """Every finding of an audit."""
 
     digest: str

@@ -45,6 +45,7 @@ SECTIONS = {
     "cost": "What it took",
     "lineage": "Lineage",
 }
+SHIFTS = 8
 TRIALS = ("finished", "pruned", "failed")
 NOT_BY_COST = "The threshold is serving.decision_threshold; with gates.costs it is chosen by what errors cost."
 STATES = ("failed", "undecided", "passed")
@@ -128,6 +129,8 @@ def _page(subject: Subject) -> dict[str, Any]:
         "ladder": tables.get("ladder"),
         "budget": tables.get("stages"),
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
+        "shifts": subject.prepared.shifts[:SHIFTS] if subject.prepared else [],
+        "compared": len(subject.prepared.shifts) if subject.prepared else 0,
         "validated": subject.validated,
         "limits": _limits(subject),
         "stages": list(subject.stages.items()),
