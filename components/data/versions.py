@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from components.data.results import FieldShift, Snapshot
 from components.data.row_hash import with_row_hash
 from components.data.snapshots import RECORD
-from components.data.split_report import distance, sampled_file
+from components.data.split_report import distances, sampled_file
 from components.errors import DataError
 from components.result import Result
 from components.settings import Home
@@ -105,7 +105,7 @@ def diff_versions(before: Snapshot, after: Snapshot) -> VersionDiff:
     rows = both.select(added=gap.clip(0).sum(), removed=(-gap).clip(0).sum()).collect(engine="streaming").row(0)
     earlier, later = (sampled_file(snapshot.path, snapshot.rows, fields) for snapshot in (before, after))
     shifts = [
-        FieldShift(field=field.name, split=after.digest[:12], distance=round(distance(earlier, later, field), 4))
+        FieldShift(field=field.name, split=after.digest[:12], distance=round(distances(earlier, [later], field)[0], 4))
         for field in fields
     ]
     return VersionDiff(

@@ -18,7 +18,8 @@ from components.declaration import Monitoring
 from components.errors import DataError
 from components.result import Result
 from components.storage import digest_json
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.drift_schema import drift_schema
+from data_contracts.spec import ContractSpec
 
 # Tests on more rows find differences too small to matter, and the page grows with the rows.
 SAMPLE = 5_000
@@ -81,10 +82,11 @@ def compare_windows(
     """
     if not windows:
         raise DataError("there is no row to monitor: the monitored period is empty")
-    fields = [field for field in contract.inputs if field.dtype not in ("datetime", "date")]
-    numbers = [field.name for field in fields if _is_number(field)]
-    categories = [field.name for field in fields if not _is_number(field)]
-    numbers += scores
+    schema = drift_schema(contract)
+    for where, frame in {"the reference": reference, **windows}.items():
+        if missing := schema.missing(frame.columns):
+            raise DataError(f"{where} has no column {', '.join(missing)}, which {contract.name} has: build it again")
+    numbers, categories = [*schema.numbers, *scores], list(schema.categories)
     # Evidently refuses a number without any value; whether it is missing is then compared as a category instead.
     for name in [n for n in numbers if any(not frame[n].count() for frame in (reference, *windows.values()))]:
         numbers.remove(name)
@@ -112,10 +114,6 @@ def compare_windows(
 def _presence(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     is_missing = pl.col(name).is_null()
     return frame.with_columns(pl.when(is_missing).then(pl.lit("missing")).otherwise(pl.lit("present")).alias(name))
-
-
-def _is_number(field: FieldSpec) -> bool:
-    return field.dtype in ("integer", "number")
 
 
 def _sample(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
