@@ -231,11 +231,11 @@ def _operation(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     )
 
 
-def promotion_policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
-    """Return what a build must show on the machine that will serve it, and against the build that serves now."""
+def promotion_policy(workload: Workload, evidence: Evidence, *, compared: bool) -> tuple[Rule, ...]:
+    """Return what a build must show on the machine that will serve it; ``compared``: also against what serves now."""
     goal = workload.goal
     return (
-        *(rule for rule in _quality(workload) if rule.gate == "champion" and _measured(rule, evidence)),
+        *(rule for rule in _quality(workload) if rule.gate == "champion" and compared),
         _at_most("build-gates", "refused_build_gates", 0, "gates that refused the build", "build one that passes"),
         _at_most(
             "environment",

@@ -57,6 +57,10 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 def _add_logs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--access-log", type=_share, metavar="SHARE", help="share of requests to log (default 0)")
+    parser.add_argument(
+        "--traces", metavar="URL", help="OpenTelemetry collector (default: OTEL_EXPORTER_OTLP_ENDPOINT)"
+    )
+    parser.add_argument("--trace-share", type=_share, metavar="SHARE", help="share of requests to trace (default 0.01)")
     parser.add_argument("--part-rows", type=_positive, metavar="N", help="rows in a part of the prediction log")
     parser.add_argument("--part-seconds", type=_not_negative, metavar="S", help="age at which a part is written")
     parser.add_argument("--pii", choices=("drop", "hash"), help="what the log does with pii fields (default drop)")

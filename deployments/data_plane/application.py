@@ -12,6 +12,7 @@ from deployments.data_plane.options import Options
 from deployments.data_plane.prediction_log import PredictionLog
 from deployments.data_plane.protocol import BodyTooLarge, Reply
 from deployments.data_plane.service import Service
+from deployments.data_plane.tracing import Trace, Tracing, endpoint
 
 Message = MutableMapping[str, Any]
 
@@ -22,13 +23,14 @@ GRACE_SECONDS = 5.0
 class RsgiRequest:
     """A request as Granian hands it over."""
 
-    __slots__ = ("_headers", "_proto", "_scope", "method", "path", "sent")
+    __slots__ = ("_headers", "_proto", "_scope", "method", "path", "sent", "trace")
 
     def __init__(self, scope: Any, proto: Any) -> None:
         self._scope = scope
         self._headers = scope.headers
         self._proto = proto
         self.sent = False
+        self.trace: Trace | None = None
         self.method: str = scope.method
         self.path: str = scope.path
 
@@ -64,11 +66,12 @@ class RsgiRequest:
 class AsgiRequest:
     """A request as an ASGI server hands it over."""
 
-    __slots__ = ("_headers", "_receive", "client", "method", "path")
+    __slots__ = ("_headers", "_receive", "client", "method", "path", "trace")
 
     def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> None:
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._receive = receive
+        self.trace: Trace | None = None
         self.client: str = (scope.get("client") or ("unknown", 0))[0]
         self.method: str = scope["method"]
         self.path: str = scope["path"].removeprefix(scope.get("root_path", ""))
@@ -119,7 +122,11 @@ class Application:
         self._draining = draining
         self.metrics = Metrics()
         self._log = PredictionLog(options, self.metrics) if options.predictions else None
-        self.service = Service(model, options, self.metrics, self._log.add if self._log else None)
+        url = endpoint(options.traces)
+        self._tracing = (
+            Tracing(url, options.trace_share, model.serving.workload, self.metrics) if url is not None else None
+        )
+        self.service = Service(model, options, self.metrics, self._log.add if self._log else None, self._tracing)
         self._watch: Watch | None = None
         self._pulse: asyncio.TimerHandle | None = None
         self._grpc_start: asyncio.Task[Any] | None = None
@@ -140,6 +147,8 @@ class Application:
             self._watch.start()
         if self._log is not None:
             self._log.start()
+        if self._tracing is not None:
+            self._tracing.start()
         self._beat(loop)
         if self._options.grpc_port is None:
             loop.call_soon(self._on_ready)
@@ -161,6 +170,8 @@ class Application:
             self._pulse.cancel()
         if self._log is not None:
             self._log.stop()
+        if self._tracing is not None:
+            self._tracing.stop()
 
     def _stop_grpc(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let calls in flight end, and take no more."""

@@ -26,19 +26,23 @@ code{font-family:ui-monospace,monospace}
 <h2>Try it</h2>
 <p><code>POST v1/predict</code> with one row, or a list of at most $max_rows rows.</p>
 <textarea id="body" rows="22" aria-label="request body">$example</textarea>
-<button id="send">Send</button><pre id="answer" aria-live="polite">The answer appears here.</pre>
+<button id="send">Send</button>
+<button id="explain" title="What each field had to do with the answer; costs $cost answers a row">Explain</button>
+<pre id="answer" aria-live="polite">The answer appears here.</pre>
 <h2>Fields of a row</h2>
 <table><thead><tr><th>Field</th><th>Type</th><th>Allowed</th><th>Meaning</th></tr></thead><tbody>$fields</tbody></table>
 <h2>From a shell</h2><pre>$curl</pre>
 <script>
-document.getElementById("send").addEventListener("click", async () => {
+const ask = (path) => async () => {
   const answer = document.getElementById("answer");
   try {
-    const reply = await fetch("v1/predict", {method: "POST", body: document.getElementById("body").value,
+    const reply = await fetch(path, {method: "POST", body: document.getElementById("body").value,
       headers: {"content-type": "application/json"}});
     answer.textContent = reply.status + "\\n" + JSON.stringify(await reply.json(), null, 2);
   } catch (error) { answer.textContent = String(error); }
-});
+};
+document.getElementById("send").addEventListener("click", ask("v1/predict"));
+document.getElementById("explain").addEventListener("click", ask("v1/explain"));
 </script></body></html>
 """)
 
@@ -48,6 +52,7 @@ def page(model: Model) -> bytes:
     example = msgspec.json.encode(example_row(model.contract))
     text = _PAGE.substitute(
         workload=escape(model.serving.workload),
+        cost=len(model.contract.inputs) + 1,
         description=escape(model.contract.description),
         build=escape(model.build_id),
         max_rows=model.serving.max_rows,

@@ -48,8 +48,11 @@ class _Collected(Collector):
             yield family
         for name, text, value in (
             ("slipway_rows", "Rows answered.", self._metrics.rows),
+            ("slipway_explained_rows", "Rows explained.", self._metrics.explained_rows),
             ("slipway_logged_predictions", "Predictions written to the log.", self._metrics.logged_predictions),
             ("slipway_lost_predictions", "Predictions that could not be logged.", self._metrics.lost_predictions),
+            ("slipway_sent_traces", "Traced requests that a collector took.", self._metrics.sent_traces),
+            ("slipway_lost_traces", "Traced requests that could not be sent.", self._metrics.lost_traces),
         ):
             yield CounterMetricFamily(name, text, value=value)
 

@@ -50,9 +50,11 @@ class Metrics(msgspec.Struct):
     waiting_rows: int = 0
     rows: int = 0  # answered
     prepare_seconds: float = 0.0
-    encode_seconds: float = 0.0
     lost_predictions: int = 0
     logged_predictions: int = 0
+    explained_rows: int = 0
+    lost_traces: int = 0
+    sent_traces: int = 0
     latency: Histogram = msgspec.field(default_factory=lambda: Histogram.of(LATENCY))
     queue: Histogram = msgspec.field(default_factory=lambda: Histogram.of(LATENCY))
     model: Histogram = msgspec.field(default_factory=lambda: Histogram.of(WORK))

@@ -43,6 +43,7 @@ def describe(model: Model) -> dict[str, Any]:
         "paths": {
             "/v1/predict": {"post": _predict_operation(example)},
             "/v1/score": {"post": _score_operation(names)},
+            "/v1/explain": {"post": _explain_operation(example, len(contract.inputs))},
             f"/v2/models/{serving.workload}/infer": {"post": _infer_operation(names)},
             f"/v2/models/{serving.workload}": {"get": _plain("Inputs and outputs of the model.", "metadata", "200")},
             "/livez": {"get": _plain("The process answers.", "live", "200")},
@@ -177,6 +178,47 @@ def _score_operation(names: str) -> dict[str, Any]:
         "summary": f"Answer a table: a column a field in, the columns {names} out, row by row.",
         "requestBody": {"required": True, "content": {ARROW: binary, PARQUET: binary}},
         "responses": {"200": {"description": "An Arrow stream.", "content": {ARROW: binary}}} | _errors("415"),
+    }
+
+
+def _explain_operation(example: dict[str, Any], fields: int) -> dict[str, Any]:
+    row = {"$ref": "#/components/schemas/Row"}
+    numbers = {"type": "object", "additionalProperties": {"type": "number"}}
+    one = {
+        "type": "object",
+        "properties": {
+            "prediction": {"$ref": "#/components/schemas/Prediction"},
+            "contributions": {"type": "object", "additionalProperties": numbers},
+        },
+    }
+    properties = {
+        "build": {"type": "string"},
+        "request_id": {"type": "string"},
+        "method": {"const": "ablation"},
+        "reference": {**row, "description": "What fields are set to: the median or the most frequent value."},
+        "answers_computed": {"type": "integer"},
+        "seconds": {"type": "number"},
+        "explanations": {"type": "array", "items": one},
+    }
+    return {
+        "operationId": "explain",
+        "summary": f"By how much each field moves the answer; a row costs {fields + 1} answers.",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [row, {"type": "array", "items": row, "minItems": 1}]},
+                    "examples": {"one row": {"value": example}},
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "The answer to each row, less what it is with a field as it usually is, by field.",
+                "content": {"application/json": {"schema": {"type": "object", "properties": properties}}},
+            }
+        }
+        | _errors(),
     }
 
 

@@ -35,6 +35,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     poll_seconds: float = 0.25
     price_per_hour: float = 0.085
     access_log: float = 0.0
+    # Address of an OpenTelemetry collector (OTLP over HTTP); None: what OTEL_EXPORTER_OTLP_ENDPOINT says, if anything.
+    traces: str | None = None
+    # Share of requests that are traced if their caller does not say.
+    trace_share: float = 0.01
     predictions: Path | None = None
     # The prediction log's parts: a new one at this many rows, or after this time.
     part_rows: int = 50_000

@@ -4,6 +4,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from deployments.data_plane.tracing import Trace
+
 JSON = (("content-type", "application/json"),)
 HTML = (("content-type", "text/html; charset=utf-8"),)
 # The rest of a body that was not read would be taken for the next request.
@@ -25,6 +27,9 @@ class Request(Protocol):
 
     @property
     def path(self) -> str: ...
+
+    # Set by the service if this request is traced.
+    trace: Trace | None
 
     @property
     def client(self) -> str:

@@ -18,6 +18,10 @@ class UnknownModel(Exception):
     """The request names a model or version that is not served here."""
 
 
+class CannotExplain(Exception):
+    """The build lacks what an explanation needs."""
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """A status as HTTP counts them, the kind and reason of the error, and where it is."""
 
@@ -44,6 +48,8 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(413, "too_large", reason, CLOSE)
         case WrongContentType():
             return Refusal(415, "content_type", reason, CLOSE)
+        case CannotExplain():
+            return Refusal(404, "not_explained", reason)
         case UnknownModel():
             return Refusal(404, "not_found", reason)
         case NotTaken():

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from deployments.data_plane import columnar, open_inference
 from deployments.data_plane.access_log import AccessLog
 from deployments.data_plane.answers import Answers
-from deployments.data_plane.batching import Answered, Batcher
+from deployments.data_plane.batching import Answered, Batcher, check_deadline
 from deployments.data_plane.events import report
 from deployments.data_plane.exchange import Exchange
+from deployments.data_plane.explanation import Explainer
 from deployments.data_plane.limits import Overloaded, RateLimit, RateLimited
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model
@@ -23,7 +24,8 @@ from deployments.data_plane.options import Options
 from deployments.data_plane.pages import pages_of
 from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, Reply, Request, problem
 from deployments.data_plane.refusals import Refusal, WrongContentType, refusal_of
-from deployments.data_plane.request import MalformedRequest
+from deployments.data_plane.request import MalformedRequest, TooManyRows
+from deployments.data_plane.tracing import Trace, Tracing
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -46,12 +48,18 @@ class Service:
     """Answers requests with the current build; belongs to one event loop."""
 
     def __init__(
-        self, model: Model, options: Options, metrics: Metrics, on_answered: Callable[[Answered], None] | None = None
+        self,
+        model: Model,
+        options: Options,
+        metrics: Metrics,
+        on_answered: Callable[[Answered], None] | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.metrics = metrics
         self.draining = False
         self._options = options
         self._on_answered = on_answered
+        self._tracing = tracing
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large-requests")
         self._rates = RateLimit(options.rate_limit) if options.rate_limit else None
         self._access_log = AccessLog(options.access_log)
@@ -66,6 +74,7 @@ class Service:
         self._routes = {
             "/v1/predict": ("POST", self.predict),
             "/v1/score": ("POST", self.score),
+            "/v1/explain": ("POST", self.explain),
             f"/v2/models/{model.serving.workload}/infer": ("POST", self.infer),
             **{path: ("GET", page) for path, page in pages_of(self).items()},
         }
@@ -77,12 +86,16 @@ class Service:
         # Each build has a queue of its own: rows that one contract let in are never answered by another build.
         self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large)
         self._answers = Answers(model)
+        self._explainer = Explainer(model)
 
     async def answer(self, request: Request) -> Reply:
         """Return the reply to any request."""
         start = time.perf_counter()
         metrics = self.metrics
         path = request.path
+        # Probes and scrapes come by the second and tell nothing.
+        if self._tracing is not None and request.method == "POST":
+            request.trace = self._tracing.begin(request.header("traceparent"))
         method, handler = self._routes.get(path, ("", None))
         if handler is None:
             path = "other"
@@ -110,6 +123,8 @@ class Service:
         metrics.count_answer(path, reply[0])
         if self._options.access_log or reply[0] == 500:
             self._access_log.note(request, reply, seconds, self.model.build_id)
+        if self._tracing is not None and request.trace is not None:
+            self._tracing.end(request.trace, path, reply[0], self.model.build_id)
         # While the service drains, clients with open connections must turn to somebody else.
         return _closing(reply) if self.draining else reply
 
@@ -137,7 +152,8 @@ class Service:
             reply = _closing(reply) if self.draining else reply
             sent = reply if request.send(reply) else None
 
-        answers = await batcher.submit(rows, request_id, arrived, arrived + self._patience(request), deliver)
+        deadline = arrived + self._patience(request)
+        answers = await batcher.submit(rows, request_id, arrived, deadline, deliver, request.trace)
         return sent or (200, JSON, encoder.encode(answers, request_id))
 
     async def infer(self, request: Request) -> Reply:
@@ -145,7 +161,7 @@ class Service:
         await self._limit_rate(request)
         asked = open_inference.decode(await request.body(self.model.serving.max_body_bytes))
         answered = await self._answer_tensors(
-            asked.inputs, asked.id or request.header("x-request-id"), self._patience(request)
+            asked.inputs, asked.id or request.header("x-request-id"), self._patience(request), request.trace
         )
         return 200, JSON, open_inference.encode(answered.model, answered.answers, answered.request_id)
 
@@ -157,12 +173,14 @@ class Service:
         limit = self._options.deadline_seconds
         return await self._answer_tensors(inputs, request_id, min(limit, patience if patience is not None else limit))
 
-    async def _answer_tensors(self, inputs: Sequence[Tensor], wanted: str | None, patience: float) -> AnsweredTensors:
+    async def _answer_tensors(
+        self, inputs: Sequence[Tensor], wanted: str | None, patience: float, trace: Trace | None = None
+    ) -> AnsweredTensors:
         arrived = time.perf_counter()
         model, batcher = self.model, self._batcher
         rows = model.decoder.check(open_inference.rows_of(inputs, model))
         request_id = self._request_id(wanted)
-        answers = await batcher.submit(rows, request_id, arrived, arrived + patience)
+        answers = await batcher.submit(rows, request_id, arrived, arrived + patience, trace=trace)
         return AnsweredTensors(model, request_id, answers)
 
     async def score(self, request: Request) -> Reply:
@@ -183,6 +201,31 @@ class Service:
 
         reply = await asyncio.get_running_loop().run_in_executor(self._large, answer)
         return 200, (("content-type", columnar.ARROW),), reply
+
+    async def explain(self, request: Request) -> Reply:
+        """Answer rows given as JSON, and tell what each field had to do with it."""
+        arrived = time.perf_counter()
+        await self._limit_rate(request)
+        model, explainer = self.model, self._explainer
+        rows = model.decoder.decode(await request.body(model.serving.max_body_bytes))
+        deadline = arrived + self._patience(request)
+        request_id = self._request_id(request.header("x-request-id"))
+        cost = len(rows) * explainer.answers_a_row
+        if cost > max(model.serving.max_rows, explainer.answers_a_row):
+            most = max(1, model.serving.max_rows // explainer.answers_a_row)
+            raise TooManyRows(f"{len(rows)} rows to explain, {explainer.answers_a_row} answers each; at most {most}")
+        self._batcher.take_room(cost)
+
+        def answer() -> bytes:
+            check_deadline(arrived, deadline)
+            return explainer.explain(rows, request_id)
+
+        try:
+            body = await asyncio.get_running_loop().run_in_executor(self._large, answer)
+        finally:
+            self.metrics.waiting_rows -= cost
+        self.metrics.explained_rows += len(rows)
+        return 200, JSON, body
 
     def _request_id(self, wanted: str | None) -> str:
         return wanted if wanted and _REQUEST_ID.fullmatch(wanted) else f"{self._prefix}-{next(self._numbers)}"

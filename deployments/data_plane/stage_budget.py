@@ -22,6 +22,7 @@ from components.errors import SlipwayError
 from deployments.data_plane.application import Application
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import Reply
+from deployments.data_plane.tracing import Trace
 
 WARM_UP = 200
 
@@ -54,6 +55,7 @@ class _Request:
 
     def __init__(self, body: bytes) -> None:
         self._body = body
+        self.trace: Trace | None = None
 
     def header(self, name: str) -> str | None:
         return None

@@ -107,6 +107,9 @@ def write_build(sample: Sample, folder: Path, seed: int = 1, operator: str = "So
     numbers = answers.reshape(20, -1).astype(float).tolist()
     golden = Golden(rows=rows, columns=shape.columns, answers=numbers, tolerance=1e-5)
     write_json(folder / "golden.json", golden)
+    sample.frame.select([field.name for field in sample.contract.inputs]).head(500).write_parquet(
+        folder / "reference.parquet"
+    )
     stations = Stations(trainer=numbers, exported=numbers, export_tolerance=1e-5, compression_tolerance=0.1)
     write_json(folder / "stations.json", stations)
     seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")

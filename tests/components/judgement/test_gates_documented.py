@@ -47,7 +47,7 @@ def test_every_gate_is_in_the_table(flights: Workload) -> None:
     measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_base_rate"}) for m in measures[:1]]
     measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_champion"}) for m in measures[:1]]
     evidence = Evidence(workload="w", model="m", split="test", measures=tuple(measures))
-    asked = {rule.gate for rule in (*policy(aged, evidence), *promotion_policy(aged, evidence))}
+    asked = {rule.gate for rule in (*policy(aged, evidence), *promotion_policy(aged, evidence, compared=True))}
     assert len(asked) == 24
     assert {gate for gate in asked if gate not in PAGE} == set()
 
