@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
+from components.machine import memory_bytes, processor_name, usable_cores
 from components.storage import digest_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,21 +113,25 @@ def environment_differences(graph: dict[str, Package], constraints: Path = CONST
     return tuple(differences)
 
 
-def code_version(root: Path = ROOT) -> CodeVersion:
-    """Return the commit and the uncommitted diff of a checkout; outside of one, the installed version alone."""
+def code_version(root: Path = ROOT, used: Collection[str] = ()) -> CodeVersion:
+    """Return the commit and the uncommitted diff of a checkout; outside of one, the installed version alone.
+
+    ``used`` are files that the build is known to import, by their paths in the checkout: in the diff wherever they lie.
+    """
     version = importlib.metadata.version("slipway")
     if not (root / ".git").exists():
         return CodeVersion(version=version, commit=None, diff="")
     try:
         commit = git(root, "rev-parse", "HEAD").strip()
         untracked = git(root, "ls-files", "--others", "--exclude-standard").splitlines()
-        diff = _diff(root, [name for name in untracked if name.startswith(_FOLDERS) and name.endswith(CODE_ENDINGS)])
+        diff = _diff(root, [name for name in untracked if name in used or _is_code(name)])
     except (OSError, subprocess.SubprocessError):
         return CodeVersion(version=version, commit=None, diff="")
     return CodeVersion(version=version, commit=commit, diff=diff, untracked=tuple(untracked))
 
 
-_FOLDERS = tuple(f"{name}/" for name in CODE_FOLDERS)
+def _is_code(name: str) -> bool:
+    return name.partition("/")[0] in CODE_FOLDERS and "/" in name and name.endswith(CODE_ENDINGS)
 
 
 def _diff(root: Path, new: list[str]) -> str:
@@ -156,22 +162,10 @@ def git(root: Path, *arguments: str, index: Path | None = None) -> str:
 
 def machine() -> dict[str, str | int]:
     """Describe the machine: processor, cores that may be used, memory in bytes, operating system, Python."""
-    import psutil
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
-        "processor": _processor(),
-        "cores": cores,
-        "memory_bytes": psutil.virtual_memory().total,
+        "processor": processor_name(),
+        "cores": usable_cores(),
+        "memory_bytes": memory_bytes(),
         "system": platform.platform(),
         "python": platform.python_version(),
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())
-        if found:
-            return found[1].strip()
-    return platform.processor() or platform.machine()

@@ -84,7 +84,7 @@ class Flight(Departure):
     )
 
 
-# Minutes from the scheduled arrival to the actual one; what every label here is made from.
+# Minutes from the scheduled arrival to the actual one; what labels about delay are made from.
 ARRIVAL_DELAY = pl.col("arr_delay")
 
 
@@ -104,7 +104,7 @@ def read_flights() -> pl.LazyFrame:
     return read_departures((ARRIVAL_DELAY > 15).alias("late"))
 
 
-def read_departures(label: pl.Expr) -> pl.LazyFrame:
+def read_departures(*label: pl.Expr) -> pl.LazyFrame:
     """Return every 2013 departure joined with its plane and the weather at its scheduled hour, and with a label."""
     planes = _read("planes.csv").lazy()
     weather = _read("weather.csv").lazy()
@@ -162,6 +162,6 @@ def read_departures(label: pl.Expr) -> pl.LazyFrame:
             pl.col("dep_delay").cast(pl.Float64),
             "arr_time",
             pl.col("air_time").cast(pl.Float64),
-            label,
+            *label,
         )
     )

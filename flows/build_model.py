@@ -6,7 +6,7 @@ Run it with ``slipway build WORKLOAD``, from the Prefect UI, or on a schedule (p
 from typing import Annotated
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from components.data.results import Prepared, Validated
 from components.data.versions import find_version
@@ -14,6 +14,7 @@ from components.delivery.packaging import PackagedBuild
 from components.delivery.registry import Registered
 from components.judgement.evidence import Evaluated
 from components.judgement.gates import GateReport
+from components.result import Result
 from components.training.results import Trained
 from flows.opening import opened
 from tasks.audit import audit
@@ -32,10 +33,8 @@ from tasks.validate import validate
 WorkloadName = Annotated[str, Field(min_length=1)]
 
 
-class BuildOutcome(BaseModel):
+class BuildOutcome(Result):
     """What a build run ended with: a registered build and what led to it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     validated: Validated
     prepared: Prepared

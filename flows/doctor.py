@@ -6,21 +6,18 @@ import socket
 import sys
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from components.declaration import known_workloads, read_workload
 from components.errors import SlipwayError
 from components.provenance import dependency_graph, environment_differences, machine
+from components.result import Result
 from components.settings import Home
 
 FREE_BYTES = 5_000_000_000
 MEMORY_BYTES = 4_000_000_000
 
 
-class Finding(BaseModel):
+class Finding(Result):
     """One check: what was looked at, how it stands, what was found and what to do."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     check: str
     state: Literal["passed", "warning", "failed"]

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict
 
 from components.delivery.monitoring import Monitored
 from components.delivery.promotion import Promotion
 from components.errors import GateError
+from components.result import Result
 from flows.build_model import BuildOutcome, WorkloadName, build_model
 from flows.monitor_drift import monitor_drift
 from flows.opening import opened
@@ -15,10 +15,8 @@ from flows.promote_build import promote_build
 from flows.summary import write_summary
 
 
-class EndToEnd(BaseModel):
+class EndToEnd(Result):
     """What a whole run ended with."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     built: BuildOutcome
     promoted: Promotion

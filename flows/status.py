@@ -2,20 +2,17 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from components.declaration import read_workload
 from components.delivery.rollout import Rollout, read_rollout, rollout_path
 from components.errors import SlipwayError
+from components.result import Result
 from components.run_ledger import RunRecord, StageRecord, runs_of
 from components.settings import Home
 from components.stage_keys import StageKey, differences
 
 
-class StageStatus(BaseModel):
+class StageStatus(Result):
     """One stage of the last run and the reason for its state."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stage: str
     state: str
@@ -24,10 +21,8 @@ class StageStatus(BaseModel):
     note: str = ""
 
 
-class Status(BaseModel):
+class Status(Result):
     """The last run of a workload and its rollout."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     workload: str
     run_id: str

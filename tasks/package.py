@@ -48,7 +48,8 @@ def package(
     settings: Settings,
 ) -> PackagedBuild:
     """Write and seal the build."""
-    graph, code, contract = dependency_graph(), code_version(), contract_of(workload)
+    files = _code_files(workload)
+    graph, code, contract = dependency_graph(), code_version(used=files), contract_of(workload)
     with tempfile.TemporaryDirectory() as scratch:
         gates = write_atomically(Path(scratch, "gates.json"), report.model_dump_json(indent=2).encode())
         lineage = {"commit": code.commit or "unknown", "uncommitted changes": "yes" if code.diff else "none"}
@@ -60,7 +61,7 @@ def package(
                 "rows": validated.rows,
                 "quarantined": validated.reasons,
             },
-            "code": {"version": code.version, "commit": code.commit, "files": _code_files(workload)},
+            "code": {"version": code.version, "commit": code.commit, "files": files},
             "model": {"name": trained.chosen, "variant": _variant(trained), "digest": trained.shipped.digest},
             "graph": graph_facts(trained.shipped.model),
             "training": training_record(trained).model_dump(mode="json"),

@@ -9,7 +9,7 @@ from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.delivery.packaging import PackagedBuild
 from components.judgement.faults.bench import make_bench
-from components.judgement.selftest import FAULTS, Planted, planted_one_by_one
+from components.judgement.selftest import Planted, applicable, planted_one_by_one
 from components.training.results import Trained
 from tasks.stage import stage
 
@@ -33,7 +33,8 @@ def selftest(workload: Workload, prepared: Prepared, trained: Trained, packaged:
             find_kind(workload.kind).predict_file,
             Path(scratch),
         )
+        total = len(applicable(bench))
         for result in planted_one_by_one(bench):
             planted.append(result)
-            progress.report("faults", len(planted), len(FAULTS))
+            progress.report("faults", len(planted), total)
     return planted

@@ -9,9 +9,12 @@ from tasks.stage import stage, table
 
 def _artifact(validated: Validated) -> str:
     reasons = {f"refused: {reason}": count for reason, count in validated.reasons.items()}
-    return table(
-        {"kept": validated.rows, "quarantined": validated.quarantined, **reasons, "file": validated.quarantine}
-    )
+    expected = {
+        f"{one.expectation} {one.arguments}": f"{'kept' if one.success else 'broken'}, observed {one.observed}"
+        for one in validated.expectations
+    }
+    counts = {"kept": validated.rows, "quarantined": validated.quarantined}
+    return table({**counts, **reasons, "file": validated.quarantine, **expected, "data docs": validated.docs})
 
 
 @stage("validate", settings=["contract"], artifact=_artifact)

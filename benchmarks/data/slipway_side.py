@@ -26,9 +26,14 @@ def main(source: Path, folder: Path) -> None:
     home = Home(folder / "home")
     validated = validate_snapshot(snapshot, contract, home, where="benchmark")
     prepared = prepare(validated, read_workload("flights"), contract, home)
-    splits = {name: split.rows for name, split in prepared.splits.items()}
-    counts = {"kept": validated.rows, "refused": validated.quarantined, "splits": splits}
-    (folder / "result.json").write_text(json.dumps(counts))
+    result = {
+        "kept": validated.rows,
+        "refused": validated.quarantined,
+        "reasons": validated.reasons,
+        "splits": {name: split.rows for name, split in prepared.splits.items()},
+        "shifts": {f"{shift.split}.{shift.field}": shift.distance for shift in prepared.shifts},
+    }
+    (folder / "result.json").write_text(json.dumps(result))
     (folder / "prepared").symlink_to(prepared.path)
 
 

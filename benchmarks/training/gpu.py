@@ -2,8 +2,9 @@
 
     python -m benchmarks.training.gpu --rows 1000000
 
-Needs only torch and lightning beside the repository. Each arm is a fit of the engine; its network is wide enough to
-keep a card busy. It has not been run on a card yet: docs/training.md says so until it has.
+The loop needs only torch and lightning beside the repository. Where pydantic, msgspec and psutil are installed as well,
+each arm is also a fit of Slipway's engine. The network is wide enough to keep a card busy. It has not been run on a
+card yet: docs/training.md says so until it has. ``--device cpu`` shows that it runs.
 """
 
 import argparse
@@ -12,23 +13,19 @@ import json
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import lightning
 import torch
 from torch import Tensor, nn
 
 from components.training.batches import Batch, TableBatches
-from components.training.engine import fit
-from components.training.guards import Budget
-from components.training.hardware import Machine, probe_machine
-from components.training.learner import Plan, Task
-from components.training.options import TrainingOptions
-from components.training.results import HardwareChoice, Precision
 
 # Dense peak of bf16 tensor cores in teraflops, from NVIDIA's data sheets; other cards: give --peak.
 PEAKS = {"H200": 989.0, "H100": 989.0, "A100": 312.0, "A10G": 70.0, "L4": 121.0}
-WIDTH = 4096
+INPUTS = 256
 
 
 @dataclass(frozen=True)
@@ -36,9 +33,35 @@ class Arm:
     """One way of computing the same training."""
 
     name: str
-    precision: Precision
+    precision: str
     compiled: bool
     tf32: bool
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every arm does."""
+
+    batches: TableBatches
+    epochs: int
+    width: int
+    device: torch.device
+
+    def network(self) -> nn.Module:
+        """Return a network that is wide enough to keep tensor cores busy."""
+        wide = [nn.Linear(INPUTS, self.width), nn.ReLU(), nn.Linear(self.width, self.width), nn.ReLU()]
+        return nn.Sequential(*wide, nn.Linear(self.width, 1))
+
+    @property
+    def step_tflop(self) -> float:
+        """Teraflops of a step: two operations a weight forward, four backward (none for the inputs' gradient)."""
+        first, rest = INPUTS * self.width, self.width * self.width + self.width
+        return self.batches.batch_size * 2 * (2 * first + 3 * rest) / 1e12
+
+    def wait(self) -> None:
+        """Wait for what was launched."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
 
 
 ARMS = (
@@ -47,12 +70,6 @@ ARMS = (
     Arm("bf16-mixed", "bf16-mixed", compiled=False, tf32=True),
     Arm("bf16-mixed, compiled", "bf16-mixed", compiled=True, tf32=True),
 )
-
-
-def network() -> nn.Module:
-    """Return a network that is wide enough to keep tensor cores busy."""
-    widths = [nn.Linear(256, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1)]
-    return nn.Sequential(*widths)
 
 
 def loss(model: nn.Module, batch: Batch) -> Tensor:
@@ -70,44 +87,82 @@ def score(given: Tensor, targets: Tensor) -> float:
     return float(((given > 0) == (targets > 0.5)).float().mean())
 
 
-def step_tflop(batch: int) -> float:
-    """Return teraflops of a step: two operations a weight forward, four backward (none for the inputs' gradient)."""
-    first, rest = 256 * WIDTH, WIDTH * WIDTH + WIDTH
-    return batch * 2 * (2 * first + 3 * rest) / 1e12
+def loop_ends(work: Work, arm: Arm) -> list[float]:
+    """Return when each epoch of a plain loop ended, with Lightning's Fabric for the precision."""
+    fabric = lightning.Fabric(accelerator=work.device.type, devices=1, precision=arm.precision)  # type: ignore[arg-type]
+    torch.manual_seed(1)
+    network = work.network().to(work.device)
+    model, optimizer = fabric.setup(network, torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True))
+    used = torch.compile(model) if arm.compiled else model
+    ends = []
+    for epoch in range(work.epochs):
+        work.batches.epoch = epoch
+        for batch in work.batches:
+            fabric.backward(loss(used, batch))  # type: ignore[arg-type]
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+        work.wait()
+        ends.append(time.perf_counter())
+    return ends
 
 
-def make_plan(rows: int, batch: int, epochs: int, machine: Machine) -> Plan:
-    """Return the fit that every arm does, with its table on the card."""
-    device = torch.device("cuda")
-    inputs = torch.randn(rows, 256, device=device)
-    labels = (inputs[:, 0] + inputs[:, 1] * inputs[:, 2] > 0).float()
-    return Plan(
-        network=network,
-        task=Task(loss, answers, score),
-        training=TableBatches((inputs, labels), batch, seed=1),
-        validation=TableBatches((inputs[:batch], labels[:batch]), batch),
-        options=TrainingOptions(epochs=epochs, patience=epochs, batch_size=batch),
-        hardware=HardwareChoice(device="cuda", precision="32-true", compile=False, threads=1, reason="benchmark"),
-        machine=machine,
-        seed=1,
-    )
+def engine_ends(work: Work, arm: Arm) -> list[float]:
+    """Return when each epoch of a fit through Slipway's engine ended; ImportError without what the engine needs."""
+    from components.training.engine import fit
+    from components.training.guards import Budget
+    from components.training.hardware import probe_machine
+    from components.training.learner import Plan, Task
+    from components.training.options import TrainingOptions
+    from components.training.results import HardwareChoice
 
-
-def epoch_seconds(plan: Plan, arm: Arm) -> tuple[float, float]:
-    """Return the median seconds of an epoch but the first (it compiles), and the peak memory in GB."""
-    hardware = plan.hardware.model_copy(update={"precision": arm.precision, "compile": arm.compiled})
-    torch.set_float32_matmul_precision("high" if arm.tf32 else "highest")
-    torch.cuda.reset_peak_memory_stats()
     ends: list[float] = []
 
     def note(done: int, total: int) -> None:
-        torch.cuda.synchronize()
+        work.wait()
         ends.append(time.perf_counter())
 
+    one = tuple(tensor[: work.batches.batch_size] for tensor in work.batches.tensors)
+    plan = Plan(
+        network=work.network,
+        task=Task(loss, answers, score),
+        training=work.batches,
+        validation=TableBatches(one, work.batches.batch_size),
+        options=TrainingOptions(epochs=work.epochs, patience=work.epochs, batch_size=work.batches.batch_size),
+        hardware=HardwareChoice.model_validate(
+            {
+                "device": work.device.type,
+                "precision": arm.precision,
+                "compile": arm.compiled,
+                "threads": torch.get_num_threads(),
+                "reason": "benchmark",
+            }
+        ),
+        machine=probe_machine(),
+        seed=1,
+    )
     with tempfile.TemporaryDirectory() as folder:
-        fit(replace(plan, hardware=hardware), Path(folder), Budget(3600.0), note)
-    seconds = statistics.median(after - before for before, after in itertools.pairwise(ends))
-    return seconds, torch.cuda.max_memory_allocated() / 1e9
+        fit(plan, Path(folder), Budget(3600.0), note)
+    return ends
+
+
+def measured(run: Callable[[Work, Arm], list[float]], work: Work, arm: Arm) -> tuple[float, float]:
+    """Return the median seconds of an epoch but the first (it compiles), and the peak memory in GB."""
+    torch.set_float32_matmul_precision("high" if arm.tf32 else "highest")
+    if work.device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    ends = run(work, arm)
+    memory = torch.cuda.max_memory_allocated() / 1e9 if work.device.type == "cuda" else 0.0
+    return statistics.median(after - before for before, after in itertools.pairwise(ends)), memory
+
+
+def make_work(given: argparse.Namespace) -> Work:
+    """Return what every arm does, with its table on the device."""
+    device = torch.device(given.device)
+    inputs = torch.randn(given.rows, INPUTS, device=device)
+    labels = (inputs[:, 0] + inputs[:, 1] * inputs[:, 2] > 0).float()
+    return Work(TableBatches((inputs, labels), given.batch, seed=1), given.epochs, given.width, device)
 
 
 def main() -> None:
@@ -116,23 +171,33 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--batch", type=int, default=16_384)
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--width", type=int, default=4096)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--peak", type=float, help="dense bf16 teraflops of the card")
     given = parser.parse_args()
-    if not torch.cuda.is_available():
+    if given.epochs < 2:
+        parser.exit(2, f"--epochs {given.epochs}: at least 2, for the first one is not counted\n")
+    if given.device == "cuda" and not torch.cuda.is_available():
         parser.exit(8, "no CUDA device here: run this where there is a card\n")
-    machine = probe_machine()
-    name = machine.gpu or ""
+    name = torch.cuda.get_device_name() if given.device == "cuda" else "the processor, no card"
     peak = given.peak or next((value for card, value in PEAKS.items() if card in name), None)
-    plan = make_plan(given.rows, given.batch, given.epochs, machine)
-    print(f"{name}, {given.rows} rows, batch {given.batch}, 256-{WIDTH}-{WIDTH}-1, torch {torch.__version__}")
-    print("| arm | samples/s | TFLOP/s | share of bf16 peak | peak memory GB |\n|---|---|---|---|---|")
+    work = make_work(given)
+    sizes = f"256-{given.width}-{given.width}-1"
+    print(f"{name}, {given.rows} rows, batch {given.batch}, {sizes}, torch {torch.__version__}")
+    print("| arm | through | samples/s | TFLOP/s | share of bf16 peak | peak memory GB |\n|---|---|---|---|---|---|")
     rows = []
-    for arm in ARMS:
-        seconds, memory = epoch_seconds(plan, arm)
-        speed = step_tflop(given.batch) * len(plan.training) / seconds
+    runs: dict[str, Callable[[Work, Arm], list[float]]] = {"a loop": loop_ends, "Slipway": engine_ends}
+    for arm, (through, run) in itertools.product(ARMS, runs.items()):
+        try:
+            seconds, memory = measured(run, work, arm)
+        except ImportError as error:
+            print(f"| {arm.name} | {through} | not run: {error} | | | |")
+            continue
+        speed = work.step_tflop * len(work.batches) / seconds
         share = "unknown" if peak is None else f"{speed / peak:.0%}"
-        print(f"| {arm.name} | {given.rows / seconds:,.0f} | {speed:.1f} | {share} | {memory:.2f} |")
-        rows.append({"arm": arm.name, "samples_per_s": given.rows / seconds, "tflops": speed, "memory_gb": memory})
+        print(f"| {arm.name} | {through} | {given.rows / seconds:,.0f} | {speed:.2f} | {share} | {memory:.2f} |")
+        samples = given.rows / seconds
+        rows.append({"arm": arm.name, "through": through, "samples_per_s": samples, "tflops": speed, "gb": memory})
     print(json.dumps({"card": name, "arms": rows}))
 
 

@@ -4,7 +4,8 @@ Each check returns findings, none for clean splits. Scores of single features ar
 test split of the label's mean by value (or by one of 50 ranges), learnt on training alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.data.near_duplicates import near_duplicate_texts
-from components.data.results import DataResult, Prepared
+from components.data.results import Prepared
 from components.data.row_hash import with_row_hash
 from components.data.split_report import sampled, sampled_file
 from components.features.recipe import read_recipe
+from components.result import Result
 from components.storage import digest_json
 from data_contracts.spec import ContractSpec, FieldSpec
 
@@ -36,17 +38,20 @@ BINS = 50
 HASH = "slipway:hash"
 
 
-class AuditLimits(DataResult):
+class AuditLimits(Result):
     """From where on something counts as a leak."""
 
     duplicates: float = Field(0.001, ge=0, le=1, description="Share of a split's rows that are in training, too.")
     near_duplicates: float = Field(0.01, ge=0, le=1, description="The same for rows alike but for rounding.")
     feature_auc: float = Field(0.95, gt=0.5, le=1, description="AUC that no single honest feature reaches.")
+    number_auc: float = Field(
+        0.999, gt=0.5, le=1, description="The same of a label that is a number: an honest field may tell its half."
+    )
     order_auc: float = Field(0.75, gt=0.5, le=1, description="AUC of the row's place in the file, or of an identifier.")
     text_similarity: float = Field(0.8, gt=0, le=1, description="Jaccard similarity from which texts are the same.")
 
 
-class Finding(DataResult):
+class Finding(Result):
     """One leak: what it is, where, how strong, in a line for people."""
 
     kind: Kind
@@ -57,7 +62,7 @@ class Finding(DataResult):
     text: str
 
 
-class Audited(DataResult):
+class Audited(Result):
     """Every finding of an audit."""
 
     digest: str
@@ -192,14 +197,15 @@ def _time_order(prepared: Prepared, contract: ContractSpec) -> list[Finding]:
 
 
 def _features(train: pl.DataFrame, test: pl.DataFrame, contract: ContractSpec, limits: AuditLimits) -> list[Finding]:
-    if contract.label.dtype != "boolean":
-        return []
-    answers = [frame[contract.label.name].to_numpy() for frame in (train, test)]
+    questions = _questions(train[contract.label.name], contract)
+    answers = [(ask(train[contract.label.name]), ask(test[contract.label.name])) for ask in questions.values()]
+    honest = limits.number_auc if _is_number(contract) else limits.feature_auc
     found = []
     for field in contract.inputs:
         identifier = "identifier" in field.roles
-        limit = limits.order_auc if identifier else limits.feature_auc
-        score = _single_auc(train[field.name], test[field.name], *answers)
+        limit = limits.order_auc if identifier else honest
+        scores = [_single_auc(train[field.name], test[field.name], *pair) for pair in answers]
+        score, what = max(zip(scores, questions, strict=True))
         if score > limit:
             found.append(
                 Finding(
@@ -208,7 +214,7 @@ def _features(train: pl.DataFrame, test: pl.DataFrame, contract: ContractSpec, l
                     split="test",
                     score=round(score, 4),
                     limit=limit,
-                    text=f"'{field.name}' alone predicts {contract.label.name} with AUC {score:.3f} (limit {limit:g}): "
+                    text=f"'{field.name}' alone predicts {what} with AUC {score:.3f} (limit {limit:g}): "
                     "is it known before the answer?",
                 )
             )
@@ -220,15 +226,17 @@ def _order(prepared: Prepared, contract: ContractSpec, limits: AuditLimits) -> l
 
     Neighbours answer for each other: ranges are learnt on the even rows and judged on the odd ones.
     """
-    if contract.label.dtype != "boolean":
-        return []
     found = []
     rows = _rows_in_order(prepared.splits["train"].path, prepared.splits["train"].rows, contract)
     orders = [(None, rows)] + [(field.name, rows.sort(field.name)) for field in contract.with_role("identifier")]
     for name, ordered in orders:
-        labels = ordered[contract.label.name].to_numpy()
-        place = pl.Series(np.arange(labels.size) // 2)
-        score = _single_auc(place[::2], place[1::2], labels[::2], labels[1::2])
+        labels, place = ordered[contract.label.name], pl.Series(np.arange(len(ordered)) // 2)
+        scores = {
+            what: _single_auc(place[::2], place[1::2], (answers := ask(labels))[::2], answers[1::2])
+            for what, ask in _questions(labels, contract).items()
+        }
+        what = max(scores, key=lambda one: scores[one])
+        score = scores[what]
         if score > limits.order_auc:
             where = f"the order of '{name}'" if name else "the order of the rows"
             found.append(
@@ -238,10 +246,32 @@ def _order(prepared: Prepared, contract: ContractSpec, limits: AuditLimits) -> l
                     split="train",
                     score=round(score, 4),
                     limit=limits.order_auc,
-                    text=f"{where} predicts {contract.label.name} with AUC {score:.3f} (limit {limits.order_auc:g})",
+                    text=f"{where} predicts {what} with AUC {score:.3f} (limit {limits.order_auc:g})",
                 )
             )
     return found
+
+
+Question = Callable[[pl.Series], NDArray[np.bool_]]
+
+
+def _is_number(contract: ContractSpec) -> bool:
+    return contract.label.dtype != "boolean" and not contract.label.allowed
+
+
+def _questions(train: pl.Series, contract: ContractSpec) -> dict[str, Question]:
+    """Return what can be asked of the label with yes or no, by its words: itself, each class, or its upper half."""
+    name = contract.label.name
+    if contract.label.dtype == "boolean":
+        return {name: lambda labels: labels.to_numpy()}
+    if contract.label.allowed:
+        return {f"{name} = {one}": partial(_is_class, one) for one in contract.label.allowed}
+    middle = float(np.median(train.to_numpy()))
+    return {f"{name} above {middle:g}": lambda labels: (labels > middle).to_numpy()}
+
+
+def _is_class(one: str | int, labels: pl.Series) -> NDArray[np.bool_]:
+    return (labels == one).to_numpy()
 
 
 def _rows_in_order(path: Path, size: int, contract: ContractSpec) -> pl.DataFrame:

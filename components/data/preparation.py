@@ -1,13 +1,12 @@
 """From kept rows to features: split, fit the recipe on the training split alone, apply it to every split."""
 
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
-from components.data.parquet import ROW_GROUP, sink
-from components.data.quarantine import kept_rows
+from components.data.kept_rows import KeptRows
+from components.data.parquet import BLOCK, BlockFiles
 from components.data.results import Prepared, Split, Validated
 from components.data.split_report import split_report
 from components.data.splits import split_rows
@@ -21,7 +20,6 @@ from data_contracts.spec import ContractSpec, FieldSpec
 RECIPE = "recipe.json"
 RECORD = "prepared.json"
 LABEL = "label"
-BLOCK = 3_000_000
 # What decides the splits and their features, beside the recipe and the rule.
 CODE = ("components.data.preparation",)
 
@@ -36,8 +34,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
     with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         folder = Path(scratch) / "prepared"
         folder.mkdir()
-        rows = kept_rows(validated.path, validated.mask, contract)
-        splits = split_rows(rows, workload.split, contract, folder)
+        splits = split_rows(KeptRows(validated.path, validated.mask, contract), workload.split, folder)
         recipe = fit_recipe(pl.scan_parquet(splits["train"].path), workload.features, contract)
         document = write_recipe(recipe)
         write_atomically(folder / RECIPE, document)
@@ -63,18 +60,14 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
 
 def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> None:
     rows = pl.scan_parquet(split.path).with_columns(_target(contract.label).alias(LABEL))
-
-    def made(labelled: pl.LazyFrame) -> pl.LazyFrame:
-        # Only the training split must not see its own answers; every other split is what serving will be.
-        if split.name == "train":
-            return recipe.apply_to_training(labelled, contract, [LABEL])
-        return recipe.apply(labelled, [LABEL])
-
-    if split.rows <= BLOCK:
-        sink(made(rows), features_path(split.path)).collect(engine="streaming")
-    else:
-        blocks = (made(rows.slice(start, BLOCK)) for start in range(0, split.rows, BLOCK))
-        _write_blocks(blocks, features_path(split.path))
+    file = features_path(split.path)
+    with BlockFiles(file.parent) as files:
+        for start in range(0, split.rows, BLOCK):
+            block = rows.slice(start, BLOCK)
+            # Only the training split must not see its own answers; every other split is what serving will be.
+            training = split.name == "train"
+            made = recipe.apply_to_training(block, contract, [LABEL]) if training else recipe.apply(block, [LABEL])
+            files.add({file.stem: made.collect(engine="streaming")})
 
 
 def _target(label: FieldSpec) -> pl.Expr:
@@ -83,21 +76,6 @@ def _target(label: FieldSpec) -> pl.Expr:
     if label.allowed:
         return column.replace_strict(list(label.allowed), list(range(len(label.allowed))), return_dtype=pl.Float32)
     return column.cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32)
-
-
-def _write_blocks(blocks: Iterable[pl.LazyFrame], path: Path) -> None:
-    """Write one block after the other: the reader of a stream runs ahead of features, up to the whole file."""
-    import pyarrow.parquet as pq
-
-    writer = None
-    try:
-        for block in blocks:
-            table = block.collect(engine="streaming").to_arrow()
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="snappy")
-            writer.write_table(table, row_group_size=ROW_GROUP)
-    finally:
-        if writer is not None:
-            writer.close()
 
 
 def features_path(raw: Path) -> Path:

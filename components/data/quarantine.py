@@ -7,21 +7,19 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from components.data.kept_rows import KEPT, MARK, KeptRows
 from components.data.parquet import sink
 from components.data.results import Snapshot, Validated
 from components.errors import ContractError
 from components.settings import Home
 from components.stage_keys import code_part
 from components.storage import atomic_folder, digest_json, scratch_prefix, write_json
-from data_contracts.frame_schema import frame_schema
 from data_contracts.row_checks import RowCheck, keeps, row_checks
 from data_contracts.spec import ContractSpec
-from data_contracts.validation import check_dataset
+from data_contracts.validation import check_dataset, judge_loaded_meanwhile
 
 ROWS = "rows.parquet"
 MASK = "kept.parquet"
-KEPT = "kept"
-MARK = "slipway:kept"
 RECORD = "counts.json"
 
 
@@ -52,13 +50,14 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
     rooms.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         mask, refused = Path(scratch) / MASK, Path(scratch) / ROWS
-        division = divide(snapshot, contract, mask, refused)
+        with judge_loaded_meanwhile(contract):
+            division = divide(snapshot, contract, mask, refused)
         quarantine = _settle(refused, home.room("quarantine", digest), division) if division.quarantined else None
         _check_tolerance(division, contract, where, quarantine)
         mask = _settle(mask, home.room("validated", digest), division)
     docs = home.room("reports", where, "expectations", digest[:16]) if contract.expectations else None
     try:
-        expectations = check_dataset(kept_rows(snapshot.path, mask, contract), division.kept, contract, docs)
+        expectations = check_dataset(KeptRows(snapshot.path, mask, contract).scan(), division.kept, contract, docs)
     except TypeError as error:
         raise ContractError(f"{where}: {error}") from error
     if failed := [result for result in expectations if not result.success]:
@@ -81,18 +80,10 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
     )
 
 
-def kept_rows(rows: Path, mask: Path, contract: ContractSpec) -> pl.LazyFrame:
-    """Return the rows of a snapshot that keep the contract, in its order and with the contract's columns alone."""
-    marks = pl.scan_parquet(mask).select(pl.col(KEPT).alias(MARK))
-    return (
-        pl.concat([pl.scan_parquet(rows), marks], how="horizontal").filter(MARK).select(frame_schema(contract).names())
-    )
-
-
 def divide(snapshot: Snapshot, contract: ContractSpec, mask: Path, refused: Path) -> Division:
     """Write which rows of a snapshot are kept, and the refused ones, in one pass and bounded memory.
 
-    The kept rows stay where they are: ``mask`` has a boolean for each row of the snapshot, ``refused`` the others.
+    The kept rows stay where they are: ``mask`` has a boolean for each row of the snapshot. ``refused`` has whole rows.
     """
     frame = pl.scan_parquet(snapshot.path, row_index_name="position")
     columns = frame.collect_schema().names()
@@ -124,9 +115,9 @@ def _explain(bare: Path, refused: Path, checks: Sequence[RowCheck]) -> dict[str,
 def _settle(file: Path, target: Path, division: Division) -> Path:
     if not target.is_dir():
         with atomic_folder(target) as folder:
-            file.rename(folder / ROWS)
+            file.rename(folder / file.name)
             write_json(folder / RECORD, division)
-    return target / ROWS
+    return target / file.name
 
 
 def reasons_of(checks: Sequence[RowCheck]) -> pl.Expr:

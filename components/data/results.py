@@ -2,18 +2,13 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from components.result import Result
 from data_contracts.validation import ExpectationResult
 
 
-class DataResult(BaseModel):
-    """An immutable result that refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Snapshot(DataResult):
+class Snapshot(Result):
     """Immutable Parquet of everything a build saw; ``digest`` is the data version."""
 
     digest: str = Field(description="The same for the same rows, whatever the files they came in and their order.")
@@ -23,7 +18,7 @@ class Snapshot(DataResult):
     source: str = Field(description="Where the rows came from, for people.")
 
 
-class Validated(DataResult):
+class Validated(Result):
     """Which rows of a snapshot keep the contract, and where the others went."""
 
     digest: str
@@ -37,7 +32,7 @@ class Validated(DataResult):
     docs: Path | None = None
 
 
-class Split(DataResult):
+class Split(Result):
     """One split: raw contract rows, its size and, where the contract has them, label share and time range."""
 
     name: str
@@ -49,7 +44,7 @@ class Split(DataResult):
     end: str | None = None
 
 
-class FieldShift(DataResult):
+class FieldShift(Result):
     """How far a field's distribution in one split is from training's: 0 is alike, 1 has nothing in common."""
 
     field: str
@@ -57,7 +52,7 @@ class FieldShift(DataResult):
     distance: float
 
 
-class Prepared(DataResult):
+class Prepared(Result):
     """Splits with their features, and the recipe that made them."""
 
     digest: str

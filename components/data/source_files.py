@@ -1,18 +1,18 @@
 """Files as a source: Parquet, CSV, Arrow IPC and JSON lines; one, a folder or a pattern of them, here or in S3.
 
-Credentials and endpoint of S3 come from the usual environment variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-AWS_REGION, AWS_ENDPOINT_URL). Text formats are read as text: the contract says what a value is, not a guess.
+Text formats are read as text: the contract says what a value is, not a guess.
 """
 
 import csv
 import glob
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import msgspec
 import polars as pl
 
+from components.data.object_storage import fetch, find_objects
 from components.data.unpacking import PACKED, unpack
 from components.declaration import Source
 from components.errors import SourceError
@@ -62,29 +62,55 @@ def find_files(source: Source) -> list[Path]:
 
 def open_files(source: Source, contract: ContractSpec, scratch: Path) -> pl.LazyFrame:
     """Return the rows of all files of a source, in the order of their names."""
-    if is_remote(str(source.path)):
-        return _open_remote(source, contract)
-    files: list[Path] = []
+    path = str(source.path)
+    if not is_remote(path):
+        return _open_all(find_files(source), source, contract, scratch)
+    nearer = {address: _near(address, source, scratch) for address in find_objects(path)}
+    try:
+        return _open_all(list(nearer.values()), source, contract, scratch)
+    except SourceError as error:
+        text = str(error)
+        for address, file in nearer.items():
+            text = text.replace(str(file), address)
+        raise SourceError(text) from error
+
+
+def _open_all(found: Sequence[Path | str], source: Source, contract: ContractSpec, scratch: Path) -> pl.LazyFrame:
+    files: list[Path | str] = []
     left = source.max_unpacked_bytes
-    for file in find_files(source):
-        if file.suffix.lower() in PACKED:
+    for file in found:
+        if isinstance(file, Path) and file.suffix.lower() in PACKED:
             unpacked = unpack(file, scratch, left, source.max_unpacked_bytes)
             left -= sum(part.stat().st_size for part in unpacked)
             files += unpacked
         else:
             files.append(file)
-    formats = {file: source.format or _format_of(file.name) for file in files}
+    formats = {file: source.format or _format_of(PurePosixPath(file).name) for file in files}
     if len(set(formats.values())) > 1:
         raise SourceError(f"source {source.path} mixes formats ({', '.join(sorted(set(formats.values())))}): use one")
     opener = _OPENERS[formats[files[0]]]
-    parts = [_Part(file, opener(file, source, contract)) for file in files]
-    return _joined(parts, contract)
+    frames = [
+        pl.scan_parquet(file, hive_partitioning=False) if isinstance(file, str) else opener(file, source, contract)
+        for file in files
+    ]
+    return _joined([_Part(file, frame) for file, frame in zip(files, frames, strict=True)], contract)
+
+
+def _near(address: str, source: Source, scratch: Path) -> Path | str:
+    """Return what is read where it lies, Parquet, as its address, and everything else as a file fetched to here.
+
+    So an object in text is judged as a local file is: its header, its keys, what it unpacks to.
+    """
+    name = PurePosixPath(address)
+    packed = name.suffix.lower() in PACKED
+    remote = not packed and (source.format or _format_of(name.name)) == "parquet"
+    return address if remote else fetch(address, scratch)
 
 
 class _Part:
     """A file and its rows; the schema is read once."""
 
-    def __init__(self, file: Path, frame: pl.LazyFrame) -> None:
+    def __init__(self, file: Path | str, frame: pl.LazyFrame) -> None:
         self.file = file
         self.frame = frame
         try:
@@ -101,7 +127,9 @@ def _joined(parts: list[_Part], contract: ContractSpec) -> pl.LazyFrame:
     names = [field.name for field in contract.fields if field.name in first]
     for part in parts[1:]:
         if missing := [name for name in names if name not in part.schema]:
-            raise SourceError(f"source {part.file} has no column '{missing[0]}', which {parts[0].file.name} has")
+            raise SourceError(
+                f"source {part.file} has no column '{missing[0]}', which {PurePosixPath(parts[0].file).name} has"
+            )
     if not names:
         return parts[0].frame
     mixed = {name for name in names if len({part.schema[name] for part in parts}) > 1}
@@ -160,22 +188,6 @@ _OPENERS: dict[str, Callable[[Path, Source, ContractSpec], pl.LazyFrame]] = {
     "ipc": _open_ipc,
     "jsonl": _open_jsonl,
 }
-
-
-def _open_remote(source: Source, contract: ContractSpec) -> pl.LazyFrame:
-    path = str(source.path)
-    form = source.format or _format_of(PurePosixPath(path).name)
-    if PurePosixPath(path).suffix.lower() in PACKED:
-        raise SourceError(f"source {path}: packed files are read from local folders only; unpack it, or use Parquet")
-    if form == "parquet":
-        return pl.scan_parquet(path, hive_partitioning=False)
-    if form == "ipc":
-        return pl.scan_ipc(path)
-    if form == "jsonl":
-        return pl.scan_ndjson(path, schema={field.name: pl.String for field in contract.fields})
-    return pl.scan_csv(
-        path, infer_schema=False, separator=source.separator, null_values=list(source.null_values) or None
-    )
 
 
 def _is_data(file: Path) -> bool:

@@ -17,17 +17,18 @@ from data_contracts.spec import ContractSpec, FieldSpec
 BINS = 20
 VALUES = 50
 SAMPLE = 200_000
+REPORTED = 100_000
 PLACE = "slipway:place"
 
 
 def split_report(splits: dict[str, Split], contract: ContractSpec) -> tuple[FieldShift, ...]:
     """Return the distance of every field in every other split from training, the largest first."""
-    train = sampled(splits["train"], contract)
-    others = {name: sampled(split, contract) for name, split in splits.items() if name != "train"}
+    train = sampled(splits["train"], contract, REPORTED)
+    others = {name: sampled(split, contract, REPORTED) for name, split in splits.items() if name != "train"}
     shifts = [
-        FieldShift(field=field.name, split=name, distance=round(distance(train, frame, field), 4))
+        FieldShift(field=field.name, split=name, distance=round(distance, 4))
         for field in contract.fields
-        for name, frame in others.items()
+        for name, distance in zip(others, distances(train, list(others.values()), field), strict=True)
     ]
     return tuple(sorted(shifts, key=lambda shift: (-shift.distance, shift.field, shift.split)))
 
@@ -46,15 +47,17 @@ def sampled_file(path: Path, size: int, fields: Sequence[FieldSpec], rows: int =
     return frame.select([field.name for field in fields]).collect(engine="streaming")
 
 
-def distance(train: pl.DataFrame, other: pl.DataFrame, field: FieldSpec) -> float:
-    """Return how far a field's distribution is from training's, 0 to 1; missing is a value like any other."""
+def distances(train: pl.DataFrame, others: Sequence[pl.DataFrame], field: FieldSpec) -> list[float]:
+    """Return how far a field's distributions are from training's, 0 to 1; missing is a value like any other."""
+    columns = [frame[field.name] for frame in (train, *others)]
     if field.dtype in ("string", "boolean"):
-        return _total_variation(train[field.name], other[field.name])
-    before, after = (_floats(frame[field.name]) for frame in (train, other))
-    known = before[~np.isnan(before)]
+        before, *after = map(_frequencies, columns)
+        return [_total_variation(before, shares) for shares in after]
+    values = [_floats(column) for column in columns]
+    known = values[0][~np.isnan(values[0])]
     edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS, method="nearest")) if known.size else np.zeros(0)
-    gaps = np.abs(_shares(before, edges) - _shares(after, edges))
-    return float(gaps.max(initial=abs(np.isnan(before).mean() - np.isnan(after).mean())))
+    first, *rest = [(np.isnan(part).mean(), _shares(part, edges)) for part in values]
+    return [float(np.abs(first[1] - shares).max(initial=abs(first[0] - missing))) for missing, shares in rest]
 
 
 def _floats(series: pl.Series) -> NDArray[np.float64]:
@@ -69,11 +72,11 @@ def _shares(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[
     return shares
 
 
-def _total_variation(train: pl.Series, other: pl.Series) -> float:
-    shares = []
-    for series in (train, other):
-        counts = series.cast(pl.String).value_counts(sort=True).head(VALUES)
-        shares.append({value: count / len(series) for value, count in counts.iter_rows()})
-    before, after = shares
+def _frequencies(column: pl.Series) -> dict[str, float]:
+    counts = column.cast(pl.String).value_counts(sort=True).head(VALUES)
+    return {value: count / len(column) for value, count in counts.iter_rows()}
+
+
+def _total_variation(before: dict[str, float], after: dict[str, float]) -> float:
     gaps: list[float] = [abs(before.get(value, 0.0) - after.get(value, 0.0)) for value in before.keys() | after.keys()]
     return sum(gaps) / 2

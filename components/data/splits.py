@@ -4,13 +4,15 @@ Shares are taken by a hash of what a row holds, never by its place: a split is t
 order, and a row that is there twice is never on both sides.
 """
 
+from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
 
-from components.data.parquet import sink_parts
+from components.data.kept_rows import KeptRows
+from components.data.parquet import BLOCK, BlockFiles
 from components.data.results import Split
 from components.data.row_hash import with_row_hash
 from components.data.split_declaration import GroupSplit, RandomSplit, ShareSplit, StratifiedSplit, TimeSplit
@@ -20,32 +22,37 @@ from data_contracts.spec import ContractSpec, FieldSpec
 PLACE = "slipway:place"
 NAME = "slipway:split"
 CELLS = 4096
+
+# Adds to rows the name of the split that each lies in, null for none.
+Naming = Callable[[pl.LazyFrame], pl.LazyFrame]
 CLASSES = 100
 
 
 def split_rows(
-    rows: pl.LazyFrame,
+    kept: KeptRows,
     split: TimeSplit | RandomSplit | StratifiedSplit | GroupSplit,
-    contract: ContractSpec,
     folder: Path,
 ) -> dict[str, Split]:
-    """Write ``<name>.parquet`` for each split into ``folder``, in one pass.
+    """Write ``<name>.parquet`` for each split into ``folder``, in one pass and in blocks.
 
     Raises SplitError for a rule that the contract has no field for, an empty split, and a class of the label with too
     few rows in a split.
     """
+    contract = kept.contract
     if isinstance(split, TimeSplit):
-        names, named = list(split.periods()), _by_time(rows, split, contract)
+        names, named = list(split.periods()), _by_time(split, contract)
     else:
-        names, named = list(split.shares()), _by_share(rows, split, contract)
+        names, named = list(split.shares()), _by_share(kept, split)
     columns = [field.name for field in contract.fields]
-    sink_parts(named.filter(pl.col(NAME).is_not_null()).select(*columns, NAME), folder, NAME).collect(
-        engine="streaming"
-    )
+    with BlockFiles(folder) as files:
+        for block in kept.blocks(BLOCK):
+            rows = named(block).select(*columns, NAME).collect(engine="streaming")
+            parts = {name: rows.filter(pl.col(NAME) == name).drop(NAME) for name in names}
+            files.add({name: part for name, part in parts.items() if part.height})
     return {name: _described(name, folder, contract, split.min_class_rows) for name in names}
 
 
-def _by_time(rows: pl.LazyFrame, split: TimeSplit, contract: ContractSpec) -> pl.LazyFrame:
+def _by_time(split: TimeSplit, contract: ContractSpec) -> Naming:
     moments = contract.with_role("time")
     if not moments:
         raise SplitError(f"split by time: {contract.name} has no field with the role 'time'")
@@ -55,31 +62,40 @@ def _by_time(rows: pl.LazyFrame, split: TimeSplit, contract: ContractSpec) -> pl
         start = datetime.combine(period.start, time())
         end = datetime.combine(period.end, time()) + timedelta(days=1)
         parts.append(pl.when((moment >= start) & (moment < end)).then(pl.lit(name)))
-    return rows.with_columns(pl.coalesce(parts).alias(NAME))
+    return lambda rows: rows.with_columns(pl.coalesce(parts).alias(NAME))
 
 
-def _by_share(rows: pl.LazyFrame, split: ShareSplit, contract: ContractSpec) -> pl.LazyFrame:
+def _by_share(kept: KeptRows, split: ShareSplit) -> Naming:
+    contract = kept.contract
     fields: tuple[FieldSpec, ...] = contract.inputs
     if isinstance(split, GroupSplit):
         fields = contract.with_role("group")
         if not fields:
             raise SplitError(f"split by group: {contract.name} has no field with the role 'group'")
-    hashed = with_row_hash(rows, fields, PLACE, seed=split.seed)
-    placed = hashed.with_columns(pl.col(PLACE).cast(pl.Float64) / 2.0**64)
     limits = [f"slipway:{name}" for name in split.shares()][:-1]
-    highs = list(accumulate(split.shares().values()))[:-1]
-    if isinstance(split, StratifiedSplit):
-        names = _strata(split, contract)
-        cuts = _cuts(placed, names, dict(zip(limits, highs, strict=True)))
-        placed = placed.join(cuts, on=names, how="left", nulls_equal=True, maintain_order="left")
-    else:
-        placed = placed.with_columns(pl.lit(high).alias(limit) for limit, high in zip(limits, highs, strict=True))
-    train, validation = (pl.col(PLACE) < pl.col(limit) for limit in limits)
-    name = pl.when(train).then(pl.lit("train")).when(validation).then(pl.lit("validation")).otherwise(pl.lit("test"))
-    return placed.with_columns(name.alias(NAME))
+    highs = dict(zip(limits, list(accumulate(split.shares().values()))[:-1], strict=True))
+
+    def placed(rows: pl.LazyFrame) -> pl.LazyFrame:
+        hashed = with_row_hash(rows, fields, PLACE, seed=split.seed)
+        return hashed.with_columns(pl.col(PLACE).cast(pl.Float64) / 2.0**64)
+
+    strata = _strata(split, contract) if isinstance(split, StratifiedSplit) else []
+    cuts = _cuts(placed(kept.scan()), strata, highs) if strata else None
+
+    def named(rows: pl.LazyFrame) -> pl.LazyFrame:
+        found = placed(rows)
+        if cuts is None:
+            found = found.with_columns(pl.lit(high).alias(limit) for limit, high in highs.items())
+        else:
+            found = found.join(cuts.lazy(), on=strata, how="left", nulls_equal=True, maintain_order="left")
+        train, validation = (pl.col(PLACE) < pl.col(limit) for limit in limits)
+        name = pl.when(train).then(pl.lit("train")).when(validation).then(pl.lit("validation"))
+        return found.with_columns(name.otherwise(pl.lit("test")).alias(NAME))
+
+    return named
 
 
-def _cuts(placed: pl.LazyFrame, strata: list[str], highs: dict[str, float]) -> pl.LazyFrame:
+def _cuts(placed: pl.LazyFrame, strata: list[str], highs: dict[str, float]) -> pl.DataFrame:
     """Return for each stratum the places that divide it in the wanted shares, to a thousandth of its rows or to a row.
 
     Places are counted in ``CELLS`` of equal width: quantiles would hold a column of every row in memory.
@@ -92,7 +108,7 @@ def _cuts(placed: pl.LazyFrame, strata: list[str], highs: dict[str, float]) -> p
         limit: (pl.col("cell").filter(passed > high * pl.col("rows").sum()).first().fill_null(CELLS) / CELLS)
         for limit, high in highs.items()
     }
-    return cells.lazy().group_by(strata, maintain_order=True).agg(**cut)
+    return cells.group_by(strata, maintain_order=True).agg(**cut)
 
 
 def _strata(split: StratifiedSplit, contract: ContractSpec) -> list[str]:

@@ -8,11 +8,12 @@ from pathlib import Path
 import polars as pl
 from pydantic import Field, ValidationError
 
-from components.data.results import DataResult, FieldShift, Snapshot
+from components.data.results import FieldShift, Snapshot
 from components.data.row_hash import with_row_hash
 from components.data.snapshots import RECORD
-from components.data.split_report import distance, sampled_file
+from components.data.split_report import distances, sampled_file
 from components.errors import DataError
+from components.result import Result
 from components.settings import Home
 from components.storage import scratch_prefix
 from data_contracts.frame_schema import raw_column
@@ -21,7 +22,7 @@ from data_contracts.spec import FieldSpec
 HASH = "slipway:hash"
 
 
-class DataVersion(DataResult):
+class DataVersion(Result):
     """One snapshot, as it is listed."""
 
     digest: str
@@ -33,7 +34,7 @@ class DataVersion(DataResult):
     used_by: tuple[str, ...] = Field(description="Builds that were made from it.")
 
 
-class VersionDiff(DataResult):
+class VersionDiff(Result):
     """What is different in a later version."""
 
     before: str
@@ -48,7 +49,7 @@ class VersionDiff(DataResult):
     shifts: tuple[FieldShift, ...] = Field(description="Distance of each common column, 0 to 1, largest first.")
 
 
-class Deletion(DataResult):
+class Deletion(Result):
     """What was deleted, or would be."""
 
     deleted: tuple[DataVersion, ...]
@@ -104,7 +105,7 @@ def diff_versions(before: Snapshot, after: Snapshot) -> VersionDiff:
     rows = both.select(added=gap.clip(0).sum(), removed=(-gap).clip(0).sum()).collect(engine="streaming").row(0)
     earlier, later = (sampled_file(snapshot.path, snapshot.rows, fields) for snapshot in (before, after))
     shifts = [
-        FieldShift(field=field.name, split=after.digest[:12], distance=round(distance(earlier, later, field), 4))
+        FieldShift(field=field.name, split=after.digest[:12], distance=round(distances(earlier, [later], field)[0], 4))
         for field in fields
     ]
     return VersionDiff(

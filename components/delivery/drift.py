@@ -13,22 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
 from components.declaration import Monitoring
 from components.errors import DataError
+from components.result import Result
 from components.storage import digest_json
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.drift_schema import drift_schema
+from data_contracts.spec import ContractSpec
 
 # Tests on more rows find differences too small to matter, and the page grows with the rows.
 SAMPLE = 5_000
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ColumnDrift(_Frozen):
+class ColumnDrift(Result):
     """One column in one window: the test's p-value, the distance, and whether the rule says it moved."""
 
     column: str
@@ -39,7 +36,7 @@ class ColumnDrift(_Frozen):
     moved: bool
 
 
-class WindowDrift(_Frozen):
+class WindowDrift(Result):
     """One window against the reference."""
 
     window: str
@@ -52,7 +49,7 @@ class WindowDrift(_Frozen):
         return tuple(column.column for column in self.columns if column.moved)
 
 
-class DriftReport(_Frozen):
+class DriftReport(Result):
     """Every window, and the columns that moved in as many windows in a row as the workload file asks for."""
 
     digest: str
@@ -85,10 +82,11 @@ def compare_windows(
     """
     if not windows:
         raise DataError("there is no row to monitor: the monitored period is empty")
-    fields = [field for field in contract.inputs if field.dtype not in ("datetime", "date")]
-    numbers = [field.name for field in fields if _is_number(field)]
-    categories = [field.name for field in fields if not _is_number(field)]
-    numbers += scores
+    schema = drift_schema(contract)
+    for where, frame in {"the reference": reference, **windows}.items():
+        if missing := schema.missing(frame.columns):
+            raise DataError(f"{where} has no column {', '.join(missing)}, which {contract.name} has: build it again")
+    numbers, categories = [*schema.numbers, *scores], list(schema.categories)
     # Evidently refuses a number without any value; whether it is missing is then compared as a category instead.
     for name in [n for n in numbers if any(not frame[n].count() for frame in (reference, *windows.values()))]:
         numbers.remove(name)
@@ -116,10 +114,6 @@ def compare_windows(
 def _presence(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     is_missing = pl.col(name).is_null()
     return frame.with_columns(pl.when(is_missing).then(pl.lit("missing")).otherwise(pl.lit("present")).alias(name))
-
-
-def _is_number(field: FieldSpec) -> bool:
-    return field.dtype in ("integer", "number")
 
 
 def _sample(frame: pl.DataFrame, seed: int) -> pl.DataFrame:

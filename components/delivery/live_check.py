@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from components.answer_shape import differences
 from components.delivery.build import Build
 from components.delivery.rollout import rollout_path
 from components.errors import ServingError
+from components.result import Result
 from components.settings import Home
 
 DATA_PLANE = "deployments.data_plane"
@@ -33,14 +33,12 @@ STOP_SECONDS = 15.0
 WARM_UP_REQUESTS = 50
 
 
-class LiveCheck(BaseModel):
+class LiveCheck(Result):
     """What a client saw of a build that was really served; latencies in milliseconds, one row a request.
 
     ``max_difference`` is in units of the answers' scale: as it is for probabilities, in sizes of the label where
     it is a number.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int
     max_difference: float

@@ -4,7 +4,6 @@ from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
 from components.answer_shape import AnswerShape, side_by_side
 from components.catalog import find_kind
@@ -15,15 +14,14 @@ from components.delivery.drift import DriftReport, compare_windows
 from components.errors import DataError
 from components.judgement.hold_out import labels_of
 from components.judgement.metrics import interval
+from components.result import Result
 from components.settings import Home
 from components.storage import write_atomically
 from data_contracts.spec import ContractSpec
 
 
-class WindowQuality(BaseModel):
+class WindowQuality(Result):
     """The goal's metric in one window, with its 95 % interval."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     window: str
     rows: int
@@ -33,10 +31,8 @@ class WindowQuality(BaseModel):
     high: float
 
 
-class Monitored(BaseModel):
+class Monitored(Result):
     """What monitoring found."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: str
     build_id: str

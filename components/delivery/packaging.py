@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from components.answer_shape import AnswerShape
 from components.declaration import Workload
@@ -22,6 +22,7 @@ from components.delivery.serving_environment import REQUIREMENTS, serving_packag
 from components.delivery.signing import ensure_key, sign_build
 from components.errors import BuildError
 from components.provenance import CodeVersion, Package
+from components.result import Result
 from components.settings import Home
 from components.storage import digest_file, scratch_prefix, write_atomically, write_json
 from data_contracts.spec import ContractSpec
@@ -32,10 +33,8 @@ CORE = ("model.onnx", "recipe.json", "contract.json", "serving.json", "golden.js
 REFERENCE_ROWS = 50_000
 
 
-class PackagedBuild(BaseModel):
+class PackagedBuild(Result):
     """A sealed build."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: str
     build_id: str

@@ -6,7 +6,6 @@ from typing import Any
 
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from components.answer_shape import side_by_side
 from components.catalog import find_kind
@@ -25,15 +24,14 @@ from components.judgement.gates import GateReport, promotion_gates
 from components.judgement.hold_out import labels_of
 from components.judgement.metrics import paired_difference
 from components.provenance import dependency_graph, environment_differences
+from components.result import Result
 from components.settings import Home, Settings
 
 LIVE_ROWS = 500
 
 
-class Promotion(BaseModel):
+class Promotion(Result):
     """What was promoted, what it replaced, and what a client saw of it before."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     build_id: str
     replaced: str | None
@@ -69,7 +67,6 @@ def promote_challenger(
     """
     path = rollout_path(home.room("rollouts"), workload.name)
     before = read_rollout(path, workload.name)
-    champion = _still_there(before)
     ladder = climb(build)
     if ladder.broken:
         # Not served even to be looked at; and the data plane would only say that it refuses.
@@ -85,7 +82,7 @@ def promote_challenger(
         live_parity=live.max_difference,
         latency_p95_ms=live.latency_p95_ms,
         serving_usd_per_1000=live.usd_per_1000,
-        champion=gain_over_champion(workload, build, champion),
+        champion=against_champion(workload, build, before),
     )
     refused = [verdict for verdict in report.refused if verdict.gate not in accept]
     if refused and not report.passed:
@@ -102,21 +99,31 @@ def promote_challenger(
     return Promotion(build_id=build.build_id, replaced=replaced, live=live, gates=report, rollout=path, dry_run=dry_run)
 
 
-def gain_over_champion(workload: Workload, build: Build, champion: Build | None) -> Measure | None:
-    """Return how much better the build is than the champion on the build's own hold-out, row by row paired.
+def against_champion(workload: Workload, build: Build, rollout: Rollout) -> Measure | str | None:
+    """Return how much better the build is than the one that serves, or why that cannot be said.
 
-    None if there is nothing to compare with: no champion, the same build, one that takes other fields or answers
-    something else.
+    None if there is nothing to be better than: no champion, or the same build.
     """
-    if champion is None or champion.build_id == build.build_id:
+    if rollout.champion_path is None or rollout.champion == build.build_id:
         return None
-    scored = build.path / "reference.parquet"
+    try:
+        return _gain(workload, build, open_build(Path(rollout.champion_path)))
+    except BuildError as error:
+        return f"the champion {rollout.champion} cannot be compared: {error}"
+
+
+def _gain(workload: Workload, build: Build, champion: Build) -> Measure:
+    """Compare on the build's own hold-out, row by row paired; BuildError if the champion cannot answer its rows."""
     contract = build.contract()
-    if not {field.name for field in champion.contract().inputs} <= {field.name for field in contract.inputs}:
-        return None
-    frame, shape, other = pl.read_parquet(scored), build.serving().answer, champion.serving().answer
+    if lacking := {field.name for field in champion.contract().inputs} - {field.name for field in contract.inputs}:
+        raise BuildError(f"it takes {', '.join(sorted(lacking))}, which the new build does not know")
+    shape, other = build.serving().answer, champion.serving().answer
     if (shape.label, shape.judged) != (other.label, other.judged):
-        return None
+        raise BuildError(
+            f"it answers {', '.join(other.judged)} of {other.label}, the new one {', '.join(shape.judged)}"
+        )
+    scored = build.path / "reference.parquet"
+    frame = pl.read_parquet(scored)
     answers = find_kind(champion.manifest.kind).predict_file(champion.model, champion.contract(), scored)
     labels = labels_of(frame, contract)
     pair = (side_by_side([frame[name].to_numpy() for name in shape.judged]), other.point(answers))
@@ -124,13 +131,6 @@ def gain_over_champion(workload: Workload, build: Build, champion: Build | None)
     found = paired_difference(workload.goal.metric, labels, better, worse, seed=workload.seed)
     detail = f"{champion.build_id} on the same rows"
     return Measure.of("gain_over_champion", found, source="promotion", unit=workload.goal.metric, detail=detail)
-
-
-def _still_there(rollout: Rollout) -> Build | None:
-    """Open the build that serves; None if nothing does, or if its folder was deleted."""
-    if rollout.champion_path is None or not Path(rollout.champion_path).is_dir():
-        return None
-    return open_build(Path(rollout.champion_path))
 
 
 def held_out(build: Build) -> tuple[list[dict[str, object]], NDArray[Any]]:

@@ -1,6 +1,7 @@
 """Which builds there are, with what evidence, and which is challenger or champion; the only door to MLflow."""
 
 import contextlib
+import json
 import logging
 import os
 import time
@@ -9,33 +10,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from components.answer_shape import AnswerShape
 from components.delivery.build import Build
 from components.errors import BuildError, HostError
+from components.result import Result
 from components.settings import Home, Settings
 from components.training.results import Trial
-from data_contracts.spec import ContractSpec, DType
+from data_contracts.model_signature import signature_inputs
+from data_contracts.spec import ContractSpec
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHALLENGER, CHAMPION = "challenger", "champion"
-_TYPES: dict[DType, str] = {
-    "string": "string",
-    "integer": "double",  # MLflow's integer columns cannot hold a missing value
-    "number": "double",
-    "boolean": "boolean",
-    "datetime": "datetime",
-    "date": "datetime",
-}
 
 
-class Registered(BaseModel):
+class Registered(Result):
     """A build's place in the registry."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: str
     workload: str
@@ -173,13 +166,11 @@ def _log_trials(client: "MlflowClient", parent: str, trials: Sequence[Trial]) ->
 def _signature(contract: ContractSpec, shape: AnswerShape) -> Any:
     import numpy as np
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+    from mlflow.types import Schema, TensorSpec
 
-    columns: list[Any] = [
-        ColSpec(DataType[_TYPES[field.dtype]], field.name, required=not field.nullable) for field in contract.inputs
-    ]
+    inputs = Schema.from_json(json.dumps(signature_inputs(contract)))
     outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, len(shape.columns)), shape.tensor)])
-    return ModelSignature(inputs=Schema(columns), outputs=outputs)
+    return ModelSignature(inputs=inputs, outputs=outputs)
 
 
 def _version_of(client: "MlflowClient", workload: str, build_id: str) -> Any:

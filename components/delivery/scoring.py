@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import msgspec
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
 from components.answer_shape import AnswerShape
 from components.catalog import Bulk, find_kind
@@ -26,6 +25,7 @@ from components.declaration import Source
 from components.delivery.build import Build
 from components.delivery.score_output import WRITERS, Output
 from components.errors import SourceError
+from components.result import Result
 from components.storage import digest_json
 from data_contracts.row_checks import RowCheck, keeps, row_checks
 from data_contracts.spec import ContractSpec
@@ -35,10 +35,8 @@ PART_ROWS = 131_072
 KEPT = ":kept"
 
 
-class Scored(BaseModel):
+class Scored(Result):
     """What became of a file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     build_id: str
     target: Path

@@ -10,7 +10,7 @@ from components.declaration import Workload
 from components.judgement.decisions import SOURCE, gaps_between
 from components.judgement.evidence import Measure
 from components.judgement.hold_out import HoldOut
-from components.judgement.metrics import expected_calibration_error, replicates, summarise
+from components.judgement.metrics import calibration_bins, expected_calibration_error, replicates, summarise
 from components.judgement.weighted_scores import Statistic, mean_loss
 
 Places = NDArray[np.int64]
@@ -42,6 +42,9 @@ def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tu
         gaps, groups = [*gaps, *found], [*groups, *table]
     worst = [max(gaps, key=lambda gap: gap.value)] if gaps else []
     tables: dict[str, Any] = {"classes": class_table(labels, said, names)} | ({"groups": groups} if groups else {})
+    tables["class_calibration"] = {
+        name: calibration_bins(labels == place, graph[:, place]) for place, name in enumerate(names)
+    }
     return [*measures, *worst], tables
 
 

@@ -45,6 +45,7 @@ SECTIONS = {
     "cost": "What it took",
     "lineage": "Lineage",
 }
+SHIFTS = 8
 TRIALS = ("finished", "pruned", "failed")
 NOT_BY_COST = "The threshold is serving.decision_threshold; with gates.costs it is chosen by what errors cost."
 STATES = ("failed", "undecided", "passed")
@@ -128,6 +129,8 @@ def _page(subject: Subject) -> dict[str, Any]:
         "ladder": tables.get("ladder"),
         "budget": tables.get("stages"),
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
+        "shifts": subject.prepared.shifts[:SHIFTS] if subject.prepared else [],
+        "compared": len(subject.prepared.shifts) if subject.prepared else 0,
         "validated": subject.validated,
         "limits": _limits(subject),
         "stages": list(subject.stages.items()),
@@ -225,17 +228,22 @@ def _curves(tables: Mapping[str, Any]) -> list[dict[str, Any]]:
         made.append({"title": "ROC: the area is the auc", "svg": Markup(roc.svg("ROC curve"))})
         made.append({"title": "Precision and recall", "svg": Markup(precision.svg("precision-recall curve"))})
     if "calibration" in tables:
-        bins = tables["calibration"]
-        # A whole number of fifths, so that the ticks are round.
-        end = min(1.0, 0.2 * math.ceil(5 * max(max(row["mean"], row["rate"]) for row in bins)))
-        notes = [f"answered {row['mean']:.3f}, observed {row['rate']:.3f}, {row['n']:,.0f} rows" for row in bins]
-        plane = Plane("mean answer", "observed share of yes", x_end=end, y_end=end).line([(0, 0), (end, end)], "faint")
-        points = [(row["mean"], row["rate"]) for row in bins]
-        chart = plane.line(points).dots(points, notes).svg("calibration curve")
-        made.append({"title": f"Calibration: {len(bins)} bins of equal size", "svg": Markup(chart)})
+        made.append(_calibration(tables["calibration"], "yes", "Calibration"))
+    for name, bins in tables.get("class_calibration", {}).items():
+        made.append(_calibration(bins, name, f"Calibration of {name}"))
     if "numbers" in tables:
         made.append(_number_curve(tables["numbers"]))
     return made
+
+
+def _calibration(bins: Sequence[Mapping[str, float]], of: str, title: str) -> dict[str, Any]:
+    # A whole number of fifths, so that the ticks are round.
+    end = min(1.0, 0.2 * math.ceil(5 * max(max(row["mean"], row["rate"]) for row in bins)))
+    notes = [f"answered {row['mean']:.3f}, observed {row['rate']:.3f}, {row['n']:,.0f} rows" for row in bins]
+    plane = Plane("mean answer", f"observed share of {of}", x_end=end, y_end=end).line([(0, 0), (end, end)], "faint")
+    points = [(row["mean"], row["rate"]) for row in bins]
+    chart = plane.line(points).dots(points, notes).svg(f"calibration curve of {of}")
+    return {"title": f"{title}: {len(bins)} bins of equal size", "svg": Markup(chart)}
 
 
 def _number_curve(bins: Sequence[Mapping[str, float]]) -> dict[str, Any]:

@@ -6,20 +6,21 @@ A measure is a number that knows how sure it is, how many rows it rests on, and 
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from scipy.stats import norm
 
 from components.errors import BuildError
 from components.judgement.metrics import Interval
+from components.result import Result
 from components.storage import write_atomically
 
 FORMAT: Literal[1] = 1
 
 
-class Record(BaseModel):
-    """Immutable, strict about unknown keys, finite numbers only."""
+class Record(Result):
+    """A result whose numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class Measure(Record):

@@ -98,11 +98,12 @@ def promotion_gates(
     live_parity: float,
     latency_p95_ms: float | Measure,
     serving_usd_per_1000: float | Measure,
-    champion: Measure | None = None,
+    champion: Measure | str | None = None,
 ) -> GateReport:
     """Judge what can be measured only when a build is about to serve; a refused build is never promoted.
 
-    ``champion`` is the gain over the build that serves now, on the same rows; None if there is none.
+    ``champion`` is the gain over the build that serves now, on the same rows, or why it cannot be said; None if there
+    is no such build.
     """
     refused = [] if build.passed else [verdict.gate for verdict in build.refused] or ["the report as a whole"]
     measures: tuple[Measure, ...] = (
@@ -113,10 +114,17 @@ def promotion_gates(
         _measure("latency_p95_ms", latency_p95_ms),
         _measure("serving_usd_per_1000", serving_usd_per_1000),
     )
-    if champion is not None:
+    if isinstance(champion, Measure):
         measures = (*measures, champion)
     evidence = Evidence(workload=workload.name, model="build", split="promotion", measures=measures)
-    return report([decide(rule, evidence) for rule in promotion_policy(workload, evidence)], workload)
+    rules = promotion_policy(workload, evidence, compared=champion is not None)
+    verdicts = [
+        _verdict(rule, "undecided", None, champion, "a person must decide: accept it by name")
+        if rule.gate == "champion" and isinstance(champion, str)
+        else decide(rule, evidence)
+        for rule in rules
+    ]
+    return report(verdicts, workload)
 
 
 def report(verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[str] = ()) -> GateReport:

@@ -6,6 +6,8 @@ from components.judgement.evidence import Evaluated, read_evidence
 from components.judgement.gates import GateReport
 from components.training.results import Trained
 
+SHIFTS = 8
+
 
 def write_card(
     workload: Workload,
@@ -28,6 +30,12 @@ def write_card(
     ]
     gates = [f"| {v.gate} | {v.state} | {v.reason} |" for v in report.verdicts]
     refused = [f"- {count:,} rows refused: {reason}" for reason, count in validated.reasons.items()]
+    expected = [
+        f"- {'kept' if one.success else 'broken'}: {one.expectation} {one.arguments}, "
+        f"observed {one.observed} ({one.basis})"
+        for one in validated.expectations
+    ]
+    shifts = [f"| {shift.field} | {shift.split} | {shift.distance:.3f} |" for shift in prepared.shifts[:SHIFTS]]
     return "\n".join(
         [
             f"# {workload.name}: {trained.chosen}",
@@ -47,6 +55,13 @@ def write_card(
             *splits,
             "",
             *refused,
+            *expected,
+            "",
+            "Farthest from training (0 is alike, 1 has nothing in common):",
+            "",
+            "| field | split | distance |",
+            "| --- | --- | --- |",
+            *shifts,
             "",
             "## How good it is",
             "",

@@ -50,6 +50,7 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
         "compression",
         "parity-ladder",
         "stage-budget",
+        "stage-budget-p99",
         "answer-change",
         "slices",
         "slice-floor",
@@ -62,7 +63,15 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     if workload.goal.metric not in METRICS["binary"]:
         optional.add("calibration")
     asked = [rule for rule in rules if rule.gate not in optional or _measured(rule, evidence)]
-    return tuple(rule for rule in asked if rule.gate != "freshness" or workload.gates.data_age_days is not None)
+    undeclared = {
+        gate
+        for gate, limit in (
+            ("freshness", workload.gates.data_age_days),
+            ("stage-budget-p99", workload.goal.latency_p99_ms),
+        )
+        if limit is None
+    }
+    return tuple(rule for rule in asked if rule.gate not in undeclared)
 
 
 def _unit(evidence: Evidence, name: str) -> str:
@@ -202,6 +211,14 @@ def _operation(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
             "see which stage in the dossier or with slipway profile; serve a smaller model",
             goal.statement,
         ),
+        _at_most(
+            "stage-budget-p99",
+            "stage_budget_p99_ms",
+            goal.latency_p99_ms or 0,
+            "p99 of the stages of a request in ms, summed",
+            "see which stage in the dossier or with slipway profile; serve a smaller model",
+            goal.statement,
+        ),
         _at_most("size", "model_mb", gates.model_mb, "size of the model in MB", "a smaller or quantised model"),
         _at_most(
             "training-cost",
@@ -214,11 +231,11 @@ def _operation(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     )
 
 
-def promotion_policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
-    """Return what a build must show on the machine that will serve it, and against the build that serves now."""
+def promotion_policy(workload: Workload, evidence: Evidence, *, compared: bool) -> tuple[Rule, ...]:
+    """Return what a build must show on the machine that will serve it; ``compared``: also against what serves now."""
     goal = workload.goal
     return (
-        *(rule for rule in _quality(workload) if rule.gate == "champion" and _measured(rule, evidence)),
+        *(rule for rule in _quality(workload) if rule.gate == "champion" and compared),
         _at_most("build-gates", "refused_build_gates", 0, "gates that refused the build", "build one that passes"),
         _at_most(
             "environment",

@@ -30,7 +30,9 @@ def rows_to_decide(
     """Return how many rows would decide a value that far from the limit; None if no number of rows would."""
     if rows is None or distance == 0:
         return None
-    needed = rows * (detectable_difference(standard_error, alpha, power) / distance) ** 2
+    ratio = detectable_difference(standard_error, alpha, power) / distance
+    # Not a power: a distance of almost nothing would overflow it, where a product is infinite.
+    needed = rows * ratio * ratio
     return math.ceil(needed) if needed < 1e12 else None
 
 

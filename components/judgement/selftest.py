@@ -38,9 +38,14 @@ def run_selftest(bench: Bench, faults: Sequence[Fault] = FAULTS) -> tuple[Plante
     return tuple(planted_one_by_one(bench, faults))
 
 
+def applicable(bench: Bench, faults: Sequence[Fault] = FAULTS) -> tuple[Fault, ...]:
+    """Return the faults that this build can have."""
+    return tuple(fault for fault in faults if fault.applies(bench))
+
+
 def planted_one_by_one(bench: Bench, faults: Sequence[Fault] = FAULTS) -> Iterator[Planted]:
     """Plant one fault after the other, for a caller that shows progress."""
-    for fault in faults:
+    for fault in applicable(bench, faults):
         began = time.monotonic()
         clean, spoilt = _seen(fault, bench, False), _seen(fault, bench, True)
         if fault.gate in clean:

@@ -3,14 +3,11 @@
 ``choose_hardware`` is a pure function of a ``Machine``, so every branch can be tested without the hardware it is for.
 """
 
-import os
-import platform
-
-import psutil
 import torch
-from pydantic import BaseModel, ConfigDict
 
 from components.errors import HostError
+from components.machine import memory_bytes, processor_name, usable_cores
+from components.result import Result
 from components.training.results import Device, HardwareChoice, Precision
 
 PRECISIONS: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -18,10 +15,8 @@ PRECISIONS: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp
 AMPERE = (8, 0)
 
 
-class Machine(BaseModel):
+class Machine(Result):
     """A description of the hardware as far as training depends on it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     processor: str
     cores: int
@@ -43,9 +38,9 @@ def probe_machine() -> Machine:
         "amx_bf16": torch.cpu._is_amx_tile_supported(),
     }
     description = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "processor": processor_name(),
+        "cores": usable_cores(),
+        "memory_gb": round(memory_bytes() / 1e9, 1),
         "features": tuple(name for name, there in found.items() if there),
         "metal": torch.backends.mps.is_available(),
     }

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from components.catalog import find_kind, kind_options, known_kinds
-from components.declaration import Workload, parse_workload, read_workload
+from components.catalog import check_target, find_kind, kind_options, known_kinds
+from components.declaration import Workload, contract_of, parse_workload, read_workload
 from components.errors import WorkloadError
 from components.workloads.tabular.options import TabularOptions
 
@@ -24,6 +24,13 @@ def test_every_folder_of_workloads_is_a_kind_with_the_fixed_files() -> None:
         assert kind.name == name
         for file in ("data", "model", "inference", "workload"):
             assert (Path("components/workloads") / name / f"{file}.py").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in Path("deployments").glob("*.yaml")))
+def test_every_workload_file_fits_its_contract_and_its_kind(name: str) -> None:
+    workload = read_workload(f"deployments/{name}.yaml")
+    contract = contract_of(workload)
+    check_target(workload, contract)
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:

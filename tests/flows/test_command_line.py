@@ -23,6 +23,10 @@ COMMANDS = [
     "estimate",
     "reproduce",
     "selftest",
+    "check",
+    "profile",
+    "export",
+    "import",
 ]
 
 
@@ -48,6 +52,23 @@ def test_every_command_explains_itself(slipway: Any, command: str) -> None:
     assert code == 0
     assert "Usage: slipway" in out
     assert "--json" in out
+
+
+@pytest.mark.parametrize("command", [["check", "b1"], ["profile", "b1"], ["export", "b1", "b.bento"]])
+def test_a_build_that_is_not_there_is_one_line_and_exit_code_6(
+    slipway: Any, command: list[str], tmp_path: Path
+) -> None:
+    code, out, err = slipway(*command)
+    assert (code, out) == (6, "")
+    assert err.startswith("slipway: there is no build 'b1' in ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_file_that_is_not_there_cannot_be_imported(slipway: Any, tmp_path: Path) -> None:
+    code, out, err = slipway("import", str(tmp_path / "nothing.bento"))
+    assert (code, out) == (6, "")
+    assert "nothing.bento does not exist: give a file that 'slipway export' wrote" in err
 
 
 @pytest.mark.parametrize("command", ["rollback", "serve", "status"])

@@ -1,9 +1,10 @@
 """The results of a build on the sample, stage by stage."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from components.data.results import Prepared, Snapshot, Validated
-from components.declaration import Workload
+from components.declaration import Workload, parse_workload
 from components.delivery.build import Build, open_build
 from components.delivery.packaging import PackagedBuild
 from components.delivery.registry import Registered
@@ -11,6 +12,17 @@ from components.judgement.evidence import Evaluated
 from components.judgement.gates import GateReport
 from components.settings import Home, Settings
 from components.training.results import Trained
+from tasks.audit import audit
+from tasks.compress import compress
+from tasks.evaluate import evaluate
+from tasks.gate import gate
+from tasks.ingest import ingest
+from tasks.package import package
+from tasks.prepare import prepare
+from tasks.register import register
+from tasks.rehearse import rehearse
+from tasks.train import train
+from tasks.validate import validate
 
 
 @dataclass(frozen=True)
@@ -32,3 +44,23 @@ class Staged:
     @property
     def build(self) -> Build:
         return open_build(self.packaged.path)
+
+
+def stage_all(document: dict[str, Any], home: Home) -> Staged:
+    """Make a build of a workload, stage by stage."""
+    settings = Settings()
+    workload = parse_workload(document, where="sample.yaml")
+    snapshot = ingest.fn(workload, home)
+    validated = validate.fn(workload, snapshot, home)
+    prepared = prepare.fn(workload, validated, home)
+    trained = train.fn(workload, prepared, home, settings)
+    trained = compress.fn(workload, trained, prepared, home, settings)
+    evaluated = evaluate.fn(workload, trained, prepared, home)
+    evaluated = rehearse.fn(workload, trained, prepared, evaluated, settings)
+    audited = audit.fn(workload, prepared)
+    gates = gate.fn(workload, evaluated, audited, prepared)
+    packaged = package.fn(workload, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
+    registered = register.fn(workload, packaged, trained, evaluated, gates.passed, home, settings)
+    return Staged(
+        workload, home, settings, snapshot, validated, prepared, trained, evaluated, gates, packaged, registered
+    )

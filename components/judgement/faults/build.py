@@ -63,8 +63,8 @@ def environment(bench: Bench, planted: bool) -> Seen:
 def other_answers(bench: Bench, planted: bool) -> Seen:
     """Serve answers of another model than the one that was evaluated."""
     hold_out = bench.hold_out
-    served = np.roll(hold_out.graph, 1) if planted else hold_out.graph
-    return _promoted(bench, parity=float(np.abs(served - hold_out.graph).max()))
+    served = np.roll(hold_out.graph, 1, axis=0) if planted else hold_out.graph
+    return _promoted(bench, parity=float(np.abs(served - hold_out.graph).max()) / hold_out.scale)
 
 
 def slow_model(bench: Bench, planted: bool) -> Seen:

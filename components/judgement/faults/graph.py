@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from components.answer_shape import differences
 from components.errors import BuildError
 from components.features.category import FIRST
 from components.judgement.evidence import Evidence, Measure
@@ -26,9 +27,9 @@ def _planted(spoil: Spoil) -> Callable[[Bench, bool], Seen]:
         onnx.save(model, path)
         rows = bench.scratch / "rows.parquet"
         bench.hold_out.rows.head(ROWS).write_parquet(rows)
-        answers = bench.predict_file(path, bench.contract, rows).astype(np.float64)
-        apart = np.abs(answers - bench.hold_out.trainer[:ROWS])
-        worst = float(np.where(np.isfinite(apart), apart, 1e9).max())
+        answers = bench.shape.point(bench.predict_file(path, bench.contract, rows))
+        apart = differences(answers, bench.hold_out.trainer[:ROWS]).max() / bench.hold_out.scale
+        worst = min(float(apart), 1e9)
         measure = Measure(name="parity", value=worst, n=len(answers), source="planted")
         evidence = Evidence(workload=bench.workload.name, model="spoilt", split="test", measures=(measure,))
         return judged(bench, evidence)

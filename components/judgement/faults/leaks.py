@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from components.data.leakage import audit
 from components.data.results import Prepared, Split
 from components.judgement.evidence import Evidence
 from components.judgement.faults.bench import Bench, Fault, Seen, judged
-from components.judgement.hold_out import leakage_measure
+from components.judgement.hold_out import labels_of, leakage_measure
 
 ROWS = 4_000
 Frames = dict[str, pl.DataFrame]
@@ -40,13 +42,17 @@ def rows_of_training(bench: Bench, frames: Frames) -> Frames:
 
 def answer_in_a_feature(bench: Bench, frames: Frames) -> Frames:
     """Write the answer into a field that is said to be known before it, as a bad join does."""
-    label = bench.contract.label.name
     field = next(f for f in bench.contract.inputs if f.dtype in ("number", "integer") and not f.roles)
-    told = pl.when(pl.col(label).cast(pl.Boolean)).then(2).otherwise(1)
     return {
-        name: frame.with_columns(told.cast(frame.schema[field.name]).alias(field.name))
+        name: frame.with_columns(pl.Series(field.name, _told(frame, bench)).cast(frame.schema[field.name]))
         for name, frame in frames.items()
     }
+
+
+def _told(frame: pl.DataFrame, bench: Bench) -> NDArray[np.float64]:
+    """Return the labels as numbers: no is 1, yes 2, classes are counted, whole numbers stay what they are."""
+    labels = labels_of(frame, bench.contract).astype(np.float64)
+    return np.round(labels) if bench.hold_out.target == "regression" else labels + 1
 
 
 def sorted_by_answer(bench: Bench, frames: Frames) -> Frames:

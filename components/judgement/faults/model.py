@@ -5,22 +5,14 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 from components.judgement.evidence import Evidence, Measure
+from components.judgement.faults.answers import overconfident
 from components.judgement.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, refusals
 from components.judgement.gate_declaration import BehaviourTest
 from components.judgement.hold_out import Use, Uses, uses_measure
-from components.judgement.metrics import TINY
 from components.judgement.questioning import asker, behaviour, behaviour_measure
 from components.judgement.slices import measurable, values_of
-
-Numbers = NDArray[np.float64]
-
-
-def _logits(bench: Bench) -> Numbers:
-    answers: Numbers = logit(np.clip(bench.hold_out.graph.astype(np.float64), TINY, 1 - TINY))
-    return answers
 
 
 def shuffled_labels(bench: Bench, planted: bool) -> Seen:
@@ -31,29 +23,44 @@ def shuffled_labels(bench: Bench, planted: bool) -> Seen:
 
 def undertrained(bench: Bench, planted: bool) -> Seen:
     """Drown the answers in noise half as large again as what they know."""
-    logits = _logits(bench)
-    noise = bench.random().normal(0, 1.5 * logits.std(), len(logits)) if planted else 0.0
-    return refusals(bench, answered(bench, expit(logits + noise)))
+    graph, labels = _known(bench)
+    return refusals(bench, answered(bench, bench.spoiler.drowned(graph, labels, bench.random()) if planted else graph))
 
 
 def constant(bench: Bench, planted: bool) -> Seen:
-    graph = bench.hold_out.graph
-    return refusals(bench, answered(bench, np.full_like(graph, graph.mean()) if planted else graph))
+    graph, _ = _known(bench)
+    return refusals(bench, answered(bench, bench.spoiler.constant(graph) if planted else graph))
 
 
 def dead_class(bench: Bench, planted: bool) -> Seen:
-    graph = bench.hold_out.graph
-    return refusals(bench, answered(bench, np.zeros_like(graph) if planted else graph))
+    """Never answer yes, or the class that there is most of."""
+    graph, labels = _known(bench)
+    if not planted:
+        return refusals(bench, answered(bench, graph))
+    if graph.ndim == 1:
+        return refusals(bench, answered(bench, np.zeros_like(graph)))
+    dead = graph.copy()
+    dead[:, np.bincount(labels.astype(int)).argmax()] = 0
+    return refusals(bench, answered(bench, dead / dead.sum(axis=1, keepdims=True)))
 
 
 def inverted(bench: Bench, planted: bool) -> Seen:
-    graph = bench.hold_out.graph
-    return refusals(bench, answered(bench, 1 - graph if planted else graph))
+    graph, labels = _known(bench)
+    return refusals(bench, answered(bench, bench.spoiler.turned(graph, labels) if planted else graph))
 
 
-def overconfident(bench: Bench, planted: bool) -> Seen:
-    logits = _logits(bench)
-    return refusals(bench, answered(bench, expit(3 * logits + 2 if planted else logits)))
+def too_sure(bench: Bench, planted: bool) -> Seen:
+    graph, _ = _known(bench)
+    return refusals(bench, answered(bench, overconfident(graph) if planted else graph))
+
+
+def narrow_quantiles(bench: Bench, planted: bool) -> Seen:
+    """Draw the quantiles together to a third of their distance from the middle between them."""
+    given = bench.hold_out.quantiles
+    assert given is not None  # the fault is for builds that answer quantiles
+    middle = given.graph.mean(axis=1, keepdims=True)
+    drawn = (middle + (given.graph - middle) / 3).astype(np.float32) if planted else given.graph
+    return refusals(bench, replace(bench.hold_out, quantiles=replace(given, graph=drawn, trainer=drawn)))
 
 
 def broken_slice(bench: Bench, planted: bool) -> Seen:
@@ -67,27 +74,35 @@ def broken_slice(bench: Bench, planted: bool) -> Seen:
 
 def slice_nobody_knows(bench: Bench, planted: bool) -> Seen:
     """Turn the answers round within the largest slice, the baseline's too: only a floor can see it."""
-    hold_out = bench.hold_out
-    graph, baseline = hold_out.graph.copy(), hold_out.rivals["baseline"].answers.copy()
+    graph, labels = _known(bench)
+    baseline = bench.hold_out.rivals["baseline"].answers.astype(np.float64)
     rows = _largest_slice(bench)
     if planted and rows is not None:
-        graph[rows], baseline[rows] = 1 - graph[rows], 1 - baseline[rows]
+        graph, baseline = (_turned_within(bench, answers, labels, rows) for answers in (graph, baseline))
     return refusals(bench, answered(bench, graph, baseline=baseline))
 
 
+def _turned_within(
+    bench: Bench, answers: NDArray[np.float64], labels: NDArray[np.float64], rows: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    turned = answers.copy()
+    turned[rows] = bench.spoiler.turned(answers[rows], labels[rows])
+    return turned
+
+
 def better_champion(bench: Bench, planted: bool) -> Seen:
-    logits = _logits(bench)
-    champion = expit(logits + 0.5 * bench.hold_out.labels) if planted else bench.hold_out.graph
-    return refusals(bench, answered(bench, bench.hold_out.graph, champion=champion))
+    graph, labels = _known(bench)
+    return refusals(bench, answered(bench, graph, champion=bench.spoiler.wiser(graph, labels) if planted else graph))
 
 
 def too_few_rows(bench: Bench, planted: bool) -> Seen:
-    """Judge on so few rows that no answer is honest: 30 of each class."""
+    """Judge on so few rows that no answer is honest: 60, half of them of the rarer half of the labels."""
     hold_out = bench.hold_out
     if not planted:
         return refusals(bench, hold_out)
-    random = bench.random()
-    rows = [random.choice(np.flatnonzero(hold_out.labels == one), 30, replace=False) for one in (False, True)]
+    random, labels = bench.random(), hold_out.labels
+    rare = labels > np.median(labels) if labels.dtype != np.bool_ else labels
+    rows = [random.choice(np.flatnonzero(rare == one), 30, replace=False) for one in (False, True)]
     return refusals(bench, kept_rows(hold_out, np.sort(np.concatenate(rows))))
 
 
@@ -115,15 +130,17 @@ def oversized(bench: Bench, planted: bool) -> Seen:
 
 
 def unfair(bench: Bench, planted: bool) -> Seen:
-    """Draw two groups by lot and answer one of them with half the odds."""
+    """Draw two groups by lot and serve one of them worse."""
     hold_out, name = bench.hold_out, "planted_group"
     group = bench.random().choice(["a", "b"], len(hold_out.labels))
-    logits = _logits(bench)
-    # The decision threshold in the middle of the answers, so that there are positives to miss.
-    middle = float(np.median(hold_out.graph[hold_out.labels]))
-    answers = expit(logits - np.where((group == "b") & planted, 1.5, 0.0))
+    graph, labels = _known(bench)
+    answers = bench.spoiler.unfair(graph, labels, (group == "b") & planted)
     gates = bench.workload.gates.model_copy(update={"sensitive": (name,), "costs": None})
-    serving = bench.workload.serving.model_copy(update={"decision_threshold": middle})
+    serving = bench.workload.serving
+    if hold_out.target == "binary":
+        # The decision threshold in the middle of the answers, so that there are positives to miss.
+        middle = float(np.median(hold_out.graph[hold_out.labels]))
+        serving = serving.model_copy(update={"decision_threshold": middle})
     workload = bench.workload.model_copy(update={"gates": gates, "serving": serving})
     rows = hold_out.rows.with_columns(pl.Series(name, group))
     return refusals(bench, replace(answered(bench, answers), rows=rows), workload=workload)
@@ -146,6 +163,11 @@ def worn_hold_out(bench: Bench, planted: bool) -> Seen:
     return judged(bench, _clean(bench), uses_measure(uses, 0.004))
 
 
+def _known(bench: Bench) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the packaged graph's answers and the labels as numbers."""
+    return bench.hold_out.graph.astype(np.float64), bench.hold_out.labels.astype(np.float64)
+
+
 def _clean(bench: Bench) -> Evidence:
     """Return evidence of nothing in particular: for faults that are no answers."""
     measures = (Measure(name="parity", value=0.0, source="planted"),)
@@ -163,9 +185,10 @@ FAULTS = (
     Fault("labels shuffled", "evaluate", "base-rate", shuffled_labels),
     Fault("model under-trained", "evaluate", "baseline", undertrained),
     Fault("model answers a constant", "evaluate", "goal", constant),
-    Fault("a class is never answered", "evaluate", "base-rate", dead_class),
+    Fault("a class is never answered", "evaluate", "base-rate", dead_class, lambda bench: bench.has_classes),
     Fault("answers turned round", "evaluate", "goal", inverted),
-    Fault("answers overconfident", "evaluate", "calibration", overconfident),
+    Fault("answers overconfident", "evaluate", "calibration", too_sure, lambda bench: bench.has_classes),
+    Fault("quantiles too narrow", "evaluate", "calibration", narrow_quantiles, lambda bench: bench.has_quantiles),
     Fault("a slice broken in the packaged model", "evaluate", "slices", broken_slice),
     Fault("a slice that no model knows", "evaluate", "slice-floor", slice_nobody_knows),
     Fault("the champion is better", "gate", "champion", better_champion),

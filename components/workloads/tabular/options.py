@@ -10,7 +10,7 @@ from components.judgement.targets import Target, target_of
 from components.training.options import TrainingOptions
 from data_contracts.spec import ContractSpec
 
-CalibrationMethod = Literal["auto", "none", "temperature", "platt", "isotonic"]
+CalibrationMethod = Literal["auto", "none", "temperature", "platt", "isotonic", "shift"]
 Level = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -40,7 +40,7 @@ class TabularOptions(TrainingOptions):
     calibration: CalibrationMethod = Field(
         "auto",
         description="Fitted on validation and put into the graph. auto: platt for yes or no, temperature for classes, "
-        "a shift for numbers and quantiles; isotonic needs a validation split like what comes.",
+        "none for numbers. isotonic (and shift, of numbers and quantiles) needs a validation split like what comes.",
     )
     quantiles: tuple[Level, ...] = Field((), description="Beside a number: this share of outcomes lies below.")
     baseline: Baseline = Baseline()
@@ -59,6 +59,7 @@ FITS: dict[str, tuple[Target, ...]] = {
     "platt": ("binary",),
     "temperature": ("binary", "multiclass"),
     "isotonic": ("binary", "multiclass"),
+    "shift": ("regression",),
 }
 
 

@@ -15,6 +15,7 @@ from components.features.numeric import Standardise
 from components.features.recipe import Recipe, write_recipe
 from data_contracts.contract import Contract, column
 from data_contracts.frame_schema import frame_schema
+from data_contracts.spec import ContractSpec, FieldSpec
 
 SIZE = {"train": 4_000, "validation": 1_000, "test": 1_000}
 WORDS = [f"word{number}" for number in range(400)]
@@ -59,7 +60,9 @@ def clean_frames() -> dict[str, pl.DataFrame]:
     return frames
 
 
-def findings(frames: dict[str, pl.DataFrame], folder: Path, field: str = "length") -> tuple[Finding, ...]:
+def findings(
+    frames: dict[str, pl.DataFrame], folder: Path, field: str = "length", contract: ContractSpec = CONTRACT
+) -> tuple[Finding, ...]:
     splits = {}
     for name, frame in frames.items():
         path = folder / f"{name}.parquet"
@@ -78,7 +81,7 @@ def findings(frames: dict[str, pl.DataFrame], folder: Path, field: str = "length
     prepared = Prepared(
         digest="x", path=folder, recipe=folder / "recipe.json", splits=splits, values=("length",), codes={}
     )
-    return audit(prepared, CONTRACT)
+    return audit(prepared, contract)
 
 
 def test_clean_splits_have_no_finding(tmp_path: Path) -> None:
@@ -154,6 +157,52 @@ def test_a_planted_leak_is_found_and_named(plant: Any, kind: str, field: str | N
     for finding in found:
         assert finding.score > finding.limit
         assert "\n" not in finding.text
+
+
+def relabelled(label: FieldSpec) -> ContractSpec:
+    fields = tuple(field for field in CONTRACT.fields if field.name != "answered")
+    return msgspec.structs.replace(CONTRACT, fields=(*fields, label))
+
+
+NUMBER = relabelled(FieldSpec(name="answered", dtype="number", description="d", roles=("label",), available="after"))
+CLASSES = relabelled(
+    FieldSpec(
+        name="answered",
+        dtype="string",
+        description="d",
+        roles=("label",),
+        available="after",
+        allowed=("never", "soon", "late"),
+    )
+)
+
+
+def with_numbers(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    random = np.random.default_rng(3)
+    return {
+        name: frame.with_columns((pl.col("length") * 2 + pl.Series(random.normal(size=len(frame)))).alias("answered"))
+        for name, frame in frames.items()
+    }
+
+
+def with_classes(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    bands = pl.when(pl.col("answered") < -1).then(pl.lit("never")).when(pl.col("answered") < 2).then(pl.lit("soon"))
+    return {
+        name: frame.with_columns(bands.otherwise(pl.lit("late")).alias("answered"))
+        for name, frame in with_numbers(frames).items()
+    }
+
+
+@pytest.mark.parametrize(("relabel", "contract"), [(with_numbers, NUMBER), (with_classes, CLASSES)])
+def test_other_labels_leak_as_yes_or_no_does(relabel: Any, contract: ContractSpec, tmp_path: Path) -> None:
+    frames = relabel(clean_frames())
+    assert findings(frames, tmp_path, contract=contract) == ()
+    kinds = {found.kind for found in findings(sorted_rows(frames), tmp_path, contract=contract)}
+    assert kinds == {"row_order_predicts_label"}
+    number = pl.col("answered").cast(pl.Float64) if contract is NUMBER else pl.col("answered").str.len_chars()
+    told = {name: frame.with_columns(number.cast(pl.Float64).alias("length")) for name, frame in frames.items()}
+    (found,) = findings(told, tmp_path, contract=contract)
+    assert (found.kind, found.field) == ("feature_predicts_label", "length")
 
 
 def test_a_feature_known_only_afterwards_is_found_in_the_recipe(tmp_path: Path) -> None:

@@ -92,12 +92,11 @@ def test_the_same_rows_in_another_file_have_the_same_digest(name: str, tmp_path:
     assert digest(Source(path=write(name, tmp_path)), tmp_path) == expected
 
 
-def test_object_storage_by_address(tmp_path: Path, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Serve a bucket and yield its folder; the address is s3://lake."""
     bucket = tmp_path / "buckets" / "lake"
-    (bucket / "trips").mkdir(parents=True)
-    FRAME.head(1).write_parquet(bucket / "trips" / "1.parquet")
-    FRAME.tail(-1).write_parquet(bucket / "trips" / "2.parquet")
-    FRAME.write_csv(bucket / "rows.csv")
+    bucket.mkdir(parents=True)
     with serve_buckets(tmp_path / "buckets") as endpoint:
         for name, value in {
             "AWS_ENDPOINT_URL": endpoint,
@@ -107,10 +106,46 @@ def test_object_storage_by_address(tmp_path: Path, expected: str, monkeypatch: p
             "AWS_ALLOW_HTTP": "true",
         }.items():
             monkeypatch.setenv(name, value)
-        assert digest(Source(path="s3://lake/trips/*.parquet"), tmp_path) == expected
-        assert digest(Source(path="s3://lake/rows.csv"), tmp_path) == expected
-        with pytest.raises(SourceError, match=r"s3://lake/none.parquet cannot be read"):
-            digest(Source(path="s3://lake/none.parquet"), tmp_path)
+        yield bucket
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz", "rows.arrow", "stream.arrow", "rows.jsonl", "part-*.csv"])
+def test_objects_are_read_as_local_files_are(name: str, lake: Path, tmp_path: Path, expected: str) -> None:
+    write(name, lake)
+    assert digest(Source(path=f"s3://lake/{name}"), tmp_path) == expected
+
+
+def test_objects_by_pattern_and_by_prefix(lake: Path, tmp_path: Path, expected: str) -> None:
+    (lake / "trips" / "deeper").mkdir(parents=True)
+    FRAME.head(1).write_parquet(lake / "trips" / "1.parquet")
+    FRAME.tail(-1).write_parquet(lake / "trips" / "2.parquet")
+    assert digest(Source(path="s3://lake/trips/*.parquet"), tmp_path) == expected
+    assert digest(Source(path="s3://lake/trips/"), tmp_path) == expected
+    FRAME.write_parquet(lake / "trips" / "deeper" / "3.parquet")
+    assert digest(Source(path="s3://lake/trips/*.parquet"), tmp_path) == expected
+    assert digest(Source(path="s3://lake/trips/**"), tmp_path) != expected
+
+
+def test_what_is_wrong_with_an_object_is_noticed_as_in_a_local_file(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FRAME.drop("price").write_ndjson(lake / "short.jsonl")
+    (lake / "large.csv.gz").write_bytes(gzip.compress(b"x" * 5_000))
+    (lake / "cut.parquet").write_bytes(b"PAR1")
+    for name, error, message in [
+        ("short.jsonl", ContractError, "the source has no column 'price'"),
+        ("large.csv.gz", SourceError, "large.csv.gz unpacks to more than 4,000 bytes"),
+        ("cut.parquet", SourceError, r"s3://lake/cut.parquet cannot be read"),
+        ("none.parquet", SourceError, r"s3://lake/none.parquet does not exist"),
+        ("none/*.parquet", SourceError, r"matches no object"),
+    ]:
+        with pytest.raises(error, match=message):
+            digest(Source(path=f"s3://lake/{name}", max_unpacked_bytes=4_000), tmp_path)
+    with pytest.raises(SourceError, match="'ftp' is not one of s3"):
+        digest(Source(path="ftp://lake/rows.csv"), tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "stranger")
+    with pytest.raises(SourceError, match=r"s3://lake/short.jsonl cannot be read: .*ACCESS_DENIED"):
+        digest(Source(path="s3://lake/short.jsonl"), tmp_path)
 
 
 def test_sqlite_by_uri(tmp_path: Path, expected: str) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from components.data.kept_rows import KEPT, KeptRows
 from components.data.results import Split
 from components.data.split_declaration import SplitRule
 from components.data.split_report import split_report
@@ -53,7 +54,9 @@ def rows(tmp_path: Path) -> Path:
 def divide(rows: Path, rule: dict[str, Any], name: str = "splits") -> dict[str, Split]:
     folder = rows.parent / name
     folder.mkdir(exist_ok=True)
-    return split_rows(pl.scan_parquet(rows), ADAPTER.validate_python(rule), CONTRACT, folder)
+    mask = rows.with_name("mask.parquet")
+    pl.DataFrame({KEPT: [True] * SIZE}).write_parquet(mask)
+    return split_rows(KeptRows(rows, mask, CONTRACT), ADAPTER.validate_python(rule), folder)
 
 
 @pytest.mark.parametrize("rule", [{"by": "random"}, {"by": "group"}, {"by": "stratified"}, {"by": "random", "seed": 3}])

@@ -151,7 +151,8 @@ def test_an_evaluation_leaves_evidence_that_the_gates_can_judge(situation: Situa
 def test_predictions_are_kept_row_by_row(situation: Situation, flights: Workload) -> None:
     done = evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
     kept = pl.read_parquet(done.predictions)
-    assert kept.columns == ["row", "label", "probability", "baseline_probability"]
+    stations = ["trainer_probability", "exported_probability"]
+    assert kept.columns == ["row", "label", "probability", "baseline_probability", *stations]
     assert kept["probability"].to_numpy() == pytest.approx(situation.answers)
     assert (kept["label"].to_numpy() == situation.labels).all()
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from components.declaration import Workload, read_workload
 from components.judgement.evidence import Evidence, Measure, read_evidence, write_evidence
@@ -66,6 +68,34 @@ def test_one_bad_figure_fails_its_gate_and_only_that(
     assert report.refused[0].state == "failed"
     assert report.refused[0].would_pass.startswith("would pass with")
     assert not report.passed
+
+
+figures = st.one_of(
+    st.none(),
+    st.tuples(st.floats(-1, 1), st.sampled_from([0.0, 1e-4, 0.004, 0.1]), st.sampled_from([5, 99, 100, 28_000])),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.fixed_dictionaries(dict.fromkeys(GOOD, figures)), st.lists(st.floats(-0.5, 0.5), max_size=3))
+def test_every_refusal_says_why_and_what_would_pass_whatever_was_measured(
+    flights: Workload, changed: dict[str, tuple[float, float, int] | None], slices: list[float]
+) -> None:
+    found: dict[str, Measure | None] = {
+        name: None if figure is None else measured(name, figure[0], figure[1], figure[2])
+        for name, figure in changed.items()
+    }
+    gains = [
+        measured("gain_over_baseline", value, 0.01).model_copy(update={"slice": f"origin={place}"})
+        for place, value in enumerate(slices)
+    ]
+    report = judge(evidence(**found).with_measures(*gains), flights)
+    assert report.passed == (not report.refused)
+    for refused in report.refused:
+        assert refused.reason
+        assert refused.would_pass, refused.line
+        assert "\n" not in refused.line
+        assert "nan" not in refused.line
 
 
 def test_a_value_too_close_to_call_is_undecided_and_says_how_many_rows_would_decide(flights: Workload) -> None:

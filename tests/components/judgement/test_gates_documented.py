@@ -28,7 +28,8 @@ def test_the_example_is_read(flights: Workload) -> None:
 
 
 def test_every_gate_is_in_the_table(flights: Workload) -> None:
-    aged = flights.model_copy(update={"gates": flights.gates.model_copy(update={"data_age_days": 1.0})})
+    goal = flights.goal.model_copy(update={"latency_p99_ms": 100.0})
+    aged = flights.model_copy(update={"gates": flights.gates.model_copy(update={"data_age_days": 1.0}), "goal": goal})
     names = {
         "gain_over_champion",
         "leakage_findings",
@@ -40,13 +41,14 @@ def test_every_gate_is_in_the_table(flights: Workload) -> None:
         "answer_change",
         "broken_rungs",
         "stage_budget_p95_ms",
+        "stage_budget_p99_ms",
     }
     measures = [Measure(name=name, value=0, source="test") for name in names]
     measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_base_rate"}) for m in measures[:1]]
     measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_champion"}) for m in measures[:1]]
     evidence = Evidence(workload="w", model="m", split="test", measures=tuple(measures))
-    asked = {rule.gate for rule in (*policy(aged, evidence), *promotion_policy(aged, evidence))}
-    assert len(asked) == 23
+    asked = {rule.gate for rule in (*policy(aged, evidence), *promotion_policy(aged, evidence, compared=True))}
+    assert len(asked) == 24
     assert {gate for gate in asked if gate not in PAGE} == set()
 
 

@@ -18,7 +18,7 @@ from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_r
 from components.judgement.evidence import Evidence
 from components.judgement.faults.bench import Bench, Fault, make_bench
 from components.judgement.gates import judge
-from components.judgement.selftest import FAULTS, run_selftest
+from components.judgement.selftest import FAULTS, applicable, run_selftest
 from components.storage import digest_file, write_atomically, write_json
 from components.training.onnx_export import join
 from components.training.results import Candidate, HardwareChoice, Trained
@@ -165,8 +165,13 @@ QUICK = tuple(fault for fault in FAULTS if fault.stage != "monitor")
 
 @pytest.mark.parametrize("fault", QUICK, ids=[fault.name for fault in QUICK])
 def test_every_planted_fault_is_caught(bench: Bench, fault: Fault) -> None:
-    (planted,) = run_selftest(bench, [fault])
-    assert planted.caught, planted.line
+    for planted in run_selftest(bench, [fault]):
+        assert planted.caught, planted.line
+
+
+def test_a_fault_that_a_build_cannot_have_is_not_planted(bench: Bench) -> None:
+    left = {fault.name for fault in FAULTS} - {fault.name for fault in applicable(bench)}
+    assert left == {"quantiles too narrow"}
 
 
 @pytest.mark.slow

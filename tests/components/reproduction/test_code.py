@@ -61,14 +61,18 @@ def test_uncommitted_changes_and_new_files_come_back_and_the_index_is_left_alone
     (repository / "components" / "old.py").write_bytes(b"a = 2\r\nb = 2\n")
     (repository / "components" / "new.py").write_text("c = 3\n")
     (repository / "secrets.yaml").write_text("password: x\n")
-    version = code_version(repository)
+    # A contract of the user's own, which the build imported.
+    (repository / "mine.py").write_text("d = 4\n")
+    version = code_version(repository, used=("mine.py",))
     assert "password" not in version.diff
     known = recorded(repository, version)
     git(repository, "checkout", ".")
     (repository / "components" / "new.py").unlink()
+    (repository / "mine.py").unlink()
     folder, where = restore_code(known, tmp_path / "code", repository)
     assert (folder / "components" / "old.py").read_bytes() == b"a = 2\r\nb = 2\n"
     assert (folder / "components" / "new.py").read_text() == "c = 3\n"
+    assert (folder / "mine.py").read_text() == "d = 4\n"
     assert where.endswith("with its uncommitted changes")
     staged = subprocess.run(["git", "-C", str(repository), "status", "--short"], capture_output=True, text=True)
     assert staged.stdout == "?? secrets.yaml\n"

@@ -84,7 +84,7 @@ def test_isotonic_mends_what_no_line_can_with_few_corners() -> None:
 def test_quantiles_cover_what_they_promise_and_never_cross() -> None:
     random = np.random.default_rng(2)
     labels = (random.normal(size=20_000) * 40 + 7).astype(np.float32)
-    head = RegressionHead(mean=7.0, deviation=40.0, levels=(0.1, 0.9))
+    head = RegressionHead(mean=7.0, deviation=40.0, levels=(0.1, 0.9), shift=True)
     off = np.stack([np.zeros_like(labels), np.full_like(labels, 0.5), np.full_like(labels, -0.5)], axis=1)
     answers = calibrated(off, head.calibrate(labels, off))
     assert np.mean(labels < answers[:, 1]) == pytest.approx(0.1, abs=0.01)

@@ -51,5 +51,5 @@ def _regression(workload: Workload, options: TabularOptions, train: Table) -> Re
         deviation=float(np.float32(labels.std())),
         levels=options.quantiles,
         median=workload.goal.metric == "mae",
-        shift=options.calibration != "none",
+        shift=options.calibration == "shift",
     )

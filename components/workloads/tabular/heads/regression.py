@@ -27,7 +27,7 @@ QUANTILE_OBJECTIVE: dict[str, Any] = {"objective": "reg:quantileerror", "eval_me
 
 @dataclass(frozen=True)
 class Shifted:
-    """Numbers in the label's own units, each column moved by what it was off on validation; quantiles in order.
+    """Numbers in the label's own units, quantiles in order; each column may be moved by what it was off on validation.
 
     Moving a quantile until as many labels lie below it as should is conformalised quantile regression with one
     constant a quantile (Romano, Patterson & Candès, NeurIPS 2019); sorting what crosses never makes it worse
@@ -55,13 +55,16 @@ class Shifted:
 
 @dataclass(frozen=True)
 class RegressionHead:
-    """``levels`` are the quantiles beside the number; ``median`` makes the number the median."""
+    """``levels`` are the quantiles beside the number; ``median`` makes the number the median.
+
+    ``shift`` moves every column by what it was off on validation.
+    """
 
     mean: float
     deviation: float
     levels: tuple[float, ...] = ()
     median: bool = False
-    shift: bool = True
+    shift: bool = False
 
     @property
     def columns(self) -> int:

@@ -1,0 +1,102 @@
+"""The signature in MLflow and the drift reference schema are compiled from the contract, and say what it says."""
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.models import validate_schema
+from mlflow.types import Schema
+from pydantic import ValidationError
+
+from components.declaration import Monitoring
+from components.delivery.drift import compare_windows
+from components.errors import DataError
+from data_contracts.contract import Contract, column
+from data_contracts.delay_band import BandedFlight
+from data_contracts.drift_schema import drift_schema
+from data_contracts.flights import Flight
+from data_contracts.frame_schema import frame_schema
+from data_contracts.model_signature import signature_inputs
+from data_contracts.row_checks import keeps
+from data_contracts.spec import ContractSpec
+
+
+class Order(Contract):
+    """One field of every type."""
+
+    name: str = column("name", max_length=5)
+    kind: Literal["a", "b"] | None = column("kind")
+    level: Literal[1, 2] = column("level")
+    pieces: int | None = column("pieces", ge=0)
+    price: float = column("price")
+    gift: bool = column("gift")
+    placed: datetime = column("placed", roles=("time",))
+    due: date | None = column("due")
+    delay: float | None = column("known afterwards", available="after")
+    late: bool = column("label", roles=("label",), available="after")
+
+
+CONTRACTS = [Order.spec(), Flight.spec(), BandedFlight.spec()]
+ROW = {
+    "name": "x", "kind": "a", "level": 1, "pieces": 3, "price": 1.5, "gift": True, "placed": datetime(2020, 1, 2),
+    "due": date(2020, 1, 3), "delay": 2.0, "late": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)
+def test_the_signature_asks_for_what_a_request_holds(contract: ContractSpec) -> None:
+    columns = signature_inputs(contract)
+    assert [entry["name"] for entry in columns] == [field.name for field in contract.inputs]
+    assert {entry["name"] for entry in columns if not entry["required"]} == {
+        field.name for field in contract.inputs if field.nullable
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "good"),
+    [
+        ("pieces", None, True),
+        ("kind", None, True),
+        ("due", None, True),
+        ("price", "1.5", False),
+        ("gift", "yes", False),
+    ],
+)
+def test_mlflow_takes_and_refuses_the_rows_that_the_contract_does(name: str, value: object, good: bool) -> None:
+    contract = Order.spec()
+    schema = Schema.from_json(json.dumps(signature_inputs(contract)))
+    row = {field.name: (ROW | {name: value})[field.name] for field in contract.inputs}
+    # As the graph is asked: numbers are doubles.
+    frame = pl.DataFrame([row]).cast({"level": pl.Float64, "pieces": pl.Float64}).to_pandas()
+    if good:
+        validate_schema(frame, schema)
+        typed = pl.DataFrame([ROW | {name: value}], schema=frame_schema(contract))
+        assert typed.select(keeps(contract)).item()
+    else:
+        with pytest.raises(MlflowException, match="ncompatible input types"):
+            validate_schema(frame, schema)
+        with pytest.raises(ValidationError, match=name):
+            Order.model_validate(ROW | {name: value})
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)
+def test_every_field_known_before_the_label_is_compared_once(contract: ContractSpec) -> None:
+    schema = drift_schema(contract)
+    moments = [field.name for field in contract.inputs if field.dtype in ("datetime", "date")]
+    assert sorted([*schema.numbers, *schema.categories, *moments]) == sorted(field.name for field in contract.inputs)
+    types = frame_schema(contract)
+    assert all(types[name].is_numeric() for name in schema.numbers)
+    assert not any(types[name].is_numeric() for name in schema.categories)
+
+
+def test_a_reference_that_does_not_fit_the_contract_is_refused(tmp_path: Path) -> None:
+    reference = pl.DataFrame([ROW], schema=frame_schema(Order.spec()))
+    windows = {"2020-01": reference}
+    with pytest.raises(DataError, match="the reference has no column price, which Order has: build it again"):
+        compare_windows(reference.drop("price"), windows, Order.spec(), Monitoring(), tmp_path, seed=0)
+    with pytest.raises(DataError, match="2020-01 has no column gift"):
+        compare_windows(reference, {"2020-01": reference.drop("gift")}, Order.spec(), Monitoring(), tmp_path, seed=0)
