@@ -6,7 +6,7 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.answer_shape import (
@@ -37,6 +37,7 @@ def answers_of(shape: AnswerShape, numbers: list[float]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.label} {len(shape.columns)}")
+@settings(deadline=None)
 @given(numbers=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20))
 def test_what_is_written_is_read_again(shape: AnswerShape, numbers: list[float]) -> None:
     answers = answers_of(shape, [*numbers, *EXTREME])
@@ -53,6 +54,7 @@ def test_what_is_written_is_read_again(shape: AnswerShape, numbers: list[float])
     assert all(set(prediction) == set(required) for prediction in predictions)
 
 
+@settings(deadline=None)
 @given(value=st.floats(-(2.0**90), 2.0**90, width=32).filter(lambda value: abs(value) > 1e-20))
 def test_numbers_are_sent_with_eight_digits(value: float) -> None:
     sent = float(SHAPES[3].rounded(np.array([value], dtype=np.float32))[0])

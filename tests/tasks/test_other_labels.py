@@ -8,13 +8,10 @@ import polars as pl
 import pytest
 import yaml
 
-from components.catalog import find_kind
 from components.declaration import contract_of
 from components.delivery.promotion import challenger_of, champion_of
 from components.delivery.scoring import score_file
 from components.judgement.evidence import read_evidence
-from components.judgement.faults.bench import make_bench
-from components.judgement.selftest import run_selftest
 from components.settings import Home
 from tasks.monitor import monitor
 from tasks.promote import promote
@@ -75,13 +72,3 @@ def test_a_label_goes_down_the_whole_slipway(name: str, tmp_path: Path) -> None:
     judged = {column.column for column in monitored.drift.windows[0].columns}
     assert set(build.serving().answer.columns) <= judged
     assert all(quality.low < quality.value < quality.high for quality in monitored.quality)
-
-    (tmp_path / "scratch").mkdir()
-    predict_file = find_kind("tabular").predict_file
-    bench = make_bench(
-        workload, contract, staged.prepared, staged.trained, build.path, predict_file, tmp_path / "scratch"
-    )
-    planted = run_selftest(bench)
-    # Where the gates are lenient on purpose, what they guard cannot be caught.
-    missed = {one.fault for one in planted if not one.caught}
-    assert len(missed) <= len(planted) / 4, missed
