@@ -7,6 +7,7 @@ from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.settings import Home, Settings
 from components.storage import digest_json
+from components.training.energy import EnergyMeter, cpu_seconds
 from components.training.results import Trained
 from tasks.stage import stage, table
 
@@ -38,4 +39,14 @@ def compress(workload: Workload, trained: Trained, prepared: Prepared, home: Hom
     kind, contract = find_kind(workload.kind), contract_of(workload)
     document = workload.model_dump(mode="json", include={"model", "seed"})
     folder = home.room("training", f"{workload.name}-variants-{digest_json([trained.digest, document])[:12]}")
-    return compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report)
+    began = cpu_seconds()
+    with EnergyMeter() as meter:
+        shipped = compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report)
+    # The seconds and the price of the training grow by this stage, so what it drew does, too.
+    counted: dict[str, object] = {}
+    if trained.energy is not None:
+        more = meter.energy(seconds=meter.seconds, watts=settings.watts, card=False)
+        counted["energy"] = trained.energy.and_then(more, "smaller graphs")
+    if trained.cpu_seconds is not None:
+        counted["cpu_seconds"] = round(trained.cpu_seconds + cpu_seconds() - began, 2)
+    return shipped.model_copy(update=counted)

@@ -43,6 +43,15 @@ class Energy(Result):
         """The amount in words."""
         return f"{self.wh:.3g} Wh, {self.source} ({self.detail})"
 
+    def and_then(self, more: "Energy", what: str) -> "Energy":
+        """Return the sum; measured only if both were."""
+        both = self.source == more.source == "measured"
+        return Energy(
+            wh=self.wh + more.wh,
+            source="measured" if both else "estimated",
+            detail=f"{self.detail}; {what}: {more.detail}",
+        )
+
 
 class _Package:
     """A counter of a processor package, which starts again at its maximum."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.training.energy import EnergyMeter
+from components.training.energy import Energy, EnergyMeter
 
 
 def counter(powercap: Path, name: str, microjoules: int, most: int = 1_000_000_000) -> Path:
@@ -44,6 +44,14 @@ def test_what_ran_in_an_earlier_process_is_not_called_measured(tmp_path: Path) -
     found = meter.energy(seconds=3600, watts=7, card=False)
     assert (found.source, found.wh) == ("estimated", 7)
     assert "most of it ran before" in found.detail
+
+
+def test_a_sum_is_measured_only_if_both_parts_were() -> None:
+    measured = Energy(wh=1, source="measured", detail="RAPL")
+    guessed = Energy(wh=2, source="estimated", detail="7 W as stated")
+    assert measured.and_then(measured, "graphs").source == "measured"
+    total = measured.and_then(guessed, "graphs")
+    assert (total.wh, total.source, total.detail) == (3, "estimated", "RAPL; graphs: 7 W as stated")
 
 
 def test_a_card_that_nothing_counts_makes_the_whole_an_estimate(tmp_path: Path) -> None:
