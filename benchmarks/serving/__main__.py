@@ -20,6 +20,16 @@ from benchmarks.serving.model import make_material
 from benchmarks.serving.ports import free_port
 
 SERVER_CORE, LOAD_CORE = 0, 1
+# What was declared before anything was measured: times the requests/s of each.
+GOALS = {
+    "FastAPI + PyTorch": 4.0,
+    "BentoML API": 10.0,
+    "mosec": 1.0,
+    "LitServe": 1.0,
+    "Granian constant": 0.5,
+    "Granian constant, body read": 0.5,
+}
+P99_MS = 100.0
 
 
 def main() -> None:
@@ -55,7 +65,7 @@ def main() -> None:
     if given.json:
         document = {"machine": machine(), "ready_seconds": ready, "figures": [figure.plain() for figure in figures]}
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
-    sys.stdout.write(table(figures, given.connections) + "\n")
+    sys.stdout.write(table(figures, given.connections) + "\n\n" + goals(figures, given.connections) + "\n")
 
 
 def table(figures: list[Measured], connections: list[int]) -> str:
@@ -81,6 +91,30 @@ def table(figures: list[Measured], connections: list[int]) -> str:
             )
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def goals(figures: list[Measured], connections: list[int]) -> str:
+    """Return how the first contender stands against the goals, as Markdown; who was not measured is left out."""
+    names = list(dict.fromkeys(figure.contender for figure in figures))
+    lines = [
+        f"| goal for {names[0]} | {' | '.join(str(count) for count in connections)} |",
+        f"|---|{'--:|' * len(connections)}",
+    ]
+    for name, factor in GOALS.items():
+        if name in names:
+            ratios = [_ratio(figures, names[0], name, count) for count in connections]
+            cells = [f"{ratio:.2f} {'met' if ratio >= factor else '**missed**'}" for ratio in ratios]
+            lines.append(f"| requests/s of {name}, at least {factor:g}x | {' | '.join(cells)} |")
+    slowest = [_median(figures, names[0], count, "p99_ms") for count in connections]
+    cells = [f"{value:.1f} {'met' if value < P99_MS else '**missed**'}" for value in slowest]
+    lines.append(f"| p99 under {P99_MS:g} ms | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ratio(figures: list[Measured], ours: str, other: str, connections: int) -> float:
+    """Return how many times as many requests/s; infinite for one that did not answer."""
+    rate = _median(figures, other, connections, "requests_per_second")
+    return _median(figures, ours, connections, "requests_per_second") / rate if rate else float("inf")
 
 
 def _median(figures: list[Measured], name: str, connections: int, key: str) -> float:

@@ -21,7 +21,7 @@ from components.provenance import normalised
 from tests.deployments.small_build import draw_sample, write_build
 
 OURS = {"components", "data_contracts", "deployments"}
-# The Bento brings its own, traces are an extra. It is Granian that imports the uvloop it is told to use.
+# The Bento brings its own, traces are an extra of the installation. Granian imports the uvloop it is told to use.
 ELSEWHERE = {"bentoml", "opentelemetry"}
 BY_NAME = {"uvloop"}
 
