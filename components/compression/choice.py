@@ -207,9 +207,10 @@ def _measured(
         scale=label_scale(prepared, contract),
     )
     graphs = {AS_TRAINED: trained.best.model} | {one.name: one.model for one in made if one.model is not None}
-    answers = {}
+    whole, answers = {}, {}
     for number, (name, model) in enumerate(graphs.items(), start=1):
-        answers[name] = shape.point(kind.predict_file(model, contract, path))
+        whole[name] = kind.predict_file(model, contract, path)
+        answers[name] = shape.point(whole[name])
         progress("variants", number, len(graphs) + 1)
     predictors: dict[str, Predictor] = {name: open_graph(model, contract, kind.name) for name, model in graphs.items()}
     speeds = time_graphs(predictors, frame, contract)
@@ -235,7 +236,8 @@ def _measured(
                 speed=speeds[one.name],
                 losses=losses[one.name],
                 classes=class_losses(shape, truth, answers[AS_TRAINED], answers[one.name]),
-                largest_change=largest_change(shape, answers[AS_TRAINED], answers[one.name]),
+                # Of all numbers, also those that only say how sure the answer is.
+                largest_change=largest_change(shape, whole[AS_TRAINED], whole[one.name]),
             )
         )
     return tuple(variants)

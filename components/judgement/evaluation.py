@@ -183,7 +183,10 @@ def _compressed(hold_out: HoldOut) -> list[Measure]:
     """Return how far the answer moves that compression moves most; nothing if the model ships as it was trained."""
     if hold_out.exported is None:
         return []
-    moved = float(differences(hold_out.exported, hold_out.graph).max()) / hold_out.scale
+    pairs = [(hold_out.exported, hold_out.graph)]
+    if (more := hold_out.quantiles) and more.exported is not None:
+        pairs.append((more.exported, more.graph))
+    moved = max(float(differences(*pair).max()) for pair in pairs) / hold_out.scale
     return [Measure(name="answer_change", value=min(moved, 1e9), n=len(hold_out.labels), source=SOURCE)]
 
 

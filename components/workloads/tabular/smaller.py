@@ -62,9 +62,12 @@ def _not_made(family: Family, why: str) -> Smaller:
 def _pruned(work: Work, model: Path, prepared: Prepared) -> Iterator[Smaller]:
     graph = onnx.load(model)
     ensembles = [node for node in graph.graph.node if node.op_type in ENSEMBLES]
-    if len(ensembles) != 1:
-        many = "one ensemble a quantile" if ensembles else "no trees to leave out"
-        yield _not_made("pruned", f"the model has {many}")
+    if not ensembles:
+        yield _not_made("pruned", "the model has no trees to leave out")
+        return
+    if work.options.quantiles:
+        # They stand one after the other in one list, so that leaving out the last ones would leave out quantiles.
+        yield _not_made("pruned", "the trees of several quantiles are not pruned")
         return
     trees = 1 + max(next(a for a in ensembles[0].attribute if a.name == "nodes_treeids").ints)
     # XGBoost grows a tree a class in turn.

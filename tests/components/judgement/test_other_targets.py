@@ -261,3 +261,20 @@ def test_the_trainers_probabilities_of_classes_are_read_in_the_order_of_rows(tmp
     read = trainer_answers(candidate, "test", ROWS)
     assert read.shape == (ROWS, 3)
     assert score("accuracy", rows.labels, read) == score("accuracy", rows.labels, rows.graph)
+
+
+def test_an_answer_that_loses_its_quantiles_has_moved() -> None:
+    rows = numbers()
+    levels = np.stack([rows.graph - 1, rows.graph + 1], axis=1)
+    kept = Quantiles((0.1, 0.9), graph=levels, trainer=levels, exported=levels)
+    lost = replace(kept, graph=np.zeros_like(levels))
+    moved = [
+        evaluate_candidate(
+            replace(rows, exported=rows.graph, quantiles=quantiles), asking("rmse", "at_most", 1.2), model="trees"
+        ).find("answer_change")
+        for quantiles in (kept, lost)
+    ]
+    assert moved[0] is not None
+    assert moved[1] is not None
+    assert moved[0].value == 0.0
+    assert moved[1].value == pytest.approx(float(np.abs(levels).max()) / rows.scale)
