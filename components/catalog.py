@@ -49,7 +49,7 @@ class PredictFile(Protocol):
 
 
 class Bulk(Protocol):
-    """A model graph that answers frames of raw contract rows, one number a row; not for several threads at once."""
+    """A model graph that answers frames of contract rows, as ``PredictFile`` does; not for several threads at once."""
 
     def predict(self, rows: pl.DataFrame) -> NDArray[Any]: ...
 

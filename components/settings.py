@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Room = Literal[
     "snapshots",  # immutable Parquet, named after its content
-    "validated",  # kept rows, named after their content
+    "validated",  # which rows of a snapshot are kept
     "quarantine",  # refused rows with their reasons
     "prepared",  # splits, features and the fitted recipe
     "training",  # checkpoints and candidate models

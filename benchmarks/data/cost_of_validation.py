@@ -2,8 +2,9 @@
 
 python -m benchmarks.data.cost_of_validation 5000000
 
-Compared are Slipway's division into kept and refused rows, and Polars reading the file and writing it again in the
-same way. Dataset-level expectations are not in it: they cost the same few seconds for any number of rows.
+Compared are Slipway's finding and writing which rows of a snapshot are kept and which refused, with every reason, and
+Polars reading the same file and writing it again in the same way. Dataset-level expectations are not in it: they cost
+the same few seconds for any number of rows.
 """
 
 import sys
@@ -37,8 +38,10 @@ def main(rows: int) -> None:
     contract = Flight.spec()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_flights(rows, folder / "rows.parquet")
+        write_flights(rows, folder / "generated.parquet")
         snapshot = Snapshot(digest="x", path=folder / "rows.parquet", rows=rows, columns={}, source="generated")
+        # As a snapshot lies there: what is validated is never the source itself.
+        sink(pl.scan_parquet(folder / "generated.parquet"), snapshot.path, statistics=True).collect(engine="streaming")
         plain, checked = [], []
         for _ in range(ROUNDS):
             copy = sink(pl.scan_parquet(snapshot.path), folder / "copy.parquet", statistics=True)
@@ -46,7 +49,7 @@ def main(rows: int) -> None:
             checked.append(timed(lambda: divide(snapshot, contract, folder / "kept.parquet", folder / "bad.parquet")))
         for index, kind in enumerate(("wall", "processor")):
             copying, checking = (median(run[index] for run in runs) for runs in (plain, checked))
-            show(f"{kind}: copy {copying:.2f} s, validate {checking:.2f} s: {checking / copying - 1:+.0%}")
+            show(f"{kind}: copy {copying:.2f} s, validate {checking:.2f} s: adds {checking / copying:.0%}")
 
 
 if __name__ == "__main__":

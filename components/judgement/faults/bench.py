@@ -15,7 +15,7 @@ from components.judgement.evaluation import evaluate_candidate
 from components.judgement.evidence import Evidence, Measure
 from components.judgement.faults.answers import SPOILERS, Spoiler
 from components.judgement.gates import Context, judge
-from components.judgement.hold_out import HoldOut, PredictFile, Rival, read_hold_out
+from components.judgement.hold_out import HoldOut, PredictFile, Quantiles, Rival, read_hold_out
 from components.judgement.targets import shape_of
 from components.training.results import Trained
 from data_contracts.spec import ContractSpec
@@ -102,6 +102,7 @@ def answered(
         bench.hold_out,
         graph=single,
         trainer=single,
+        exported=None,
         labels=bench.hold_out.labels if labels is None else labels,
         rivals={**bench.hold_out.rivals, **others},
     )
@@ -118,8 +119,14 @@ def kept_rows(hold_out: HoldOut, rows: NDArray[np.int64]) -> HoldOut:
         rivals={name: Rival(rival.answers[rows], rival.detail) for name, rival in hold_out.rivals.items()},
         rows=hold_out.rows[rows],
         days=None if hold_out.days is None else hold_out.days[rows],
-        quantiles=more and replace(more, graph=more.graph[rows], trainer=more.trainer[rows]),
+        exported=None if hold_out.exported is None else hold_out.exported[rows],
+        quantiles=more and _kept_quantiles(more, rows),
     )
+
+
+def _kept_quantiles(more: Quantiles, rows: NDArray[np.int64]) -> Quantiles:
+    exported = None if more.exported is None else more.exported[rows]
+    return replace(more, graph=more.graph[rows], trainer=more.trainer[rows], exported=exported)
 
 
 def refusals(bench: Bench, hold_out: HoldOut, *more: Measure, workload: Workload | None = None) -> Seen:

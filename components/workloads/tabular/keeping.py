@@ -75,7 +75,7 @@ def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float
     """Export a trained network and write what is kept of it."""
     if (known := kept_candidate(work, name)) is not None:
         return known
-    return keep(work, name, network_graph(work, network), partial(_network_answers, work.head, network), seconds)
+    return keep(work, name, network_graph(work, network), partial(network_answers, work.head, network), seconds)
 
 
 def network_graph(work: Work, network: torch.nn.Module) -> onnx.ModelProto:
@@ -103,7 +103,8 @@ def tensors_of(table: Table) -> tuple[torch.Tensor, ...]:
 
 
 @torch.inference_mode()
-def _network_answers(head: Head, network: torch.nn.Module, table: Table) -> NDArray[np.float32]:
+def network_answers(head: Head, network: torch.nn.Module, table: Table) -> NDArray[np.float32]:
+    """Return a network's own raw numbers, [rows, columns]."""
     # In fp32 whatever the training precision: this is what the exported graph computes.
     batches = TableBatches(tensors_of(table), ROWS_AT_ONCE)
     parts = [head.raw(network(values, codes).float()) for values, codes, _ in batches]

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 
@@ -19,16 +21,17 @@ from components.training.engine import fit
 from components.training.guards import budget_of
 from components.training.onnx_export import finished, join
 from components.training.results import Trained
-from components.workloads.tabular.calibration import AsItIs, with_calibration
+from components.workloads.tabular.calibration import with_calibration
 from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.data import Table
-from components.workloads.tabular.keeping import Work, network_graph, network_inputs, open_work
+from components.workloads.tabular.heads.head import Head
+from components.workloads.tabular.keeping import Work, network_answers, network_graph, network_inputs, open_work
 from components.workloads.tabular.model import make_network
 from data_contracts.spec import ContractSpec
 
 # Shares of the trees that are kept: the first ones, which say most.
 SHARES = (0.75, 0.5, 0.25)
-ENSEMBLE = "TreeEnsembleClassifier"
+ENSEMBLES = {"TreeEnsembleClassifier": "class", "TreeEnsembleRegressor": "target"}
 # The student's layers are this much narrower than the declared network's.
 NARROWER = 4
 
@@ -43,11 +46,6 @@ def smaller_models(
     families: Sequence[Family],
 ) -> list[Smaller]:
     """Return what can be made of the chosen candidate, with a note where nothing can."""
-    if target_of(contract) != "binary":
-        return [
-            Smaller(name=family, family=family, note=f"only yes-or-no answers are {family}", model=None)
-            for family in families
-        ]
     work = open_work(prepared, workload, contract, folder)
     made: list[Smaller] = []
     if "pruned" in families:
@@ -57,19 +55,28 @@ def smaller_models(
     return made
 
 
+def _not_made(family: Family, why: str) -> Smaller:
+    return Smaller(name=family, family=family, note=why, model=None)
+
+
 def _pruned(work: Work, model: Path, prepared: Prepared) -> Iterator[Smaller]:
     graph = onnx.load(model)
-    ensemble = next((node for node in graph.graph.node if node.op_type == ENSEMBLE), None)
-    if ensemble is None:
-        yield Smaller(name="pruned", family="pruned", note="the model has no trees to leave out", model=None)
+    ensembles = [node for node in graph.graph.node if node.op_type in ENSEMBLES]
+    if len(ensembles) != 1:
+        many = "one ensemble a quantile" if ensembles else "no trees to leave out"
+        yield _not_made("pruned", f"the model has {many}")
         return
-    trees = 1 + max(next(a for a in ensemble.attribute if a.name == "nodes_treeids").ints)
+    trees = 1 + max(next(a for a in ensembles[0].attribute if a.name == "nodes_treeids").ints)
+    # XGBoost grows a tree a class in turn.
+    turn = work.head.columns
     for share in SHARES:
-        kept = max(1, round(share * trees))
+        kept = turn * max(1, round(share * trees / turn))
         path = work.folder / f"pruned-{kept}.onnx"
-        pruned = _calibrated_anew(first_trees(graph, kept), path, work, prepared)
+        pruned, note = first_trees(graph, kept), f"the first {kept} of {trees} trees"
+        if target_of(work.contract) != "regression":
+            # Fewer trees give probabilities nearer to the middle; numbers are in the label's units as they are.
+            pruned, note = _calibrated_anew(pruned, path, work, prepared), f"{note}, calibrated anew"
         write_atomically(path, finished(pruned))
-        note = f"the first {kept} of {trees} trees, calibrated anew"
         yield Smaller(name=f"pruned to {kept} trees", family="pruned", note=note, model=path)
 
 
@@ -77,9 +84,9 @@ def first_trees(model: onnx.ModelProto, kept: int) -> onnx.ModelProto:
     """Return the graph with the first trees of its ensemble alone; ONNX lists every tree's nodes with its number."""
     pruned = onnx.ModelProto()
     pruned.CopyFrom(model)
-    ensemble = next(node for node in pruned.graph.node if node.op_type == ENSEMBLE)
+    ensemble = next(node for node in pruned.graph.node if node.op_type in ENSEMBLES)
     lists = {attribute.name: attribute for attribute in ensemble.attribute}
-    for prefix in ("nodes", "class"):
+    for prefix in ("nodes", ENSEMBLES[ensemble.op_type]):
         numbers = list(lists[f"{prefix}_treeids"].ints)
         places = [place for place, tree in enumerate(numbers) if tree < kept]
         for name, attribute in lists.items():
@@ -90,12 +97,12 @@ def first_trees(model: onnx.ModelProto, kept: int) -> onnx.ModelProto:
 
 
 def _calibrated_anew(graph: onnx.ModelProto, path: Path, work: Work, prepared: Prepared) -> onnx.ModelProto:
-    """Put another calibration behind the first: fewer trees give answers nearer to the middle."""
+    """Put another calibration behind the first."""
     from components.workloads.tabular.workload import predict_file
 
     write_atomically(path, finished(graph))
     answers = predict_file(path, work.contract, prepared.splits["validation"].path)
-    calibration = work.head.calibrate(work.tables["validation"].labels.numpy(), answers[:, None])
+    calibration = work.head.calibrate(work.tables["validation"].labels.numpy(), answers.reshape(len(answers), -1))
     last = graph.graph.node[-1]
     assert list(last.output) == [work.head.tensor], "the last node names the answer"
     last.output[0] = graph.graph.output[0].name = "pruned_answer"
@@ -107,6 +114,8 @@ def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Setti
 
     Its epochs are chosen by how near it is to the teacher, so that the labels of the validation split can judge it.
     """
+    if work.head.columns != 1:
+        return _not_made("distilled", "a student learns one number a row, not several")
     hidden = tuple(max(8, width // NARROWER) for width in work.options.hidden)
     student = replace(
         work,
@@ -115,15 +124,18 @@ def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Setti
         head=work.head.plain(),
     )
     plan = network_plan(student, settings)
-    plan = replace(plan, task=replace(plan.task, score=_nearness))
+    plan = replace(plan, task=replace(plan.task, score=partial(_nearness, student.head)))
     options, goal = work.options, work.workload.goal
     budget = budget_of(options.time_cap_minutes, goal.training_usd, settings.price_per_hour).less(trained.seconds)
     fitted = fit(plan, work.folder / "student", budget)
     network = make_network(*network_inputs(student), student.options, student.head.columns)
     network.load_state_dict(fitted.weights)
     path = work.folder / "distilled.onnx"
-    # What it learnt are calibrated answers.
-    back = with_calibration(network_graph(student, network.eval()), AsItIs(), work.head.tensor, work.head.columns)
+    validation = student.tables["validation"]
+    # Towards the teacher, whose answers are calibrated.
+    raw = network_answers(student.head, network.eval(), validation)
+    calibration = student.head.calibrate(validation.labels.numpy(), raw)
+    back = with_calibration(network_graph(student, network), calibration, work.head.tensor, work.head.columns)
     graph = join(recipe_graph(work.recipe, work.contract), back)
     write_atomically(path, finished(graph))
     widths = "-".join(str(width) for width in hidden)
@@ -139,5 +151,5 @@ def _taught(work: Work, trained: Trained, prepared: Prepared, split: str) -> Tab
     return replace(work.tables[split], labels=torch.from_numpy(answers))
 
 
-def _nearness(answers: torch.Tensor, taught: torch.Tensor) -> float:
-    return -float(torch.mean((answers[:, 0] - taught) ** 2))
+def _nearness(head: Head, answers: torch.Tensor, taught: torch.Tensor) -> float:
+    return -float(np.mean((head.judged(answers.numpy()) - taught.numpy()) ** 2))

@@ -21,7 +21,7 @@ from components.provenance import normalised
 from tests.deployments.small_build import draw_sample, write_build
 
 OURS = {"components", "data_contracts", "deployments"}
-# The Bento brings the first, traces are an extra; the uvloop that Granian is told to use is imported by Granian.
+# The Bento brings its own, traces are an extra of the installation. Granian imports the uvloop it is told to use.
 ELSEWHERE = {"bentoml", "opentelemetry"}
 BY_NAME = {"uvloop"}
 
