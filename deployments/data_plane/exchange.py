@@ -1,6 +1,7 @@
 """One scrape sees all workers: each leaves its counts in a file beside those of the others."""
 
 import os
+import time
 from pathlib import Path
 
 import msgspec
@@ -20,12 +21,14 @@ class Exchange:
         """Leave this worker's counts for the others."""
         if self._folder is None:
             return
+        self._metrics.processor_seconds = time.process_time()
         scratch = self._folder / f".{self._mine}"
         scratch.write_bytes(msgspec.msgpack.encode(self._metrics))
         scratch.replace(self._folder / self._mine)
 
     def total(self) -> Metrics:
         """Return the counts of the whole service: this worker's now, the others' of a moment ago."""
+        self._metrics.processor_seconds = time.process_time()
         if self._folder is None:
             return self._metrics
         others = [path for path in self._folder.glob("*.counts") if path.name != self._mine]

@@ -1,5 +1,6 @@
 """The counts as Prometheus reads them."""
 
+import os
 from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -62,12 +63,23 @@ class _Collected(Collector):
         yield build
         yield GaugeMetricFamily("slipway_waiting_rows", "Rows in the queue.", value=self._metrics.waiting_rows)
         yield GaugeMetricFamily("slipway_in_flight", "Requests being answered.", value=self._metrics.in_flight)
-        rows = self._metrics.rows
-        seconds = self._metrics.model.total + self._metrics.prepare_seconds
-        cost = seconds / 3_600 * self._price_per_hour / rows * 1_000 if rows else 0.0
-        yield GaugeMetricFamily(
-            "slipway_model_usd_per_1000", "What the model's time cost per 1,000 rows, at the price set.", value=cost
-        )
+        model = self._metrics.model.total + self._metrics.prepare_seconds
+        whole = self._metrics.processor_seconds / (os.cpu_count() or 1)
+        for name, text, seconds in (
+            (
+                "slipway_model_usd_per_1000",
+                "What the model's time cost per 1,000 rows, with the machine to itself.",
+                model,
+            ),
+            (
+                "slipway_usd_per_1000",
+                "What 1,000 rows cost: the service's share of the machine's processor time.",
+                whole,
+            ),
+        ):
+            rows = self._metrics.rows
+            cost = seconds / 3_600 * self._price_per_hour / rows * 1_000 if rows else 0.0
+            yield GaugeMetricFamily(name, text, value=cost)
 
 
 def _histogram(name: str, text: str, histogram: Histogram) -> Metric:

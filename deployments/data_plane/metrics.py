@@ -50,6 +50,7 @@ class Metrics(msgspec.Struct):
     waiting_rows: int = 0
     rows: int = 0  # answered
     prepare_seconds: float = 0.0
+    processor_seconds: float = 0.0  # of the whole process, when it last said so
     lost_predictions: int = 0
     logged_predictions: int = 0
     explained_rows: int = 0

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from deployments.data_plane import columnar, open_inference
 from deployments.data_plane.access_log import AccessLog
 from deployments.data_plane.answers import Answers
-from deployments.data_plane.batching import Answered, Batcher, check_deadline
+from deployments.data_plane.batching import Answered, Batcher, Expired, check_deadline
 from deployments.data_plane.events import report
 from deployments.data_plane.exchange import Exchange
 from deployments.data_plane.explanation import Explainer
@@ -34,6 +34,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SMALL_BODY = 65_536
 # A body that comes with its headers is thrown away by the server. Reading one costs as much as the refusal itself.
 TINY_BODY = 4_096
+
+# Tables that may wait or be answered at once: each is as large as the build's limit allows.
+TABLES = 8
+# How long the body of a table may take to come: a client that stops in the middle must not keep its place.
+BODY_SECONDS = 30.0
 
 
 class AnsweredTensors(NamedTuple):
@@ -68,6 +73,7 @@ class Service:
         # Made once: under load, refusing must cost as little as it can.
         self._full = refusal_of(Overloaded(_full(options)))
         self._full_reply = self._full.reply()
+        self._tables = 0
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
         self.take_over(model)
@@ -186,16 +192,32 @@ class Service:
     async def score(self, request: Request) -> Reply:
         """Answer a table given as an Arrow stream or a Parquet file."""
         await self._limit_rate(request)
+        if self._tables >= TABLES:
+            raise Overloaded(f"{TABLES} tables are waiting or being answered, which is the limit")
+        self._tables += 1
+        try:
+            return await self._answer_table(request)
+        finally:
+            self._tables -= 1
+
+    async def _answer_table(self, request: Request) -> Reply:
         model, batcher = self.model, self._batcher
         content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
         if content_type not in (columnar.ARROW, columnar.PARQUET):
             raise WrongContentType(
                 f"content-type {content_type or 'missing'}; use {columnar.ARROW} or {columnar.PARQUET}"
             )
-        body = await request.body(model.serving.max_body_bytes)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await request.body(model.serving.max_body_bytes)
+        except TimeoutError:
+            raise Expired(f"the body did not come within {BODY_SECONDS:g} s") from None
+        arrived = time.perf_counter()
         request_id = self._request_id(request.header("x-request-id"))
+        deadline = arrived + self._patience(request)
 
         def answer() -> bytes:
+            check_deadline(arrived, deadline)
             columns = columnar.columns_of(columnar.read_table(body, content_type), model.contract)
             return columnar.write_answers(model, batcher.answer_columns(columns, request_id), request_id)
 

@@ -28,6 +28,12 @@ class Running:
     log: Path
     grpc: str = ""
 
+    @property
+    def address(self) -> tuple[str, int]:
+        url = httpx.URL(self.url)
+        assert url.port is not None, "the data plane names its port"
+        return url.host, url.port
+
     def post(self, rows: Any, **options: Any) -> httpx.Response:
         return self.client.post("/v1/predict", json=rows, **options)
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -10,8 +11,10 @@ from pathlib import Path
 import httpx
 import psutil
 
+from deployments.data_plane.columnar import ARROW
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
+from tests.deployments.test_interfaces import arrow, table
 
 Serve = Callable[..., Running]
 
@@ -99,6 +102,37 @@ def test_a_stop_drains_first_unready_then_gone_and_nothing_accepted_is_lost(
     assert running.process.wait(timeout=20) == 0
     assert time.monotonic() - start > 2.9
     assert not bad
+
+
+def test_a_table_that_waited_too_long_is_not_answered_and_more_than_a_few_are_refused(
+    serve: Serve, build: Path, sample: Sample
+) -> None:
+    running = serve("--build", build, "--price-per-hour", "36")
+    body, headers = arrow(table(sample, 400)), {"content-type": ARROW}
+
+    def score(**more: str) -> httpx.Response:
+        return running.client.post("/v1/score", content=body, headers=headers | more)
+
+    late = score(**{"x-request-timeout-ms": "0"})
+    assert (late.status_code, late.json()["error"]["kind"]) == (504, "expired")
+    # Tables whose bodies do not come occupy all places: what comes then is refused.
+    head = f"POST /v1/score HTTP/1.1\r\nhost: x\r\ncontent-type: {ARROW}\r\ncontent-length: 1000\r\n\r\n"
+    waiting: list[socket.socket] = []
+
+    def is_full() -> bool:
+        waiting.append(socket.create_connection(running.address))
+        waiting[-1].sendall(head.encode())
+        return score().status_code == 503
+
+    wait_until(is_full)
+    assert len(waiting) >= 8
+    for connection in waiting:
+        connection.close()
+    wait_until(lambda: score().status_code == 200)
+    told = [line.split() for line in running.client.get("/metrics").text.splitlines()]
+    costs = [float(line[1]) for line in told if line[0] in ("slipway_usd_per_1000", "slipway_model_usd_per_1000")]
+    assert len(costs) == 2
+    assert min(costs) > 0
 
 
 def test_one_scrape_counts_what_all_workers_answered(serve: Serve, build: Path, sample: Sample) -> None:
