@@ -43,10 +43,9 @@ class RsgiRequest:
         value: str | None = self._headers.get(name)
         return value
 
-    def send(self, reply: Reply) -> bool:
+    def send(self, reply: Reply) -> None:
         self._proto.response_bytes(*reply)
         self.sent = True
-        return True
 
     async def body(self, limit: int) -> bytes:
         length = self.header("content-length")
@@ -66,6 +65,7 @@ class RsgiRequest:
 class AsgiRequest:
     """A request as an ASGI server hands it over."""
 
+    send = None
     __slots__ = ("_headers", "_receive", "client", "method", "path", "trace")
 
     def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> None:
@@ -82,9 +82,6 @@ class AsgiRequest:
             if key == wanted:
                 return value.decode("latin-1")
         return None
-
-    def send(self, reply: Reply) -> bool:
-        return False
 
     async def body(self, limit: int) -> bytes:
         _check_length(self.header("content-length") or 0, limit)

@@ -1,5 +1,6 @@
 """What the service needs to know of HTTP: a request to read, a reply to give."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -38,8 +39,9 @@ class Request(Protocol):
     def header(self, name: str) -> str | None:
         """Return a header by its lower-case name."""
 
-    def send(self, reply: Reply) -> bool:
-        """Answer at once, from wherever the answer is known; False if this server waits for the handler's reply."""
+    @property
+    def send(self) -> Callable[[Reply], None] | None:
+        """Answers at once, from wherever the answer is known; None if this server waits for the handler's reply."""
 
     async def body(self, limit: int) -> bytes:
         """Return the body; raises BodyTooLarge without reading all of it."""

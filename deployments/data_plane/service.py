@@ -151,15 +151,18 @@ class Service:
         rows = model.decoder.decode(body)
         request_id = self._request_id(request.header("x-request-id"))
         sent: Reply | None = None
+        send = request.send
 
         def deliver(answers: list[Any]) -> None:
             nonlocal sent
             reply: Reply = (200, JSON, encoder.encode(answers, request_id))
             reply = _closing(reply) if self.draining else reply
-            sent = reply if request.send(reply) else None
+            assert send, "only where the server lets it"
+            send(reply)
+            sent = reply
 
         deadline = arrived + self._patience(request)
-        answers = await batcher.submit(rows, request_id, arrived, deadline, deliver, request.trace)
+        answers = await batcher.submit(rows, request_id, arrived, deadline, deliver if send else None, request.trace)
         return sent or (200, JSON, encoder.encode(answers, request_id))
 
     async def infer(self, request: Request) -> Reply:

@@ -60,8 +60,8 @@ class _Request:
     def header(self, name: str) -> str | None:
         return None
 
-    def send(self, reply: Reply) -> bool:
-        return True
+    def send(self, reply: Reply) -> None:
+        """Take the answer; where Granian would send it."""
 
     async def body(self, limit: int) -> bytes:
         return self._body
