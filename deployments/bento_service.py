@@ -2,7 +2,7 @@
 
 The Bento mounts the same ASGI application that Granian runs, so a request is checked, batched and answered by the same
 code; BentoML adds its own server, health and metrics routes, and packaging. This is the one module of the service that
-imports bentoml; ``components.delivery.bento`` packs it with a build.
+imports bentoml; ``components.builds.bento`` packs it with a build.
 """
 
 import os

@@ -31,9 +31,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a build: digests, signature, parity ladder up to the live answers; exit code 7 if a rung is broken."""
+    from components.builds.serving_environment import check_fresh_environment
+    from components.builds.signing import public_key_path
     from components.delivery.inspection import build_of, inspect
-    from components.delivery.serving_environment import check_fresh_environment
-    from components.delivery.signing import public_key_path
 
     settings = Settings()
     key = public_key_path(settings.key())
@@ -100,7 +100,7 @@ def take_in(
     as_json: Json = False,
 ) -> None:
     """Take a build out of a file, check digests and signature, and register it as challenger if its gates passed."""
-    from components.delivery.signing import public_key_path
+    from components.builds.signing import public_key_path
     from components.delivery.travel import import_build
 
     settings = Settings()

@@ -8,9 +8,9 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from components.builds.packaging import PackagedBuild
 from components.data.results import Prepared, Validated
 from components.data.versions import find_version
-from components.delivery.packaging import PackagedBuild
 from components.delivery.registry import Registered
 from components.judgement.evidence import Evaluated
 from components.judgement.gates import GateReport

@@ -133,10 +133,10 @@ def serve(
     as_json: Json = False,
 ) -> None:
     """Serve the champion until stopped; a promotion or rollback takes effect without a restart."""
+    from components.builds.signing import public_key_path
     from components.declaration import read_workload
-    from components.delivery.live_check import serve_champion
     from components.delivery.promotion import champion_of
-    from components.delivery.signing import public_key_path
+    from components.delivery.service import serve_champion
 
     declared = read_workload(workload)
     champion = champion_of(declared, _home())

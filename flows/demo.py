@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from components.builds.live_check import ask, serving
+from components.builds.signing import public_key_path
 from components.declaration import read_workload
-from components.delivery.live_check import ask, serving
 from components.delivery.promotion import champion_of
 from components.delivery.rollout import rollout_path
-from components.delivery.signing import public_key_path
 from components.errors import SlipwayError
 from components.settings import Settings
 from flows import terminal

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from components.judgement.selftest import Planted
+from components.faults.selftest import Planted
 from flows.build_model import WorkloadName, build_model
 from flows.opening import opened
 from tasks.selftest import selftest

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from components.delivery.build import open_build
+from components.builds.build import open_build
 from components.delivery.monitoring import Monitored
 from components.delivery.promotion import Promotion
 from components.judgement.evidence import read_evidence

@@ -16,16 +16,16 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from components.builds.build import Build
+    from components.builds.live_check import LiveCheck
+    from components.builds.parity_ladder import Ladder
+    from components.builds.serving_environment import FreshEnvironment
+    from components.builds.stage_budget import StageBudget
     from components.data.versions import DataVersion, Deletion, VersionDiff
-    from components.delivery.build import Build
-    from components.delivery.live_check import LiveCheck
     from components.delivery.monitoring import Monitored
-    from components.delivery.parity_ladder import Ladder
     from components.delivery.promotion import Promotion
-    from components.delivery.serving_environment import FreshEnvironment
-    from components.delivery.stage_budget import StageBudget
+    from components.faults.selftest import Planted
     from components.judgement.gates import GateReport
-    from components.judgement.selftest import Planted
     from components.reproduction.comparison import Reproduction
     from components.run_ledger import RunRecord
     from components.settings import Home
@@ -136,7 +136,7 @@ def print_run(
     monitored: "Monitored | None" = None,
 ) -> None:
     """Print what a run did and where to look next."""
-    from components.delivery.build import open_build
+    from components.builds.build import open_build
     from components.run_ledger import runs_of
 
     console = _console()

@@ -1,8 +1,8 @@
 """Monitor: drift of inputs and scores, and quality where labels have come in."""
 
+from components.builds.build import Build
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.delivery.build import Build
 from components.delivery.monitoring import Monitored, monitor_build
 from components.settings import Home
 from tasks.stage import stage, table

@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 
 from components.answer_shape import read_shape
+from components.builds.packaging import PackagedBuild, package_build
 from components.catalog import kind_module
 from components.compression.results import AS_TRAINED
 from components.data.results import Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
-from components.delivery.packaging import PackagedBuild, package_build
 from components.judgement.dossier import Subject, write_dossier
 from components.judgement.evidence import Evaluated, read_evidence, write_evidence
 from components.judgement.gates import GateReport

@@ -1,7 +1,7 @@
 """Promote: serve the challenger, look at it as a client does, and make it the champion."""
 
+from components.builds.build import Build
 from components.declaration import Workload
-from components.delivery.build import Build
 from components.delivery.promotion import Promotion, promote_challenger
 from components.settings import Home, Settings
 from tasks.stage import stage, table

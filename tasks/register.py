@@ -1,8 +1,8 @@
 """Register: the build and its evidence in MLflow; the challenger, if its gates passed."""
 
+from components.builds.build import open_build
+from components.builds.packaging import PackagedBuild
 from components.declaration import Workload
-from components.delivery.build import open_build
-from components.delivery.packaging import PackagedBuild
 from components.delivery.registry import Registered, register_build
 from components.judgement.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings

@@ -1,8 +1,8 @@
 """Rehearse: what will ship is opened in a clean process, served and asked, and how that went is evidence."""
 
+from components.builds.rehearsal import rehearse as rehearse_build
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.delivery.rehearsal import rehearse as rehearse_build
 from components.judgement.evidence import Evaluated, read_evidence
 from components.settings import Settings
 from components.training.results import Trained

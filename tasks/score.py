@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.delivery.build import Build
+from components.builds.build import Build
 from components.delivery.scoring import Scored, score_file
 from tasks.stage import fields_of, stage
 

@@ -4,12 +4,12 @@ import tempfile
 from pathlib import Path
 
 from components import progress
+from components.builds.packaging import PackagedBuild
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.delivery.packaging import PackagedBuild
-from components.judgement.faults.bench import make_bench
-from components.judgement.selftest import Planted, applicable, planted_one_by_one
+from components.faults.bench import make_bench
+from components.faults.selftest import Planted, applicable, planted_one_by_one
 from components.training.results import Trained
 from tasks.stage import stage
 

@@ -28,7 +28,7 @@ from benchmarks.serving.contenders import CONTENDERS
 from benchmarks.serving.load import measure, started, write_script
 from benchmarks.serving.model import Material, make_material
 from benchmarks.serving.ports import free_port
-from components.delivery.build import open_build
+from components.builds.build import open_build
 from components.delivery.scoring import score_file
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import read_flights

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from components.answer_shape import Binary
+from components.builds.build import Golden, ServingSpec, seal
 from components.declaration import FeatureStep
-from components.delivery.build import Golden, ServingSpec, seal
 from components.features.recipe import Recipe, fit_recipe, read_recipe, recipe_graph, write_recipe
 from components.storage import write_atomically, write_json
 from components.workloads.tabular.inference import Predictor

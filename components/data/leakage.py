@@ -16,10 +16,10 @@ from pydantic import Field
 
 from components.data.near_duplicates import near_duplicate_texts
 from components.data.results import Prepared
-from components.data.row_hash import with_row_hash
 from components.data.split_report import sampled, sampled_file
 from components.features.recipe import read_recipe
 from components.result import Result
+from components.row_hash import with_row_hash
 from components.storage import digest_json
 from data_contracts.spec import ContractSpec, FieldSpec
 

@@ -12,11 +12,11 @@ import polars as pl
 from components.data.casting import Cast, cast_columns, contract_casts
 from components.data.parquet import sink
 from components.data.results import Snapshot
-from components.data.row_hash import row_lanes, rows_digest
 from components.data.source_files import one_line
 from components.data.sources import describe_source, open_source
 from components.declaration import Source
 from components.errors import ContractError, SourceError
+from components.row_hash import row_lanes, rows_digest
 from components.settings import Home
 from components.storage import atomic_folder, scratch_prefix, write_json
 from data_contracts.frame_schema import raw_column

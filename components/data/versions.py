@@ -9,11 +9,11 @@ import polars as pl
 from pydantic import Field, ValidationError
 
 from components.data.results import FieldShift, Snapshot
-from components.data.row_hash import with_row_hash
 from components.data.snapshots import RECORD
 from components.data.split_report import distances, sampled_file
 from components.errors import DataError
 from components.result import Result
+from components.row_hash import with_row_hash
 from components.settings import Home
 from components.storage import scratch_prefix
 from data_contracts.frame_schema import raw_column

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from components.delivery.build import Build
-from components.delivery.live_check import ask, serving
+from components.builds.build import Build
+from components.builds.live_check import ask, serving
 from components.errors import HostError
 
 CLIENTS = 4

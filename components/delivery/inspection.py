@@ -5,13 +5,13 @@ from typing import Any
 
 import yaml
 
+from components.builds.build import Build, open_build
+from components.builds.live_check import LiveCheck, check_live
+from components.builds.parity_ladder import Ladder, climb
+from components.builds.stage_budget import StageBudget, measure_stages
 from components.declaration import known_workloads, read_workload
-from components.delivery.build import Build, open_build
-from components.delivery.live_check import LiveCheck, check_live
-from components.delivery.parity_ladder import Ladder, climb
 from components.delivery.promotion import challenger_of, champion_of, held_out
 from components.delivery.rollout import read_rollout, rollout_path
-from components.delivery.stage_budget import StageBudget, measure_stages
 from components.reproduction.rebuild import find_build
 from components.settings import Home, Settings
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 
 from components.answer_shape import AnswerShape, side_by_side
+from components.builds.build import Build
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.delivery.build import Build
 from components.delivery.drift import DriftReport, compare_windows
 from components.errors import DataError
 from components.judgement.hold_out import labels_of

@@ -8,16 +8,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from components.answer_shape import side_by_side
+from components.builds.build import Build, open_build
+from components.builds.live_check import LiveCheck, check_live
+from components.builds.packaging import json_rows
+from components.builds.parity_ladder import climb
+from components.builds.rehearsal import ladder_measure
+from components.builds.signing import public_key_path
 from components.catalog import find_kind
 from components.declaration import Workload
-from components.delivery.build import Build, open_build
-from components.delivery.live_check import LiveCheck, check_live
-from components.delivery.packaging import json_rows
-from components.delivery.parity_ladder import climb
 from components.delivery.registry import CHALLENGER, aliased_build, set_champion
-from components.delivery.rehearsal import ladder_measure
 from components.delivery.rollout import Rollout, promoted, read_rollout, rolled_back, rollout_path, write_rollout
-from components.delivery.signing import public_key_path
 from components.errors import BuildError, GateError
 from components.judgement.evidence import Measure
 from components.judgement.gates import GateReport, promotion_gates

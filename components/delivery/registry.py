@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from components.answer_shape import AnswerShape
-from components.delivery.build import Build
+from components.builds.build import Build
 from components.errors import BuildError, HostError
 from components.result import Result
 from components.settings import Home, Settings

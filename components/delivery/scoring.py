@@ -17,12 +17,12 @@ import msgspec
 import polars as pl
 
 from components.answer_shape import AnswerShape
+from components.builds.build import Build
 from components.catalog import Bulk, find_kind
 from components.data.casting import cast_columns, contract_casts
 from components.data.quarantine import reasons_of
 from components.data.sources import open_source
 from components.declaration import Source
-from components.delivery.build import Build
 from components.delivery.score_output import WRITERS, Output
 from components.errors import SourceError
 from components.result import Result

@@ -10,8 +10,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from components.delivery.bento import export_bento, pack_bento
-from components.delivery.build import Build, open_build
+from components.builds.bento import export_bento, pack_bento
+from components.builds.build import Build, open_build
 from components.delivery.inspection import workload_document
 from components.delivery.registry import Registered, register_build
 from components.errors import BuildError

@@ -12,7 +12,6 @@ import onnx
 import polars as pl
 from onnx import TensorProto
 
-from components.data.row_hash import with_row_hash
 from components.declaration import FeatureStep
 from components.errors import WorkloadError
 from components.features.calendar import DateParts, Season, TimeOfDay, Weekday
@@ -22,6 +21,7 @@ from components.features.fusion import fuse_columns
 from components.features.graph import GraphBuilder
 from components.features.numeric import Clip, Impute, Log1p, QuantileBucket, RobustScale, Standardise
 from components.features.transform import FOLD, FOLDS, LABEL, Feature, Transform
+from components.row_hash import with_row_hash
 from data_contracts.spec import ContractSpec, FieldSpec
 
 AnyTransform = (

@@ -2,8 +2,8 @@
 
 import polars as pl
 
+from components.builds.build import Build
 from components.catalog import find_kind
-from components.delivery.build import Build
 from components.judgement.hold_out import labels_of
 from components.judgement.metrics import METRICS, score
 from components.judgement.targets import target_of

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from pydantic import Field
 
+from components.builds.build import Build, open_build
 from components.data.versions import find_version
-from components.delivery.build import Build, open_build
 from components.errors import BuildError, DataError
 from components.provenance import machine
 from components.reproduction.asking import asked_metrics

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from components.delivery.build import Build
+from components.builds.build import Build
 from components.errors import BuildError
 from components.judgement.evidence import Evidence, read_evidence
 from components.judgement.targets import HIGHER_IS_BETTER

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.answer_shape import differences
-from components.delivery.build import Build, Golden, ServingSpec, open_build
+from components.builds.build import Build, Golden, ServingSpec, open_build
 from components.errors import BuildError, ServingError
 from data_contracts.spec import ContractSpec
 from deployments.data_plane.request import Row, RowDecoder

@@ -21,7 +21,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import MPServer
 
-from components.delivery.build import open_build
+from components.builds.build import open_build
 from components.errors import HostError, ServingError, SlipwayError
 from deployments.data_plane.champion import champion_path
 from deployments.data_plane.options import Options

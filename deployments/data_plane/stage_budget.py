@@ -3,7 +3,7 @@
 Prints one line of JSON: p50, p95 and p99 of every stage in microseconds. The service itself answers the build's golden
 rows, one request after the other, with its prediction log on. Its parts are wrapped in clocks, so nothing is a copy:
 what is measured is the code that serves. What the HTTP server adds is for the caller to see
-(components.delivery.stage_budget).
+(components.builds.stage_budget).
 """
 
 import argparse

@@ -11,8 +11,8 @@ import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
 from components.answer_shape import AnswerShape
+from components.builds.build import Golden, ServingSpec, Stations, seal
 from components.declaration import read_workload
-from components.delivery.build import Golden, ServingSpec, Stations, seal
 from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
 from components.storage import write_atomically, write_json
 from components.workloads.tabular.inference import Predictor

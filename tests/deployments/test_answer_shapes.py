@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from components.answer_shape import Answers
-from components.delivery.build import open_build, seal
+from components.builds.build import open_build, seal
 from components.errors import ServingError
 from components.storage import write_json
 from deployments.data_plane.columnar import ARROW

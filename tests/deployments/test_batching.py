@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from components.answer_shape import Binary
-from components.delivery.build import ServingSpec
+from components.builds.build import ServingSpec
 from deployments.data_plane.batching import Answered, Batcher, Expired
 from deployments.data_plane.limits import Overloaded
 from deployments.data_plane.metrics import Metrics

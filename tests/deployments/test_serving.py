@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from components.delivery.build import open_build, seal
+from components.builds.build import open_build, seal
+from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.delivery.rollout import Rollout, promoted, rolled_back, write_rollout
-from components.delivery.signing import ensure_key, public_key_path, sign_build
 from components.storage import write_json
 from data_contracts.flights import Flight
 from deployments.data_plane.openapi import example_row

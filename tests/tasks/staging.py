@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from components.builds.build import Build, open_build
+from components.builds.packaging import PackagedBuild
 from components.data.results import Prepared, Snapshot, Validated
 from components.declaration import Workload, parse_workload
-from components.delivery.build import Build, open_build
-from components.delivery.packaging import PackagedBuild
 from components.delivery.registry import Registered
 from components.judgement.evidence import Evaluated
 from components.judgement.gates import GateReport

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from components.delivery.build import open_build
+from components.builds.build import open_build
+from components.builds.signing import ensure_key, public_key_path
 from components.delivery.inspection import build_of, inspect, profile
 from components.delivery.registry import CHALLENGER, aliased_build
-from components.delivery.signing import ensure_key, public_key_path
 from components.delivery.travel import export_build, import_build
 from components.errors import BuildError
 from components.settings import Home

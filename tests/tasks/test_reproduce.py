@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from components.builds.build import MANIFEST, SIGNATURE, Build, open_build, seal
 from components.data.versions import find_version
-from components.delivery.build import MANIFEST, SIGNATURE, Build, open_build, seal
 from components.errors import DataError
 from components.reproduction.rebuild import Rebuilding, reproduce
 from components.storage import digest_file, write_json

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.delivery.build import open_build
+from components.builds.build import open_build
 from components.workloads.tabular.inference import Predictor
 from deployments.data_plane.request import RowDecoder
 

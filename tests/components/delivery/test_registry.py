@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from components.answer_shape import Binary
-from components.delivery.build import Build, ServingSpec, open_build, seal
+from components.builds.build import Build, ServingSpec, open_build, seal
 from components.delivery.registry import CHALLENGER, CHAMPION, Registered, aliased_build, register_build, set_champion
 from components.errors import BuildError
 from components.settings import Home, Settings

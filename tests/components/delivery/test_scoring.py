@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from components.delivery.build import Build, open_build
+from components.builds.build import Build, open_build
 from components.delivery.scoring import score_file
 from components.errors import SourceError
 from components.workloads.tabular.bulk import BulkPredictor

@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from components.declaration import Workload, parse_workload, read_workload
+from components.faults.selftest import FAULTS
 from components.judgement.evidence import Evidence, Measure
 from components.judgement.gate_declaration import Gates
 from components.judgement.policy import policy, promotion_policy
-from components.judgement.selftest import FAULTS
 from tests.conftest import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "gates.md").read_text(encoding="utf-8")

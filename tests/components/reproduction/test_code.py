@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.delivery.build import Build, Manifest
+from components.builds.build import Build, Manifest
 from components.errors import BuildError
 from components.provenance import CodeVersion, code_version
 from components.reproduction.code import restore_code

@@ -8,9 +8,9 @@ from onnx import numpy_helper
 
 from components.answer_shape import differences
 from components.errors import BuildError
+from components.faults.bench import Bench, Fault, Seen, judged
 from components.features.category import FIRST
 from components.judgement.evidence import Evidence, Measure
-from components.judgement.faults.bench import Bench, Fault, Seen, judged
 
 ROWS = 5_000
 Spoil = Callable[[onnx.ModelProto], bool]

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from components.delivery.build import open_build, seal
-from components.delivery.serving_environment import (
+from components.builds.build import open_build, seal
+from components.builds.serving_environment import (
     IMPORTED,
     REQUIREMENTS,
     check_fresh_environment,
     serving_packages,
     write_requirements,
 )
-from components.delivery.serving_sources import source_files
+from components.builds.serving_sources import source_files
 from components.errors import BuildError, ServingError
 from components.provenance import normalised
 from tests.deployments.small_build import draw_sample, write_build

@@ -155,7 +155,7 @@ def open_build(path: Path, public_key: Path | None = None) -> Build:
         raise BuildError(f"{path / MANIFEST} was changed: its id {manifest.build_id} does not follow from its files")
     if public_key is not None:
         # Only then: it needs a tenth of a second and a library that reading a build does not.
-        from components.delivery.signature import check_signature
+        from components.builds.signature import check_signature
 
         check_signature(path / MANIFEST, path / SIGNATURE, public_key)
     for name, digest in manifest.files.items():

@@ -7,8 +7,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from components.delivery.bill_of_materials import write_bill_of_materials
-from components.delivery.serving_environment import serving_packages
+from components.builds.bill_of_materials import write_bill_of_materials
+from components.builds.serving_environment import serving_packages
 from components.provenance import dependency_graph
 from components.storage import digest_file
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from components.delivery.bento import export_bento, import_bento, pack_bento
-from components.delivery.build import open_build
+from components.builds.bento import export_bento, import_bento, pack_bento
+from components.builds.build import open_build
 from components.errors import BuildError
 from tests.deployments.processes import wait_until
 from tests.deployments.small_build import draw_sample, write_build

@@ -8,8 +8,8 @@ import polars as pl
 from components.declaration import TimeSplit, parse_workload
 from components.delivery.drift import compare_windows
 from components.errors import WorkloadError
+from components.faults.bench import Bench, Fault, Seen
 from components.features.recipe import check_feature_field
-from components.judgement.faults.bench import Bench, Fault, Seen
 from components.judgement.hold_out import labels_of
 from data_contracts.row_checks import row_checks
 from data_contracts.spec import FieldSpec

@@ -1,4 +1,4 @@
-"""Put everything that a build must hold into one sealed folder; components/delivery/build.py says what lies where."""
+"""Put everything that a build must hold into one sealed folder; components/builds/build.py says what lies where."""
 
 import math
 import shutil
@@ -14,12 +14,12 @@ import yaml
 from pydantic import Field
 
 from components.answer_shape import AnswerShape
+from components.builds.bento import pack_bento
+from components.builds.bill_of_materials import write_bill_of_materials
+from components.builds.build import Golden, ServingSpec, Stations, seal
+from components.builds.serving_environment import REQUIREMENTS, serving_packages, write_requirements
+from components.builds.signing import ensure_key, sign_build
 from components.declaration import Workload
-from components.delivery.bento import pack_bento
-from components.delivery.bill_of_materials import write_bill_of_materials
-from components.delivery.build import Golden, ServingSpec, Stations, seal
-from components.delivery.serving_environment import REQUIREMENTS, serving_packages, write_requirements
-from components.delivery.signing import ensure_key, sign_build
 from components.errors import BuildError
 from components.provenance import CodeVersion, Package
 from components.result import Result

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from components.faults.answers import overconfident
+from components.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, refusals
 from components.judgement.evidence import Evidence, Measure
-from components.judgement.faults.answers import overconfident
-from components.judgement.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, refusals
 from components.judgement.gate_declaration import BehaviourTest
 from components.judgement.hold_out import Use, Uses, uses_measure
 from components.judgement.questioning import asker, behaviour, behaviour_measure

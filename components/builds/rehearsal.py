@@ -12,13 +12,13 @@ import msgspec
 import polars as pl
 
 from components.answer_shape import read_shape
+from components.builds.build import Build, open_build, seal
+from components.builds.live_check import check_live
+from components.builds.packaging import CORE, scored_rows, write_core
+from components.builds.parity_ladder import Ladder, climb
+from components.builds.stage_budget import StageBudget, measure_stages
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.delivery.build import Build, open_build, seal
-from components.delivery.live_check import check_live
-from components.delivery.packaging import CORE, scored_rows, write_core
-from components.delivery.parity_ladder import Ladder, climb
-from components.delivery.stage_budget import StageBudget, measure_stages
 from components.judgement.evidence import Evaluated, Measure, read_evidence, write_evidence
 from components.settings import Settings
 from components.storage import digest_file

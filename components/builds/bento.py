@@ -14,8 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from components.delivery.build import Build, open_build
-from components.delivery.serving_sources import copy_sources
+from components.builds.build import Build, open_build
+from components.builds.serving_sources import copy_sources
 from components.errors import BuildError, HostError
 
 # Those of the service that BentoML itself does not bring.

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from model_signing import hashing, signing, verifying
 
-from components.delivery.build import SIGNATURE
+from components.builds.build import SIGNATURE
 from components.errors import BuildError, HostError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from components.delivery.build import MANIFEST, open_build, seal
+from components.builds.build import MANIFEST, open_build, seal
 from components.errors import BuildError
 
 

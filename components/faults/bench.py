@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from components.answer_shape import AnswerShape
 from components.data.results import Prepared
 from components.declaration import Workload
+from components.faults.answers import SPOILERS, Spoiler
 from components.judgement.evaluation import evaluate_candidate
 from components.judgement.evidence import Evidence, Measure
-from components.judgement.faults.answers import SPOILERS, Spoiler
 from components.judgement.gates import Context, judge
 from components.judgement.hold_out import HoldOut, PredictFile, Quantiles, Rival, read_hold_out
 from components.judgement.targets import shape_of

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
+from components.builds.build import seal
 from components.data.results import Prepared, Split
 from components.declaration import Workload, parse_workload, read_workload
-from components.delivery.build import seal
+from components.faults.bench import Bench, Fault, make_bench
+from components.faults.selftest import FAULTS, applicable, run_selftest
 from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
 from components.judgement.evidence import Evidence
-from components.judgement.faults.bench import Bench, Fault, make_bench
 from components.judgement.gates import judge
-from components.judgement.selftest import FAULTS, applicable, run_selftest
 from components.storage import digest_file, write_atomically, write_json
 from components.training.onnx_export import join
 from components.training.results import Candidate, HardwareChoice, Trained

@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 import onnxruntime
 
-from components.delivery.build import Build
-from components.delivery.live_check import LiveCheck
-from components.delivery.parity_ladder import golden_tensors
+from components.builds.build import Build
+from components.builds.live_check import LiveCheck
+from components.builds.parity_ladder import golden_tensors
 from components.errors import ServingError
 from components.features.recipe import read_recipe, recipe_graph
 

@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from components.answer_shape import differences
-from components.delivery.build import Build
-from components.delivery.live_check import ask, serving
-from components.delivery.serving_sources import copy_sources
+from components.builds.build import Build
+from components.builds.live_check import ask, serving
+from components.builds.serving_sources import copy_sources
 from components.errors import BuildError, ServingError
 from components.provenance import Package, dependency_graph
 from components.result import Result

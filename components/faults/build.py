@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from components.delivery.build import MANIFEST, open_build
+from components.builds.build import MANIFEST, open_build
+from components.faults.bench import Bench, Fault, Seen
 from components.judgement.evidence import Measure
-from components.judgement.faults.bench import Bench, Fault, Seen
 from components.judgement.gates import GateReport, promotion_gates
 from components.judgement.slices import SOURCE
 from components.storage import digest_bytes, write_atomically

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.answer_shape import AnswerShape, differences
-from components.delivery.build import Build
+from components.builds.build import Build
 from components.errors import ServingError
 
 DATA_PLANE = "deployments.data_plane"

@@ -6,12 +6,11 @@ The pipeline knows the data plane as a command and an HTTP interface only, never
 import contextlib
 import http.client
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,11 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.answer_shape import differences
-from components.delivery.build import Build
-from components.delivery.rollout import rollout_path
+from components.builds.build import Build
 from components.errors import ServingError
 from components.result import Result
-from components.settings import Home
 
 DATA_PLANE = "deployments.data_plane"
 START_SECONDS = 60.0
@@ -48,27 +45,6 @@ class LiveCheck(Result):
     requests_per_second: float
     start_seconds: float
     usd_per_1000: float
-
-
-def serve_champion(
-    workload: str, home: Home, *, key: Path, host: str, port: int, workers: int, ready: Callable[[str], None]
-) -> int:
-    """Run the data plane on a workload's rollout document until it ends or we are asked to stop; return its exit code.
-
-    Only builds signed by the owner of the public ``key`` are served. ``ready`` is called with the URL once it answers.
-    """
-    document = rollout_path(home.room("rollouts"), workload)
-    arguments = ["--rollout", str(document), "--workload", workload, "--host", host, "--port", str(port)]
-    arguments += ["--public-key", str(key)]
-    arguments += ["--workers", str(workers), "--predictions", str(home.room("predictions", workload))]
-    # An ordinary kill must also take the data plane along.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with serving(arguments) as (url, process):
-            ready(url)
-            return process.wait()
-    except KeyboardInterrupt:
-        return 0
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from components.data.leakage import audit
 from components.data.results import Prepared, Split
+from components.faults.bench import Bench, Fault, Seen, judged
 from components.judgement.evidence import Evidence
-from components.judgement.faults.bench import Bench, Fault, Seen, judged
 from components.judgement.hold_out import labels_of, leakage_measure
 
 ROWS = 4_000

@@ -9,10 +9,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from components.delivery.build import Build, open_build, seal
-from components.delivery.live_check import check_live
-from components.delivery.parity_ladder import climb
-from components.delivery.stage_budget import MEANINGS, measure_stages
+from components.builds.build import Build, open_build, seal
+from components.builds.live_check import check_live
+from components.builds.parity_ladder import climb
+from components.builds.stage_budget import MEANINGS, measure_stages
 from components.storage import write_json
 from tests.deployments.small_build import draw_sample, write_build
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from components.errors import SlipwayError
+from components.faults import build, data, graph, leaks, model
+from components.faults.bench import Bench, Fault, Seen
 from components.judgement.evidence import Record
-from components.judgement.faults import build, data, graph, leaks, model
-from components.judgement.faults.bench import Bench, Fault, Seen
 
 FAULTS: tuple[Fault, ...] = (*data.FAULTS, *leaks.FAULTS, *model.FAULTS, *graph.FAULTS, *build.FAULTS)
 
