@@ -27,9 +27,10 @@ from deployments.data_plane.tracing import Trace
 # Ticks of the event loop that a batch waits at most. With a yield in the first, CPU time a request fell from 119 to 81
 # us at 8 connections and from 45 to 40 us at 32, server on one core; without the yield, by 8 % only.
 PATIENCE = 4
-# Requests in a batch up to which answers are sent before their tasks come to their turn: 15 % less CPU time a request
-# at 8 connections; 5 % more at 256, where the thread that writes to the network interrupts the rest of the batch.
-FEW = 32
+# Requests in a batch up to which answers are sent before their tasks come to their turn: a tenth less CPU time a
+# request at 8 connections. In larger batches the thread that writes to the network interrupts the rest: a limit of 32
+# cost 5 to 10 % at 256 connections.
+FEW = 8
 # Rows of a table in one call of the model.
 SLICE = 8_192
 
