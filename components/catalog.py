@@ -115,6 +115,11 @@ def kind_module(name: str) -> str:
     return f"components.workloads.{name}.workload"
 
 
+def inference_module(name: str) -> Any:
+    """Return the module by which a kind answers, as the data plane loads it."""
+    return importlib.import_module(f"components.workloads.{name}.inference")
+
+
 def find_kind(name: str) -> Kind:
     """Return a kind by name; WorkloadError says which are known."""
     if name not in known_kinds():

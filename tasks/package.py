@@ -48,7 +48,7 @@ def package(
     settings: Settings,
 ) -> PackagedBuild:
     """Write and seal the build."""
-    files = _code_files(workload)
+    files, seconds = _code_files(workload), stage_seconds(home)
     graph, code, contract = dependency_graph(), code_version(used=files), contract_of(workload)
     with tempfile.TemporaryDirectory() as scratch:
         gates = write_atomically(Path(scratch, "gates.json"), report.model_dump_json(indent=2).encode())
@@ -67,7 +67,7 @@ def package(
             "training": training_record(trained).model_dump(mode="json"),
             "machine": machine(),
             "seeds": {"workload": workload.seed, "training": trained.seed},
-            "stage_seconds": stage_seconds(home),
+            "stage_seconds": seconds,
             "environment_differences": list(environment_differences(graph)),
         }
         packages = {name: package.version for name, package in graph.items()}
@@ -76,9 +76,7 @@ def package(
             update={"made": {**made, "uncommitted_changes": bool(code.diff), "packages": packages}}
         )
         whole = write_evidence(Path(scratch, "evidence.json"), evidence)
-        subject = Subject(
-            workload, contract, evidence, report, validated, prepared, trained, lineage, stage_seconds(home)
-        )
+        subject = Subject(workload, contract, evidence, report, validated, prepared, trained, lineage, seconds)
         dossier = write_dossier(Path(scratch, "dossier.html"), subject)
         return package_build(
             workload,

@@ -56,7 +56,7 @@ def serving(
     With another ``python`` it runs in that one's environment, with the packages below the folder ``code`` alone.
     """
     command = [str(python or sys.executable), "-m", DATA_PLANE, *arguments]
-    environment = os.environ | {"PYTHONPATH": str(code)} if code else _environment()
+    environment = os.environ | {"PYTHONPATH": str(code)} if code else child_environment()
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=code)
         try:
@@ -65,8 +65,8 @@ def serving(
             stop(process)
 
 
-def _environment() -> dict[str, str]:
-    # The child must find the same packages, also a contract that lies beside a user's workload file.
+def child_environment() -> dict[str, str]:
+    """Return the variables of a process that is to find the same modules, also a contract beside a workload file."""
     return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 

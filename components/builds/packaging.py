@@ -79,11 +79,12 @@ def package_build(
         reference.write_parquet(folder / "reference.parquet")
         write_json(folder / "provenance.json", provenance)
         write_json(folder / "dependencies.json", dependencies)
-        write_requirements(folder / REQUIREMENTS)
+        serving = serving_packages()
+        write_requirements(folder / REQUIREMENTS, serving)
         write_bill_of_materials(
             folder / "bom.cdx.json",
-            {**dependencies, **serving_packages()},
-            serving_packages(),
+            {**dependencies, **serving},
+            serving,
             name=workload.name,
             model=folder / "model.onnx",
         )

@@ -6,13 +6,10 @@ The first two were answered before there was a build and lie in it (stations.jso
 others. Each rung is compared with the one below it, so the first that does not hold says where the answers changed.
 """
 
-import importlib
-import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,9 +18,10 @@ from numpy.typing import NDArray
 
 from components.answer_shape import AnswerShape, differences
 from components.builds.build import Build
+from components.builds.live_check import DATA_PLANE, child_environment
+from components.catalog import inference_module
 from components.errors import ServingError
 
-DATA_PLANE = "deployments.data_plane"
 CLEAN_SECONDS = 60
 # For stations that run the same graph in the same way, in units of the shape's scale.
 SAME = 1e-6
@@ -131,29 +129,24 @@ def _as_answered(answers: Answers) -> Answers:
 
 def golden_tensors(build: Build, rows: int | None = None) -> dict[str, NDArray[Any]]:
     """Return the golden rows (or the first of them) as the graph takes them."""
-    inference, contract = _inference(build), build.contract()
+    inference, contract = inference_module(build.manifest.kind), build.contract()
     predictor = inference.Predictor(build.model, contract)
     columns: dict[str, NDArray[Any]] = predictor.tensors(inference.read_rows(build.golden().rows[:rows], contract))
     return columns
 
 
 def _graph_answers(build: Build, *, optimise: bool) -> Answers:
-    predictor = _inference(build).Predictor(build.model, build.contract(), optimise=optimise)
+    predictor = inference_module(build.manifest.kind).Predictor(build.model, build.contract(), optimise=optimise)
     answers: Answers = predictor.predict(golden_tensors(build)).astype(np.float64)
     return answers.reshape(len(answers), -1)
-
-
-def _inference(build: Build) -> Any:
-    return importlib.import_module(f"components.workloads.{build.manifest.kind}.inference")
 
 
 def _clean_answers(build: Build) -> Answers:
     """Let a fresh interpreter open the build as the service does; ServingError if it cannot."""
     command = [sys.executable, "-m", DATA_PLANE, "--build", str(build.path), "--check"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if Path(path or ".").is_dir())}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=CLEAN_SECONDS, env=environment, check=False
+            command, capture_output=True, text=True, timeout=CLEAN_SECONDS, env=child_environment(), check=False
         )
     except subprocess.TimeoutExpired:
         raise ServingError(

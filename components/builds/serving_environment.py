@@ -7,6 +7,7 @@ its golden rows: a package that is missing, or a version that answers otherwise,
 import http.client
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,10 +54,10 @@ def serving_packages() -> dict[str, Package]:
     return {name: package for root in IMPORTED for name, package in dependency_graph(root).items()}
 
 
-def write_requirements(path: Path) -> Path:
-    """Write the exact list, for ``pip install --no-deps -r``."""
+def write_requirements(path: Path, packages: Mapping[str, Package]) -> Path:
+    """Write the exact list of packages, for ``pip install --no-deps -r``."""
     head = "# Every package that serving this build needs, with those that they need in turn.\n"
-    path.write_text(head + "\n".join(pins_of(serving_packages())) + "\n", encoding="utf-8")
+    path.write_text(head + "\n".join(pins_of(packages)) + "\n", encoding="utf-8")
     return path
 
 

@@ -3,7 +3,6 @@
 The service runs in a process of its own; the recipe's share of the graph is timed here, where its graph can be made.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -15,12 +14,12 @@ import numpy as np
 import onnxruntime
 
 from components.builds.build import Build
-from components.builds.live_check import LiveCheck
+from components.builds.live_check import DATA_PLANE, LiveCheck, child_environment
 from components.builds.parity_ladder import golden_tensors
 from components.errors import ServingError
 from components.features.recipe import read_recipe, recipe_graph
 
-PROGRAM = "deployments.data_plane.stage_budget"
+PROGRAM = f"{DATA_PLANE}.stage_budget"
 REQUESTS = 1_000
 SECONDS = 120
 
@@ -92,9 +91,10 @@ def _service_stages(build: Build, public_key: Path | None, requests: int) -> dic
     command = [sys.executable, "-m", PROGRAM, "--build", str(build.path), "--requests", str(requests)]
     if public_key is not None:
         command += ["--public-key", str(public_key)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, env=child_environment(), check=False
+        )
     except subprocess.TimeoutExpired:
         raise ServingError(f"build {build.build_id}: its stages were not measured within {SECONDS} s") from None
     if done.returncode:

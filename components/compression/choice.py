@@ -3,15 +3,13 @@
 The test split chooses nothing: it judges what was chosen, through the bytes that ship.
 """
 
-import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from components.catalog import Kind, Progress
+from components.catalog import Kind, Progress, inference_module
 from components.compression.declaration import Family, Variants
 from components.compression.measurement import (
     BATCH_ROWS,
@@ -145,7 +143,7 @@ def _narrower(
         frame = pl.read_parquet(prepared.splits[SPLIT].path)
         # Spread over the whole split: it may be in the order of time.
         rows = frame.gather_every(max(1, len(frame) // CALIBRATION_ROWS)).head(CALIBRATION_ROWS)
-        predictor = open_graph(source, contract, kind.name)
+        predictor = inference_module(kind.name).Predictor(source, contract)
         columns = columns_of(predictor, rows, contract)
         return int8_static(source, target, [{field.name: columns[field.name] for field in predictor.fields}])
 
@@ -183,11 +181,6 @@ def _smaller(
     return list(kind.smaller(trained, prepared, workload, contract, folder, settings, allowed))
 
 
-def open_graph(model: Path, contract: ContractSpec, kind: str) -> Any:
-    """Open a graph as the data plane does."""
-    return importlib.import_module(f"components.workloads.{kind}.inference").Predictor(model, contract)
-
-
 def _measured(
     trained: Trained,
     made: list[Smaller],
@@ -212,7 +205,8 @@ def _measured(
         whole[name] = kind.predict_file(model, contract, path)
         answers[name] = shape.point(whole[name])
         progress("variants", number, len(graphs) + 1)
-    predictors: dict[str, Predictor] = {name: open_graph(model, contract, kind.name) for name, model in graphs.items()}
+    open_graph = inference_module(kind.name).Predictor
+    predictors: dict[str, Predictor] = {name: open_graph(model, contract) for name, model in graphs.items()}
     speeds = time_graphs(predictors, frame, contract)
     losses = metric_losses(target, labels, answers, workload.seed)
     named = [str(value) for value in contract.label.allowed] if target == "multiclass" else ["no", "yes"]

@@ -58,7 +58,7 @@ def test_nothing_of_the_pipeline_is_in_it() -> None:
 def with_list(folder: Path, text: str | None = None) -> Path:
     write_build(draw_sample(), folder)
     if text is None:
-        write_requirements(folder / REQUIREMENTS)
+        write_requirements(folder / REQUIREMENTS, serving_packages())
     else:
         (folder / REQUIREMENTS).write_text(text)
     seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
