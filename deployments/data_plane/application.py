@@ -29,7 +29,7 @@ class RsgiRequest:
         self._scope = scope
         self._headers = scope.headers
         self._proto = proto
-        self.sent = False
+        self.sent: Reply | None = None
         self.trace: Trace | None = None
         self.method: str = scope.method
         self.path: str = scope.path
@@ -45,7 +45,7 @@ class RsgiRequest:
 
     def send(self, reply: Reply) -> None:
         self._proto.response_bytes(*reply)
-        self.sent = True
+        self.sent = reply
 
     async def body(self, limit: int) -> bytes:
         length = self.header("content-length")
@@ -65,7 +65,7 @@ class RsgiRequest:
 class AsgiRequest:
     """A request as an ASGI server hands it over."""
 
-    send = None
+    send = sent = None
     __slots__ = ("_headers", "_receive", "client", "method", "path", "trace")
 
     def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> None:
@@ -194,7 +194,7 @@ class Application:
             return
         request = RsgiRequest(scope, proto)
         reply = await self.service.answer(request)
-        if not request.sent:
+        if request.sent is None:
             request.send(reply)
 
     async def __call__(

@@ -29,6 +29,10 @@ class Request(Protocol):
     @property
     def path(self) -> str: ...
 
+    @property
+    def sent(self) -> Reply | None:
+        """What was sent, once it was."""
+
     # Set by the service if this request is traced.
     trace: Trace | None
 

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -150,20 +151,14 @@ class Service:
         body = await request.body(model.serving.max_body_bytes)
         rows = model.decoder.decode(body)
         request_id = self._request_id(request.header("x-request-id"))
-        sent: Reply | None = None
-        send = request.send
-
-        def deliver(answers: list[Any]) -> None:
-            nonlocal sent
-            reply: Reply = (200, JSON, encoder.encode(answers, request_id))
-            reply = _closing(reply) if self.draining else reply
-            assert send, "only where the server lets it"
-            send(reply)
-            sent = reply
-
         deadline = arrived + self._patience(request)
-        answers = await batcher.submit(rows, request_id, arrived, deadline, deliver if send else None, request.trace)
-        return sent or (200, JSON, encoder.encode(answers, request_id))
+        early = partial(self._send, request.send, encoder, request_id) if request.send else None
+        answers = await batcher.submit(rows, request_id, arrived, deadline, early, request.trace)
+        return request.sent or (200, JSON, encoder.encode(answers, request_id))
+
+    def _send(self, send: Callable[[Reply], None], encoder: Answers, request_id: str, answers: list[Any]) -> None:
+        reply: Reply = (200, JSON, encoder.encode(answers, request_id))
+        send(_closing(reply) if self.draining else reply)
 
     async def infer(self, request: Request) -> Reply:
         """Answer tensors of the Open Inference Protocol, over REST."""

@@ -55,6 +55,7 @@ class _Request:
 
     def __init__(self, body: bytes) -> None:
         self._body = body
+        self.sent: Reply | None = None
         self.trace: Trace | None = None
 
     def header(self, name: str) -> str | None:
@@ -62,6 +63,7 @@ class _Request:
 
     def send(self, reply: Reply) -> None:
         """Take the answer; where Granian would send it."""
+        self.sent = reply
 
     async def body(self, limit: int) -> bytes:
         return self._body
