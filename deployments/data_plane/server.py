@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,6 @@ def _load(target: str, options: Options, link: _Link) -> Any:
     """Make the application in a worker process; what goes wrong is told to the parent in one line."""
     from deployments.data_plane.application import Application
 
-    _finish_before_switching()
     try:
         application = Application(
             options,
@@ -67,18 +66,6 @@ def _load(target: str, options: Options, link: _Link) -> Any:
         link.tell(_Failed(f"a worker did not start: {type(error).__name__}: {error}", ServingError.exit_code))
         raise
     return application
-
-
-def _finish_before_switching() -> None:
-    """Let a thread of this worker go on when it wakes another one that shares its core.
-
-    The thread that runs Python wakes the one that writes to the network with every answer: by default that one takes
-    the core at once, writes one answer and hands it back. Linux does not do so for threads of the batch policy.
-    """
-    if hasattr(os, "SCHED_BATCH"):
-        # Some sandboxes forbid it; everything works without.
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 class _Server(MPServer):
