@@ -21,13 +21,19 @@ class KeptRows(NamedTuple):
     mask: Path
     contract: ContractSpec
 
-    def scan(self, start: int = 0, size: int | None = None) -> pl.LazyFrame:
-        """Return the kept ones of ``size`` rows of the snapshot, in its order, with the contract's columns alone."""
-        marks = pl.scan_parquet(self.mask).select(pl.col(KEPT).alias(MARK))
-        parts = [part.slice(start, size) for part in (pl.scan_parquet(self.rows), marks)]
-        return pl.concat(parts, how="horizontal").filter(MARK).select(frame_schema(self.contract).names())
+    def scan(self) -> pl.LazyFrame:
+        """Return the kept rows in the snapshot's order, with the contract's columns alone."""
+        return self._marked(0, None).filter(MARK).drop(MARK)
 
     def blocks(self, size: int) -> Iterator[pl.LazyFrame]:
-        """Return the kept rows of ``size`` rows of the snapshot after the other."""
+        """Return ``size`` rows of the snapshot after the other, whether kept or not in the column ``MARK``.
+
+        For who picks rows of them anyway: to drop the refused ones first would copy every column once more.
+        """
         read = pl.scan_parquet(self.mask).select(pl.len()).collect().item()
-        return (self.scan(start, size) for start in range(0, read, size))
+        return (self._marked(start, size) for start in range(0, read, size))
+
+    def _marked(self, start: int, size: int | None) -> pl.LazyFrame:
+        rows = pl.scan_parquet(self.rows).select(frame_schema(self.contract).names())
+        marks = pl.scan_parquet(self.mask).select(pl.col(KEPT).alias(MARK))
+        return pl.concat([part.slice(start, size) for part in (rows, marks)], how="horizontal")

@@ -28,7 +28,7 @@ def sink(rows: pl.LazyFrame, path: Path, *, statistics: bool = False) -> pl.Lazy
 
 
 class BlockFiles:
-    """Parquet files in a folder that grow block by block, each block written while the next is computed.
+    """Parquet files in a folder that grow block by block: one is written, two files at once, while the next is made.
 
     For what would not stay small as one stream: Polars' reader runs ahead of a slow query and its writer, up to the
     whole file (6.9 GB for the features of 24 million flights).
@@ -36,8 +36,8 @@ class BlockFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._pool = ThreadPoolExecutor(max_workers=1)
-        self._pending: Future[None] | None = None
+        self._pool = ThreadPoolExecutor(max_workers=2)
+        self._pending: list[Future[None]] = []
         self._waiting: dict[str, list[pa.Table]] = {}
         self._writers: dict[str, pq.ParquetWriter] = {}
 
@@ -48,8 +48,8 @@ class BlockFiles:
         try:
             if kind is None:
                 self._settle()
-                for name in self._waiting:
-                    self._flush(name, whole_groups=False)
+                self._pending = [self._pool.submit(self._flush, name, whole_groups=False) for name in self._waiting]
+                self._settle()
         finally:
             self._pool.shutdown()
             for writer in self._writers.values():
@@ -58,25 +58,26 @@ class BlockFiles:
     def add(self, block: Mapping[str, pl.DataFrame]) -> None:
         """Append rows to ``<name>.parquet`` for each name; waits until the block before is written."""
         self._settle()
-        self._pending = self._pool.submit(self._write, block)
+        self._pending = [self._pool.submit(self._write, name, rows) for name, rows in block.items()]
 
     def _settle(self) -> None:
-        if self._pending is not None:
-            self._pending.result()
-            self._pending = None
+        for written in self._pending:
+            written.result()
+        self._pending = []
 
-    def _write(self, block: Mapping[str, pl.DataFrame]) -> None:
-        for name, rows in block.items():
-            self._waiting.setdefault(name, []).append(rows.to_arrow())
-            if sum(table.num_rows for table in self._waiting[name]) >= ROW_GROUP:
-                self._flush(name, whole_groups=True)
+    def _write(self, name: str, rows: pl.DataFrame) -> None:
+        self._waiting.setdefault(name, []).append(rows.to_arrow())
+        if sum(table.num_rows for table in self._waiting[name]) >= ROW_GROUP:
+            self._flush(name, whole_groups=True)
 
     def _flush(self, name: str, *, whole_groups: bool) -> None:
         table = pa.concat_tables(self._waiting[name])
         size = table.num_rows // ROW_GROUP * ROW_GROUP if whole_groups else table.num_rows
         if name not in self._writers:
-            # A dictionary is worth its time for text and codes; looking for one in numbers takes as long as the rest.
-            repeating = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
+            # A dictionary is worth its time for text and codes; looking for one in numbers or moments takes as long as
+            # the rest.
+            single = (pa.types.is_floating, pa.types.is_temporal)
+            repeating = [field.name for field in table.schema if not any(is_one(field.type) for is_one in single)]
             self._writers[name] = pq.ParquetWriter(
                 self._folder / f"{name}.parquet",
                 table.schema,

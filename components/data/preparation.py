@@ -4,11 +4,12 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from components.data.kept_rows import KeptRows
 from components.data.parquet import BLOCK, BlockFiles
 from components.data.results import Prepared, Split, Validated
-from components.data.split_report import split_report
+from components.data.split_report import sample_step, split_report
 from components.data.splits import split_rows
 from components.declaration import Workload
 from components.features.recipe import Recipe, fit_recipe, write_recipe
@@ -38,8 +39,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
         recipe = fit_recipe(pl.scan_parquet(splits["train"].path), workload.features, contract)
         document = write_recipe(recipe)
         write_atomically(folder / RECIPE, document)
-        for split in splits.values():
-            _write_features(split, recipe, contract)
+        samples = _write_features(splits, recipe, contract)
         rule = workload.split.model_dump(mode="json")
         digest = digest_json([validated.digest, rule, digest_bytes(document), code_part(CODE)])
         target = rooms / digest
@@ -48,7 +48,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
             path=target,
             recipe=target / RECIPE,
             splits={name: _moved(split, target) for name, split in splits.items()},
-            shifts=split_report(splits, contract),
+            shifts=split_report(samples, contract),
             values=recipe.values,
             codes={feature.name: feature.cardinality for feature in recipe.codes},
         )
@@ -58,16 +58,23 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
     return prepared
 
 
-def _write_features(split: Split, recipe: Recipe, contract: ContractSpec) -> None:
-    rows = pl.scan_parquet(split.path).with_columns(_target(contract.label).alias(LABEL))
-    file = features_path(split.path)
-    with BlockFiles(file.parent) as files:
-        for start in range(0, split.rows, BLOCK):
-            block = rows.slice(start, BLOCK)
-            # Only the training split must not see its own answers; every other split is what serving will be.
-            training = split.name == "train"
-            made = recipe.apply_to_training(block, contract, [LABEL]) if training else recipe.apply(block, [LABEL])
-            files.add({file.stem: made.collect(engine="streaming")})
+def _write_features(splits: dict[str, Split], recipe: Recipe, contract: ContractSpec) -> dict[str, pl.DataFrame]:
+    """Write the features of every split and return, since they are read anyway, raw rows of each for the report."""
+    samples = {}
+    with BlockFiles(splits["train"].path.parent) as files:
+        for name, split in splits.items():
+            picked, step = [], sample_step(split.rows)
+            for start in range(0, split.rows, BLOCK):
+                raw = pl.scan_parquet(split.path).slice(start, BLOCK).collect(engine="streaming")
+                # By way of Arrow, which copies text: a string of Polars keeps that of its whole block in memory.
+                picked.append(raw.gather_every(step, -start % step).to_arrow())
+                block = raw.lazy().with_columns(_target(contract.label).alias(LABEL))
+                # Only the training split must not see its own answers; every other split is what serving will be.
+                training = name == "train"
+                made = recipe.apply_to_training(block, contract, [LABEL]) if training else recipe.apply(block, [LABEL])
+                files.add({features_path(split.path).stem: made.collect(engine="streaming")})
+            samples[name] = pl.DataFrame(pa.concat_tables(picked))
+    return samples
 
 
 def _target(label: FieldSpec) -> pl.Expr:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import polars as pl
 
-from components.data.kept_rows import KEPT, MARK, KeptRows
-from components.data.parquet import sink
+from components.data.kept_rows import KEPT, KeptRows
+from components.data.parquet import BLOCK, BlockFiles, sink
+from components.data.proven_fields import unproven
 from components.data.results import Snapshot, Validated
 from components.errors import ContractError
 from components.settings import Home
@@ -21,10 +23,12 @@ from data_contracts.validation import check_dataset, judge_loaded_meanwhile
 ROWS = "rows.parquet"
 MASK = "kept.parquet"
 RECORD = "counts.json"
+POSITION = "position"
+REASONS = pl.List(pl.String)
 
 
 # What decides which rows are kept: a change of it makes new folders, the old ones stay what they are.
-CODE = ("components.data.quarantine", "data_contracts.row_checks")
+CODE = ("components.data.quarantine", "components.data.proven_fields", "data_contracts.row_checks")
 
 
 class Division(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,31 +89,33 @@ def divide(snapshot: Snapshot, contract: ContractSpec, mask: Path, refused: Path
 
     The kept rows stay where they are: ``mask`` has a boolean for each row of the snapshot. ``refused`` has whole rows.
     """
-    frame = pl.scan_parquet(snapshot.path, row_index_name="position")
+    frame = pl.scan_parquet(snapshot.path, row_index_name=POSITION)
     columns = frame.collect_schema().names()
-    judged = frame.with_columns(keeps(contract, columns).alias(MARK))
-    bare = refused.with_name("without-reasons.parquet")
-    bad = judged.filter(~pl.col(MARK)).drop(MARK)
-    pl.collect_all([sink(judged.select(pl.col(MARK).alias(KEPT)), mask), sink(bad, bare)], engine="streaming")
-    reasons = _explain(bare, refused, row_checks(contract, columns))
-    read, kept = pl.scan_parquet(mask).select(pl.len(), pl.col(KEPT).sum()).collect().row(0)
+    # Only what could break a rule is read for every row; the other columns only where a row is refused.
+    doubtful = unproven(snapshot, contract)
+    bad = frame.filter(~keeps(doubtful, columns)).with_columns(reasons_of(row_checks(doubtful, columns)))
+    sink(bad, refused).collect(engine="streaming")
+    _write_mask(refused, snapshot.rows, mask)
+    reasons = pl.scan_parquet(refused).select("reasons")
+    unexplained = reasons.select((pl.col("reasons").list.len() == 0).sum()).collect().item()
+    assert not unexplained, "a row was refused without a reason"
+    counts = reasons.explode("reasons").group_by("reasons").len().collect(engine="streaming")
+    read = frame.select(pl.len()).collect().item()
+    kept = pl.scan_parquet(mask).select(pl.col(KEPT).sum()).collect().item()
     quarantined = pl.scan_parquet(refused).select(pl.len()).collect().item()
     assert kept + quarantined == read == snapshot.rows, "kept + quarantined is not what was read"
-    return Division(kept=kept, quarantined=quarantined, reasons=reasons)
+    most_first = sorted(counts.iter_rows(), key=lambda item: (-item[1], item[0]))
+    return Division(kept=kept, quarantined=quarantined, reasons=dict(most_first))
 
 
-def _explain(bare: Path, refused: Path, checks: Sequence[RowCheck]) -> dict[str, int]:
-    """Write refused rows with their reasons and return how often each was given, the most frequent first."""
-    rows = pl.scan_parquet(bare)
-    counts = rows.select(check.broken.sum().alias(check.reason) for check in checks).collect(engine="streaming")
-    found = {reason: count for reason, count in counts.to_dicts()[0].items() if count} if checks else {}
-    given = [check for check in checks if check.reason in found]
-    explained = rows.with_columns(reasons_of(given))
-    sink(explained, refused).collect(engine="streaming")
-    unexplained = pl.scan_parquet(refused).select((pl.col("reasons").list.len() == 0).sum()).collect().item()
-    assert not unexplained, "a row was refused without a reason"
-    bare.unlink()
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+def _write_mask(refused: Path, rows: int, mask: Path) -> None:
+    positions = pl.read_parquet(refused, columns=[POSITION]).to_series().to_numpy()
+    with BlockFiles(mask.parent) as files:
+        for start in range(0, rows, BLOCK):
+            kept = np.ones(min(BLOCK, rows - start), dtype=np.bool_)
+            first, last = np.searchsorted(positions, (start, start + BLOCK))
+            kept[positions[first:last] - start] = False
+            files.add({mask.stem: pl.DataFrame({KEPT: kept})})
 
 
 def _settle(file: Path, target: Path, division: Division) -> Path:
@@ -122,10 +128,24 @@ def _settle(file: Path, target: Path, division: Division) -> Path:
 
 def reasons_of(checks: Sequence[RowCheck]) -> pl.Expr:
     """Return the list of reasons that a row is refused for, empty for a good one, as the column ``reasons``."""
-    texts = [pl.when(check.broken).then(pl.lit(check.reason)) for check in checks]
-    if not texts:
-        return pl.lit([], dtype=pl.List(pl.String)).alias("reasons")
-    return pl.concat_list(texts).list.drop_nulls().alias("reasons")
+    if not checks:
+        return pl.lit([], dtype=REASONS).alias("reasons")
+    broken = pl.struct([check.broken.alias(check.reason) for check in checks])
+    return broken.map_batches(_listed, return_dtype=REASONS, is_elementwise=True).alias("reasons")
+
+
+def _listed(broken: pl.Series) -> pl.Series:
+    """Return the names of the true fields of each row.
+
+    A list is made once for each combination of broken rules: there are few, and building one a row is slow.
+    """
+    flags = broken.struct.unnest()
+    given = [rule.name for rule in flags if rule.any()]
+    if not given:
+        return pl.Series([[]], dtype=REASONS).new_from_index(0, len(broken))
+    names = [pl.when(rule).then(pl.lit(rule)) for rule in given]
+    lists = flags.select(given).unique().with_columns(pl.concat_list(names).list.drop_nulls().alias("reasons"))
+    return flags.join(lists, on=given, how="left", maintain_order="left")["reasons"]
 
 
 def _check_tolerance(division: Division, contract: ContractSpec, where: str, refused: Path | None) -> None:

@@ -16,6 +16,7 @@ class Snapshot(Result):
     rows: int
     columns: dict[str, str] = Field(description="Field name to the contract's type.")
     source: str = Field(description="Where the rows came from, for people.")
+    without_nan: tuple[str, ...] = Field((), description="Number fields without NaN, of which Parquet does not tell.")
 
 
 class Validated(Result):

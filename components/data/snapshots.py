@@ -37,14 +37,15 @@ def take_snapshot(source: Source, contract: ContractSpec, home: Home) -> Snapsho
     incoming.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=incoming, prefix=scratch_prefix("incoming")) as scratch:
         file = Path(scratch) / ROWS
-        digest, rows = _write(source, contract, file, where)
+        digest, found = _write(source, contract, file, where)
         target = home.room("snapshots", digest)
         snapshot = Snapshot(
             digest=digest,
             path=target / ROWS,
-            rows=rows,
+            rows=found["rows"],
             columns={field.name: field.dtype for field in contract.fields},
             source=where,
+            without_nan=tuple(field.name for field in contract.fields if found.get(f"nan {field.name}") is False),
         )
         if not target.is_dir():
             with atomic_folder(target) as folder:
@@ -53,13 +54,13 @@ def take_snapshot(source: Source, contract: ContractSpec, home: Home) -> Snapsho
     return snapshot
 
 
-def _write(source: Source, contract: ContractSpec, file: Path, where: str) -> tuple[str, int]:
+def _write(source: Source, contract: ContractSpec, file: Path, where: str) -> tuple[str, dict[str, int]]:
     try:
         frame = open_source(source, contract, file.parent)
         casts = contract_casts(frame.collect_schema(), contract)
         rows = frame.select(cast_columns(casts))
         lanes = row_lanes(rows, contract.fields, raw_fields(casts))
-        facts = rows.select(*_failures(casts), pl.len().alias("rows"))
+        facts = rows.select(*_failures(casts), *have_nan(contract), pl.len().alias("rows"))
         written = sink(rows, file, statistics=True)
         _, summed, counted = pl.collect_all([written, lanes, facts], engine="streaming")
     except SourceError as error:
@@ -71,7 +72,7 @@ def _write(source: Source, contract: ContractSpec, file: Path, where: str) -> tu
     if found["rows"] == 0:
         raise SourceError(f"source {where} has no rows")
     _refuse_hopeless(casts, found, file, contract)
-    return rows_digest(contract, summed.row(0)), found["rows"]
+    return rows_digest(contract, summed.row(0)), found
 
 
 def raw_fields(casts: Sequence[Cast]) -> list[FieldSpec]:
@@ -81,6 +82,12 @@ def raw_fields(casts: Sequence[Cast]) -> list[FieldSpec]:
         for cast in casts
         if cast.raw is not None
     ]
+
+
+def have_nan(contract: ContractSpec) -> list[pl.Expr]:
+    """Return for each number field whether NaN is among its values: asked once, while they are in memory."""
+    numbers = [field.name for field in contract.fields if field.dtype == "number"]
+    return [pl.col(name).is_nan().any().alias(f"nan {name}") for name in numbers]
 
 
 def _failures(casts: Sequence[Cast]) -> list[pl.Expr]:

@@ -4,7 +4,7 @@ Numbers and moments are compared by the Kolmogorov-Smirnov distance at 19 quanti
 than it says), everything else by total variation over the most frequent values. Both run from 0 (alike) to 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +21,24 @@ REPORTED = 100_000
 PLACE = "slipway:place"
 
 
-def split_report(splits: dict[str, Split], contract: ContractSpec) -> tuple[FieldShift, ...]:
-    """Return the distance of every field in every other split from training, the largest first."""
-    train = sampled(splits["train"], contract, REPORTED)
-    others = {name: sampled(split, contract, REPORTED) for name, split in splits.items() if name != "train"}
+def split_report(samples: Mapping[str, pl.DataFrame], contract: ContractSpec) -> tuple[FieldShift, ...]:
+    """Return the distance of every field in every other split from training, the largest first.
+
+    ``samples`` holds rows of each split: every n-th where there are more than ``REPORTED``, see ``sample_step``.
+    """
+    train = samples["train"]
+    others = {name: sample for name, sample in samples.items() if name != "train"}
     shifts = [
         FieldShift(field=field.name, split=name, distance=round(distance, 4))
         for field in contract.fields
         for name, distance in zip(others, distances(train, list(others.values()), field), strict=True)
     ]
     return tuple(sorted(shifts, key=lambda shift: (-shift.distance, shift.field, shift.split)))
+
+
+def sample_step(size: int, rows: int = REPORTED) -> int:
+    """Return n such that every n-th of ``size`` rows are at most ``rows``."""
+    return max(-(-size // rows), 1)
 
 
 def sampled(split: Split, contract: ContractSpec, rows: int = SAMPLE) -> pl.DataFrame:
@@ -41,7 +49,7 @@ def sampled(split: Split, contract: ContractSpec, rows: int = SAMPLE) -> pl.Data
 def sampled_file(path: Path, size: int, fields: Sequence[FieldSpec], rows: int = SAMPLE) -> pl.DataFrame:
     """Return the given fields of a file, of every n-th row if there are more than ``rows``; in the file's order."""
     frame = pl.scan_parquet(path, row_index_name=PLACE)
-    step = -(-size // rows)
+    step = sample_step(size, rows)
     if step > 1:
         frame = frame.filter(pl.col(PLACE) % step == 0)
     return frame.select([field.name for field in fields]).collect(engine="streaming")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from components.data.kept_rows import KeptRows
+from components.data.kept_rows import MARK, KeptRows
 from components.data.parquet import BLOCK, BlockFiles
 from components.data.results import Split
 from components.data.split_declaration import GroupSplit, RandomSplit, ShareSplit, StratifiedSplit, TimeSplit
@@ -44,9 +44,10 @@ def split_rows(
     else:
         names, named = list(split.shares()), _by_share(kept, split)
     columns = [field.name for field in contract.fields]
+    kept_name = pl.when(MARK).then(NAME).alias(NAME)
     with BlockFiles(folder) as files:
         for block in kept.blocks(BLOCK):
-            rows = named(block).select(*columns, NAME).collect(engine="streaming")
+            rows = named(block).select(*columns, kept_name).collect(engine="streaming")
             parts = {name: rows.filter(pl.col(NAME) == name).drop(NAME) for name in names}
             files.add({name: part for name, part in parts.items() if part.height})
     return {name: _described(name, folder, contract, split.min_class_rows) for name in names}

@@ -137,9 +137,10 @@ def code_expression(field: str, known: Vocabulary) -> pl.Expr:
         text = column.cast(pl.String).fill_null("")
         return pl.when(text == "").then(pl.lit(MISSING, dtype=pl.Int64)).otherwise(pl.lit(UNKNOWN, dtype=pl.Int64))
     if is_text(known):
-        return column.fill_null("").replace_strict(
-            ["", *known], [MISSING, *codes], default=UNKNOWN, return_dtype=pl.Int64
-        )
+        # As places in an enumeration: half the time of replacing text by numbers.
+        place = column.cast(pl.Enum([str(value) for value in known]), strict=False).to_physical().cast(pl.Int64)
+        found = (place + FIRST).fill_null(UNKNOWN)
+        return pl.when(column.is_null() | (column == "")).then(pl.lit(MISSING, dtype=pl.Int64)).otherwise(found)
     found = column.replace_strict(list(known), codes, default=UNKNOWN, return_dtype=pl.Int64)
     return pl.when(column.is_null()).then(pl.lit(MISSING, dtype=pl.Int64)).otherwise(found)
 

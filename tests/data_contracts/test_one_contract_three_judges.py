@@ -1,80 +1,19 @@
 """Row checks, pydantic and the request decoder accept and refuse the same rows: on generated contracts and rows."""
 
 import json
-from datetime import date, datetime
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError, create_model
 
 from data_contracts.contract import Contract, column
-from data_contracts.frame_schema import frame_schema
 from data_contracts.row_checks import keeps, row_checks
 from data_contracts.spec import ContractSpec, disputed, python_pattern
 from deployments.data_plane.request import InvalidRow, MalformedRequest, RowDecoder
-
-PATTERNS = ["^[A-Z]{3}$", "^a.*z$", "[0-9]+", "^(?:ab|cd)*$", "^$", "x|y$", "^[$]+$"]
-TYPES: dict[str, Any] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-    "datetime": datetime,
-    "date": date,
-}
-# Surrogates are no Unicode text: neither a column nor a request can hold them.
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
-    ["ABC", "ABC\n", "abc", "az", "abz", "12", "é", "", "\n", "$", "y", "y\n", "ab", "abcd", "A\u0301", "\u0000"]
-)
-integers = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5)
-bounds = st.integers(-4, 4) | st.sampled_from([-(2**53), 2**53, 2**62])
-numbers = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0, 1.0, 1e308, 5e-324]) | integers
-moments = st.datetimes() | st.sampled_from([datetime.min, datetime.max, datetime(2013, 1, 1)])
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "string": texts,
-    "integer": integers,
-    "number": numbers,
-    "boolean": st.booleans(),
-    "datetime": moments,
-    "date": moments.map(datetime.date),
-}
-
-
-@st.composite
-def fields(draw: st.DrawFn) -> tuple[str, Any, Any]:
-    """Return the type name, annotation and declaration of a field with random rules."""
-    dtype = draw(st.sampled_from(list(TYPES)))
-    annotation: Any = TYPES[dtype]
-    rules: dict[str, Any] = {}
-    if dtype in ("integer", "number"):
-        rules = draw(st.fixed_dictionaries({}, optional=dict.fromkeys(("ge", "gt", "le", "lt"), bounds)))
-        for one, other in (("ge", "gt"), ("le", "lt")):
-            if one in rules:
-                rules.pop(other, None)
-    if dtype == "string":
-        lengths = st.integers(0, 4)
-        optional = {"min_length": lengths, "max_length": lengths, "pattern": st.sampled_from(PATTERNS)}
-        rules = draw(st.fixed_dictionaries({}, optional=optional))
-    if dtype in ("string", "integer") and draw(st.integers(0, 4)) == 0:
-        rules = {}
-        options = texts if dtype == "string" else st.integers(-5, 5)
-        annotation = Literal[tuple(draw(st.lists(options, min_size=1, max_size=3, unique=True)))]
-    if draw(st.booleans()):
-        annotation = annotation | None
-    return dtype, annotation, column("generated", **rules)
-
-
-@st.composite
-def contracts_with_rows(draw: st.DrawFn) -> tuple[type[Contract], list[dict[str, Any]]]:
-    made = {f"f{index}": draw(fields()) for index in range(draw(st.integers(1, 4)))}
-    declared: dict[str, Any] = {name: (annotation, rule) for name, (_, annotation, rule) in made.items()}
-    label = (bool, column("label", roles=("label",), available="after"))
-    contract: type[Contract] = create_model("Generated", __base__=Contract, label=label, **declared)
-    row = st.fixed_dictionaries({name: st.none() | VALUES[dtype] for name, (dtype, _, _) in made.items()})
-    return contract, draw(st.lists(row, min_size=1, max_size=8))
+from tests.data_contracts.generated_contracts import as_frame, contracts_with_rows
 
 
 def as_json(row: dict[str, Any]) -> bytes:
@@ -82,11 +21,7 @@ def as_json(row: dict[str, Any]) -> bytes:
 
 
 def judged_by_checks(rows: list[dict[str, Any]], contract: ContractSpec) -> list[bool]:
-    schema = frame_schema(contract)
-    floats = {field.name for field in contract.fields if field.dtype == "number"}
-    plain = [{k: float(v) if k in floats and v is not None else v for k, v in row.items()} for row in rows]
-    frame = pl.DataFrame([row | {"label": True} for row in plain], schema=schema)
-    judged = frame.select(
+    judged = as_frame(rows, contract).select(
         by_checks=~pl.any_horizontal([check.broken for check in row_checks(contract)]), at_once=keeps(contract)
     )
     assert judged["at_once"].to_list() == judged["by_checks"].to_list()

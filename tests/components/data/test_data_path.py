@@ -134,8 +134,10 @@ def test_features_are_the_same_written_whole_or_block_by_block(tmp_path: Path, m
     split = Split(name="train", path=path, features=None, rows=50, positives=0.5)
     step = FeatureStep(transform="standardise", fields=("price",))
     recipe = fit_recipe(pl.scan_parquet(path), [step], Sale.spec())
-    preparation._write_features(split, recipe, Sale.spec())
+    monkeypatch.setattr(preparation, "sample_step", lambda rows: 3)
+    picked = preparation._write_features({"train": split}, recipe, Sale.spec())["train"]
+    assert picked.equals(pl.read_parquet(path).gather_every(3))
     whole = pl.read_parquet(preparation.features_path(path))
     monkeypatch.setattr(preparation, "BLOCK", 7)
-    preparation._write_features(split, recipe, Sale.spec())
+    assert preparation._write_features({"train": split}, recipe, Sale.spec())["train"].equals(picked)
     assert pl.read_parquet(preparation.features_path(path)).equals(whole)
