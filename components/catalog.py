@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -49,9 +49,9 @@ class PredictFile(Protocol):
 
 
 class Bulk(Protocol):
-    """A model graph that answers frames of contract rows, as ``PredictFile`` does; not for several threads at once."""
+    """A model graph that answers batches of contract rows, as ``PredictFile`` does, from several threads at once."""
 
-    def predict(self, rows: pl.DataFrame) -> NDArray[Any]: ...
+    def predict(self, rows: pa.RecordBatch) -> NDArray[Any]: ...
 
 
 class OpenBulk(Protocol):

@@ -9,7 +9,6 @@ import argparse
 import multiprocessing
 import multiprocessing.connection
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -133,7 +132,13 @@ def _score(
     start, used = time.perf_counter(), time.process_time()
     rows = score_file(opened, source, target, answers_only=answers_only).rows
     spent = time.perf_counter() - start, time.process_time() - used
-    sender.send((rows, *spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    sender.send((rows, *spent, _peak_megabytes()))
+
+
+def _peak_megabytes() -> float:
+    """Return the most memory that this process held; ``ru_maxrss`` would begin with that of the process before."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def endpoints(material: Material, flights: pl.DataFrame) -> tuple[float, float]:

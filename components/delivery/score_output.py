@@ -92,10 +92,10 @@ class Output:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score-output")
         self._last: Future[None] | None = None
 
-    def append(self, frame: pl.DataFrame) -> None:
-        """Hand a frame to the writing thread; HostError if an earlier one could not be written."""
+    def append(self, table: pa.RecordBatch) -> None:
+        """Hand rows to the writing thread; HostError if an earlier one could not be written."""
         self._wait()
-        self._last = self._thread.submit(self._write, frame)
+        self._last = self._thread.submit(self._write, table)
 
     def close(self) -> None:
         """Write what is left and end the thread; HostError if that fails."""
@@ -106,8 +106,8 @@ class Output:
             if self._writer is not None:
                 self._writer.close()
 
-    def _write(self, frame: pl.DataFrame) -> None:
-        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    def _write(self, rows: pa.RecordBatch) -> None:
+        table = pa.Table.from_batches([rows])
         if self._writer is None:
             self._writer = WRITERS[self._path.suffix](self._path, table.schema)
         self._writer.write_table(table)

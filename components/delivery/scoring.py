@@ -1,38 +1,37 @@
 """Answer a whole file with a build: every row comes out again, with its answer or the reasons it has none.
 
-The file is read once, part by part, so memory does not grow with it: while one part is answered, the next is read and
-checked and the one before is written. The answers of finished parts lie beside the target until it is whole: a run that
-was stopped does not compute them again, if build and source are still the same.
+The file is read once, part by part, so memory does not grow with it: each core checks and answers a part of its own,
+while the next is read and the one before is written. The answers of finished parts lie beside the target until it is
+whole: a run that was stopped does not compute them again, if build and source are still the same.
 """
 
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import polars as pl
+import pyarrow as pa
 
-from components.answer_shape import AnswerShape
 from components.builds.build import Build
-from components.catalog import Bulk, find_kind
-from components.data.casting import cast_columns, contract_casts
-from components.data.quarantine import reasons_of
-from components.data.sources import open_source
-from components.declaration import Source
+from components.catalog import find_kind
+from components.data.record_batches import record_batch
 from components.delivery.score_output import WRITERS, Output
+from components.delivery.score_parts import Judge, Part, read_parts, spread
 from components.errors import SourceError
 from components.result import Result
 from components.storage import digest_json
-from data_contracts.row_checks import RowCheck, keeps, row_checks
 from data_contracts.spec import ContractSpec
 
-# A multiple of the rows that are answered in one call.
 PART_ROWS = 131_072
-KEPT = ":kept"
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class Scored(Result):
@@ -45,11 +44,11 @@ class Scored(Result):
     refusals: dict[str, int]
 
 
-class _Part(NamedTuple):
-    """Some rows: all of them as they will be written, the valid ones to answer, and why the others are not."""
+class _Answered(NamedTuple):
+    """A part as it will be written, and what became of its rows."""
 
-    rows: pl.DataFrame
-    is_kept: pl.Series
+    table: pa.RecordBatch
+    refused: int
     reasons: pl.Series
 
 
@@ -67,20 +66,20 @@ def score_file(
         raise SourceError(f"cannot write {target}: there is no folder {target.parent}")
     work = _work_folder(build, source, target, part_rows)
     contract = build.contract()
+    cores = os.cpu_count() or 1
     inputs = msgspec.structs.replace(contract, fields=contract.inputs, expectations=())
-    bulk = find_kind(build.manifest.kind).open_bulk(build.model, contract, os.cpu_count() or 1)
-    shape = build.serving().answer
+    answerer = _Answerer(build, inputs, work, answers_only)
     counts = Counter[str]()
     rows = refused = 0
     try:
-        with closing(Output(work / target.name)) as output:
-            for number, part in enumerate(_parts(source, inputs, work, part_rows)):
-                answers = _answers(part, bulk, shape, work / f"part-{number:06}.arrow")
-                columns = [] if answers_only else part.rows.get_columns()
-                output.append(pl.DataFrame([*columns, *answers.get_columns(), part.reasons]))
-                rows += len(part.rows)
-                refused += len(part.rows) - int(part.is_kept.sum())
-                counts.update(part.reasons.drop_nulls().explode())
+        with closing(Output(work / target.name)) as output, ThreadPoolExecutor(cores) as pool:
+            parts = enumerate(read_parts(source, inputs, work, part_rows))
+            # One more than are answered: a core never waits for the reader.
+            for answered in _in_order(pool, answerer.answer, parts, cores + 1):
+                output.append(answered.table)
+                rows += answered.table.num_rows
+                refused += answered.refused
+                counts.update(answered.reasons.drop_nulls().explode())
         if not rows:
             raise SourceError(f"{source} has no rows to score")
     except SourceError:
@@ -106,48 +105,47 @@ def _work_folder(build: Build, source: Path, target: Path, part_rows: int) -> Pa
     return work
 
 
-def _parts(source: Path, inputs: ContractSpec, work: Path, part_rows: int) -> Iterator[_Part]:
-    """Yield the file's rows with the contract's types, checked; Polars reads ahead by itself."""
-    try:
-        frame = open_source(Source(path=source), inputs, work)
-        rows = frame.select(cast_columns(contract_casts(frame.collect_schema(), inputs)))
-        columns = rows.collect_schema().names()
-        checks = row_checks(inputs, columns)
-        judged = rows.with_columns(keeps(inputs, columns).alias(KEPT))
-        for part in judged.collect_batches(chunk_size=part_rows, maintain_order=True):
-            yield _divided(part, inputs, checks)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceError(f"{source} cannot be read: {' '.join(str(error).split())[:300]}") from error
+class _Answerer:
+    """Answers parts, from several threads at once; the answers are kept in case the run is stopped."""
+
+    def __init__(self, build: Build, inputs: ContractSpec, work: Path, answers_only: bool) -> None:
+        self._bulk = find_kind(build.manifest.kind).open_bulk(build.model, build.contract())
+        self._shape = build.serving().answer
+        self._judge = Judge(inputs)
+        self._work = work
+        self._answers_only = answers_only
+
+    def answer(self, numbered: tuple[int, Part]) -> _Answered:
+        """Judge the rows of a part, and answer those that are valid."""
+        number, part = numbered
+        judged = self._judge.judge(part)
+        answers = self._answers(part.rows, judged.is_kept, self._work / f"part-{number:06}.arrow")
+        table = record_batch(pl.DataFrame([*answers.get_columns(), judged.reasons]))
+        if not self._answers_only:
+            names = [*part.rows.schema.names, *table.schema.names]
+            table = pa.RecordBatch.from_arrays([*part.rows.columns, *table.columns], names=names)
+        return _Answered(table, part.rows.num_rows - int(judged.is_kept.sum()), judged.reasons)
+
+    def _answers(self, rows: pa.RecordBatch, is_kept: pl.Series, path: Path) -> pl.DataFrame:
+        """Return the answers of a part, null for a refused row; ``path`` holds those of the others."""
+        valid = rows if is_kept.all() else rows.filter(is_kept.to_arrow())
+        known = pl.read_ipc(path) if path.is_file() else None
+        if known is None or len(known) != valid.num_rows:
+            known = pl.DataFrame(self._shape.named(self._bulk.predict(valid)))
+            scratch = path.with_suffix(".scratch")
+            known.write_ipc(scratch)
+            scratch.replace(path)
+        return known if valid is rows else spread(known, is_kept)
 
 
-def _divided(part: pl.DataFrame, inputs: ContractSpec, checks: Sequence[RowCheck]) -> _Part:
-    """Explain what is refused; the reasons of the few cost as much as judging all."""
-    is_kept = part[KEPT]
-    # Few strings of a column are different: as categories they are looked up and written once each. The categories are
-    # the part's own, so that memory does not grow with the file.
-    coded = pl.col(pl.String).cast(pl.Categorical(pl.Categories.random()))
-    rows = part.select([field.name for field in inputs.fields]).with_columns(coded)
-    empty = pl.Series("reasons", [None], dtype=pl.List(pl.String))
-    if is_kept.all():
-        return _Part(rows, is_kept, empty.new_from_index(0, len(rows)))
-    explained = part.filter(~is_kept).select(reasons_of(checks))["reasons"]
-    assert explained.list.len().min() != 0, "a row was refused without a reason"
-    return _Part(rows, is_kept, _spread(explained.to_frame(), ~is_kept).to_series())
-
-
-def _answers(part: _Part, bulk: Bulk, shape: AnswerShape, path: Path) -> pl.DataFrame:
-    """Return the answers of a part, null for a refused row; they are kept in ``path`` in case the run is stopped."""
-    valid = part.rows if part.is_kept.all() else part.rows.filter(part.is_kept)
-    known = pl.read_ipc(path) if path.is_file() else None
-    if known is None or len(known) != len(valid):
-        known = pl.DataFrame(shape.named(bulk.predict(valid)))
-        scratch = path.with_suffix(".scratch")
-        known.write_ipc(scratch)
-        scratch.replace(path)
-    return known if valid is part.rows else _spread(known, part.is_kept)
-
-
-def _spread(rows: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
-    """Return rows where ``places`` is true, in order, and nulls elsewhere."""
-    index = pl.select(pl.when(places).then(places.cum_sum() - 1).cast(pl.UInt32)).to_series()
-    return rows.select(pl.all().gather(index))
+def _in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Item], Made], items: Iterable[Item], ahead: int
+) -> Iterator[Made]:
+    """Yield what a function makes of each item, in order; at most ``ahead`` of them wait or are being made."""
+    begun = deque[Future[Made]]()
+    for item in items:
+        begun.append(pool.submit(function, item))
+        if len(begun) > ahead:
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()

@@ -3,7 +3,7 @@
 pyarrow is imported when the first such request comes, not when the service starts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -70,13 +70,10 @@ def _tensor(column: Any, field: FieldSpec) -> NDArray[Any]:
         values = _cast(column, field)
     except pa.ArrowException:
         raise InvalidRow(0, field.name, f"a column of {column.type} is not {field.dtype}") from None
-    missing = values.is_null().to_numpy(zero_copy_only=False)
-    if not field.nullable:
-        _refuse(missing, field, lambda row: "missing; required")
     if field.dtype == "string":
-        _check_text(values, missing, field)
-        tensor: NDArray[Any] = values.fill_null("").to_numpy(zero_copy_only=False)
-        return tensor
+        return _text_tensor(values.dictionary_encode(), field)
+    missing = values.is_null().to_numpy(zero_copy_only=False)
+    _refuse_missing(missing, field)
     numbers: NDArray[np.float64] = values.fill_null(float("nan")).to_numpy(zero_copy_only=False)
     _refuse(~np.isfinite(numbers) & ~missing, field, lambda row: f"{numbers[row]} is not finite; send null if unknown")
     _check_bounds(numbers, field)
@@ -126,28 +123,46 @@ def _beyond(numbers: NDArray[np.float64], limit: str, row: int) -> str:
     return f"{numbers[row]:g} is not {limit}"
 
 
-def _check_text(values: Any, missing: NDArray[np.bool_], field: FieldSpec) -> None:
+def _text_tensor(coded: Any, field: FieldSpec) -> NDArray[Any]:
+    """Return strings as objects; each different one is checked and made once, a missing one is ""."""
+    distinct = coded.dictionary
+    places = coded.indices.fill_null(len(distinct)).to_numpy()
+    _refuse_missing(places == len(distinct), field)
+    for wrong, reason in _text_checks(distinct, field):
+        if wrong.any():
+            # What is missing keeps every rule about a text.
+            _refuse(np.append(wrong, False)[places], field, reason)
+    tensor: NDArray[Any] = np.array([*distinct.to_pylist(), ""], dtype=object)[places]
+    return tensor
+
+
+def _text_checks(texts: Any, field: FieldSpec) -> Iterator[tuple[NDArray[np.bool_], Callable[[int], str]]]:
+    """Yield for each rule of a field which texts break it, and the reason."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    def bad(condition: Any) -> NDArray[np.bool_]:
-        wrong: NDArray[np.bool_] = ~condition.fill_null(True).to_numpy(zero_copy_only=False) & ~missing
+    def breaks(condition: Any) -> NDArray[np.bool_]:
+        wrong: NDArray[np.bool_] = ~condition.to_numpy(zero_copy_only=False)
         return wrong
 
-    length = pc.utf8_length(values)
+    length = pc.utf8_length(texts)
     if field.min_length is not None:
-        _refuse(bad(pc.greater_equal(length, field.min_length)), field, lambda row: f"shorter than {field.min_length}")
+        yield breaks(pc.greater_equal(length, field.min_length)), lambda row: f"shorter than {field.min_length}"
     if field.max_length is not None:
-        _refuse(bad(pc.less_equal(length, field.max_length)), field, lambda row: f"longer than {field.max_length}")
+        yield breaks(pc.less_equal(length, field.max_length)), lambda row: f"longer than {field.max_length}"
     if field.pattern is not None:
-        matches = pc.match_substring_regex(values, field.pattern)
-        _refuse(bad(matches), field, lambda row: f"does not match {field.pattern}")
+        yield breaks(pc.match_substring_regex(texts, field.pattern)), lambda row: f"does not match {field.pattern}"
     if field.allowed:
-        _refuse(bad(pc.is_in(values, pa.array(field.allowed))), field, lambda row: _allowed(field))
+        yield breaks(pc.is_in(texts, pa.array(field.allowed))), lambda row: _allowed(field)
 
 
 def _allowed(field: FieldSpec) -> str:
     return f"not one of the allowed values: {', '.join(str(value) for value in field.allowed)}"
+
+
+def _refuse_missing(missing: NDArray[np.bool_], field: FieldSpec) -> None:
+    if not field.nullable:
+        _refuse(missing, field, lambda row: "missing; required")
 
 
 def _refuse(wrong: NDArray[np.bool_], field: FieldSpec, reason: Callable[[int], str]) -> None:

@@ -90,6 +90,18 @@ def test_columns_are_answered_as_rows_are(
         (pl.lit(math.nan).alias("humidity"), "humidity", 0, "not finite"),
         (pl.lit("ab1").alias("destination"), "destination", 0, "does not match"),
         (pl.lit("UAL").alias("carrier"), "carrier", 0, "longer than 2"),
+        (
+            pl.when(pl.arange(pl.len()) == 5).then(pl.lit("UAL")).otherwise("carrier").alias("carrier"),
+            "carrier",
+            5,
+            "longer than 2",
+        ),
+        (
+            pl.when(pl.arange(pl.len()) == 4).then(None).otherwise("carrier").alias("carrier"),
+            "carrier",
+            4,
+            "missing",
+        ),
         (pl.col("distance").cast(pl.String), "distance", 0, "is not number"),
         (pl.col("scheduled_arrival").cast(pl.Float64), "scheduled_arrival", 0, "is not integer"),
         (pl.col("scheduled_departure").dt.replace_time_zone("UTC"), "scheduled_departure", 0, "is not datetime"),

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from components.workloads.tabular.inference import open_session
-from components.workloads.tabular.raw import number_column, text_indices
+from components.workloads.tabular.raw import number_column, text_column
 from components.workloads.tabular.text_lookup import divide_graph
 from data_contracts.spec import ContractSpec
 
@@ -26,7 +26,10 @@ SLICE = 4_096
 
 
 class BulkPredictor:
-    """A model graph for frames of contract rows; the answers do not depend on the number of threads."""
+    """A model graph for batches of contract rows; safe to call from several threads.
+
+    ``threads`` are those of one call; the answers do not depend on their number.
+    """
 
     def __init__(self, model: Path, contract: ContractSpec, threads: int = 1) -> None:
         divided = divide_graph(onnx.load(model))
@@ -41,11 +44,14 @@ class BulkPredictor:
         ]
         self._threads = threads
 
-    def predict(self, rows: pl.DataFrame) -> NDArray[np.float32]:
-        """Return the graph's answers for rows of the contract: [rows], or [rows, columns] if there are more."""
+    def predict(self, rows: pa.RecordBatch) -> NDArray[np.float32]:
+        """Return the graph's answers for rows as ``record_batch`` makes them.
+
+        The shape is [rows] where a row has one number, else [rows, columns].
+        """
         columns = self._columns(rows)
         # Without rows one call is made as well: it knows how many columns an answer has.
-        starts = range(0, max(1, len(rows)), SLICE)
+        starts = range(0, max(1, rows.num_rows), SLICE)
         if self._threads == 1 or len(starts) == 1:
             parts = [_answer(self._rest, columns, start) for start in starts]
         else:
@@ -54,16 +60,16 @@ class BulkPredictor:
         answers: NDArray[np.float32] = np.concatenate(parts)
         return answers[:, 0] if answers.shape[1] == 1 else answers
 
-    def _columns(self, rows: pl.DataFrame) -> dict[str, NDArray[Any]]:
+    def _columns(self, rows: pa.RecordBatch) -> dict[str, NDArray[Any]]:
         columns: dict[str, NDArray[Any]] = {}
         for field in self._fields:
             if field.dtype == "string":
-                texts, indices = text_indices(rows[field.name])
+                texts, indices = text_column(rows.column(field.name))
                 columns[field.name] = texts[indices]
             else:
-                columns[field.name] = number_column(rows[field.name], field)
+                columns[field.name] = number_column(rows.column(field.name), field)
         for name, tensors, session in self._lookups:
-            texts, indices = text_indices(rows[name])
+            texts, indices = text_column(rows.column(name))
             for tensor, found in zip(tensors, session.run(list(tensors), {name: texts}), strict=True):
                 columns[tensor] = found[indices]
         return columns

@@ -4,24 +4,23 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from components.data.record_batches import text_indices
 from data_contracts.spec import FieldSpec
 
 
-def number_column(values: pl.Series, field: FieldSpec) -> NDArray[np.float64]:
+def number_column(values: pa.Array, field: FieldSpec) -> NDArray[np.float64]:
     """Return a column that is not of strings as the graph takes it, shape [rows]."""
+    column = pl.Series(values)
     if field.dtype in ("date", "datetime"):
-        values = values.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1_000_000
-    numbers = values.cast(pl.Float64)
+        column = column.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1_000_000
+    numbers = column.cast(pl.Float64)
     return (numbers.fill_null(float("nan")) if numbers.null_count() else numbers).to_numpy()
 
 
-def text_indices(values: pl.Series) -> tuple[NDArray[Any], NDArray[np.uint32]]:
+def text_column(values: pa.DictionaryArray) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """Return the different strings of a column as objects, "" for missing at the end, and for each row its index."""
-    # Categories of their own: the global ones would keep every string that was ever seen.
-    coded = values if isinstance(values.dtype, pl.Categorical) else values.cast(pl.Categorical(pl.Categories.random()))
-    arrow = coded.to_arrow()
-    texts = np.append(arrow.dictionary.to_numpy(zero_copy_only=False), np.array([""], dtype=object))
-    indices = arrow.indices.fill_null(len(texts) - 1) if arrow.null_count else arrow.indices
-    return texts, indices.to_numpy()
+    texts = np.array([*values.dictionary.to_pylist(), ""], dtype=object)
+    return texts, text_indices(values)

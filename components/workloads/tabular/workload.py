@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.catalog import Kind, Progress
 from components.compression.declaration import Family
 from components.compression.results import Smaller
+from components.data.record_batches import record_batch
 from components.data.results import Prepared
 from components.declaration import Section, Workload
 from components.settings import Settings
@@ -74,7 +75,7 @@ def check(options: Section, contract: ContractSpec) -> None:
 
 
 def open_bulk(model: Path, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
-    """Return the graph ready to answer frames of contract rows."""
+    """Return the graph ready to answer batches of contract rows."""
     from components.workloads.tabular.bulk import BulkPredictor
 
     return BulkPredictor(model, contract, threads)
@@ -84,7 +85,8 @@ def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int =
     """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
     predictor = open_bulk(model, contract, threads)
     frame = pl.scan_parquet(rows).select([field.name for field in contract.inputs])
-    answers = [predictor.predict(part) for part in frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)]
+    parts = frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)
+    answers = [predictor.predict(record_batch(part)) for part in parts]
     return np.concatenate(answers) if answers else np.zeros(0, np.float32)
 
 

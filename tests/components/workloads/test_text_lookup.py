@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from components.data.record_batches import record_batch
 from components.declaration import FeatureStep
 from components.features.recipe import fit_recipe, recipe_graph
-from components.workloads.tabular.raw import number_column, text_indices
+from components.workloads.tabular.raw import number_column, text_column
 from components.workloads.tabular.text_lookup import Divided, divide_graph
 from data_contracts.contract import Contract, column
 
@@ -54,9 +55,10 @@ DIVIDED = divide_graph(WHOLE)
 
 def answer(divided: Divided, rows: pl.DataFrame) -> list[NDArray[np.generic]]:
     """Answer with the two parts, as the bulk predictor does."""
-    feeds = {"weight": number_column(rows["weight"], CONTRACT.field("weight"))}
+    batch = record_batch(rows)
+    feeds = {"weight": number_column(batch.column("weight"), CONTRACT.field("weight"))}
     for lookup in divided.lookups:
-        texts, indices = text_indices(rows[lookup.field])
+        texts, indices = text_column(batch.column(lookup.field))
         for name, found in zip(lookup.tensors, session(lookup.model).run(None, {lookup.field: texts}), strict=True):
             feeds[name] = found[indices]
     return list(session(divided.rest).run(["values", "codes"], feeds))
