@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from components.answer_shape import Binary
 from components.builds.build import Golden, ServingSpec, seal
 from components.declaration import FeatureStep
+from components.features.fusion import unstack_columns
 from components.features.recipe import Recipe, fit_recipe, read_recipe, recipe_graph, write_recipe
 from components.storage import write_atomically, write_json
 from components.workloads.tabular.inference import Predictor
@@ -164,5 +165,4 @@ def _graph(recipe: Recipe, network: Network) -> onnx.ModelProto:
     graph.node.append(helper.make_node("Sigmoid", [tensor], ["probability"]))
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["rows", 1]))
-    onnx.checker.check_model(model)
-    return model
+    return unstack_columns(model)

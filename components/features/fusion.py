@@ -6,7 +6,7 @@ columns of a stack whose expressions differ in fields and constants only, puts t
 ([columns, rows]) and computes the expression once. Every element goes through the same operations as before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,16 +28,91 @@ Signature = tuple[object, ...]
 
 def fuse_columns(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a graph with the same inputs and outputs in which alike columns are computed as one matrix."""
-    fusion = _Fusion(model)
-    return fusion.run()
+    return _Fusion(model).run()
+
+
+def unstack_columns(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a graph in which a column that is taken out of a stack again is the one that was put in.
+
+    A recipe stacks its codes, and a network takes each out to look it up: where the two are joined, neither is needed.
+    """
+    producers, constants = _producers(model), _constants(model)
+    outputs = {value.name for value in model.graph.output}
+    instead: dict[str, str] = {}
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        place = constants.get(node.input[1]) if node.op_type == "Gather" else None
+        if place is not None and place.shape == () and _axis(node) == 1 and node.output[0] not in outputs:
+            stack = producers.get(node.input[0])
+            while stack is not None and stack.op_type == "Identity":
+                stack = producers.get(stack.input[0])
+            columns = _stacked(stack, producers, constants) if stack is not None else None
+            if columns is not None:
+                instead[node.output[0]] = columns[int(place)]
+                continue
+        kept = onnx.NodeProto()
+        kept.CopyFrom(node)
+        kept.input[:] = [instead.get(name, name) for name in node.input]
+        nodes.append(kept)
+    return _without_unused(model, nodes, {})
+
+
+def _producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    return {output: node for node in model.graph.node for output in node.output}
+
+
+def _constants(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def _axis(node: onnx.NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
+
+
+def _stacked(
+    node: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto], constants: Mapping[str, NDArray[Any]]
+) -> list[str] | None:
+    """Return the [rows] tensors that a node puts side by side, or None if it does something else."""
+    if node.op_type != "Concat" or _axis(node) != 1:
+        return None
+    columns = []
+    for name in node.input:
+        producer = producers.get(name)
+        if producer is None or producer.op_type != "Unsqueeze":
+            return None
+        axes = constants.get(producer.input[1])
+        if axes is None or axes.tolist() != [1]:
+            return None
+        columns.append(producer.input[0])
+    return columns
+
+
+def _without_unused(
+    model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], added: Mapping[str, onnx.TensorProto]
+) -> onnx.ModelProto:
+    """Return the model with these nodes and added constants, without what no output needs any more."""
+    slim = onnx.ModelProto()
+    slim.CopyFrom(model)
+    needed = {output.name for output in slim.graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(nodes):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer} | dict(added)
+    del slim.graph.node[:], slim.graph.initializer[:]
+    slim.graph.node.extend(reversed(kept))
+    slim.graph.initializer.extend(tensor for name, tensor in constants.items() if name in needed)
+    onnx.checker.check_model(slim)
+    return slim
 
 
 class _Fusion:
     def __init__(self, model: onnx.ModelProto) -> None:
         self._model = model
         graph = model.graph
-        self._producers = {output: node for node in graph.node for output in node.output}
-        self._constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        self._producers = _producers(model)
+        self._constants = _constants(model)
         self._numbers = {
             value.name
             for value in graph.input
@@ -45,31 +120,18 @@ class _Fusion:
         }
         self._nodes: list[onnx.NodeProto] = []
         self._made: dict[Signature, str] = {}
+        # What each matrix is made of, row by row.
+        self._matrices: dict[str, list[str]] = {}
         self._new_constants: dict[str, onnx.TensorProto] = {}
 
     def run(self) -> onnx.ModelProto:
         for node in self._model.graph.node:
-            columns = self._columns(node)
+            columns = _stacked(node, self._producers, self._constants)
             if columns is not None and (groups := self._groups(columns)):
                 self._rebuild(node, columns, groups)
             else:
                 self._nodes.append(node)
-        return self._finish()
-
-    def _columns(self, node: onnx.NodeProto) -> list[str] | None:
-        """Return the [rows] tensors that a node puts side by side, or None if it does something else."""
-        if node.op_type != "Concat" or [attribute.i for attribute in node.attribute] != [1]:
-            return None
-        producers = [self._producers.get(name) for name in node.input]
-        columns = []
-        for producer in producers:
-            if producer is None or producer.op_type != "Unsqueeze":
-                return None
-            axes = self._constants.get(producer.input[1])
-            if axes is None or axes.tolist() != [1]:
-                return None
-            columns.append(producer.input[0])
-        return columns
+        return _without_unused(self._model, self._nodes, self._new_constants)
 
     def _groups(self, columns: Sequence[str]) -> list[list[int]]:
         """Return the positions of columns that are computed alike, for every expression that occurs twice or more."""
@@ -78,7 +140,9 @@ class _Fusion:
             signature = self._signature(column, [])
             if signature is not None:
                 alike.setdefault(signature, []).append(position)
-        return [positions for positions in alike.values() if len(positions) > 1]
+        groups = [positions for positions in alike.values() if len(positions) > 1]
+        # The largest first: what it computes on the way, smaller ones can take from it.
+        return sorted(groups, key=len, reverse=True)
 
     def _signature(self, tensor: str, inputs: list[str]) -> Signature | None:
         """Return what is computed, without the names of fields and the values of constants."""
@@ -114,13 +178,26 @@ class _Fusion:
     def _matrix(self, tensors: Sequence[str]) -> str:
         """Return tensors that are computed alike as one of shape [columns, rows]."""
         first = tensors[0]
-        if first in self._numbers:
-            shape = self._constant(np.array([len(tensors), -1], dtype=np.int64))
-            return self._add("Reshape", [self._add("Concat", list(tensors), axis=0), shape])
         if first in self._constants:
             values = np.stack([self._constants[name].reshape(1) for name in tensors])
             # A constant that all share stays a scalar: broadcasting one is cheaper.
             return self._constant(values[0].reshape(()) if (values == values[0]).all() else values)
+        for matrix, rows in self._matrices.items():
+            if set(tensors) < set(rows):
+                places = np.array([rows.index(name) for name in tensors], dtype=np.int64)
+                return self._add("Gather", [matrix, self._constant(places)], axis=0)
+        matrix = self._computed(tensors)
+        fields: list[str] = []
+        self._signature(first, fields)
+        # What follows from constants alone may be a scalar, and has no rows to take.
+        if fields:
+            self._matrices[matrix] = list(tensors)
+        return matrix
+
+    def _computed(self, tensors: Sequence[str]) -> str:
+        if tensors[0] in self._numbers:
+            shape = self._constant(np.array([len(tensors), -1], dtype=np.int64))
+            return self._add("Reshape", [self._add("Concat", list(tensors), axis=0), shape])
         nodes = [self._producers[name] for name in tensors]
         inputs = [self._matrix([node.input[index] for node in nodes]) for index in range(len(nodes[0].input))]
         attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in nodes[0].attribute}
@@ -141,23 +218,6 @@ class _Fusion:
             self._new_constants[name] = numpy_helper.from_array(array, name)
             self._made[key] = name
         return self._made[key]
-
-    def _finish(self) -> onnx.ModelProto:
-        """Return the model without what no output needs any more."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self._model)
-        needed = {output.name for output in model.graph.output}
-        kept: list[onnx.NodeProto] = []
-        for node in reversed(self._nodes):
-            if needed.intersection(node.output):
-                kept.append(node)
-                needed.update(node.input)
-        constants = {tensor.name: tensor for tensor in self._model.graph.initializer} | self._new_constants
-        del model.graph.node[:], model.graph.initializer[:]
-        model.graph.node.extend(reversed(kept))
-        model.graph.initializer.extend(tensor for name, tensor in constants.items() if name in needed)
-        onnx.checker.check_model(model)
-        return model
 
 
 def _attributes(node: onnx.NodeProto) -> tuple[bytes, ...]:

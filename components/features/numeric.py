@@ -39,8 +39,7 @@ class _Scaled(Transform, frozen=True):
         return [scaled.cast(pl.Float32).alias(name), *flags]
 
     def nodes(self, graph: GraphBuilder) -> list[str]:
-        value, missing = graph.finite(self.field)
-        filled = graph.add("Where", [missing, graph.number(self.fill), value])
+        filled, missing = graph.finite(self.field, self.fill)
         centred = graph.add("Sub", [self._bend(filled, graph), graph.number(self.centre)])
         scaled = graph.add("Div", [centred, graph.number(self.width)])
         return [scaled, missing] if self.flag else [scaled]

@@ -14,6 +14,7 @@ from onnx import TensorProto, compose, helper
 from torch import Tensor, nn
 
 from components.errors import TrainingError
+from components.features.fusion import unstack_columns
 from components.features.graph import IR_VERSION, ML_OPSET, OPSET
 
 
@@ -79,7 +80,7 @@ def join(front: onnx.ModelProto, back: onnx.ModelProto) -> onnx.ModelProto:
         name="slipway",
         producer_name="slipway",
     )
-    return repeatable(merged)
+    return repeatable(unstack_columns(merged))
 
 
 def answering(model: onnx.ModelProto, source: str, columns: Sequence[int] | None) -> onnx.ModelProto:

@@ -6,7 +6,6 @@ so that they do not hold up the small ones.
 """
 
 import asyncio
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -24,13 +23,6 @@ from deployments.data_plane.options import Options
 from deployments.data_plane.request import Row
 from deployments.data_plane.tracing import Trace
 
-# Ticks of the event loop that a batch waits at most. With a yield in the first, CPU time a request fell from 119 to 81
-# us at 8 connections and from 45 to 40 us at 32, server on one core; without the yield, by 8 % only.
-PATIENCE = 4
-# Requests in a batch up to which answers are sent before their tasks come to their turn: a tenth less CPU time a
-# request at 8 connections. In larger batches the thread that writes to the network interrupts the rest: a limit of 32
-# cost 5 to 10 % at 256 connections.
-FEW = 8
 # Rows of a table in one call of the model.
 SLICE = 8_192
 
@@ -91,7 +83,6 @@ class Batcher:
         self._waiting: deque[Pending] = deque()
         self._queued_rows = 0
         self._scheduled = False
-        self._patience = PATIENCE
 
     def submit(
         self,
@@ -104,7 +95,7 @@ class Batcher:
     ) -> "asyncio.Future[list[Any]]":
         """Queue rows; the future gives the answer to each (a number, or a list of them). Raises Overloaded.
 
-        ``deliver`` gets the answers of a small batch first.
+        ``deliver`` gets the answers first.
         """
         count = len(rows)
         self.take_room(count)
@@ -132,15 +123,6 @@ class Batcher:
         metrics.waiting_rows += count
 
     def _flush(self) -> None:
-        if self._patience and self._more_is_coming():
-            if self._patience == PATIENCE:
-                # Lets the thread that reads from the network have the core if it waits for it. Once: where other
-                # processes want the core too, every yield gives them a slice.
-                os.sched_yield()
-            self._patience -= 1
-            asyncio.get_running_loop().call_soon(self._flush)
-            return
-        self._patience = PATIENCE
         self._scheduled = False
         batch = self._take(time.perf_counter())
         if self._waiting:
@@ -159,15 +141,8 @@ class Batcher:
         start = 0
         for pending in batch:
             end = start + len(pending.rows)
-            _settle(pending, answers[start:end], early=len(batch) <= FEW)
+            _settle(pending, answers[start:end])
             start = end
-
-    def _more_is_coming(self) -> bool:
-        """Say whether a batch should wait another tick: a call of the model costs as much as dozens of rows."""
-        if self._queued_rows >= self._options.batch_rows:
-            return False
-        # The first tick is always waited; later ones for requests that are here, but whose bodies are not.
-        return self._patience == PATIENCE or self._metrics.in_flight > len(self._waiting)
 
     def _take(self, now: float) -> list[Pending]:
         """Take from the queue up to a batch of rows; what expired is refused and not computed."""
@@ -250,17 +225,17 @@ class Batcher:
                 if not pending.future.done():
                     pending.future.set_exception(error)
                 return
-            _settle(pending, self._record(done.result(), [pending]), early=True)
+            _settle(pending, self._record(done.result(), [pending]))
 
         loop.run_in_executor(self._large, compute).add_done_callback(finished)
 
 
-def _settle(pending: Pending, answers: list[Any], *, early: bool) -> None:
+def _settle(pending: Pending, answers: list[Any]) -> None:
     """Hand a request its answers, unless it is gone."""
     if pending.future.done():
         return
     try:
-        if early and pending.deliver is not None:
+        if pending.deliver is not None:
             pending.deliver(answers)
         pending.future.set_result(answers)
     except Exception as error:  # what goes wrong in encoding or sending one answer must not touch the others

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from deployments.data_plane.columnar import ARROW
 from tests.deployments.processes import Running, wait_until
@@ -171,3 +172,11 @@ def test_a_worker_that_dies_is_replaced_and_the_others_answer_on(serve: Serve, b
     wait_until(lambda: {child.pid for child in parent.children()} - {first} > {second})
     wait_until(lambda: all(answered() for _ in range(20)))
     assert running.stop() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux knows the batch policy")
+def test_threads_of_a_worker_do_not_take_the_core_from_each_other(serve: Serve, build: Path) -> None:
+    (worker,) = psutil.Process(serve("--build", build).process.pid).children()
+    # The main thread, and the server's, which are made last.
+    made = sorted(thread.id for thread in worker.threads())
+    assert {os.sched_getscheduler(thread) for thread in (worker.pid, *made[-2:])} == {os.SCHED_BATCH}

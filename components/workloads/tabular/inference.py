@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from data_contracts.spec import ContractSpec, FieldSpec
 
 EPOCH = np.datetime64("1970-01-01T00:00:00", "us")
-FIRST_MOMENT, FIRST_DAY, SECOND = datetime(1970, 1, 1), date(1970, 1, 1), timedelta(seconds=1)
+EPOCHS: dict[str, Any] = {"datetime": datetime(1970, 1, 1), "date": date(1970, 1, 1)}
+SECOND = timedelta(seconds=1)
 
 
 class Predictor:
@@ -23,7 +25,7 @@ class Predictor:
         wanted = [tensor.name for tensor in self._session.get_inputs()]
         self.fields: tuple[FieldSpec, ...] = tuple(contract.field(name) for name in wanted)
         self._outputs = [self._session.get_outputs()[0].name]
-        self.contract = contract
+        self._tensors = Tensors(contract.inputs)
 
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Return the graph's answers for tensors as ``tensors_of_rows`` makes them.
@@ -40,10 +42,7 @@ class Predictor:
 
     def tensors(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:
         """Return the tensors of rows given as tuples in the order of the contract's inputs."""
-        return {
-            field.name: tensor_of_values(values, field)
-            for field, values in zip(self.contract.inputs, zip(*rows, strict=True), strict=True)
-        }
+        return self._tensors.of_columns(list(zip(*rows, strict=True)))
 
 
 def open_session(model: Path | bytes, threads: int = 1, *, optimise: bool = True) -> onnxruntime.InferenceSession:
@@ -73,19 +72,33 @@ def read_rows(rows: Sequence[Mapping[str, Any]], contract: ContractSpec) -> list
 
 def tensors_of_rows(rows: Sequence[Mapping[str, Any]], fields: Sequence[FieldSpec]) -> dict[str, NDArray[Any]]:
     """Turn rows into the graph's input tensors: "" and NaN for missing, seconds for moments."""
-    return {field.name: tensor_of_values([row[field.name] for row in rows], field) for field in fields}
+    return Tensors(fields).of_columns([[row[field.name] for row in rows] for field in fields])
 
 
-def tensor_of_values(values: Sequence[Any], field: FieldSpec) -> NDArray[Any]:
-    """Turn the values of a field into its input tensor, shape [rows]."""
-    if field.dtype == "string":
-        return np.array([value or "" for value in values] if field.nullable else values, dtype=object)
-    if field.dtype in ("datetime", "date"):
-        # Five times as fast as by way of datetime64, and the same figure: both are whole microseconds over 1e6.
-        epoch = FIRST_DAY if field.dtype == "date" else FIRST_MOMENT
-        return np.array([np.nan if value is None else (value - epoch) / SECOND for value in values], dtype=np.float64)
-    # NumPy reads None as NaN.
-    return np.array(values, dtype=np.float64)
+class Tensors:
+    """Makes the input tensors of some fields, each of shape [rows]: "" and NaN for missing, seconds for moments."""
+
+    def __init__(self, fields: Sequence[FieldSpec]) -> None:
+        placed = list(enumerate(fields))
+        self._texts = [(place, field.name, field.nullable) for place, field in placed if field.dtype == "string"]
+        self._moments = [(place, EPOCHS[field.dtype]) for place, field in placed if field.dtype in EPOCHS]
+        self._plain = [place for place, field in placed if field.dtype != "string" and field.dtype not in EPOCHS]
+        self._numbers = [fields[place].name for place in (*self._plain, *(place for place, _ in self._moments))]
+
+    def of_columns(self, columns: Sequence[Sequence[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the tensors of values given field by field."""
+        count = len(columns[0]) if columns else 0
+        numbers = [columns[place] for place in self._plain]
+        for place, epoch in self._moments:
+            # Five times as fast as by way of datetime64, and the same figure: both are whole microseconds over 1e6.
+            numbers.append([None if value is None else (value - epoch) / SECOND for value in columns[place]])
+        # One array for all: making one a field costs more than what is in them. NumPy reads None as NaN.
+        matrix = np.fromiter(chain.from_iterable(numbers), np.float64, count * len(numbers))
+        tensors: dict[str, NDArray[Any]] = dict(zip(self._numbers, matrix.reshape(len(numbers), count), strict=True))
+        for place, name, nullable in self._texts:
+            values = columns[place]
+            tensors[name] = np.array([value or "" for value in values] if nullable else values, dtype=object)
+        return tensors
 
 
 def seconds_of_moments(moments: NDArray[np.datetime64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from components.features.fusion import fuse_columns
+from components.features.fusion import fuse_columns, unstack_columns
 from components.features.graph import GraphBuilder
 from data_contracts.spec import FieldSpec
 
@@ -64,3 +64,27 @@ def test_a_graph_without_alike_columns_stays_as_it_is() -> None:
     columns = [graph.add("Abs", [graph.input("a")]), graph.add("Neg", [graph.input("b")])]
     model = graph.build({"values": (graph.stack(columns, TensorProto.FLOAT), TensorProto.FLOAT, 2)}, "test")
     assert fuse_columns(model).graph == model.graph
+
+
+def test_a_column_that_is_taken_out_of_a_stack_is_the_one_that_was_put_in() -> None:
+    graph = GraphBuilder(FIELDS)
+    columns = [graph.add("Abs", [graph.input("a")]), graph.add("Neg", [graph.input("b")])]
+    stack = graph.add("Identity", [graph.stack(columns, TensorProto.DOUBLE)])
+    second, first = (graph.add("Gather", [stack, graph.constant(np.array(place))], axis=1) for place in (1, 0))
+    whole = graph.stack([graph.add("Sub", [second, first])], TensorProto.FLOAT)
+    model = graph.build({"values": (whole, TensorProto.FLOAT, 1)}, "test")
+    unstacked = unstack_columns(model)
+    assert "Gather" not in {node.op_type for node in unstacked.graph.node}
+    feeds = {"a": np.array([1.0, -2.0]), "b": np.array([3.0, 4.0])}
+    answers = [
+        onnxruntime.InferenceSession(made.SerializeToString()).run(["values"], feeds)[0] for made in (model, unstacked)
+    ]
+    np.testing.assert_array_equal(*answers)
+    np.testing.assert_array_equal(answers[0], [[-4.0], [-6.0]])
+
+
+def test_a_stack_that_somebody_else_needs_stays() -> None:
+    graph = GraphBuilder(FIELDS)
+    stack = graph.stack([graph.input("a"), graph.input("b")], TensorProto.FLOAT)
+    model = graph.build({"values": (stack, TensorProto.FLOAT, 2)}, "test")
+    assert unstack_columns(model).graph == model.graph
