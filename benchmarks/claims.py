@@ -167,7 +167,7 @@ def _collector(mode: str) -> Iterator[None]:
 
 
 def collecting(material: Material, model: Model) -> Section:
-    """Time 307,200 requests, 1,024 at once, each a task, with a prediction log and a million objects as of some state."""
+    """Time 307,200 requests, 1,024 at once, each a task, with a prediction log and a million objects alive."""
     state = [{"n": number} for number in range(1_000_000)]
     row = material.row()
     answers = Answers(model)
@@ -196,8 +196,8 @@ def collecting(material: Material, model: Model) -> Section:
         p50, p999, top = np.quantile(spent, [0.5, 0.999, 1.0]) * 1e3
         yield (
             f"{mode}, {len(state):,} objects alive",
-            f"{sum(spent) / len(spent) / 1_024 * 1e6:.1f} us a request; 1,024 at once: p50 {p50:.2f} ms, p99.9 {p999:.2f} ms, "
-            f"worst {top:.1f} ms",
+            f"{sum(spent) / len(spent) / 1_024 * 1e6:.1f} us a request; 1,024 at once: p50 {p50:.2f} ms, "
+            f"p99.9 {p999:.2f} ms, worst {top:.1f} ms",
         )
 
 

@@ -11,7 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks.training.flights import prepared_data
+from benchmarks.training.prepared import prepared_data
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of, read_workload

@@ -20,11 +20,9 @@ import xgboost
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from benchmarks.training.prepared import prepared_data
 from components.catalog import find_kind
-from components.data.preparation import prepare
-from components.data.quarantine import validate_snapshot
 from components.data.results import Prepared
-from components.data.snapshots import take_snapshot
 from components.declaration import Workload, contract_of, read_workload
 from components.judgement.metrics import interval, paired_difference, score
 from components.settings import Settings
@@ -41,13 +39,6 @@ def peers(seed: int, threads: int) -> dict[str, Any]:
         "LightGBM, defaults": lightgbm.LGBMClassifier(random_state=seed, n_jobs=threads, verbose=-1),
         "scikit-learn HGB, defaults": HistGradientBoostingClassifier(random_state=seed),
     }
-
-
-def prepared_data(workload: Workload, settings: Settings) -> Prepared:
-    """Take the data through the stages before training."""
-    home, contract = settings.folder(), contract_of(workload)
-    snapshot = take_snapshot(workload.source, contract, home)
-    return prepare(validate_snapshot(snapshot, contract, home, workload.name), workload, contract, home)
 
 
 def packaged(prepared: Prepared, workload: Workload, settings: Settings) -> dict[str, tuple[Answers, float]]:

@@ -77,7 +77,10 @@ class TableBatches:
 
 
 class Groups:
-    """Several batches of an epoch at a time: Lightning's own work for a step is then paid once for all of them."""
+    """Several batches of an epoch at a time: Lightning's own work for a step is then paid once for all of them.
+
+    Each is cut when it is asked for: a group of batches that lie ready has left the processor's cache when it is used.
+    """
 
     def __init__(self, batches: TableBatches, size: int) -> None:
         self.batches = batches
@@ -86,10 +89,10 @@ class Groups:
     def __len__(self) -> int:
         return -(-len(self.batches) // self.size)
 
-    def __iter__(self) -> Iterator[tuple[Batch, ...]]:
+    def __iter__(self) -> Iterator[Iterator[Batch]]:
         iterator = iter(self.batches)
-        while group := tuple(itertools.islice(iterator, self.size)):
-            yield group
+        for first in iterator:
+            yield itertools.chain((first,), itertools.islice(iterator, self.size - 1))
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the epoch stands."""

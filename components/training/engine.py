@@ -21,10 +21,12 @@ from torch import Tensor
 
 from components.errors import TrainingError
 from components.storage import write_atomically
+from components.training.freed_memory import freed_memory_kept
 from components.training.guards import Budget, Checkpoints, FiniteLoss, Keeper, NotFinite, Stop
 from components.training.hardware import safer_precision
 from components.training.learner import TALKATIVE, Learner, Plan, ShardedLearner, quieten
 from components.training.options import TrainingOptions
+from components.training.precision import precision_arguments
 from components.training.results import HardwareChoice, Stopped
 from components.training.sharding import SpawnedShards
 
@@ -100,7 +102,7 @@ def _fit_once(
     checkpoint = folder / f"last-{hardware.precision}.ckpt"
     resumed = checkpoint.is_file()
     stop = Stop(budget, plan.steps)
-    with _configured(hardware), torch.random.fork_rng():
+    with _configured(hardware), freed_memory_kept(), torch.random.fork_rng():
         torch.manual_seed(plan.seed)
         kind = ShardedLearner if options.devices > 1 and options.strategy == "fsdp" else Learner
         learner = kind(plan, hardware.compile, stop.over if options.devices == 1 else _never)
@@ -111,7 +113,7 @@ def _fit_once(
             accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[hardware.device],
             devices=options.devices,
             strategy=_strategy(options),
-            precision=hardware.precision,
+            **precision_arguments(hardware),
             max_epochs=options.epochs,
             callbacks=[FiniteLoss(), stop, keeper, *_averaging(options), checkpoints],
             logger=False,

@@ -7,7 +7,7 @@ hand anyway, one call takes several optimizer steps (``Plan.group``), by Lightni
 import logging
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from components.training.batches import Batch, Groups, TableBatches
+from components.training.freed_memory import keep_freed_memory
 from components.training.hardware import Machine
 from components.training.options import TrainingOptions
 from components.training.results import HardwareChoice
@@ -86,6 +87,7 @@ class Learner(lightning.LightningModule):
     def setup(self, stage: str) -> None:
         if self.trainer.world_size > 1:  # a process of its own, which nobody has configured
             torch.set_num_threads(self.plan.hardware.threads)
+            keep_freed_memory()
             quieten()
         # Here and not in __init__, because a compiled network cannot be handed to another process.
         if self.compiled:
@@ -93,7 +95,7 @@ class Learner(lightning.LightningModule):
             assert isinstance(compiled, nn.Module), "a module compiles to a module"
             self._used = (compiled,)
 
-    def training_step(self, group: tuple[Batch, ...], batch_idx: int) -> Tensor:
+    def training_step(self, group: Iterator[Batch], batch_idx: int) -> Tensor:
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
         assert isinstance(optimizer, LightningOptimizer), "there is one optimizer"
         assert isinstance(schedule, torch.optim.lr_scheduler.LambdaLR), "and one schedule"
@@ -127,9 +129,9 @@ class Learner(lightning.LightningModule):
         return Groups(self._batches, self.plan.group)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        if isinstance(batch, Tensor):
-            return batch.to(device, non_blocking=True)
-        return tuple(self.transfer_batch_to_device(part, device, dataloader_idx) for part in batch)
+        if isinstance(batch, Iterator):  # a group, whose batches go there as they are asked for
+            return (_moved(one, device) for one in batch)
+        return _moved(batch, device)
 
     def on_train_start(self) -> None:
         # Also here, because an epoch that is resumed in its middle does not start.
@@ -152,6 +154,10 @@ class Learner(lightning.LightningModule):
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, LearningRate(options, self.plan.steps))
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    return tuple(tensor.to(device, non_blocking=True) for tensor in batch)
 
 
 class ShardedLearner(Learner):

@@ -41,10 +41,11 @@ def estimate_candidates(prepared: Prepared, workload: Workload, contract: Contra
             parts.append(_linear(work, threads))
         network = network_part(plan)
         parts.append(network)
-        graphs = 2 if work.options.linear else 1
-        export = measure(lambda: keep_network(work, "network", plan.network().eval(), 0.0))
-        parts.append(Part(name="export", once=export * graphs + tree_export))
-        parts.append(Part(name="choice", once=measure(lambda: _compare(work)) * (graphs + 1)))
+        graphs = ("network", "linear") if work.options.linear else ("network",)
+        # One after the other, as in the training: the first also loads what exports.
+        exports = [measure(lambda name=name: keep_network(work, name, plan.network().eval(), 0.0)) for name in graphs]  # type: ignore[misc]
+        parts.append(Part(name="export", once=sum(exports, tree_export)))
+        parts.append(Part(name="choice", once=measure(lambda: _compare(work)) * (len(graphs) + 1)))
         if work.options.search is not None:
             parts.append(_search(network, work))
     budget = budget_of(work.options.time_cap_minutes, workload.goal.training_usd, settings.price_per_hour)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from components.training.batches import TableBatches
+from components.training.batches import Groups, TableBatches
 
 
 def rows_of(batches: TableBatches) -> list[list[int]]:
@@ -51,3 +51,15 @@ def test_processes_share_every_batch_without_overlap() -> None:
 def test_tensors_of_different_length_are_refused() -> None:
     with pytest.raises(ValueError, match="same rows"):
         TableBatches((torch.zeros(3), torch.zeros(4)), 2)
+
+
+def test_groups_hold_every_batch_in_order_and_cut_each_when_it_is_asked_for() -> None:
+    batches = TableBatches(numbers(10), 2, seed=1)
+    seen, positions = [], []
+    for group in Groups(batches, 3):
+        for first, _ in group:
+            seen.append(first.tolist())
+            positions.append(batches.state_dict()["position"])
+    assert seen == rows_of(TableBatches(numbers(10), 2, seed=1))
+    assert positions == [1, 2, 3, 4, 0]
+    assert len(Groups(batches, 3)) == 2

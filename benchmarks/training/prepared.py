@@ -1,0 +1,15 @@
+"""The data of a workload as its training finds it. Imports no library that brings threads, which ask how to wait."""
+
+from components.data.preparation import prepare
+from components.data.quarantine import validate_snapshot
+from components.data.results import Prepared
+from components.data.snapshots import take_snapshot
+from components.declaration import Workload, contract_of
+from components.settings import Settings
+
+
+def prepared_data(workload: Workload, settings: Settings) -> Prepared:
+    """Take the data through the stages before training."""
+    home, contract = settings.folder(), contract_of(workload)
+    snapshot = take_snapshot(workload.source, contract, home)
+    return prepare(validate_snapshot(snapshot, contract, home, workload.name), workload, contract, home)
