@@ -33,7 +33,7 @@ class FullPrecision(Precision):
         return optimizer.step(**kwargs)
 
 
-class BrainPrecision(FullPrecision, MixedPrecision):
+class Bf16Precision(FullPrecision, MixedPrecision):
     """Matrix products in bf16, which needs no scaling of the loss."""
 
     def __init__(self, device: str) -> None:
@@ -45,5 +45,5 @@ def precision_arguments(hardware: HardwareChoice) -> dict[str, Any]:
     if hardware.precision == "32-true":
         return {"plugins": [FullPrecision()]}
     if hardware.precision == "bf16-mixed":
-        return {"plugins": [BrainPrecision(hardware.device)]}
+        return {"plugins": [Bf16Precision(hardware.device)]}
     return {"precision": hardware.precision}
