@@ -24,3 +24,8 @@ application = Application(Options(build=BUILD, predictions=Path(PREDICTIONS) if 
 @bentoml.service(name="slipway", workers=1)
 class Slipway:
     """Answers with a Slipway build."""
+
+    @bentoml.on_shutdown
+    def stop(self) -> None:
+        """Write what is logged and not yet written: BentoML does not pass its own end on to what it mounts."""
+        application.stop()

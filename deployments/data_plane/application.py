@@ -12,7 +12,7 @@ from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
 from deployments.data_plane.prediction_log import PredictionLog
-from deployments.data_plane.protocol import BodyTooLarge, Reply
+from deployments.data_plane.protocol import BodyTooLarge, Disconnected, Reply
 from deployments.data_plane.service import Service
 from deployments.data_plane.tracing import Trace, Tracing, endpoint
 
@@ -52,17 +52,21 @@ class RsgiRequest:
 
     async def body(self, limit: int) -> bytes:
         length = self.header("content-length")
-        if length is not None:
-            _check_length(length, limit)
-            whole: bytes = await self._proto()
-            return whole
-        parts: list[bytes] = []
-        size = 0
-        async for part in self._proto:
-            parts.append(part)
-            size += len(part)
-            _check_length(size, limit)
-        return b"".join(parts)
+        try:
+            if length is not None:
+                _check_length(length, limit)
+                whole: bytes = await self._proto()
+                return whole
+            parts: list[bytes] = []
+            size = 0
+            async for part in self._proto:
+                parts.append(part)
+                size += len(part)
+                _check_length(size, limit)
+            return b"".join(parts)
+        except RuntimeError as error:
+            # Granian's RSGIProtocolClosed, which need not be there where the application is mounted in another server.
+            raise Disconnected("the client went away before its body had come") from error
 
 
 class AsgiRequest:

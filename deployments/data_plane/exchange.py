@@ -32,4 +32,14 @@ class Exchange:
         if self._folder is None:
             return self._metrics
         others = [path for path in self._folder.glob("*.counts") if path.name != self._mine]
-        return merge([self._metrics, *(msgspec.msgpack.decode(path.read_bytes(), type=Metrics) for path in others)])
+        return merge([self._metrics, *map(_counts_of, others)])
+
+
+def _counts_of(path: Path) -> Metrics:
+    """Return what another worker left; one that died has answered what it counted, but holds nothing any more."""
+    counts = msgspec.msgpack.decode(path.read_bytes(), type=Metrics)
+    try:
+        os.kill(int(path.stem), 0)
+    except ProcessLookupError:
+        counts.in_flight = counts.waiting_rows = 0
+    return counts

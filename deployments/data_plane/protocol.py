@@ -20,6 +20,10 @@ class BodyTooLarge(Exception):
     """The body is larger than the build's limit."""
 
 
+class Disconnected(Exception):
+    """The client went away before its request had come."""
+
+
 class Request(Protocol):
     """One HTTP request, whatever the server."""
 
@@ -48,7 +52,7 @@ class Request(Protocol):
         """Answers at once, from wherever the answer is known; None if this server waits for the handler's reply."""
 
     async def body(self, limit: int) -> bytes:
-        """Return the body; raises BodyTooLarge without reading all of it."""
+        """Return the body; raises BodyTooLarge without reading all of it, Disconnected."""
 
 
 def problem(status: int, kind: str, reason: str, headers: Headers = (), **place: Any) -> Reply:

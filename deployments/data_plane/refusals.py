@@ -6,7 +6,7 @@ import msgspec
 
 from deployments.data_plane.batching import Expired
 from deployments.data_plane.limits import NotTaken, RateLimited
-from deployments.data_plane.protocol import CLOSE, BodyTooLarge, Headers, Reply, problem
+from deployments.data_plane.protocol import CLOSE, BodyTooLarge, Disconnected, Headers, Reply, problem
 from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
 
 
@@ -56,6 +56,9 @@ def refusal_of(error: Exception) -> Refusal:
             status, kind = (429, "rate_limited") if isinstance(error, RateLimited) else (503, "overloaded")
             retry = ("retry-after", str(error.retry_after))
             return Refusal(status, kind, reason, (retry, *(CLOSE if error.unread else ())))
+        case Disconnected():
+            # Nobody reads it: it is counted.
+            return Refusal(400, "disconnected", reason, CLOSE)
         case Expired():
             return Refusal(504, "expired", reason)
         case _:

@@ -3,16 +3,21 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import msgspec
 import psutil
 import pytest
 
 from deployments.data_plane.columnar import ARROW
+from deployments.data_plane.exchange import Exchange
+from deployments.data_plane.metrics import Metrics
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
 from tests.deployments.test_interfaces import arrow, table
@@ -143,6 +148,24 @@ def test_one_scrape_counts_what_all_workers_answered(serve: Serve, build: Path, 
         assert httpx.post(f"{running.url}/v1/predict", json=row).status_code == 200
     wanted = 'slipway_requests_total{path="/v1/predict",status="200"} 40.0'
     wait_until(lambda: wanted in running.client.get("/metrics").text)
+
+
+def test_what_a_dead_worker_left_is_counted_but_no_longer_waits(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = Metrics(rows=7, in_flight=3, waiting_rows=5)
+    (tmp_path / f"{gone.pid}.counts").write_bytes(msgspec.msgpack.encode(left))
+    (tmp_path / f"{os.getppid()}.counts").write_bytes(msgspec.msgpack.encode(left))
+    total = Exchange(tmp_path, Metrics()).total()
+    assert (total.rows, total.in_flight, total.waiting_rows) == (14, 3, 5)
+
+
+def test_a_client_that_goes_away_is_not_our_failure(serve: Serve, build: Path) -> None:
+    running = serve("--build", build)
+    url = httpx.URL(running.url)
+    with socket.create_connection((url.host, url.port)) as client:
+        client.sendall(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{")
+    wait_until(lambda: 'slipway_errors_total{kind="disconnected"} 1.0' in running.client.get("/metrics").text)
 
 
 def test_the_access_log_is_json_and_sampled(serve: Serve, build: Path, sample: Sample) -> None:

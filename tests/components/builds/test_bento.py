@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 
 from components.builds.bento import export_bento, import_bento, pack_bento
@@ -28,7 +29,12 @@ def test_a_bento_travels_as_one_file_and_answers_the_golden_rows(tmp_path: Path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"BENTOML_HOME": str(elsewhere), "BENTOML_DO_NOT_TRACK": "True"}
+    predictions = tmp_path / "predictions"
+    environment = os.environ | {
+        "BENTOML_HOME": str(elsewhere),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "SLIPWAY_PREDICTIONS": str(predictions),
+    }
     command = [sys.executable, "-m", "bentoml", "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
     log = tmp_path / "bento.log"
     with log.open("w") as output:
@@ -55,6 +61,8 @@ def test_a_bento_travels_as_one_file_and_answers_the_golden_rows(tmp_path: Path)
     assert answer["build"] == open_build(build).build_id
     probabilities = [prediction["probability"] for prediction in answer["predictions"]]
     assert probabilities == pytest.approx([row[0] for row in golden.answers], abs=golden.tolerance)
+    logged = [pl.read_parquet(part) for part in predictions.rglob("*.parquet")]
+    assert sum(map(len, logged)) == len(golden.rows), "what was logged is written when BentoML ends"
 
 
 def test_a_damaged_build_is_not_packed(tmp_path: Path) -> None:
