@@ -25,7 +25,7 @@ application = Application(Options(build=BUILD, predictions=Path(PREDICTIONS) if 
 class Slipway:
     """Answers with a Slipway build."""
 
-    @bentoml.on_shutdown
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def stop(self) -> None:
         """Write what is logged and not yet written: BentoML does not pass its own end on to what it mounts."""
         application.stop()
