@@ -1,8 +1,8 @@
 """What every kind that trains with Lightning may set in its ``model`` section. Imports no torch: it is read often."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.declaration import Section
 from components.training.search_options import SearchOptions
@@ -10,6 +10,11 @@ from components.training.search_options import SearchOptions
 
 class TrainingOptions(Section):
     """Options of the training engine; a kind adds its own by inheriting."""
+
+    # What is settled once for a whole training, before or after the trials of a search, so that no trial can vary it.
+    settled: ClassVar[frozenset[str]] = frozenset(
+        {"precision", "compile", "devices", "strategy", "time_cap_minutes", "checkpoint_minutes", "search"}
+    )
 
     epochs: int = Field(6, ge=1, le=10_000, description="Passes over the training split at most.")
     batch_size: int = Field(1024, ge=1, le=1_000_000, description="Rows of a step, over all processes.")
@@ -32,6 +37,16 @@ class TrainingOptions(Section):
     time_cap_minutes: float = Field(60, gt=0, description="Training stops after this, with the best model so far.")
     search: SearchOptions | None = Field(None, description="Look for better options first; none if not set.")
     checkpoint_minutes: float = Field(5, gt=0, description="Also within an epoch, so that a killed run loses little.")
+
+    @field_validator("search")
+    @classmethod
+    def _trials_can_vary(cls, search: SearchOptions | None) -> SearchOptions | None:
+        for name in search.ranges if search is not None else ():
+            if name not in cls.model_fields or name in cls.settled:
+                why = "is the same for all trials" if name in cls.settled else "is not an option of this kind"
+                allowed = ", ".join(option for option in cls.model_fields if option not in cls.settled)
+                raise ValueError(f"'{name}' in ranges {why}; a search can vary {allowed}")
+        return search
 
     @model_validator(mode="after")
     def _shards_are_not_averaged(self) -> Self:

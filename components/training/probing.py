@@ -46,8 +46,9 @@ def network_part(plan: Plan) -> Part:
 
     With several processes a single one is probed, and the batches are taken to be shared evenly.
     """
-    chosen = measure(lambda: choose_compile(plan))
+    started = now()
     plan = replace(plan, hardware=choose_compile(plan))
+    chosen = now() - started
     processes = plan.options.devices
     epochs, once = [], Spent()
     for steps in STEPS:

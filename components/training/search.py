@@ -46,9 +46,6 @@ def search(
     ``run`` trains with some options in a folder of their own and returns the score, higher is better. TrainingError if
     no trial finished.
     """
-    for name in wanted.ranges:
-        if name not in type(base).model_fields or name == "search":
-            raise WorkloadError(f"section model.search.ranges: '{name}' is not an option of this kind")
     folder.mkdir(parents=True, exist_ok=True)
     study = _open_study(folder, seed)
     ends = time.monotonic() + wanted.minutes * 60 - _spent(study)

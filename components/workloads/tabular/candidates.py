@@ -37,6 +37,7 @@ from components.workloads.tabular.keeping import (
     network_inputs,
     open_work,
     tensors_of,
+    with_options,
 )
 from components.workloads.tabular.linear import fit_linear
 from components.workloads.tabular.model import make_network
@@ -67,7 +68,7 @@ def train_candidates(
     progress("xgboost", 1, 1)
     floor = (_train_linear(work, threads),) if options.linear else ()
     fitted, found = _fit_network(work, settings, budget.less(trees.seconds), progress)
-    candidates = (trees, *floor, _export_network(replace(work, options=found), fitted))
+    candidates = (trees, *floor, _export_network(with_options(work, found), fitted))
 
     chosen = _choose(candidates, work)
     seconds = trees.seconds + fitted.seconds + max(0.0, time.monotonic() - started - trees.seconds - fitted.seconds)
@@ -128,7 +129,7 @@ def _fit_network(work: Work, settings: Settings, budget: Budget, progress: Progr
     folder, started = work.folder / "network", time.monotonic()
 
     def run(options: TabularOptions, place: Path, watch: Watch, report: Report) -> Fitted:
-        plan = network_plan(replace(work, options=options), settings)
+        plan = network_plan(with_options(work, options), settings)
         plan = replace(plan, hardware=_remembered(work.folder / "hardware.json", partial(choose_compile, plan)))
         return fit(plan, place, budget.less(time.monotonic() - started), report, watch)
 

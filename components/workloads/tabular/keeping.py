@@ -1,7 +1,7 @@
 """What is kept of a tabular candidate: graph with recipe and calibration, its own answers, a record at the end."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -69,6 +69,12 @@ def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, fo
     tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
     head = head_of(workload, options, contract, tables["train"])
     return Work(tables, workload, options, recipe, contract, head, folder)
+
+
+def with_options(work: Work, options: TabularOptions) -> Work:
+    """Return the work under other options, with the head that they ask for."""
+    head = head_of(work.workload, options, work.contract, work.tables["train"])
+    return replace(work, options=options, head=head)
 
 
 def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float) -> Candidate:

@@ -1,6 +1,6 @@
 """What the ``model`` section of a tabular workload may hold. Imports no torch: it is read often."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -29,6 +29,9 @@ class Baseline(Section):
 class TabularOptions(TrainingOptions):
     """Options of tabular models."""
 
+    # A trial is one network, scored before it is calibrated; trees and floor are fitted once, beside the search.
+    settled: ClassVar[frozenset[str]] = TrainingOptions.settled | {"baseline", "linear", "calibration", "quantiles"}
+
     architecture: Literal["mlp", "tabm"] = Field(
         "mlp", description="mlp: embeddings and a perceptron; tabm: an ensemble of them that shares weights."
     )
@@ -36,7 +39,7 @@ class TabularOptions(TrainingOptions):
     members: int = Field(16, ge=1, le=256, description="Members of a tabm ensemble.")
     dropout: float = Field(0.1, ge=0, lt=1)
     class_weight: Literal["none", "balanced"] = Field("none", description="balanced: a rare class weighs more.")
-    focal_gamma: float = Field(0.0, ge=0, le=10, description="Above 0: focal loss, easy rows weigh less.")
+    focal_gamma: float = Field(0.0, ge=0, le=10, description="Above 0: the network's focal loss, easy rows weigh less.")
     calibration: CalibrationMethod = Field(
         "auto",
         description="Fitted on validation and put into the graph. auto: platt for yes or no, temperature for classes, "
@@ -78,5 +81,10 @@ def check_options(options: TabularOptions, contract: ContractSpec) -> None:
             raise WorkloadError(
                 f"'model.{key}' is for {' and '.join(target_list)} labels, not for {label}: leave it out"
             )
-    if options.focal_gamma and target == "regression":
-        raise WorkloadError(f"'model.focal_gamma' weighs classes, and {label} has none: leave it out")
+    if target == "regression":
+        tried = options.search.ranges if options.search is not None else {}
+        if options.focal_gamma:
+            raise WorkloadError(f"'model.focal_gamma' weighs classes, and {label} has none: leave it out")
+        for key in ("class_weight", "focal_gamma"):
+            if key in tried:
+                raise WorkloadError(f"'model.search.ranges.{key}' weighs classes, and {label} has none: leave it out")

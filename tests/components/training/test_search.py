@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from components.errors import TrainingError, WorkloadError
 from components.training.options import TrainingOptions
@@ -101,16 +102,22 @@ def test_without_any_finished_trial_the_time_is_named(tmp_path: Path) -> None:
         search(BASE, wanted(minutes=1e-9), closeness, tmp_path, seed=1, report=quiet)
 
 
+def test_a_bad_value_in_a_range_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WorkloadError, match=r"'epochs': .* \(got 0\)"):
+        search(BASE, wanted(epochs={"choices": [0]}), closeness, tmp_path, seed=1, report=quiet)
+
+
 @pytest.mark.parametrize(
-    ("ranges", "message"),
+    ("name", "message"),
     [
-        ({"learning_rat": {"low": 1, "high": 2}}, "'learning_rat' is not an option"),
-        ({"epochs": {"choices": [0]}}, r"'epochs': .* \(got 0\)"),
+        ("learning_rat", "'learning_rat' in ranges is not an option of this kind; a search can vary epochs, "),
+        ("precision", "'precision' in ranges is the same for all trials; a search can vary epochs, "),
+        ("search", "'search' in ranges is the same for all trials"),
     ],
 )
-def test_a_bad_range_is_refused(ranges: dict[str, object], message: str, tmp_path: Path) -> None:
-    with pytest.raises(WorkloadError, match=message):
-        search(BASE, wanted(**ranges), closeness, tmp_path, seed=1, report=quiet)
+def test_what_a_trial_cannot_vary_is_refused_with_what_it_can(name: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TrainingOptions.model_validate({"search": {"ranges": {name: {"choices": ["auto"]}}}})
 
 
 @pytest.mark.parametrize("bad", [{"low": 1}, {"low": 2, "high": 1}, {"low": 0, "high": 1, "log": True}, {}])

@@ -133,6 +133,11 @@ def test_a_class_without_training_rows_is_told(tmp_path: Path) -> None:
         ({"quantiles": [0.1]}, BAND, "'model.quantiles' is for regression labels"),
         ({"class_weight": "balanced"}, DAYS, "'model.class_weight' is for binary and multiclass labels"),
         ({"focal_gamma": 1}, DAYS, "'model.focal_gamma' weighs classes"),
+        (
+            {"search": {"ranges": {"focal_gamma": {"choices": [0, 1]}}}},
+            DAYS,
+            "'model.search.ranges.focal_gamma' weighs",
+        ),
     ],
 )
 def test_options_that_mean_nothing_for_a_label_are_refused(

@@ -10,7 +10,7 @@ import torch
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.errors import TrainingError
+from components.errors import TrainingError, WorkloadError
 from components.settings import Settings
 from components.storage import digest_file
 from components.training.results import Trained, read_trials
@@ -218,6 +218,29 @@ def test_a_search_is_part_of_training_and_its_best_trial_is_the_network(example:
     best = max(trial.score for trial in trials if trial.score is not None)
     assert trained.candidate("network").score == pytest.approx(best, abs=5e-3)
     assert train(example.prepared, workload, tmp_path).digest == trained.digest
+
+
+def test_a_trial_learns_with_the_loss_it_was_given_and_so_does_the_network(example: Example, tmp_path: Path) -> None:
+    ranges = {"focal_gamma": {"choices": [0.0, 8.0]}, "class_weight": {"choices": ["none", "balanced"]}}
+    workload = parcels_workload(search={"trials": 8, "minutes": 5, "ranges": ranges})
+    trained = train(example.prepared, workload, tmp_path / "searched")
+    assert trained.search is not None
+    trials = [trial for trial in read_trials(trained.search) if trial.scores]
+    first = {tuple(trial.options.values()): trial.scores[0] for trial in trials}
+    assert len(first) > 2
+    assert len(set(first.values())) == len(first)
+    best = max(trials, key=lambda trial: -1 if trial.score is None else trial.score)
+    alone = train(example.prepared, parcels_workload(**best.options), tmp_path / "alone")
+    assert trained.candidate("network").digest == alone.candidate("network").digest
+
+
+@pytest.mark.parametrize("name", ["baseline", "linear", "calibration", "quantiles", "compile"])
+def test_a_search_over_what_no_trial_varies_is_refused(example: Example, name: str, tmp_path: Path) -> None:
+    workload = parcels_workload(search={"ranges": {name: {"choices": [True]}}})
+    said = rf"section model .*'search': '{name}' in ranges is the same for all trials; a search can vary .*hidden"
+    with pytest.raises(WorkloadError, match=said):
+        train(example.prepared, workload, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
