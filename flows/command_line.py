@@ -139,14 +139,15 @@ def serve(
     from components.delivery.service import serve_champion
 
     declared = read_workload(workload)
-    champion = champion_of(declared, _home())
+    settings, champion = Settings(), champion_of(declared, _home())
     code = serve_champion(
         declared.name,
         _home(),
-        key=public_key_path(Settings().key()),
+        key=public_key_path(settings.key()),
         host=host,
         port=declared.serving.port if port is None else port,
         workers=workers,
+        price_per_hour=settings.price_per_hour,
         ready=lambda url: terminal.print_endpoint(url, champion, as_json),
     )
     raise typer.Exit(code)

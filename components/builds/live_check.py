@@ -8,11 +8,12 @@ import http.client
 import os
 import subprocess
 import sys
-import tempfile
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TextIO
 from urllib.parse import urlsplit
 
 import msgspec
@@ -28,6 +29,8 @@ DATA_PLANE = "deployments.data_plane"
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 WARM_UP_REQUESTS = 50
+# Of what a process says on standard error: enough for the reason why it ended, and no more while it lives for months.
+KEPT_LINES = 100
 
 
 class LiveCheck(Result):
@@ -47,22 +50,75 @@ class LiveCheck(Result):
     usd_per_1000: float
 
 
+class _Said:
+    """Reads what a process says on its standard error as it comes: the last lines are kept, or passed on."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._kept = stream, deque[str](maxlen=KEPT_LINES)
+        self._target: TextIO | None = None
+        self._turn = threading.Lock()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def pass_on(self, target: TextIO | None) -> None:
+        """Write what was kept and every later line to ``target`` at once; None: go on keeping."""
+        with self._turn:
+            self._target = target
+            if target is not None:
+                self._write("".join(self._kept))
+
+    def last_line(self) -> str:
+        """Return the last line of a process that has ended, or what there is of one that has not."""
+        self._thread.join(timeout=1)
+        with self._turn:
+            return next((line.strip() for line in reversed(self._kept) if line.strip()), "nothing")
+
+    def close(self) -> None:
+        """Take what is left of a process that has ended."""
+        # A process that it left behind may hold the other end.
+        self._thread.join(timeout=1)
+        if not self._thread.is_alive():
+            self._stream.close()
+
+    def _listen(self) -> None:
+        for raw in self._stream:
+            line = raw.decode(errors="replace")
+            with self._turn:
+                self._kept.append(line)
+                self._write(line)
+
+    def _write(self, text: str) -> None:
+        if self._target is None:
+            return
+        try:
+            self._target.write(text)
+            self._target.flush()
+        except (OSError, ValueError):
+            # Nobody reads any more; the process must not wait for that.
+            self._target = None
+
+
 @contextlib.contextmanager
 def serving(
-    arguments: Sequence[str], python: Path | None = None, code: Path | None = None
+    arguments: Sequence[str], python: Path | None = None, code: Path | None = None, events: TextIO | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run the data plane for the length of the block; yield its URL and process, ServingError if it gets not ready.
 
-    With another ``python`` it runs in that one's environment, with the packages below the folder ``code`` alone.
+    With another ``python`` it runs in that one's environment, with the packages below the folder ``code`` alone. What
+    it reports once it is ready goes to ``events``.
     """
     command = [str(python or sys.executable), "-m", DATA_PLANE, *arguments]
     environment = os.environ | {"PYTHONPATH": str(code)} if code else child_environment()
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=code)
-        try:
-            yield _wait_until_ready(process, errors), process
-        finally:
-            stop(process)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=code)
+    assert process.stderr
+    said = _Said(process.stderr)
+    try:
+        url = _wait_until_ready(process, said)
+        said.pass_on(events)
+        yield url, process
+    finally:
+        stop(process)
+        said.close()
 
 
 def child_environment() -> dict[str, str]:
@@ -82,7 +138,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], errors: Any) -> str:
+def _wait_until_ready(process: subprocess.Popen[bytes], said: _Said) -> str:
     assert process.stdout
     os.set_blocking(process.stdout.fileno(), False)
     deadline = time.monotonic() + START_SECONDS
@@ -93,10 +149,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], errors: Any) -> str:
             break
         time.sleep(0.02)
     if not line.endswith(b"\n"):
-        errors.seek(0)
-        said = errors.read().decode(errors="replace").strip().splitlines()
         raise ServingError(
-            f"the data plane did not get ready within {START_SECONDS:.0f} s; it said: {said[-1] if said else 'nothing'}"
+            f"the data plane did not get ready within {START_SECONDS:.0f} s; it said: {said.last_line()}"
         )
     return str(msgspec.json.decode(line.splitlines()[0])["url"])
 
