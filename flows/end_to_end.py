@@ -35,7 +35,7 @@ def end_to_end(workload: WorkloadName = "flights") -> EndToEnd:
         built = build_model(workload)
         if not built.gates.passed:
             write_summary(run.home, run.ledger, built)
-            told = "; ".join(f"{verdict.gate}: {verdict.reason}" for verdict in built.gates.refused)
+            told = "; ".join(verdict.line for verdict in built.gates.refused)
             raise GateError(
                 f"{built.registered.build_id} did not pass its gates: {told}. "
                 f"It is kept at {built.registered.build} to be looked at"

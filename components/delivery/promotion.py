@@ -86,7 +86,7 @@ def promote_challenger(
     )
     refused = [verdict for verdict in report.refused if verdict.gate not in accept]
     if refused and not report.passed:
-        told = "; ".join(f"{verdict.gate}: {verdict.reason}" for verdict in refused)
+        told = "; ".join(verdict.line for verdict in refused)
         raise GateError(
             f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}; "
             "mend the cause, or accept a gate by name with --accept"

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from scipy.stats import norm
+
 from components.judgement.evidence import Measure
 from components.judgement.policy import Rule
-from components.judgement.power import chance_to_pass, detectable_difference, rows_to_decide
+from components.judgement.power import ALPHA, chance_to_pass, detectable_difference, rows_to_decide
 
 SHOWN = 3
 
@@ -86,10 +88,17 @@ def family_reason(rule: Rule, measures: Sequence[Measure], broken: Sequence[Meas
     )
 
 
-def family_remedy(rule: Rule, broken: Sequence[Measure]) -> str:
-    """Say what would make the slices pass."""
-    worst = broken[0]
-    return f"would pass if {worst.slice} were not provably below {number(rule.limit)}; {rule.todo}"
+def family_remedy(rule: Rule, broken: Sequence[Measure], asked: int) -> str:
+    """Say above which value each broken slice is no longer provably beyond the limit, ``asked`` slices being tested.
+
+    Holm rejects nothing if the smallest p-value is above alpha / asked, so that is the critical value of every slice.
+    """
+    critical = float(norm.ppf(1 - ALPHA / asked))
+    values = [
+        f"{m.slice} above {number(rule.limit - critical * m.standard_error())} on {_rows(m)}" for m in broken[:SHOWN]
+    ]
+    more = f" and the {len(broken) - SHOWN} more alike" if len(broken) > SHOWN else ""
+    return f"would pass with {', '.join(values)}{more}; {rule.todo}"
 
 
 def power_text(rule: Rule, measure: Measure) -> str:

@@ -55,8 +55,8 @@ class Verdict(Record):
 
     @property
     def line(self) -> str:
-        """The verdict on one line of a terminal."""
-        return f"{self.state:<9} {self.gate}: {self.reason}" + (f"; {self.would_pass}" if self.would_pass else "")
+        """The verdict on one line: what was decided, why, and what would make it pass."""
+        return f"{self.state} {self.gate}: {self.reason}" + (f"; {self.would_pass}" if self.would_pass else "")
 
 
 class GateReport(Record):
@@ -162,7 +162,7 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     order = sorted(range(len(measures)), key=lambda i: (not proven[i], sign * (measures[i].value - rule.limit)))
     worst, broken = measures[order[0]], [measures[i] for i in order if proven[i]]
     state: State = "failed" if broken else "passed"
-    would_pass = family_remedy(rule, broken) if broken else ""
+    would_pass = family_remedy(rule, broken, len(measures)) if broken else ""
     return _verdict(rule, state, worst, family_reason(rule, measures, broken, worst), would_pass)
 
 

@@ -170,3 +170,21 @@ def test_a_report_that_is_refused_without_saying_why_is_not_promoted(flights: Wo
 def test_evidence_survives_its_file(tmp_path: Path) -> None:
     written = evidence()
     assert read_evidence(write_evidence(tmp_path / "evidence.json", written)) == written
+
+
+def sliced(gains: list[float], error: float = 0.01, n: int = 300) -> Evidence:
+    """Return evidence that passes but for the gains over the baseline of its slices."""
+    return evidence().with_measures(
+        *(
+            measured("gain_over_baseline", value, error, n).model_copy(update={"slice": f"origin={place}"})
+            for place, value in enumerate(gains)
+        )
+    )
+
+
+def test_a_refused_slice_says_from_which_value_on_it_would_pass(flights: Workload) -> None:
+    refused = verdict(judge(sliced([-0.06, 0.0, 0.0, 0.0]), flights), "slices")
+    # The critical value of the smallest of four p-values is that of 0.05 / 4: 2.2414 standard errors below -0.02.
+    assert refused.would_pass.startswith("would pass with origin=0 above -0.04241 on 300 rows; ")
+    assert verdict(judge(sliced([-0.0424, 0.0, 0.0, 0.0]), flights), "slices").state == "passed"
+    assert verdict(judge(sliced([-0.0425, 0.0, 0.0, 0.0]), flights), "slices").state == "failed"
