@@ -5,7 +5,7 @@ in JSON, NaN or an empty string stand for it. https://github.com/kserve/open-inf
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,8 @@ DATATYPES = {
     "number": "FP64",
     "boolean": "BOOL",
 }
+# Name, datatype and values of an output tensor.
+Output = tuple[str, str, list[Any]]
 _WHOLE = {"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"}
 _FLOATS = {"FP32", "FP64"}
 # What a field takes: a client on another platform may have only doubles, or no 64-bit integers.
@@ -46,14 +48,24 @@ class Tensor(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
+class WantedOutput(msgspec.Struct):
+    """One output that the client asks for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
 class InferRequest(msgspec.Struct):
-    """The body of an inference request."""
+    """The body of an inference request; without ``outputs`` all are returned."""
 
     inputs: list[Tensor]
     id: str | None = None
     parameters: dict[str, Any] = {}
-    outputs: list[dict[str, Any]] = []
+    outputs: list[WantedOutput] = []
 
+
+# Longer names for a request are refused: they are kept in the prediction log, once a row.
+ID_CHARACTERS = 128
 
 _DECODER = msgspec.json.Decoder(InferRequest)
 
@@ -64,6 +76,23 @@ def decode(body: bytes) -> InferRequest:
         return _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedRequest(f"not a request of the Open Inference Protocol: {error}") from None
+
+
+def check_id(request_id: str) -> str:
+    """Return a request's id as it was given; raises MalformedRequest if it is too long."""
+    if len(request_id) > ID_CHARACTERS:
+        raise MalformedRequest(f"the id has {len(request_id)} characters; at most {ID_CHARACTERS}")
+    return request_id
+
+
+def check_outputs(model: Model, wanted: Iterable[str]) -> list[str]:
+    """Return the names of the outputs to give, each once, all of them if none is named; raises MalformedRequest."""
+    known = [output.name for output in model.serving.answer.outputs]
+    names = list(dict.fromkeys(wanted))
+    for name in names:
+        if name not in known:
+            raise MalformedRequest(f"no such output: {name!r}; there are {', '.join(known)}")
+    return names or known
 
 
 def rows_of(inputs: Sequence[Tensor], model: Model) -> list[dict[str, Any]]:
@@ -102,26 +131,28 @@ def _value(value: Any, field: FieldSpec) -> Any:
     return value
 
 
-def outputs_of(model: Model, answers: Sequence[Any]) -> list[tuple[str, str, list[Any]]]:
-    """Return name, datatype and values of each output tensor, all of shape [rows]."""
+def outputs_of(model: Model, answers: Sequence[Any], names: Sequence[str]) -> list[Output]:
+    """Return the named output tensors, all of shape [rows], in the order of their names."""
     shape = model.serving.answer
     columns = shape.values(np.array(answers))
-    return [
-        (output.name, DATATYPES[output.dtype], column.tolist())
+    outputs = {
+        output.name: (output.name, DATATYPES[output.dtype], column.tolist())
         for output, column in zip(shape.outputs, columns, strict=True)
-    ]
+        if output.name in names
+    }
+    return [outputs[name] for name in names]
 
 
-def encode(model: Model, answers: Sequence[Any], request_id: str) -> bytes:
-    """Return the answer: the numbers of each row, and the decision if there is one."""
+def encode(model: Model, outputs: Sequence[Output], request_id: str) -> bytes:
+    """Return the answer: the output tensors that were asked for."""
     return msgspec.json.encode(
         {
             "model_name": model.serving.workload,
             "model_version": model.build_id,
             "id": request_id,
             "outputs": [
-                {"name": name, "datatype": datatype, "shape": [len(answers)], "data": data}
-                for name, datatype, data in outputs_of(model, answers)
+                {"name": name, "datatype": datatype, "shape": [len(data)], "data": data}
+                for name, datatype, data in outputs
             ],
         }
     )

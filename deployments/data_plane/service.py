@@ -47,7 +47,7 @@ class AnsweredTensors(NamedTuple):
 
     model: Model
     request_id: str
-    answers: list[Any]
+    outputs: list[open_inference.Output]
 
 
 class Service:
@@ -164,28 +164,29 @@ class Service:
         """Answer tensors of the Open Inference Protocol, over REST."""
         await self._limit_rate(request)
         asked = open_inference.decode(await request.body(self.model.serving.max_body_bytes))
-        answered = await self._answer_tensors(
-            asked.inputs, asked.id or request.header("x-request-id"), self._patience(request), request.trace
-        )
-        return 200, JSON, open_inference.encode(answered.model, answered.answers, answered.request_id)
+        given = self._request_id(request.header("x-request-id")) if asked.id is None else asked.id
+        wanted = [output.name for output in asked.outputs]
+        answered = await self._answer_tensors(asked.inputs, wanted, given, self._patience(request), request.trace)
+        return 200, JSON, open_inference.encode(answered.model, answered.outputs, answered.request_id)
 
     async def answer_tensors(
-        self, inputs: Sequence[Tensor], request_id: str, patience: float | None, client: str
+        self, inputs: Sequence[Tensor], wanted: Sequence[str], given: str, patience: float | None, client: str
     ) -> AnsweredTensors:
         """Answer tensors of the Open Inference Protocol, from another server in this event loop."""
         self._admit(client)
         limit = self._options.deadline_seconds
-        return await self._answer_tensors(inputs, request_id, min(limit, patience if patience is not None else limit))
+        patience = min(limit, patience if patience is not None else limit)
+        return await self._answer_tensors(inputs, wanted, given or self._request_id(None), patience)
 
     async def _answer_tensors(
-        self, inputs: Sequence[Tensor], wanted: str | None, patience: float, trace: Trace | None = None
+        self, inputs: Sequence[Tensor], wanted: Sequence[str], given: str, patience: float, trace: Trace | None = None
     ) -> AnsweredTensors:
         arrived = time.perf_counter()
         model, batcher = self.model, self._batcher
+        request_id, names = open_inference.check_id(given), open_inference.check_outputs(model, wanted)
         rows = model.decoder.check(open_inference.rows_of(inputs, model))
-        request_id = self._request_id(wanted)
         answers = await batcher.submit(rows, request_id, arrived, arrived + patience, trace=trace)
-        return AnsweredTensors(model, request_id, answers)
+        return AnsweredTensors(model, request_id, open_inference.outputs_of(model, answers, names))
 
     async def score(self, request: Request) -> Reply:
         """Answer a table given as an Arrow stream or a Parquet file."""

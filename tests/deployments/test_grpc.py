@@ -70,6 +70,19 @@ def test_grpc_answers_as_http_does(running: Running, channel: grpc.Channel, samp
     assert list(late.contents.bool_contents) == [row["late"] for row in expected]
 
 
+def test_only_the_outputs_that_were_asked_for_are_returned(
+    running: Running, channel: grpc.Channel, sample: Sample
+) -> None:
+    late = messages.ModelInferRequest.InferRequestedOutputTensor(name="late")
+    reply = call(channel, "ModelInfer", infer(sample, 3, outputs=[late], id="späte Flüge"))
+    assert (reply.id, [output.name for output in reply.outputs]) == ("späte Flüge", ["late"])
+    unknown = messages.ModelInferRequest.InferRequestedOutputTensor(name="risk")
+    error = refused(channel, infer(sample, 3, outputs=[late, unknown]))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "'risk'; there are probability, late" in error.details()
+    assert refused(channel, infer(sample, 3, id="x" * 129)).code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_health_and_metadata(running: Running, channel: grpc.Channel, sample: Sample) -> None:
     assert call(channel, "ServerLive", messages.ServerLiveRequest()).live
     assert call(channel, "ServerReady", messages.ServerReadyRequest()).ready

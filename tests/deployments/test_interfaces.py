@@ -154,6 +154,37 @@ def test_the_open_inference_protocol_answers_as_the_own_interface(shared_server:
     assert client.get("/v2/health/ready").status_code == client.get("/v2/models/flights/ready").status_code == 200
 
 
+def test_only_the_outputs_that_were_asked_for_are_returned(shared_server: Running, sample: Sample) -> None:
+    def infer(*names: str) -> Any:
+        body = tensors(sample, 2) | {"outputs": [{"name": name} for name in names]}
+        return shared_server.client.post("/v2/models/flights/infer", json=body)
+
+    everything = infer().json()["outputs"]
+    assert [output["name"] for output in everything] == ["probability", "late"]
+    assert infer("late").json()["outputs"] == everything[1:]
+    assert infer("late", "probability", "late").json()["outputs"] == everything[::-1]
+    reply = infer("late", "risk")
+    assert reply.status_code == 400
+    assert "'risk'; there are probability, late" in reply.text
+
+
+@pytest.mark.parametrize("name", ['a "quoted" name', "späte Flüge/1", "", "x" * 128])
+def test_the_id_comes_back_as_it_was_given(shared_server: Running, sample: Sample, name: str) -> None:
+    body = tensors(sample, 1) | {"id": name}
+    assert shared_server.client.post("/v2/models/flights/infer", json=body).json()["id"] == name
+
+
+def test_an_id_that_is_too_long_is_refused_and_without_one_the_header_counts(
+    shared_server: Running, sample: Sample
+) -> None:
+    client, path = shared_server.client, "/v2/models/flights/infer"
+    reply = client.post(path, json=tensors(sample, 1) | {"id": "x" * 129})
+    assert (reply.status_code, "129 characters; at most 128" in reply.text) == (400, True)
+    body = tensors(sample, 1) | {"id": None}
+    assert client.post(path, json=body, headers={"x-request-id": "headed"}).json()["id"] == "headed"
+    assert client.post(path, json=body).json()["id"]
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

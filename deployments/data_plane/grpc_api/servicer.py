@@ -113,15 +113,14 @@ class Servicer:
 
     async def model_infer(self, request: Any, context: Any) -> Any:
         self._check_model(request.model_name, request.model_version)
-        remaining = context.time_remaining()
-        answered = await self._service.answer_tensors(
-            tensors_of(request), request.id, remaining, context.peer().rpartition(":")[0]
-        )
+        remaining, client = context.time_remaining(), context.peer().rpartition(":")[0]
+        wanted = [output.name for output in request.outputs]
+        answered = await self._service.answer_tensors(tensors_of(request), wanted, request.id, remaining, client)
         outputs = [
             messages.ModelInferResponse.InferOutputTensor(
                 name=name, datatype=datatype, shape=[len(values)], contents=contents_of(datatype, values)
             )
-            for name, datatype, values in open_inference.outputs_of(answered.model, answered.answers)
+            for name, datatype, values in answered.outputs
         ]
         return messages.ModelInferResponse(
             model_name=answered.model.serving.workload,
