@@ -85,7 +85,7 @@ def test_a_refused_build_stops_before_promotion_and_is_kept(
     from flows.end_to_end import end_to_end
 
     workload = write_workload({"gates": {**document["gates"], "calibration_error": 1e-6}})
-    with pytest.raises(GateError, match="did not pass its gates: calibration"):
+    with pytest.raises(GateError, match="did not pass its gates: failed calibration"):
         end_to_end(str(workload))
     status = status_of(str(workload), at_home)
     assert status.state == "failed"
