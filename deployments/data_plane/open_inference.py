@@ -159,13 +159,15 @@ def encode(model: Model, outputs: Sequence[Output], request_id: str) -> bytes:
 
 
 def metadata(model: Model) -> dict[str, Any]:
-    """Describe the model: names, datatypes and shapes of inputs and outputs."""
+    """Describe the model: names, datatypes and shapes of inputs and outputs.
+
+    There are no ``versions``: over REST the protocol lists those that have paths of their own, and a build has none.
+    """
     inputs = [
         {"name": field.name, "datatype": DATATYPES[field.dtype], "shape": [-1]} for field in model.contract.inputs
     ]
     return {
         "name": model.serving.workload,
-        "versions": [model.build_id],
         "platform": "onnxruntime_onnx",
         "inputs": inputs,
         "outputs": [

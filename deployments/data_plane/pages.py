@@ -33,8 +33,12 @@ def pages_of(state: State) -> dict[str, Handler]:
     async def ready(request: Request) -> Reply:
         # The model was warmed up and checked before there was a service: only draining can make it unready.
         if state.draining:
-            return 503, (*JSON, *_RETRY), b'{"ready":false,"reason":"draining"}'
+            return _unready({"build": state.model.build_id})
         return _json({"ready": True, "build": state.model.build_id})
+
+    async def model_ready(request: Request) -> Reply:
+        names = {"name": state.model.serving.workload, "build": state.model.build_id}
+        return _unready(names) if state.draining else _json({"ready": True, **names})
 
     async def metrics(request: Request) -> Reply:
         from deployments.data_plane import exposition
@@ -71,8 +75,12 @@ def pages_of(state: State) -> dict[str, Handler]:
         "/v2/health/live": live,
         "/v2/health/ready": ready,
         model: metadata,
-        f"{model}/ready": ready,
+        f"{model}/ready": model_ready,
     }
+
+
+def _unready(names: dict[str, str]) -> Reply:
+    return 503, (*JSON, *_RETRY), msgspec.json.encode({"ready": False, "reason": "draining", **names})
 
 
 def _json(value: Any) -> Reply:

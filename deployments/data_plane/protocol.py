@@ -1,9 +1,7 @@
 """What the service needs to know of HTTP: a request to read, a reply to give."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
-
-import msgspec
+from typing import Protocol
 
 from deployments.data_plane.tracing import Trace
 
@@ -55,6 +53,6 @@ class Request(Protocol):
         """Return the body; raises BodyTooLarge without reading all of it, Disconnected."""
 
 
-def problem(status: int, kind: str, reason: str, headers: Headers = (), **place: Any) -> Reply:
-    """Return an error reply: what is wrong, where, and what is allowed."""
-    return status, (*JSON, *headers), msgspec.json.encode({"error": {"kind": kind, "reason": reason, **place}})
+def closing(reply: Reply) -> Reply:
+    """Return a reply after which the connection closes."""
+    return reply if CLOSE[0] in reply[1] else (reply[0], (*reply[1], *CLOSE), reply[2])

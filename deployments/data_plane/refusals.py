@@ -6,7 +6,7 @@ import msgspec
 
 from deployments.data_plane.batching import Expired
 from deployments.data_plane.limits import NotTaken, RateLimited
-from deployments.data_plane.protocol import CLOSE, BodyTooLarge, Disconnected, Headers, Reply, problem
+from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, Disconnected, Headers, Reply
 from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
 
 
@@ -31,9 +31,19 @@ class Refusal(msgspec.Struct, frozen=True):
     headers: Headers = ()
     place: dict[str, Any] = {}
 
-    def reply(self) -> Reply:
-        """Return the refusal as an HTTP reply."""
-        return problem(self.status, self.kind, self.reason, self.headers, **self.place)
+    @property
+    def text(self) -> str:
+        """Where and why, in one line."""
+        place = "".join(f"{key} {value}: " for key, value in self.place.items() if value is not None)
+        return place + self.reason
+
+    def reply(self, path: str, build: str, request_id: str | None = None) -> Reply:
+        """Return the refusal as an HTTP reply: an error is a string on the paths of the Open Inference Protocol."""
+        names = {"build": build} | ({"request_id": request_id} if request_id else {})
+        headers = [("x-build", build), *([("x-request-id", request_id)] if request_id else [])]
+        error = {"kind": self.kind, "reason": self.reason, **self.place}
+        told = {"error": self.text} if path.startswith("/v2") else {"error": error, **names}
+        return self.status, (*JSON, *headers, *self.headers), msgspec.json.encode(told)
 
 
 def refusal_of(error: Exception) -> Refusal:

@@ -23,7 +23,7 @@ from deployments.data_plane.model import Model
 from deployments.data_plane.open_inference import Tensor
 from deployments.data_plane.options import Options
 from deployments.data_plane.pages import pages_of
-from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, Reply, Request, problem
+from deployments.data_plane.protocol import JSON, BodyTooLarge, Reply, Request, closing
 from deployments.data_plane.refusals import Refusal, WrongContentType, refusal_of
 from deployments.data_plane.request import MalformedRequest, TooManyRows
 from deployments.data_plane.tracing import Trace, Tracing
@@ -71,9 +71,7 @@ class Service:
         self._access_log = AccessLog(options.access_log)
         self.price_per_hour = options.price_per_hour
         self.exchange = Exchange(options.exchange, metrics)
-        # Made once: under load, refusing must cost as little as it can.
         self._full = refusal_of(Overloaded(_full(options)))
-        self._full_reply = self._full.reply()
         self._tables = 0
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
@@ -94,6 +92,8 @@ class Service:
         self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large)
         self._answers = Answers(model)
         self._explainer = Explainer(model)
+        # Made once: under load, refusing must cost as little as it can. So it does not tell the request's id.
+        self._full_replies = {version: self._full.reply(version, model.build_id) for version in ("/v1", "/v2")}
 
     async def answer(self, request: Request) -> Reply:
         """Return the reply to any request."""
@@ -106,15 +106,16 @@ class Service:
         method, handler = self._routes.get(path, ("", None))
         if handler is None:
             path = "other"
-            reply = problem(404, "not_found", f"no such path; there are {', '.join(self._routes)}")
+            reason = f"no such path; there are {', '.join(self._routes)}"
+            reply = self._refused(Refusal(404, "not_found", reason), request)
         elif request.method != method and (request.method, method) != ("HEAD", "GET"):
             reason = f"{path} takes {method}, not {request.method}"
-            reply = problem(405, "method_not_allowed", reason, (("allow", method),))
+            reply = self._refused(Refusal(405, "method_not_allowed", reason, (("allow", method),)), request)
         elif method == "POST" and metrics.in_flight >= self._options.queue_requests:
             metrics.count_error(self._full.kind)
-            reply = self._full_reply
+            reply = self._full_replies[path[:3]]
             if int(request.header("content-length") or SMALL_BODY) > TINY_BODY and not await _discarded(request):
-                reply = _closing(reply)
+                reply = closing(reply)
         else:
             metrics.in_flight += 1
             try:
@@ -122,7 +123,7 @@ class Service:
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # the boundary of the service: every failure becomes an answer
-                reply = self.note_failure(error, path).reply()
+                reply = self._refused(self.note_failure(error, path), request)
             finally:
                 metrics.in_flight -= 1
         seconds = time.perf_counter() - start
@@ -133,7 +134,11 @@ class Service:
         if self._tracing is not None and request.trace is not None:
             self._tracing.end(request.trace, path, reply[0], self.model.build_id)
         # While the service drains, clients with open connections must turn to somebody else.
-        return _closing(reply) if self.draining else reply
+        return closing(reply) if self.draining else reply
+
+    def _refused(self, refusal: Refusal, request: Request) -> Reply:
+        request_id = self.request_id(request.header("x-request-id"))
+        return refusal.reply(request.path, self.model.build_id, request_id)
 
     def note_failure(self, error: Exception, path: str) -> Refusal:
         """Return what to tell a client whose request was refused or failed; report what is our fault, and count it."""
@@ -150,7 +155,7 @@ class Service:
         model, batcher, encoder = self.model, self._batcher, self._answers
         body = await request.body(model.serving.max_body_bytes)
         rows = model.decoder.decode(body)
-        request_id = self._request_id(request.header("x-request-id"))
+        request_id = self.request_id(request.header("x-request-id"))
         deadline = arrived + self._patience(request)
         early = partial(self._send, request.send, encoder, request_id) if request.send else None
         answers = await batcher.submit(rows, request_id, arrived, deadline, early, request.trace)
@@ -158,13 +163,13 @@ class Service:
 
     def _send(self, send: Callable[[Reply], None], encoder: Answers, request_id: str, answers: list[Any]) -> None:
         reply: Reply = (200, JSON, encoder.encode(answers, request_id))
-        send(_closing(reply) if self.draining else reply)
+        send(closing(reply) if self.draining else reply)
 
     async def infer(self, request: Request) -> Reply:
         """Answer tensors of the Open Inference Protocol, over REST."""
         await self._limit_rate(request)
         asked = open_inference.decode(await request.body(self.model.serving.max_body_bytes))
-        given = self._request_id(request.header("x-request-id")) if asked.id is None else asked.id
+        given = self.request_id(request.header("x-request-id")) if asked.id is None else asked.id
         wanted = [output.name for output in asked.outputs]
         answered = await self._answer_tensors(asked.inputs, wanted, given, self._patience(request), request.trace)
         return 200, JSON, open_inference.encode(answered.model, answered.outputs, answered.request_id)
@@ -176,7 +181,7 @@ class Service:
         self._admit(client)
         limit = self._options.deadline_seconds
         patience = min(limit, patience if patience is not None else limit)
-        return await self._answer_tensors(inputs, wanted, given or self._request_id(None), patience)
+        return await self._answer_tensors(inputs, wanted, given or self.request_id(None), patience)
 
     async def _answer_tensors(
         self, inputs: Sequence[Tensor], wanted: Sequence[str], given: str, patience: float, trace: Trace | None = None
@@ -212,7 +217,7 @@ class Service:
         except TimeoutError:
             raise Expired(f"the body did not come within {BODY_SECONDS:g} s") from None
         arrived = time.perf_counter()
-        request_id = self._request_id(request.header("x-request-id"))
+        request_id = self.request_id(request.header("x-request-id"))
         deadline = arrived + self._patience(request)
 
         def answer() -> bytes:
@@ -230,7 +235,7 @@ class Service:
         model, explainer = self.model, self._explainer
         rows = model.decoder.decode(await request.body(model.serving.max_body_bytes))
         deadline = arrived + self._patience(request)
-        request_id = self._request_id(request.header("x-request-id"))
+        request_id = self.request_id(request.header("x-request-id"))
         cost = len(rows) * explainer.answers_a_row
         if cost > max(model.serving.max_rows, explainer.answers_a_row):
             most = max(1, model.serving.max_rows // explainer.answers_a_row)
@@ -248,7 +253,8 @@ class Service:
         self.metrics.explained_rows += len(rows)
         return 200, JSON, body
 
-    def _request_id(self, wanted: str | None) -> str:
+    def request_id(self, wanted: str | None) -> str:
+        """Return what a client calls its request if that may stand in a header, else a new name."""
         return wanted if wanted and _REQUEST_ID.fullmatch(wanted) else f"{self._prefix}-{next(self._numbers)}"
 
     def _patience(self, request: Request) -> float:
@@ -288,10 +294,6 @@ async def _discarded(request: Request) -> bool:
     except BodyTooLarge:
         return False
     return True
-
-
-def _closing(reply: Reply) -> Reply:
-    return reply if CLOSE[0] in reply[1] else (reply[0], (*reply[1], *CLOSE), reply[2])
 
 
 def _full(options: Options) -> str:

@@ -108,6 +108,9 @@ def test_mistakes_have_their_status(running: Running, channel: grpc.Channel, sam
     error = refused(channel, bad)
     assert error.code() is code.INVALID_ARGUMENT
     assert "field distance: row 1" in error.details()
+    assert dict(error.trailing_metadata()) | {"x-build": running.build, "x-request-id": "mine"} == dict(
+        error.trailing_metadata()
+    )
     unknown = infer(sample, 2)
     unknown.inputs[0].datatype = "TEXT"
     assert refused(channel, unknown).code() is code.INVALID_ARGUMENT

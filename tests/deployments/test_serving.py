@@ -86,6 +86,15 @@ def test_a_bad_request_is_told_what_is_wrong(
     assert error["reason"]
 
 
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/nowhere", "/readyz"])
+def test_a_refusal_names_the_build_and_the_request(shared_server: Running, path: str) -> None:
+    reply = shared_server.client.post(path, content="not json", headers={"x-request-id": "mine"})
+    assert (reply.json()["build"], reply.json()["request_id"]) == (shared_server.build, "mine")
+    assert (reply.headers["x-build"], reply.headers["x-request-id"]) == (shared_server.build, "mine")
+    unnamed = shared_server.client.post(path, content="not json", headers={"x-request-id": "not a name"})
+    assert unnamed.json()["request_id"] not in ("", "not a name")
+
+
 def test_a_body_without_a_length_is_limited_too(shared_server: Running) -> None:
     reply = shared_server.client.post("/v1/predict", content=(b" " * 100_000 for _ in range(6)))
     assert reply.status_code == 413

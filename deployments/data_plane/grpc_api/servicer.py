@@ -85,8 +85,9 @@ class Servicer:
             except Exception as error:  # the boundary of the service, as in Service.answer
                 refusal = self._service.note_failure(error, f"grpc {name}")
                 status = STATUSES.get(refusal.status, grpc.StatusCode.INTERNAL)
-                place = "".join(f"{key} {value}: " for key, value in refusal.place.items())
-                await context.abort(status, place + refusal.reason)
+                request_id = self._service.request_id(getattr(request, "id", None))
+                told = (("x-build", self._service.model.build_id), ("x-request-id", request_id))
+                await context.abort(status, refusal.text, told)
             finally:
                 metrics.in_flight -= 1
                 metrics.latency.observe(time.perf_counter() - start)
@@ -109,7 +110,9 @@ class Servicer:
 
     async def model_metadata(self, request: Any, context: Any) -> Any:
         self._check_model(request.name, request.version)
-        return messages.ModelMetadataResponse(**open_inference.metadata(self._service.model))
+        return messages.ModelMetadataResponse(
+            versions=[self._service.model.build_id], **open_inference.metadata(self._service.model)
+        )
 
     async def model_infer(self, request: Any, context: Any) -> Any:
         self._check_model(request.model_name, request.model_version)
