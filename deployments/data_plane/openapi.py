@@ -105,6 +105,8 @@ def _schemas(model: Model, example: dict[str, Any]) -> dict[str, Any]:
     error = {
         "type": "object",
         "properties": {
+            "build": {"type": "string"},
+            "request_id": {"type": "string"},
             "error": {
                 "type": "object",
                 "properties": {
@@ -114,11 +116,17 @@ def _schemas(model: Model, example: dict[str, Any]) -> dict[str, Any]:
                     "row": {"type": "integer", "minimum": 0},
                 },
                 "required": ["kind", "reason"],
-            }
+            },
         },
+        "required": ["error", "build", "request_id"],
+    }
+    refused = {
+        "type": "object",
+        "description": "As the Open Inference Protocol says it; build and request id are in the headers.",
+        "properties": {"error": {"type": "string"}},
         "required": ["error"],
     }
-    return {"Row": row, "Prediction": prediction, "Answer": answer, "Error": error}
+    return {"Row": row, "Prediction": prediction, "Answer": answer, "Error": error, "InferError": refused}
 
 
 _ERRORS = {
@@ -132,8 +140,8 @@ _ERRORS = {
 }
 
 
-def _errors(*more: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+def _errors(*more: str, schema: str = "Error") -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     statuses = ("400", "413", "422", "429", "503", "504", *more)
     return {status: {"description": _ERRORS[status], "content": content} for status in statuses}
 
@@ -227,7 +235,7 @@ def _infer_operation(names: str) -> dict[str, Any]:
         "operationId": "infer",
         "summary": "Open Inference Protocol v2: an input tensor a field, null for missing.",
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
-        "responses": {"200": {"description": f"The tensors {names}."}} | _errors(),
+        "responses": {"200": {"description": f"The tensors {names}."}} | _errors(schema="InferError"),
     }
 
 

@@ -92,8 +92,8 @@ class Service:
         self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large)
         self._answers = Answers(model)
         self._explainer = Explainer(model)
-        # Made once: under load, refusing must cost as little as it can. So it does not tell the request's id.
-        self._full_replies = {version: self._full.reply(version, model.build_id) for version in ("/v1", "/v2")}
+        # Under load, refusing must cost as little as it can.
+        self._full_replies = {version: self._full.prepared(version, model.build_id) for version in ("/v1", "/v2")}
 
     async def answer(self, request: Request) -> Reply:
         """Return the reply to any request."""
@@ -113,7 +113,7 @@ class Service:
             reply = self._refused(Refusal(405, "method_not_allowed", reason, (("allow", method),)), request)
         elif method == "POST" and metrics.in_flight >= self._options.queue_requests:
             metrics.count_error(self._full.kind)
-            reply = self._full_replies[path[:3]]
+            reply = self._full_replies[path[:3]](self.request_id(request.header("x-request-id")))
             if int(request.header("content-length") or SMALL_BODY) > TINY_BODY and not await _discarded(request):
                 reply = closing(reply)
         else:

@@ -51,14 +51,18 @@ def test_a_full_service_refuses_at_once_and_recovers(serve: Serve, build: Path, 
     rows = sample.rows(400)
     statuses: list[int] = []
     retry: set[str] = set()
+    named: set[tuple[str, ...]] = set()
 
     def ask() -> None:
         with httpx.Client(base_url=running.url, timeout=20) as client:
             for _ in range(20):
-                reply = client.post("/v1/predict", json=rows)
+                reply = client.post("/v1/predict", json=rows, headers={"x-request-id": "mine"})
                 statuses.append(reply.status_code)
                 if reply.status_code == 503:
                     retry.add(reply.headers["retry-after"])
+                    told = reply.json()
+                    named.add((told["build"], told["request_id"]))
+                    named.add((reply.headers["x-build"], reply.headers["x-request-id"]))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -66,7 +70,7 @@ def test_a_full_service_refuses_at_once_and_recovers(serve: Serve, build: Path, 
     for thread in threads:
         thread.join()
     assert set(statuses) == {200, 503}
-    assert retry == {"1"}
+    assert (retry, named) == ({"1"}, {(running.build, "mine")})
     assert running.post(rows).status_code == 200
     assert 'slipway_errors_total{kind="overloaded"}' in running.client.get("/metrics").text
 
