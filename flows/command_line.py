@@ -129,7 +129,9 @@ def serve(
     workload: Workload,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="0: a free one. Else the file's.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Worker processes; one a usable core if not given.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Serve the champion until stopped; a promotion or rollback takes effect without a restart."""
@@ -148,7 +150,7 @@ def serve(
         port=declared.serving.port if port is None else port,
         workers=workers,
         price_per_hour=settings.price_per_hour,
-        ready=lambda url: terminal.print_endpoint(url, champion, as_json),
+        ready=lambda endpoint: terminal.print_endpoint(endpoint, champion, as_json),
     )
     raise typer.Exit(code)
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from components.builds.build import Build
-    from components.builds.live_check import LiveCheck
+    from components.builds.live_check import Endpoint, LiveCheck
     from components.builds.parity_ladder import Ladder
     from components.builds.serving_environment import FreshEnvironment
     from components.builds.stage_budget import StageBudget
@@ -305,12 +305,13 @@ def print_budget(build: "Build", budget: "StageBudget", goal: "Goal", flame: Pat
         console.print(f"flame graph: {flame}", markup=False, soft_wrap=True)
 
 
-def print_endpoint(url: str, build: "Build", as_json: bool) -> None:
-    """Print where a data plane answers and how to ask it."""
+def print_endpoint(endpoint: "Endpoint", build: "Build", as_json: bool) -> None:
+    """Print where a data plane answers, with how many workers, and how to ask it."""
     if as_json:
-        print_json({"url": url, "build": build.build_id})
+        print_json({"build": build.build_id, **_plain(endpoint)})
     else:
-        for line in _endpoint_lines(build, url, running=True):
+        lines = _endpoint_lines(build, endpoint.url, running=True)
+        for line in (*lines, f"workers: {endpoint.workers} ({endpoint.because})"):
             sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -27,7 +27,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, bool]:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, metavar="N", help="0 takes a free one (default: the build's)")
     parser.add_argument("--grpc-port", type=int, metavar="N", help="serve gRPC too; 0 takes a free one (default: not)")
-    parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default 1)")
+    parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one a usable core)")
     parser.add_argument("--predictions", type=Path, metavar="DIR", help="folder for the prediction log (default: none)")
     _add_limits(parser)
     _add_logs(parser)

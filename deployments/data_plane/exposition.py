@@ -40,7 +40,11 @@ class _Collected(Collector):
         yield requests
         for name, text, counts in (
             ("slipway_errors", "Requests that were refused or failed, by kind.", self._metrics.errors),
-            ("slipway_build_changes", "Changes of the build, by what became of them.", self._metrics.changes),
+            (
+                "slipway_build_changes",
+                "Changes of the build, by what became of them; each worker counts its own.",
+                self._metrics.changes,
+            ),
             ("slipway_decisions", "Rows by the class that was answered.", self._metrics.decisions),
         ):
             family = CounterMetricFamily(name, text, labels=["kind"])

@@ -7,7 +7,7 @@ import msgspec
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of one service; the same for all of its workers."""
+    """Settings of one service; limits are of the whole service, its workers are told their share (``workers``)."""
 
     build: Path | None = None
     rollout: Path | None = None
@@ -18,7 +18,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None
     # Open Inference Protocol over gRPC; None: not served.
     grpc_port: int | None = None
-    workers: int = 1
+    # Processes; None: as many as the machine has cores for, one where the application is mounted in another server.
+    workers: int | None = None
     # Rows in one call of the model: more gives little more throughput and makes single rows wait.
     batch_rows: int = 256
     # How long a batch waits for more rows; 0 takes what one tick of the event loop brought.
@@ -26,6 +27,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     # Requests and rows that may wait before more are refused with 503.
     queue_requests: int = 2_048
     queue_rows: int = 20_000
+    # Tables (/v1/score) that may wait or be answered at once: each is as large as the build's limit allows.
+    queue_tables: int = 8
     deadline_seconds: float = 1.0
     # Requests a second and client; 0 is no limit. A client is an address, or what this header says.
     rate_limit: float = 0.0

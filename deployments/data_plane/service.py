@@ -36,8 +36,6 @@ SMALL_BODY = 65_536
 # A body that comes with its headers is thrown away by the server. Reading one costs as much as the refusal itself.
 TINY_BODY = 4_096
 
-# Tables that may wait or be answered at once: each is as large as the build's limit allows.
-TABLES = 8
 # How long the body of a table may take to come: a client that stops in the middle must not keep its place.
 BODY_SECONDS = 30.0
 
@@ -67,7 +65,7 @@ class Service:
         self._on_answered = on_answered
         self._tracing = tracing
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large-requests")
-        self._rates = RateLimit(options.rate_limit) if options.rate_limit else None
+        self._rates = RateLimit(options.rate_limit, shared=options.exchange) if options.rate_limit else None
         self._access_log = AccessLog(options.access_log)
         self.price_per_hour = options.price_per_hour
         self.exchange = Exchange(options.exchange, metrics)
@@ -196,8 +194,10 @@ class Service:
     async def score(self, request: Request) -> Reply:
         """Answer a table given as an Arrow stream or a Parquet file."""
         await self._limit_rate(request)
-        if self._tables >= TABLES:
-            raise Overloaded(f"{TABLES} tables are waiting or being answered, which is the limit")
+        if self._tables >= self._options.queue_tables:
+            raise Overloaded(
+                f"{self._options.queue_tables} tables are waiting or being answered, which is {_limit(self._options)}"
+            )
         self._tables += 1
         try:
             return await self._answer_table(request)
@@ -297,4 +297,8 @@ async def _discarded(request: Request) -> bool:
 
 
 def _full(options: Options) -> str:
-    return f"{options.queue_requests} requests are being answered, which is the limit"
+    return f"{options.queue_requests} requests are being answered, which is {_limit(options)}"
+
+
+def _limit(options: Options) -> str:
+    return "the limit" if (options.workers or 1) == 1 else f"the limit of each of {options.workers} workers"
