@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from components.settings import Settings
-from flows import terminal
+from flows import serving_output, terminal
 
 Target = Annotated[
     str,
@@ -43,7 +43,7 @@ def check(
     if as_json:
         terminal.print_json({"build": build.build_id, "ladder": ladder, "live": live, "fresh_environment": fresh})
     else:
-        terminal.print_check(build, ladder, live, fresh)
+        serving_output.print_check(build, ladder, live, fresh)
     if ladder.broken:
         raise typer.Exit(7)
 
@@ -72,7 +72,7 @@ def profile(
         limits = {"declared_p95_ms": declared.latency_p95_ms, "declared_p99_ms": declared.latency_p99_ms}
         terminal.print_json({"build": build.build_id, **limits, "stages": budget, "flame": drawn})
     else:
-        terminal.print_budget(build, budget, declared, drawn)
+        serving_output.print_budget(build, budget, declared, drawn)
 
 
 def export(

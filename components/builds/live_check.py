@@ -160,9 +160,13 @@ def _wait_until_ready(process: subprocess.Popen[bytes], said: _Said) -> Endpoint
             break
         time.sleep(0.02)
     if not line.endswith(b"\n"):
-        raise ServingError(
-            f"the data plane did not get ready within {START_SECONDS:.0f} s; it said: {said.last_line()}"
-        )
+        code = process.poll()
+        if code is None:
+            raise ServingError(f"the data plane did not get ready within {START_SECONDS:.0f} s")
+        error = ServingError(f"the data plane did not start: {said.last_line()}")
+        # Its codes are ours: an option, the build, its answers, the machine.
+        error.exit_code = code if code > 0 else error.exit_code
+        raise error
     return msgspec.json.decode(line.splitlines()[0], type=Endpoint)
 
 

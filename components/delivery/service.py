@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from components.builds.live_check import Endpoint, serving
@@ -15,23 +15,21 @@ def serve_champion(
     home: Home,
     *,
     key: Path,
-    host: str,
-    port: int,
-    workers: int | None,
-    price_per_hour: float,
+    options: Mapping[str, object],
     ready: Callable[[Endpoint], None],
 ) -> int:
     """Run the data plane on a workload's rollout document until it ends or we are asked to stop; return its exit code.
 
-    Only builds signed by the owner of the public ``key`` are served; without a number of ``workers`` the data plane
-    chooses it. ``ready`` is called once it answers; from then on what the service reports goes to our standard error.
-    ``price_per_hour`` of the machine is in USD.
+    Only builds signed by the owner of the public ``key`` are served. ``options`` are the data plane's own, by name
+    ("rate-limit"); those that are None are left to it. ``ready`` is called once it answers; from then on what the
+    service reports goes to our standard error.
     """
     document = rollout_path(home.room("rollouts"), workload)
-    arguments = ["--rollout", str(document), "--workload", workload, "--host", host, "--port", str(port)]
-    arguments += ["--public-key", str(key), "--price-per-hour", str(price_per_hour)]
-    arguments += [] if workers is None else ["--workers", str(workers)]
+    arguments = ["--rollout", str(document), "--workload", workload, "--public-key", str(key)]
     arguments += ["--predictions", str(home.room("predictions", workload))]
+    for name, value in options.items():
+        # One word each: a value may begin with a dash.
+        arguments += [] if value is None else [f"--{name}={value}"]
     # An ordinary kill must also take the data plane along.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

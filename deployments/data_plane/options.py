@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from components.errors import ServingError
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one service; limits are of the whole service, its workers are told their share (``workers``)."""
@@ -52,3 +54,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     pii_key: Path | None = None
     # Where the workers of one service leave their counts for each other.
     exchange: Path | None = None
+
+    def key(self) -> bytes:
+        """Return the key of the prediction log's hashes, nothing if it makes none; ServingError if it is no key."""
+        if self.pii != "hash":
+            return b""
+        if self.pii_key is None:
+            raise ServingError("--pii hash needs --pii-key FILE: the key that the hashes are made with")
+        try:
+            key = self.pii_key.read_bytes().strip()
+        except OSError as error:
+            raise ServingError(f"cannot read the key {self.pii_key}: {error.strerror}") from None
+        if not 16 <= len(key) <= 64:
+            raise ServingError(f"the key {self.pii_key} has {len(key)} bytes; it must have 16 to 64")
+        return key

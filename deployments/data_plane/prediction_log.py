@@ -39,7 +39,7 @@ class PredictionLog:
         self._folder = options.predictions
         self._options = options
         self._metrics = metrics
-        self._key = _read_key(options)
+        self._key = options.key()
         self._waiting: deque[Answered] = deque()
         self._stopping = threading.Event()
         self._taken = 0
@@ -204,20 +204,6 @@ def _hashed(array: Any, key: bytes) -> Any:
         [None if value is None else hashlib.blake2b(value, key=key, digest_size=16).hexdigest() for value in values],
         pa.string(),
     )
-
-
-def _read_key(options: Options) -> bytes:
-    if options.pii != "hash":
-        return b""
-    if options.pii_key is None:
-        raise ServingError("--pii hash needs --pii-key FILE: the key that the hashes are made with")
-    try:
-        key = options.pii_key.read_bytes().strip()
-    except OSError as error:
-        raise ServingError(f"cannot read the key {options.pii_key}: {error.strerror}") from None
-    if not 16 <= len(key) <= 64:
-        raise ServingError(f"the key {options.pii_key} has {len(key)} bytes; it must have 16 to 64")
-    return key
 
 
 def _repeated_ids(batches: list[Answered]) -> NDArray[Any]:
