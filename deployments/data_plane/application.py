@@ -26,7 +26,7 @@ YOUNG_OBJECTS = 50_000
 class RsgiRequest:
     """A request as Granian hands it over."""
 
-    __slots__ = ("_headers", "_proto", "_scope", "method", "path", "sent", "trace")
+    __slots__ = ("_headers", "_proto", "_scope", "method", "path", "request_id", "sent", "trace")
 
     def __init__(self, scope: Any, proto: Any) -> None:
         self._scope = scope
@@ -34,6 +34,7 @@ class RsgiRequest:
         self._proto = proto
         self.sent: Reply | None = None
         self.trace: Trace | None = None
+        self.request_id = ""
         self.method: str = scope.method
         self.path: str = scope.path
 
@@ -73,12 +74,13 @@ class AsgiRequest:
     """A request as an ASGI server hands it over."""
 
     send = sent = None
-    __slots__ = ("_headers", "_receive", "client", "method", "path", "trace")
+    __slots__ = ("_headers", "_receive", "client", "method", "path", "request_id", "trace")
 
     def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> None:
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._receive = receive
         self.trace: Trace | None = None
+        self.request_id = ""
         self.client: str = (scope.get("client") or ("unknown", 0))[0]
         self.method: str = scope["method"]
         self.path: str = scope["path"].removeprefix(scope.get("root_path", ""))

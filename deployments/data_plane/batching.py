@@ -179,7 +179,7 @@ class Batcher:
         for pending in batch:
             if (trace := pending.trace) is not None:
                 trace.taken, trace.prepared, trace.computed = computed.taken, computed.prepared, computed.computed
-                trace.batch_rows, trace.request_id = len(computed.answers), pending.request_id
+                trace.batch_rows = len(computed.answers)
         if self._on_answered is not None:
             ids = [pending.request_id for pending in batch]
             lengths = [len(pending.rows) for pending in batch]

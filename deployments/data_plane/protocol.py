@@ -37,6 +37,8 @@ class Request(Protocol):
 
     # Set by the service if this request is traced.
     trace: Trace | None
+    # What the request is called in its answer, in logs and traces; empty until it is known.
+    request_id: str
 
     @property
     def client(self) -> str:

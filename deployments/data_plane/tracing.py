@@ -46,6 +46,8 @@ class Trace(msgspec.Struct, gc=False):
     status: int = 0
     request_id: str = ""
     build: str = ""
+    # The status code of a gRPC call; None: it came over HTTP.
+    grpc_status: int | None = None
 
 
 def endpoint(given: str | None) -> str | None:
@@ -88,12 +90,13 @@ class Tracing:
             return None
         return Trace(random.getrandbits(128) or 1, None, time.time_ns(), time.perf_counter())
 
-    def end(self, trace: Trace, path: str, status: int, build: str) -> None:
+    def end(self, trace: Trace, path: str, status: int, build: str, request_id: str) -> None:
         """Take a request that was answered; returns at once."""
         if len(self._waiting) >= WAITING:
             self._metrics.lost_traces += 1
             return
-        trace.ended, trace.path, trace.status, trace.build = time.perf_counter(), path, status, build
+        trace.ended, trace.path, trace.status = time.perf_counter(), path, status
+        trace.build, trace.request_id = build, request_id
         self._waiting.append(trace)
 
     def stop(self) -> None:

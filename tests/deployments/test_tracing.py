@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from deployments.data_plane import tracing
+from deployments.data_plane.grpc_api import open_inference_pb2 as messages
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.tracing import Tracing
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
+from tests.deployments.test_grpc import call, infer
 
 Serve = Callable[..., Running]
 
@@ -103,6 +106,22 @@ def test_a_refused_request_is_traced_without_a_model(serve: Serve, build: Path, 
     assert (span.name, span.parent_span_id) == ("/v1/predict", b"")
 
 
+def test_a_grpc_call_is_a_span_too(serve: Serve, build: Path, sample: Sample, collector: Collector) -> None:
+    running = serve("--build", build, "--traces", collector.url, "--trace-share", "0", "--grpc-port", "0")
+    caller = [("traceparent", f"00-{TRACE}-{CALLER}-01")]
+    with grpc.insecure_channel(running.grpc) as channel:
+        call(channel, "ModelInfer", infer(sample, 2), metadata=caller)
+        call(channel, "ModelInfer", infer(sample, 2))
+        call(channel, "ServerReady", messages.ServerReadyRequest(), metadata=caller)
+    assert running.stop() == 0
+    (whole,) = collector.named("/inference.GRPCInferenceService/ModelInfer")
+    assert (whole.trace_id.hex(), whole.parent_span_id.hex()) == (TRACE, CALLER)
+    told = {entry.key: entry.value.string_value or entry.value.int_value for entry in whole.attributes}
+    assert (told["rpc.system"], told["rpc.method"], told["slipway.request_id"]) == ("grpc", "ModelInfer", "mine")
+    assert told["rpc.grpc.status_code"] == 0
+    assert all(span.parent_span_id == whole.span_id for span in collector.spans if span is not whole)
+
+
 def test_traces_that_nobody_takes_are_counted_and_hold_nothing_up(serve: Serve, build: Path, sample: Sample) -> None:
     running = serve("--build", build, "--traces", "http://127.0.0.1:9", "--trace-share", "1")
     assert running.post(sample.rows(3)).status_code == 200
@@ -117,7 +136,7 @@ def test_what_waits_to_be_sent_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(5):
         trace = traces.begin(None)
         assert trace is not None
-        traces.end(trace, "/v1/predict", 200, "build")
+        traces.end(trace, "/v1/predict", 200, "build", "mine")
     assert metrics.lost_traces == 2
 
 

@@ -1,5 +1,6 @@
 """Limits, deadlines, draining, several workers: what happens when things get tight."""
 
+import json
 import os
 import signal
 import socket
@@ -174,9 +175,19 @@ def test_a_client_that_goes_away_is_not_our_failure(serve: Serve, build: Path) -
 
 def test_the_access_log_is_json_and_sampled(serve: Serve, build: Path, sample: Sample) -> None:
     running = serve("--build", build, "--access-log", "1")
-    running.post(sample.rows(2))
-    wait_until(lambda: '"event":"request"' in running.log.read_text())
-    assert '"status":200' in running.log.read_text()
+    named = running.post(sample.rows(2)).json()["request_id"]
+    refused = running.post({"nothing": 1}).json()["request_id"]
+    body, headers = arrow(table(sample, 5)), {"content-type": ARROW, "x-request-id": "bulk"}
+    running.client.post("/v1/score", content=body, headers=headers)
+    running.client.get("/livez")
+    wait_until(lambda: running.log.read_text().count('"event":"request"') == 4)
+    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    assert [(line["status"], line.get("request_id")) for line in lines] == [
+        (200, named),
+        (422, refused),
+        (200, "bulk"),
+        (200, None),
+    ]
     quiet = serve("--build", build)
     quiet.post(sample.rows(2))
     assert quiet.log.read_text() == ""

@@ -1,0 +1,102 @@
+"""What takes long and runs in a thread, one at a time: tables answered as a whole, and rows explained."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from deployments.data_plane import columnar
+from deployments.data_plane.admission import Admission
+from deployments.data_plane.batching import Batcher, Expired, check_deadline
+from deployments.data_plane.explanation import Explainer
+from deployments.data_plane.limits import Overloaded
+from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.model import Model
+from deployments.data_plane.options import Options
+from deployments.data_plane.protocol import JSON, Reply, Request
+from deployments.data_plane.refusals import WrongContentType
+from deployments.data_plane.request import TooManyRows
+
+# How long the body of a table may take to come: a client that stops in the middle must not keep its place.
+BODY_SECONDS = 30.0
+
+
+class Bulk:
+    """Answers tables and explanations with the current build."""
+
+    def __init__(self, options: Options, admission: Admission, metrics: Metrics, thread: ThreadPoolExecutor) -> None:
+        self._options = options
+        self._admission = admission
+        self._metrics = metrics
+        self._thread = thread
+        self._tables = 0
+
+    def take_over(self, model: Model, batcher: Batcher) -> None:
+        """Answer from now on with another build."""
+        self._model, self._batcher, self._explainer = model, batcher, Explainer(model)
+
+    async def score(self, request: Request) -> Reply:
+        """Answer a table given as an Arrow stream or a Parquet file."""
+        await self._admission.limit_rate(request)
+        most = self._options.queue_tables
+        if self._tables >= most:
+            raise Overloaded(f"{most} tables are waiting or being answered, which is {self._admission.limit}")
+        self._tables += 1
+        try:
+            return await self._answer_table(request)
+        finally:
+            self._tables -= 1
+
+    async def _answer_table(self, request: Request) -> Reply:
+        model, batcher = self._model, self._batcher
+        content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
+        if content_type not in (columnar.ARROW, columnar.PARQUET):
+            raise WrongContentType(
+                f"content-type {content_type or 'missing'}; use {columnar.ARROW} or {columnar.PARQUET}"
+            )
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await request.body(model.serving.max_body_bytes)
+        except TimeoutError:
+            raise Expired(f"the body did not come within {BODY_SECONDS:g} s") from None
+        request_id = self._named(request)
+
+        def answer() -> bytes:
+            columns = columnar.columns_of(columnar.read_table(body, content_type), model.contract)
+            return columnar.write_answers(model, batcher.answer_columns(columns, request_id), request_id)
+
+        reply = await self._in_thread(answer, time.perf_counter(), request)
+        return 200, (("content-type", columnar.ARROW),), reply
+
+    async def explain(self, request: Request) -> Reply:
+        """Answer rows given as JSON, and tell what each field had to do with it."""
+        arrived = time.perf_counter()
+        await self._admission.limit_rate(request)
+        model, explainer = self._model, self._explainer
+        rows = model.decoder.decode(await request.body(model.serving.max_body_bytes))
+        request_id = self._named(request)
+        cost = len(rows) * explainer.answers_a_row
+        if cost > max(model.serving.max_rows, explainer.answers_a_row):
+            most = max(1, model.serving.max_rows // explainer.answers_a_row)
+            raise TooManyRows(f"{len(rows)} rows to explain, {explainer.answers_a_row} answers each; at most {most}")
+        self._batcher.take_room(cost)
+        try:
+            body = await self._in_thread(lambda: explainer.explain(rows, request_id), arrived, request)
+        finally:
+            self._metrics.waiting_rows -= cost
+        self._metrics.explained_rows += len(rows)
+        return 200, JSON, body
+
+    def _named(self, request: Request) -> str:
+        request.request_id = self._admission.request_id(request.header("x-request-id"))
+        return request.request_id
+
+    async def _in_thread(self, work: Callable[[], bytes], arrived: float, request: Request) -> bytes:
+        """Return what work gives, unless its turn comes after the deadline."""
+        deadline = arrived + self._admission.patience(request)
+
+        def begin() -> bytes:
+            check_deadline(arrived, deadline)
+            return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, begin)
