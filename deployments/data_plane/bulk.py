@@ -63,7 +63,8 @@ class Bulk:
 
         def answer() -> bytes:
             columns = columnar.columns_of(columnar.read_table(body, content_type), model.contract)
-            return columnar.write_answers(model, batcher.answer_columns(columns, request_id), request_id)
+            answers = batcher.answer_columns(columns, request_id, request.trace)
+            return columnar.write_answers(model, answers, request_id)
 
         reply = await self._in_thread(answer, time.perf_counter(), request)
         return 200, (("content-type", columnar.ARROW),), reply
@@ -81,7 +82,7 @@ class Bulk:
             raise TooManyRows(f"{len(rows)} rows to explain, {explainer.answers_a_row} answers each; at most {most}")
         self._batcher.take_room(cost)
         try:
-            body = await self._in_thread(lambda: explainer.explain(rows, request_id), arrived, request)
+            body = await self._in_thread(lambda: explainer.explain(rows, request_id, request.trace), arrived, request)
         finally:
             self._metrics.waiting_rows -= cost
         self._metrics.explained_rows += len(rows)
@@ -93,10 +94,19 @@ class Bulk:
 
     async def _in_thread(self, work: Callable[[], bytes], arrived: float, request: Request) -> bytes:
         """Return what work gives, unless its turn comes after the deadline."""
-        deadline = arrived + self._admission.patience(request)
+        deadline, queued = arrived + self._admission.patience(request), time.perf_counter()
+        taken = queued
 
         def begin() -> bytes:
+            nonlocal taken
+            taken = time.perf_counter()
+            if request.trace is not None:
+                request.trace.queued, request.trace.taken = queued, taken
             check_deadline(arrived, deadline)
             return work()
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, begin)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, begin)
+        finally:
+            # Here and not in the thread: the event loop counts too.
+            self._metrics.queue.observe(taken - queued)

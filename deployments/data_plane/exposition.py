@@ -27,7 +27,11 @@ class _Collected(Collector):
         yield from self._gauges()
         metrics = self._metrics
         yield _histogram("slipway_request_seconds", "From reading a request to its answer.", metrics.latency)
-        yield _histogram("slipway_queue_seconds", "What a request waited for its batch.", metrics.queue)
+        yield _histogram(
+            "slipway_queue_seconds",
+            "What a request waited in the queue, from when its rows were checked.",
+            metrics.queue,
+        )
         yield _histogram("slipway_model_seconds", "One call of the model.", metrics.model)
         yield _histogram("slipway_batch_rows", "Rows in one call of the model.", metrics.batch)
         name, text = self._watched

@@ -58,7 +58,8 @@ class Sender:
             return
         rows: dict[str, str | int] = {"slipway.batch_rows": trace.batch_rows}
         for name, start, end in (
-            ("queue", trace.started, trace.taken),
+            ("read", trace.started, trace.queued),
+            ("queue", trace.queued, trace.taken),
             ("prepare", trace.taken, trace.prepared),
             ("model", trace.prepared, trace.computed),
             ("reply", trace.computed, trace.ended),

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: a span a request, and below it what it waited for its batch, the model and the reply.
+"""OpenTelemetry traces: a span a request, and below it reading, waiting in the queue, the model and the reply.
 
 The event loop only notes times for the requests that are sampled (by the caller's ``traceparent``, else by a share); a
 thread makes spans of them and sends them over OTLP/HTTP. It never makes an answer wait: what it cannot keep up with is
@@ -36,7 +36,9 @@ class Trace(msgspec.Struct, gc=False):
     # The same moment on both clocks.
     started_ns: int
     started: float
-    # When its batch was taken, was a table of tensors, and was answered; zeros if it never came that far.
+    # When it was queued, was taken from the queue, was a table of tensors, and was answered; zeros if it never came
+    # that far.
+    queued: float = 0.0
     taken: float = 0.0
     prepared: float = 0.0
     computed: float = 0.0

@@ -15,12 +15,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from deployments.data_plane import tracing
+from deployments.data_plane.columnar import ARROW
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.tracing import Tracing
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
 from tests.deployments.test_grpc import call, infer
+from tests.deployments.test_interfaces import arrow, table
 
 Serve = Callable[..., Running]
 
@@ -88,8 +90,8 @@ def test_a_sampled_request_is_a_span_of_its_callers_trace(
     told = {entry.key: entry.value.string_value or entry.value.int_value for entry in whole.attributes}
     assert told["http.response.status_code"] == 200
     assert (told["slipway.build"], told["slipway.request_id"]) == (running.build, "asked-01")
-    parts = [collector.named(name)[0] for name in ("queue", "prepare", "model", "reply")]
-    assert len(collector.spans) == 5
+    parts = [collector.named(name)[0] for name in ("read", "queue", "prepare", "model", "reply")]
+    assert len(collector.spans) == 6
     assert all(part.trace_id == whole.trace_id and part.parent_span_id == whole.span_id for part in parts)
     moments = [whole.start_time_unix_nano, *(part.end_time_unix_nano for part in parts)]
     assert moments == sorted(moments)
@@ -104,6 +106,28 @@ def test_a_refused_request_is_traced_without_a_model(serve: Serve, build: Path, 
     wait_until(lambda: bool(collector.spans))
     (span,) = collector.spans
     assert (span.name, span.parent_span_id) == ("/v1/predict", b"")
+
+
+@pytest.mark.parametrize("path", ["/v1/score", "/v1/explain", "/v1/predict"])
+def test_what_runs_in_the_thread_has_the_same_parts(
+    serve: Serve, build: Path, sample: Sample, collector: Collector, path: str
+) -> None:
+    running = serve("--build", build, "--traces", collector.url, "--trace-share", "1")
+    if path == "/v1/score":
+        headers = {"content-type": ARROW, "x-request-id": "mine"}
+        reply = running.client.post(path, content=arrow(table(sample, 300)), headers=headers)
+    else:
+        rows = sample.rows(300 if path == "/v1/predict" else 3)
+        reply = running.client.post(path, json=rows, headers={"x-request-id": "mine"})
+    assert reply.status_code == 200
+    assert running.stop() == 0
+    (whole,) = collector.named(path)
+    told = {entry.key: entry.value.string_value for entry in whole.attributes}
+    assert told["slipway.request_id"] == "mine"
+    parts = [collector.named(name)[0] for name in ("read", "queue", "prepare", "model", "reply")]
+    moments = [part.start_time_unix_nano for part in parts]
+    assert moments == sorted(moments)
+    assert len(collector.spans) == 6
 
 
 def test_a_grpc_call_is_a_span_too(serve: Serve, build: Path, sample: Sample, collector: Collector) -> None:
