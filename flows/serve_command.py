@@ -33,6 +33,9 @@ def serve(
     deadline_seconds: Annotated[
         float | None, typer.Option(min=0, help="What waited longer gets 504 (1 s if not given).")
     ] = None,
+    body_seconds: Annotated[
+        float | None, typer.Option(min=0, help="A body that takes longer to come gets 408 (30 s).")
+    ] = None,
     queue_requests: Annotated[
         int | None, typer.Option(min=1, help="Requests being answered before more get 503 (2,048).")
     ] = None,
@@ -68,6 +71,7 @@ def serve(
         "grpc-port": grpc_port,
         "price-per-hour": settings.price_per_hour,
         "deadline-seconds": deadline_seconds,
+        "body-seconds": body_seconds,
         "queue-requests": queue_requests,
         "queue-rows": queue_rows,
         "rate-limit": rate_limit,

@@ -60,6 +60,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         ("--queue-requests", _positive, "N", "requests being answered before more get 503"),
         ("--queue-rows", _positive, "N", "rows that wait before more get 503"),
         ("--deadline-seconds", _not_negative, "S", "what waited longer gets 504"),
+        ("--body-seconds", _not_negative, "S", "how long a body may take to come before it gets 408"),
         ("--rate-limit", _not_negative, "N", "requests a second and client before more get 429; 0: no limit"),
         ("--drain-seconds", _not_negative, "S", "how long to answer, unready, after SIGTERM"),
         ("--price-per-hour", _not_negative, "USD", "what this machine costs, for the cost metric"),

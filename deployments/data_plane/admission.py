@@ -7,7 +7,7 @@ from itertools import count
 
 from deployments.data_plane.limits import RateLimit, RateLimited
 from deployments.data_plane.options import Options
-from deployments.data_plane.protocol import BodyTooLarge, Request
+from deployments.data_plane.protocol import BodyTooLarge, BodyTooLate, Disconnected, Request
 from deployments.data_plane.request import MalformedRequest
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -74,9 +74,9 @@ class Admission:
 
 
 async def discarded(request: Request) -> bool:
-    """Read a body away, so that the connection can stay open; False if it is too large for that."""
+    """Read a body away, so that the connection can stay open; False if it is too large for that, or does not come."""
     try:
         await request.body(SMALL_BODY)
-    except BodyTooLarge:
+    except (BodyTooLarge, BodyTooLate, Disconnected):
         return False
     return True

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from deployments.data_plane import columnar
 from deployments.data_plane.admission import Admission
-from deployments.data_plane.batching import Batcher, Expired, check_deadline
+from deployments.data_plane.batching import Batcher, check_deadline
 from deployments.data_plane.explanation import Explainer
 from deployments.data_plane.limits import Overloaded
 from deployments.data_plane.metrics import Metrics
@@ -16,9 +16,6 @@ from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import JSON, Reply, Request
 from deployments.data_plane.refusals import WrongContentType
 from deployments.data_plane.request import TooManyRows
-
-# How long the body of a table may take to come: a client that stops in the middle must not keep its place.
-BODY_SECONDS = 30.0
 
 
 class Bulk:
@@ -54,11 +51,7 @@ class Bulk:
             raise WrongContentType(
                 f"content-type {content_type or 'missing'}; use {columnar.ARROW} or {columnar.PARQUET}"
             )
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await request.body(model.serving.max_body_bytes)
-        except TimeoutError:
-            raise Expired(f"the body did not come within {BODY_SECONDS:g} s") from None
+        body = await request.body(model.serving.max_body_bytes)
         request_id = self._named(request)
 
         def answer() -> bytes:

@@ -32,6 +32,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     # Tables (/v1/score) that may wait or be answered at once: each is as large as the build's limit allows.
     queue_tables: int = 8
     deadline_seconds: float = 1.0
+    # How long a body may take to come; a client that stops in the middle gets 408 and its connection closes.
+    body_seconds: float = 30.0
     # Requests a second and client; 0 is no limit. A client is an address, or what this header says.
     rate_limit: float = 0.0
     client_header: str | None = None

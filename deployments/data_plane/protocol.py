@@ -18,6 +18,10 @@ class BodyTooLarge(Exception):
     """The body is larger than the build's limit."""
 
 
+class BodyTooLate(Exception):
+    """The client stopped before the whole body had come."""
+
+
 class Disconnected(Exception):
     """The client went away before its request had come."""
 
@@ -52,7 +56,7 @@ class Request(Protocol):
         """Answers at once, from wherever the answer is known; None if this server waits for the handler's reply."""
 
     async def body(self, limit: int) -> bytes:
-        """Return the body; raises BodyTooLarge without reading all of it, Disconnected."""
+        """Return the body; raises BodyTooLarge without reading all of it, BodyTooLate, Disconnected."""
 
 
 def closing(reply: Reply) -> Reply:

@@ -7,7 +7,7 @@ import msgspec
 
 from deployments.data_plane.batching import Expired
 from deployments.data_plane.limits import NotTaken, RateLimited
-from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, Disconnected, Headers, Reply
+from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, BodyTooLate, Disconnected, Headers, Reply
 from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
 
 
@@ -67,6 +67,8 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(400, "malformed", reason)
         case BodyTooLarge() | TooManyRows():
             return Refusal(413, "too_large", reason, CLOSE)
+        case BodyTooLate():
+            return Refusal(408, "body_too_late", reason, CLOSE)
         case WrongContentType():
             return Refusal(415, "content_type", reason, CLOSE)
         case CannotExplain():

@@ -165,6 +165,37 @@ def test_what_a_dead_worker_left_is_counted_but_no_longer_waits(tmp_path: Path) 
     assert (total.rows, total.in_flight, total.waiting_rows) == (14, 3, 5)
 
 
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/score", "/v2/models/flights/infer"])
+@pytest.mark.parametrize("framing", ["content-length: 500", "transfer-encoding: chunked"])
+def test_a_client_that_stops_in_its_body_is_let_go(serve: Serve, build: Path, path: str, framing: str) -> None:
+    running = serve("--build", build, "--body-seconds", "0.3")
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {ARROW}\r\n{framing}\r\n\r\n5\r\n{{"
+    with socket.create_connection(running.address, timeout=20) as client:
+        client.sendall(head.encode())
+        told = b""
+        while part := client.recv(65_536):
+            told += part
+    assert told.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in told.lower()
+    assert b"did not come within 0.3 s" in told
+    metrics = running.client.get("/metrics").text
+    assert 'slipway_errors_total{kind="body_too_late"} 1.0' in metrics
+    # The scrape itself, and nothing else.
+    assert "slipway_in_flight 1.0" in metrics
+
+
+def test_a_body_that_comes_slowly_but_in_time_is_answered(serve: Serve, build: Path, sample: Sample) -> None:
+    running = serve("--build", build, "--deadline-seconds", "60")
+    body = msgspec.json.encode(sample.rows(1)[0])
+    head = f"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(running.address, timeout=20) as client:
+        client.sendall(head.encode() + body[:10])
+        # Longer than the service's looks are apart.
+        time.sleep(0.5)
+        client.sendall(body[10:])
+        assert client.recv(12) == b"HTTP/1.1 200"
+
+
 def test_a_client_that_goes_away_is_not_our_failure(serve: Serve, build: Path) -> None:
     running = serve("--build", build)
     url = httpx.URL(running.url)
