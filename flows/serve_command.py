@@ -40,6 +40,7 @@ def serve(
         int | None, typer.Option(min=1, help="Requests being answered before more get 503 (2,048).")
     ] = None,
     queue_rows: Annotated[int | None, typer.Option(min=1, help="Rows that wait before more get 503 (20,000).")] = None,
+    table_rows: Annotated[int | None, typer.Option(min=1, help="Rows of a table before 413 (1,000,000).")] = None,
     rate_limit: Annotated[
         float | None, typer.Option(min=0, help="Requests a second and client before more get 429; 0: no limit.")
     ] = None,
@@ -74,6 +75,7 @@ def serve(
         "body-seconds": body_seconds,
         "queue-requests": queue_requests,
         "queue-rows": queue_rows,
+        "table-rows": table_rows,
         "rate-limit": rate_limit,
         "client-header": client_header,
         "access-log": access_log,

@@ -12,6 +12,7 @@ from deployments.data_plane.explanation import Explainer
 from deployments.data_plane.limits import Overloaded
 from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model
+from deployments.data_plane.negotiation import choose_format
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import JSON, Reply, Request
 from deployments.data_plane.refusals import WrongContentType
@@ -33,7 +34,7 @@ class Bulk:
         self._model, self._batcher, self._explainer = model, batcher, Explainer(model)
 
     async def score(self, request: Request) -> Reply:
-        """Answer a table given as an Arrow stream or a Parquet file."""
+        """Answer a table given as an Arrow stream or a Parquet file, in either."""
         await self._admission.limit_rate(request)
         most = self._options.queue_tables
         if self._tables >= most:
@@ -47,20 +48,20 @@ class Bulk:
     async def _answer_table(self, request: Request) -> Reply:
         model, batcher = self._model, self._batcher
         content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
-        if content_type not in (columnar.ARROW, columnar.PARQUET):
-            raise WrongContentType(
-                f"content-type {content_type or 'missing'}; use {columnar.ARROW} or {columnar.PARQUET}"
-            )
+        if content_type not in columnar.FORMATS:
+            raise WrongContentType(f"content-type {content_type or 'missing'}; use {' or '.join(columnar.FORMATS)}")
+        wanted = choose_format(request.header("accept"), columnar.FORMATS)
         body = await request.body(model.serving.max_body_bytes)
         request_id = self._named(request)
 
         def answer() -> bytes:
-            columns = columnar.columns_of(columnar.read_table(body, content_type), model.contract)
+            table = columnar.read_table(body, content_type, self._options.table_rows)
+            columns = columnar.columns_of(table, model.contract)
             answers = batcher.answer_columns(columns, request_id, request.trace)
-            return columnar.write_answers(model, answers, request_id)
+            return columnar.write_answers(model, answers, request_id, wanted)
 
         reply = await self._in_thread(answer, time.perf_counter(), request)
-        return 200, (("content-type", columnar.ARROW),), reply
+        return 200, (("content-type", wanted),), reply
 
     async def explain(self, request: Request) -> Reply:
         """Answer rows given as JSON, and tell what each field had to do with it."""

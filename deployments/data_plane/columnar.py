@@ -1,4 +1,4 @@
-"""Many rows at once as columns: Arrow IPC or Parquet in, Arrow IPC out, checked against the contract by column.
+"""Many rows at once as columns: Arrow IPC or Parquet in, either out, checked against the contract by column.
 
 pyarrow is imported when the first such request comes, not when the service starts.
 """
@@ -17,12 +17,12 @@ from deployments.data_plane.request import InvalidRow, MalformedRequest, TooMany
 
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
-ROWS = 1_000_000
+FORMATS = (ARROW, PARQUET)
 
 Columns = dict[str, NDArray[Any]]
 
 
-def read_table(body: bytes, content_type: str, max_rows: int = ROWS) -> Any:
+def read_table(body: bytes, content_type: str, max_rows: int) -> Any:
     """Return the table in a body; raises MalformedRequest or TooManyRows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -45,7 +45,7 @@ def read_table(body: bytes, content_type: str, max_rows: int = ROWS) -> Any:
 
 def _check_rows(rows: int, limit: int) -> None:
     if rows > limit:
-        raise TooManyRows(f"{rows} rows in one request; at most {limit}")
+        raise TooManyRows(f"{rows} rows in one table; at most {limit}")
 
 
 def columns_of(table: Any, contract: ContractSpec) -> Columns:
@@ -171,9 +171,10 @@ def _refuse(wrong: NDArray[np.bool_], field: FieldSpec, reason: Callable[[int], 
         raise InvalidRow(row, field.name, reason(row))
 
 
-def write_answers(model: Model, answers: NDArray[np.float32], request_id: str) -> bytes:
-    """Return an Arrow stream with the numbers of each row, and the decision if there is one."""
+def write_answers(model: Model, answers: NDArray[np.float32], request_id: str, content_type: str) -> bytes:
+    """Return a table in a format, with the numbers of each row, and the decision if there is one."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     if not np.isfinite(answers).all():
         raise ServingError(f"build {model.build_id} answered with something that is not a number")
@@ -182,6 +183,10 @@ def write_answers(model: Model, answers: NDArray[np.float32], request_id: str) -
     table = pa.table(columns, names=[output.name for output in shape.outputs])
     table = table.replace_schema_metadata({"build": model.build_id, "request_id": request_id})
     sink = pa.BufferOutputStream()
+    if content_type == PARQUET:
+        pq.write_table(table, sink, compression="zstd")
+        packed: bytes = sink.getvalue().to_pybytes()
+        return packed
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
     written: bytes = sink.getvalue().to_pybytes()

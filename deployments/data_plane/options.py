@@ -31,6 +31,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     queue_rows: int = 20_000
     # Tables (/v1/score) that may wait or be answered at once: each is as large as the build's limit allows.
     queue_tables: int = 8
+    # Rows of one table; a small body can hold very many.
+    table_rows: int = 1_000_000
     deadline_seconds: float = 1.0
     # How long a body may take to come; a client that stops in the middle gets 408 and its connection closes.
     body_seconds: float = 30.0

@@ -7,6 +7,7 @@ import msgspec
 
 from deployments.data_plane.batching import Expired
 from deployments.data_plane.limits import NotTaken, RateLimited
+from deployments.data_plane.negotiation import NotAcceptable
 from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, BodyTooLate, Disconnected, Headers, Reply
 from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
 
@@ -71,6 +72,8 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(408, "body_too_late", reason, CLOSE)
         case WrongContentType():
             return Refusal(415, "content_type", reason, CLOSE)
+        case NotAcceptable():
+            return Refusal(406, "not_acceptable", reason, CLOSE)
         case CannotExplain():
             return Refusal(404, "not_explained", reason)
         case UnknownModel():

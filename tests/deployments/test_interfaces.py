@@ -38,10 +38,9 @@ def parquet(rows: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def score(running: Running, body: bytes, content_type: str = ARROW) -> Any:
-    return running.client.post(
-        "/v1/score", content=body, headers={"content-type": content_type, "x-request-id": "bulk"}
-    )
+def score(running: Running, body: bytes, content_type: str = ARROW, accept: str = "*/*") -> Any:
+    headers = {"content-type": content_type, "accept": accept, "x-request-id": "bulk"}
+    return running.client.post("/v1/score", content=body, headers=headers)
 
 
 def tensors(sample: Sample, count: int) -> dict[str, Any]:
@@ -126,6 +125,35 @@ def test_tables_that_are_none_are_refused(shared_server: Running, sample: Sample
     assert score(shared_server, b"{}", "application/json").status_code == 415
     assert score(shared_server, arrow(table(sample).slice(0, 0))).status_code == 422
     assert score(shared_server, arrow(table(sample).drop_columns(["carrier"]))).json()["error"]["field"] == "carrier"
+
+
+@pytest.mark.parametrize("accept", [PARQUET, f"{PARQUET}, {ARROW};q=0.9", f"application/*;q=0.1, {PARQUET}"])
+def test_a_table_is_answered_as_parquet_if_that_is_what_the_client_takes(
+    shared_server: Running, sample: Sample, accept: str
+) -> None:
+    reply = score(shared_server, arrow(table(sample)), accept=accept)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, PARQUET)
+    answers = pq.read_table(io.BytesIO(reply.content))
+    assert answers.schema.metadata[b"request_id"] == b"bulk"
+    assert answers.schema.metadata[b"build"] == shared_server.build.encode()
+    expected = pa.ipc.open_stream(score(shared_server, arrow(table(sample))).content).read_all()
+    assert answers.equals(expected)
+
+
+def test_a_client_that_takes_neither_format_is_told(shared_server: Running, sample: Sample) -> None:
+    reply = score(shared_server, arrow(table(sample)), accept="text/csv")
+    assert (reply.status_code, reply.json()["error"]["kind"]) == (406, "not_acceptable")
+    assert ARROW in reply.text
+    assert PARQUET in reply.text
+
+
+def test_a_table_has_a_limit_of_rows_of_its_own(serve: Callable[..., Running], build: Path, sample: Sample) -> None:
+    running = serve("--build", build, "--table-rows", "299")
+    for write, content_type in ((arrow, ARROW), (parquet, PARQUET)):
+        reply = score(running, write(table(sample, 300)), content_type)
+        assert (reply.status_code, reply.json()["error"]["kind"]) == (413, "too_large")
+        assert reply.json()["error"]["reason"].endswith("rows in one table; at most 299")
+        assert score(running, write(table(sample, 299)), content_type).status_code == 200
 
 
 def test_bulk_answers_are_logged_too(
