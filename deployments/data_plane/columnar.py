@@ -3,7 +3,7 @@
 pyarrow is imported when the first such request comes, not when the service starts.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from components.errors import ServingError
 from data_contracts.spec import ContractSpec, FieldSpec
+from deployments.data_plane.arrow_columns import arrow_column
 from deployments.data_plane.model import Model
 from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
 
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
 FORMATS = (ARROW, PARQUET)
+# Where a table of one row can be had.
+EXAMPLES = {"/v1/score/example.arrow": ARROW, "/v1/score/example.parquet": PARQUET}
 
 Columns = dict[str, NDArray[Any]]
 
@@ -174,20 +177,34 @@ def _refuse(wrong: NDArray[np.bool_], field: FieldSpec, reason: Callable[[int], 
 def write_answers(model: Model, answers: NDArray[np.float32], request_id: str, content_type: str) -> bytes:
     """Return a table in a format, with the numbers of each row, and the decision if there is one."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     if not np.isfinite(answers).all():
         raise ServingError(f"build {model.build_id} answered with something that is not a number")
     shape = model.serving.answer
     columns = [pa.array(np.ascontiguousarray(column)) for column in shape.values(answers)]
     table = pa.table(columns, names=[output.name for output in shape.outputs])
-    table = table.replace_schema_metadata({"build": model.build_id, "request_id": request_id})
+    return _written(table.replace_schema_metadata({"build": model.build_id, "request_id": request_id}), content_type)
+
+
+def write_example(model: Model, row: Mapping[str, Any], content_type: str) -> bytes:
+    """Return a row as a table in a format, in the contract's types; raises InvalidRow if the contract refuses it."""
+    import pyarrow as pa
+
+    tensors = model.predictor.tensors(model.decoder.check([row]))
+    fields = model.contract.inputs
+    columns = [arrow_column(tensors[field.name], field) for field in fields]
+    return _written(pa.table(columns, names=[field.name for field in fields]), content_type)
+
+
+def _written(table: Any, content_type: str) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     sink = pa.BufferOutputStream()
     if content_type == PARQUET:
         pq.write_table(table, sink, compression="zstd")
-        packed: bytes = sink.getvalue().to_pybytes()
-        return packed
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
+    else:
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
     written: bytes = sink.getvalue().to_pybytes()
     return written

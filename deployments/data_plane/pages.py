@@ -1,11 +1,12 @@
 """What can be looked at: health, metrics, documents, and the metadata of the Open Inference Protocol."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
 
-from deployments.data_plane import open_inference
+from deployments.data_plane import columnar, open_inference
 from deployments.data_plane.exchange import Exchange
 from deployments.data_plane.model import Model
 from deployments.data_plane.protocol import HTML, JSON, Reply, Request
@@ -53,6 +54,17 @@ def pages_of(state: State) -> dict[str, Handler]:
 
         return _json(describe(state.model))
 
+    def example(kind: str) -> Handler:
+        async def table(request: Request) -> Reply:
+            from deployments.data_plane.openapi_schemas import example_row
+
+            model = state.model
+            # In a thread: the first one imports pyarrow.
+            written = await asyncio.to_thread(columnar.write_example, model, example_row(model.contract), kind)
+            return 200, (("content-type", kind),), written
+
+        return table
+
     async def docs(request: Request) -> Reply:
         from deployments.data_plane.docs_page import page
 
@@ -71,6 +83,7 @@ def pages_of(state: State) -> dict[str, Handler]:
         "/metrics": metrics,
         "/openapi.json": openapi,
         "/docs": docs,
+        **{path: example(kind) for path, kind in columnar.EXAMPLES.items()},
         "/v2": server,
         "/v2/health/live": live,
         "/v2/health/ready": ready,

@@ -18,7 +18,7 @@ from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.delivery.rollout import Rollout, promoted, rolled_back, write_rollout
 from components.storage import write_json
 from data_contracts.flights import Flight
-from deployments.data_plane.openapi import example_row
+from deployments.data_plane.openapi_schemas import example_row
 from tests.deployments.processes import Running, refused, wait_until
 
 ROW = example_row(Flight.spec())
