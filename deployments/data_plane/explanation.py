@@ -102,7 +102,8 @@ def _usual_row(model: Model) -> Row:
     path = model.build.path / "reference.parquet"
     if "reference.parquet" not in model.build.manifest.files:
         raise CannotExplain(f"build {model.build_id} holds no reference.parquet, so it cannot be explained")
-    table = pq.read_table(path, columns=[field.name for field in model.contract.inputs])
+    # Not read_table: it imports pandas.
+    table = pq.ParquetFile(path).read(columns=[field.name for field in model.contract.inputs])
     return tuple(_usual(table.column(field.name).drop_null(), field) for field in model.contract.inputs)
 
 
