@@ -44,10 +44,7 @@ def pages_of(state: State) -> dict[str, Handler]:
     async def metrics(request: Request) -> Reply:
         from deployments.data_plane import exposition
 
-        labels = {"build": state.model.build_id, "workload": state.model.serving.workload}
-        watched = state.model.serving.answer.watched
-        body = exposition.render(state.exchange.total(), labels, state.price_per_hour, watched)
-        return 200, (("content-type", exposition.CONTENT_TYPE),), body
+        return 200, (("content-type", exposition.CONTENT_TYPE),), scrape(state)
 
     async def openapi(request: Request) -> Reply:
         from deployments.data_plane.openapi import describe
@@ -90,6 +87,16 @@ def pages_of(state: State) -> dict[str, Handler]:
         model: metadata,
         f"{model}/ready": model_ready,
     }
+
+
+def scrape(state: State) -> bytes:
+    """Return the counts of the whole service as Prometheus reads them."""
+    # Imported when somebody looks: starting does without.
+    from deployments.data_plane import exposition
+
+    labels = {"build": state.model.build_id, "workload": state.model.serving.workload}
+    watched = state.model.serving.answer.watched
+    return exposition.render(state.exchange.total(), labels, state.price_per_hour, watched)
 
 
 def _unready(names: dict[str, str]) -> Reply:
