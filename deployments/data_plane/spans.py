@@ -46,12 +46,12 @@ class Sender:
         parent = _context(trace.trace_id, trace.parent_id, remote=True) if trace.parent_id is not None else None
         attributes: dict[str, str | int] = {"slipway.build": trace.build, "slipway.request_id": trace.request_id}
         if trace.grpc_status is None:
-            asked = {"http.request.method": "POST", "url.path": trace.path, "http.response.status_code": trace.status}
+            attributes |= {"http.request.method": "POST", "url.path": trace.path}
+            attributes["http.response.status_code"] = trace.status
         else:
             service, _, method = trace.path.lstrip("/").partition("/")
-            asked = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
-            asked["rpc.grpc.status_code"] = trace.grpc_status
-        attributes |= asked
+            attributes |= {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
+            attributes["rpc.grpc.status_code"] = trace.grpc_status
         failed = Status(StatusCode.ERROR if trace.status >= FAILED else StatusCode.UNSET)
         yield self._span(trace, trace.path, own, parent, (trace.started, trace.ended), attributes, failed)
         if not trace.computed:
