@@ -18,7 +18,7 @@ from components.training.guards import budget_of
 from components.training.onnx_export import stacked
 from components.training.probing import UNLIMITED, card_estimates, measure, network_part, now
 from components.workloads.tabular.candidates import RESAMPLES, network_plan
-from components.workloads.tabular.keeping import Work, cardinalities_of, keep, keep_network, open_work
+from components.workloads.tabular.keeping import Work, cardinalities_of, judged, keep, keep_network, open_work
 from components.workloads.tabular.linear import ITERATIONS, fit_linear
 from components.workloads.tabular.trees import Boosting
 from data_contracts.spec import ContractSpec
@@ -121,7 +121,7 @@ def _compare(work: Work) -> None:
     """Compare two arbitrary candidates as the choice between them does."""
     labels, random = work.tables["validation"].labels.numpy(), np.random.default_rng(0)
     raw = (random.random((len(labels), work.head.columns), dtype=np.float32) for _ in range(2))
-    answers = (work.head.judged(one) for one in raw)
+    answers = (judged(work, one) for one in raw)
     paired_difference(work.workload.goal.metric, labels, *answers, resamples=RESAMPLES, seed=work.workload.seed)
 
 

@@ -21,7 +21,7 @@ from components.training.engine import fit
 from components.training.guards import budget_of
 from components.training.onnx_export import finished, join
 from components.training.results import Trained
-from components.workloads.tabular.calibration import with_calibration
+from components.workloads.tabular.calibration import calibrated, with_calibration
 from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.data import Table
 from components.workloads.tabular.heads.head import Head
@@ -155,4 +155,5 @@ def _taught(work: Work, trained: Trained, prepared: Prepared, split: str) -> Tab
 
 
 def _nearness(head: Head, answers: torch.Tensor, taught: torch.Tensor) -> float:
-    return -float(np.mean((head.judged(answers.numpy()) - taught.numpy()) ** 2))
+    raw, truth = answers.numpy(), taught.numpy()
+    return -float(np.mean((calibrated(raw, head.calibrate(truth, raw))[:, 0] - truth) ** 2))
