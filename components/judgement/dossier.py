@@ -338,7 +338,7 @@ def _cost(subject: Subject) -> dict[str, str]:
     lines = {
         "training": f"{trained.seconds:.0f} s on the clock{cpu}; {trained.stopped} after {trained.epochs} epochs",
         "price": f"{trained.cost_usd:.4f} USD",
-        "memory": f"{trained.peak_memory_mb:,.0f} MB at most",
+        "memory": trained.memory.text if trained.memory else "not known: a part ran in an earlier process",
     }
     if trained.energy is not None:
         lines["energy"] = trained.energy.text

@@ -211,6 +211,12 @@ def _facts(trained: Trained) -> list[Measure]:
                 detail=f"{energy.source}: {energy.detail}",
             )
         )
+    if (memory := trained.memory) is not None:
+        counted.append(
+            Measure(name="peak_memory_mb", value=memory.mb, source="training", unit="MB", detail=memory.detail)
+        )
+        if memory.card_mb is not None:
+            counted.append(Measure(name="card_memory_mb", value=memory.card_mb, source="training", unit="MB"))
     if trained.estimate is not None:
         said = trained.estimate.seconds
         counted.append(
@@ -220,7 +226,6 @@ def _facts(trained: Trained) -> list[Measure]:
         *counted,
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
         Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
-        Measure(name="peak_memory_mb", value=trained.peak_memory_mb, source="training", unit="MB"),
         Measure(name="model_mb", value=trained.shipped.model.stat().st_size / 1e6, source="training", unit="MB"),
     ]
 

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from components.compression.results import Compression
 from components.result import Result
 from components.training.energy import Energy
+from components.training.peak_memory import PeakMemory
 
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -112,12 +113,12 @@ class Trained(Result):
     epochs: int = Field(description="Epochs of the Lightning model that were begun.")
     seconds: float
     cost_usd: float
-    peak_memory_mb: float
     seed: int
     compression: Compression | None = Field(None, description="Variants of the chosen candidate, once they were made.")
     quantiles: tuple[float, ...] = Field((), description="Levels answered beside a number, after it.")
     cpu_seconds: float | None = Field(None, description="Of all processors; None if an earlier process did a part.")
     energy: Energy | None = Field(None, description="None where nobody accounted for it.")
+    memory: PeakMemory | None = Field(None, description="None if nobody measured it, or an earlier process did a part.")
     estimate: EstimateCheck | None = Field(None, description="None if none was made before.")
 
     def candidate(self, name: str) -> Candidate:
@@ -136,7 +137,8 @@ class Trained(Result):
     def taken(self) -> str:
         """What the training took, in one line."""
         energy = f", {self.energy.text}" if self.energy else ""
-        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD, {self.peak_memory_mb:,.0f} MB at most{energy}"
+        memory = f", {self.memory.mb:,.0f} MB at most" if self.memory else ""
+        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD{memory}{energy}"
 
     @property
     def best(self) -> Candidate:
@@ -175,12 +177,12 @@ class TrainingRecord(Result):
     epochs: int
     seconds: float
     cost_usd: float
-    peak_memory_mb: float
     seed: int
     variant: str = Field("as trained", description="Which graph of the chosen candidate ships.")
     shipped: str | None = Field(None, description="Its SHA-256; None in builds that had no variants.")
     cpu_seconds: float | None = None
     energy: Energy | None = None
+    memory: PeakMemory | None = None
     estimate: EstimateCheck | None = None
 
 

@@ -22,8 +22,11 @@ def test_an_estimate_made_before_is_compared_with_what_the_training_took(staged:
     assert trained.energy is not None
     # Nothing on a test machine need count energy; what is reckoned says so.
     assert trained.energy.source == "measured" or "36 W as stated" in trained.energy.detail
+    assert trained.memory is not None
+    assert trained.memory.mb >= trained.memory.before_mb > 0
     assert staged.trained.estimate is None
 
     # Finished before: what an earlier process spent is not known, and not made up.
     again = train.fn(staged.workload, staged.prepared, home, settings)
     assert again.digest == trained.digest
+    assert again.memory is None

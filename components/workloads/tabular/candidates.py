@@ -1,6 +1,5 @@
 """Train every tabular candidate, export each with the recipe in front, and choose: trees first, then the network."""
 
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -86,7 +85,6 @@ def train_candidates(
         epochs=fitted.epochs,
         seconds=round(seconds, 3),
         cost_usd=round(seconds / 3600 * settings.price_per_hour, 6),
-        peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         seed=workload.seed,
         quantiles=options.quantiles,
     )
