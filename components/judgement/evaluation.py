@@ -218,10 +218,14 @@ def _facts(trained: Trained) -> list[Measure]:
         if memory.card_mb is not None:
             counted.append(Measure(name="card_memory_mb", value=memory.card_mb, source="training", unit="MB"))
     if trained.estimate is not None:
-        said = trained.estimate.seconds
-        counted.append(
-            Measure(name="estimated_seconds", value=said, source="estimate", unit="s", detail=trained.estimate.text)
-        )
+        said = trained.estimate
+        for name, value, unit, detail in (
+            ("estimated_seconds", said.seconds, "s", said.text),
+            ("estimated_usd", said.usd, "USD", said.money_text),
+            ("estimated_memory_mb", said.memory_mb, "MB", said.memory_text),
+        ):
+            if value is not None:
+                counted.append(Measure(name=name, value=value, source="estimate", unit=unit, detail=detail))
     return [
         *counted,
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),

@@ -67,6 +67,10 @@ class EstimateCheck(Result):
     taken_seconds: float
     cpu_seconds: float = Field(description="Estimated processor time, with the epochs that were taken.")
     taken_cpu_seconds: float | None = Field(description="None if a part of the training ran in an earlier process.")
+    usd: float | None = Field(None, description="Estimated price, with everything that was declared.")
+    taken_usd: float | None = None
+    memory_mb: float | None = Field(None, description="Estimated peak memory.")
+    taken_memory_mb: float | None = Field(None, description="None if a part of the training ran in an earlier process.")
     parts: dict[str, tuple[float, float]] = Field(description="Candidate -> seconds estimated, taken.")
     at_most: bool = Field(False, description="A search was part of it: how far its trials get is not foreseen.")
 
@@ -84,7 +88,23 @@ class EstimateCheck(Result):
         if self.at_most and self.taken_cpu_seconds is not None:
             off = f"; processor time at most {self.cpu_seconds:.0f} s said, {self.taken_cpu_seconds:.0f} s taken"
         said = f"{self.least_seconds:.0f} to {self.seconds:.0f} s"
-        return f"estimated {said}, took {self.taken_seconds:.0f} s on the clock{off}"
+        more = "".join(f"; {line}" for line in (self.money_text, self.memory_text) if line)
+        return f"estimated {said}, took {self.taken_seconds:.0f} s on the clock{off}{more}"
+
+    @property
+    def money_text(self) -> str:
+        """The price said and taken; empty in builds that did not compare it."""
+        if self.usd is None or self.taken_usd is None:
+            return ""
+        return f"at most {self.usd:.4f} USD said, {self.taken_usd:.4f} taken"
+
+    @property
+    def memory_text(self) -> str:
+        """The memory said and taken; empty where it is not known."""
+        if self.memory_mb is None or self.taken_memory_mb is None:
+            return ""
+        share = self.taken_memory_mb / self.memory_mb - 1
+        return f"{self.memory_mb:,.0f} MB said, {share:+.0%} taken"
 
 
 class Trial(Result):
