@@ -60,7 +60,7 @@ def evaluate(
     began = time.monotonic()
     hold_out = read_hold_out(trained, prepared, contract, predict_file, champion, workload.goal.metric)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
-    evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained)})
+    evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained) | _learning(trained)})
     shape = _shape(hold_out, workload, contract)
     ask = asker(trained.shipped.model, contract, predict_file, shape)
     evidence = _questioned(evidence, hold_out, workload, contract, ask)
@@ -196,6 +196,13 @@ def _variants(trained: Trained) -> dict[str, Any]:
     # Where the graphs lie says nothing to who reads the evidence.
     left_out = {"variants": {"__all__": {"model"}}}
     return {"variants": trained.compression.model_dump(mode="json", exclude=left_out)}
+
+
+def _learning(trained: Trained) -> dict[str, Any]:
+    if not trained.curve:
+        return {}
+    epochs = [epoch.model_dump(mode="json") for epoch in trained.curve]
+    return {"learning": {"epochs": epochs, "kept": trained.kept_epoch, "stopped": trained.stopped}}
 
 
 def _facts(trained: Trained) -> list[Measure]:

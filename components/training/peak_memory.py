@@ -66,6 +66,8 @@ class MemoryMeter:
         if (cuda := _cuda()) is not None:
             cuda.reset_peak_memory_stats()
         self._before = self._process.memory_info().rss
+        # A server that ran before is no part of the work.
+        self._others = {child.pid for child in self._process.children(recursive=True)}
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
         return self
@@ -101,7 +103,7 @@ class MemoryMeter:
         held = 0
         for child in self._process.children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                held += child.memory_info().rss
+                held += 0 if child.pid in self._others else child.memory_info().rss
         self._started = max(self._started, held)
 
 

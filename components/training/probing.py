@@ -48,12 +48,12 @@ def network_part(plan: Plan) -> Part:
         once = whole - each * EPOCHS
     few, many = (min(steps, len(plan.training)) for steps in STEPS)
     step = (epochs[1] - epochs[0]) * (1 / max(1, many - few))
-    rest, steps = epochs[0] - step * few, step * (len(plan.training) / processes)
+    rest, stepping = epochs[0] - step * few, step * (len(plan.training) / processes)
     return Part(
         name="network",
         once=chosen + once,
-        each=rest + steps,
-        steps=steps,
+        each=rest + stepping,
+        steps=stepping,
         unit="epoch",
         least=min(plan.options.epochs, plan.options.patience + 1),
         most=plan.options.epochs,

@@ -59,6 +59,14 @@ class Shipped(Result):
     changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
 
 
+class Epoch(Result):
+    """What one epoch of the network came to."""
+
+    training_loss: float = Field(description="Mean over the batches while they were learnt, dropout included.")
+    validation_loss: float = Field(description="Mean over the rows, of the averaged weights if there is an average.")
+    score: float = Field(description="The goal's metric on validation, signed so that higher is better.")
+
+
 class EstimateCheck(Result):
     """An estimate that was made before a training, beside what the training took."""
 
@@ -131,6 +139,7 @@ class Trained(Result):
     hardware: HardwareChoice
     stopped: Stopped
     epochs: int = Field(description="Epochs of the Lightning model that were begun.")
+    curve: tuple[Epoch, ...] = Field((), description="Of the Lightning model, epoch by epoch.")
     seconds: float
     cost_usd: float
     seed: int
@@ -159,6 +168,12 @@ class Trained(Result):
         energy = f", {self.energy.text}" if self.energy else ""
         memory = f", {self.memory.mb:,.0f} MB at most" if self.memory else ""
         return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD{memory}{energy}"
+
+    @property
+    def kept_epoch(self) -> int | None:
+        """Number of the epoch, from 1, whose weights the Lightning model has; None without a curve."""
+        scores = [epoch.score for epoch in self.curve]
+        return scores.index(max(scores)) + 1 if scores else None
 
     @property
     def best(self) -> Candidate:
@@ -198,6 +213,7 @@ class TrainingRecord(Result):
     seconds: float
     cost_usd: float
     seed: int
+    comparison: Comparison | None = Field(None, description="What the choice rested on.")
     variant: str = Field("as trained", description="Which graph of the chosen candidate ships.")
     shipped: str | None = Field(None, description="Its SHA-256; None in builds that had no variants.")
     cpu_seconds: float | None = None

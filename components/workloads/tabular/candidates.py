@@ -83,6 +83,7 @@ def train_candidates(
         hardware=fitted.hardware,
         stopped=fitted.stopped,
         epochs=fitted.epochs,
+        curve=fitted.curve,
         seconds=round(seconds, 3),
         cost_usd=round(seconds / 3600 * settings.price_per_hour, 6),
         seed=workload.seed,
@@ -172,9 +173,10 @@ def _loss(head: Head, network: nn.Module, batch: Batch) -> torch.Tensor:
     return head.loss(network(values, codes), labels)
 
 
-def _answers(head: Head, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def _answers(head: Head, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     values, codes, labels = batch
-    return head.raw(network(values, codes).float()), labels
+    logits = network(values, codes).float()
+    return head.raw(logits), labels, head.loss(logits, labels)
 
 
 def _signed_score(work: Work, answers: torch.Tensor, targets: torch.Tensor) -> float:

@@ -41,6 +41,16 @@ def test_processes_that_were_started_count() -> None:
     assert "processes that it started looked at every 0.25 s" in meter.peak.source
 
 
+def test_processes_that_ran_before_do_not_count() -> None:
+    other = subprocess.Popen([sys.executable, "-c", f"held = bytearray({200 * MIB}); input()"], stdin=subprocess.PIPE)
+    try:
+        with MemoryMeter() as meter:
+            time.sleep(3 * SAMPLE_SECONDS)
+    finally:
+        other.communicate(b"\n")
+    assert meter.peak.started_mb == 0
+
+
 def test_where_nothing_can_be_forgotten_the_process_is_looked_at(tmp_path: Path) -> None:
     with MemoryMeter(forget=tmp_path / "missing" / "clear_refs") as meter:
         hold(200, 3 * SAMPLE_SECONDS)
