@@ -140,6 +140,7 @@ class Trained(Result):
     stopped: Stopped
     epochs: int = Field(description="Epochs of the Lightning model that were begun.")
     curve: tuple[Epoch, ...] = Field((), description="Of the Lightning model, epoch by epoch.")
+    options: dict[str, Any] | None = Field(None, description="Of the Lightning model: those of a search's best trial.")
     seconds: float
     cost_usd: float
     seed: int

@@ -84,6 +84,7 @@ def train_candidates(
         stopped=fitted.stopped,
         epochs=fitted.epochs,
         curve=fitted.curve,
+        options=found.model_dump(mode="json", exclude={"search"}),
         seconds=round(seconds, 3),
         cost_usd=round(seconds / 3600 * settings.price_per_hour, 6),
         seed=workload.seed,
