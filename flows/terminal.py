@@ -257,17 +257,24 @@ def print_estimate(estimate: "Estimate") -> None:
         f"{estimate.memory_mb:,.0f} MB"
     )
     cards = [
-        (card.name, f"{card.seconds:.0f} s", f"{card.usd:.4f} USD", "yes" if card.fits else "no")
+        (
+            card.name,
+            f"{card.steps_seconds:.0f} s",
+            f"{card.seconds:.0f} s",
+            f"{card.usd:.4f} USD",
+            f"{card.memory_mb:,.0f} MB" + ("" if card.fits else ", too much"),
+        )
         for card in estimate.cards
     ]
     console.print(
         _table(
             "card",
-            "about",
-            "about",
-            "fits",
+            "steps",
+            "in all",
+            "price",
+            "its memory",
             rows=cards,
-            title=f"On a card (reckoned, not measured; prices of {estimate.prices_as_of})",
+            title=f"On a card (steps and memory reckoned, the rest measured here; prices of {estimate.prices_as_of})",
         )
     )
 

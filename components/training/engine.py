@@ -27,7 +27,7 @@ from components.training.hardware import safer_precision
 from components.training.learner import TALKATIVE, Learner, Plan, ShardedLearner, quieten
 from components.training.options import TrainingOptions
 from components.training.precision import precision_arguments
-from components.training.results import HardwareChoice, Stopped
+from components.training.results import Epoch, HardwareChoice, Stopped
 from components.training.sharding import SpawnedShards
 
 # (epochs done, epochs in all)
@@ -55,13 +55,18 @@ class Fitted:
 
     weights: dict[str, Tensor]
     score: float
-    scores: tuple[float, ...]
+    curve: tuple[Epoch, ...]
     epochs: int
     steps: int
     seconds: float
     stopped: Stopped
     hardware: HardwareChoice
     resumed: bool
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The score of each epoch."""
+        return tuple(epoch.score for epoch in self.curve)
 
 
 def fit(plan: Plan, folder: Path, budget: Budget, report: Report = _silent, watch: Watch = _indifferent) -> Fitted:
@@ -135,7 +140,10 @@ def _read_fitted(path: Path, keeper: str, stop: str, hardware: HardwareChoice, r
     return Fitted(
         weights=kept["best"],
         score=kept["best_score"],
-        scores=tuple(kept["scores"]),
+        curve=tuple(
+            Epoch(training_loss=training, validation_loss=validation, score=score)
+            for (training, validation), score in zip(kept["losses"], kept["scores"], strict=True)
+        ),
         epochs=len(kept["scores"]),
         steps=saved["global_step"],
         seconds=ended["spent"],

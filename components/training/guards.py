@@ -117,7 +117,7 @@ class Stop(Callback):
 
 
 class Keeper(Callback):
-    """Scores each validation and keeps the best weights; must come before a callback that averages weights.
+    """Scores each validation, keeps the best weights and what each epoch lost; before a callback that averages weights.
 
     That one shows the average during validation and puts the last weights back when validation ends.
     """
@@ -133,8 +133,17 @@ class Keeper(Callback):
         self._watch = watch
         self._options = options
         self._stop = stop
-        self._kept: dict[str, Any] = {"best": None, "best_score": float("-inf"), "scores": []}
-        self._answers: list[tuple[Tensor, Tensor]] = []
+        self._kept: dict[str, Any] = {"best": None, "best_score": float("-inf"), "scores": [], "losses": []}
+        self._answers: list[tuple[Tensor, Tensor, Tensor]] = []
+        # Of the batches of this epoch so far.
+        self._lost: Tensor | float = 0.0
+        self._batches = 0
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._lost = outputs["loss"] + self._lost
+        self._batches += outputs["batches"]
 
     def on_validation_batch_end(
         self,
@@ -145,17 +154,19 @@ class Keeper(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        answers, targets = outputs
-        self._answers.append((answers.detach().float().cpu(), targets.detach().cpu()))
+        answers, targets, loss = outputs
+        lost = loss.detach().float().cpu() * len(targets)
+        self._answers.append((answers.detach().float().cpu(), targets.detach().cpu(), lost.reshape(1)))
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        answers, targets = (torch.cat(parts) for parts in zip(*self._answers, strict=True))
+        answers, targets, lost = (torch.cat(parts) for parts in zip(*self._answers, strict=True))
         self._answers = []
         if not bool(torch.isfinite(answers).all()):
             raise NotFinite(f"answers were not finite at step {trainer.global_step}")
         score = self._score(answers, targets)
         scores = [*self._kept["scores"], score]
         self._kept["scores"] = scores
+        self._kept["losses"] = [*self._kept["losses"], (self._training_loss(trainer), float(lost.sum()) / len(targets))]
         if score > self._kept["best_score"]:
             network = pl_module.network
             assert isinstance(network, torch.nn.Module), "a learner has a network"
@@ -166,11 +177,20 @@ class Keeper(Callback):
             self._stop.end(trainer, "early stopping")
         self._watch(len(scores), score)
 
+    def _training_loss(self, trainer: lightning.Trainer) -> float:
+        """Return the mean loss of the epoch's batches, over all processes, and begin the next epoch."""
+        mean = torch.as_tensor(self._lost) / max(1, self._batches)
+        if trainer.world_size > 1:
+            mean = trainer.strategy.reduce(mean, reduce_op="mean")
+        self._lost, self._batches = 0.0, 0
+        return float(mean)
+
     def state_dict(self) -> dict[str, Any]:
-        return dict(self._kept)
+        return self._kept | {"lost": float(self._lost), "batches": self._batches}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._kept = dict(state_dict)
+        self._lost, self._batches = self._kept.pop("lost"), self._kept.pop("batches")
 
 
 class Checkpoints(Callback):

@@ -33,6 +33,21 @@ def test_a_fit_learns_and_keeps_the_best_weights(tmp_path: Path) -> None:
     assert (fitted.epochs, fitted.steps) == (4, 4 * 8)
 
 
+def test_the_loss_of_each_epoch_is_the_mean_over_its_batches_and_over_validation_rows(tmp_path: Path) -> None:
+    lost: list[float] = []
+
+    def noted(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        value = loss(network, batch)
+        lost.append(float(value.detach()))
+        return value
+
+    fitted = fit(make_plan(noted, accumulate=3), tmp_path, PLENTY)
+    means = torch.tensor(lost).reshape(3, 8).mean(dim=1).tolist()
+    assert [epoch.training_loss for epoch in fitted.curve] == pytest.approx(means, rel=1e-5)
+    # The score of this task is the loss of all validation rows at once, with the sign turned.
+    assert [epoch.validation_loss for epoch in fitted.curve] == pytest.approx([-one for one in fitted.scores], rel=1e-5)
+
+
 def test_the_same_plan_twice_gives_the_same_weights(tmp_path: Path) -> None:
     assert same(fit(make_plan(), tmp_path / "a", PLENTY), fit(make_plan(), tmp_path / "b", PLENTY))
     assert not same(fit(make_plan(), tmp_path / "a", PLENTY), fit(make_plan(seed=2), tmp_path / "c", PLENTY))
@@ -60,7 +75,7 @@ def test_a_killed_training_ends_as_one_that_was_not(tmp_path: Path, extra: dict[
     whole = fit(make_plan(**extra), tmp_path / "whole", PLENTY)
     assert resumed.resumed
     assert not whole.resumed
-    assert resumed.scores == whole.scores
+    assert resumed.curve == whole.curve
     assert resumed.steps == whole.steps
     assert same(resumed, whole)
 
@@ -162,6 +177,8 @@ def test_two_processes_with_gloo_train_the_model_that_one_does(tmp_path: Path, s
     one = fit(make_plan(network=make_plain_network), tmp_path / "one", PLENTY)
     two = fit(make_plan(network=make_plain_network, devices=2, strategy=strategy), tmp_path / "two", PLENTY)
     assert two.steps == one.steps
+    for there, here in zip(two.curve, one.curve, strict=True):
+        assert there.model_dump() == pytest.approx(here.model_dump(), rel=1e-3)
     for name, value in one.weights.items():
         torch.testing.assert_close(two.weights[name], value, rtol=1e-4, atol=1e-5)
 

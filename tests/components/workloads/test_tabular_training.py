@@ -215,8 +215,10 @@ def test_a_search_is_part_of_training_and_its_best_trial_is_the_network(example:
     assert trained.search is not None
     trials = read_trials(trained.search)
     assert len(trials) == 3
-    best = max(trial.score for trial in trials if trial.score is not None)
-    assert trained.candidate("network").score == pytest.approx(best, abs=5e-3)
+    best = max((trial for trial in trials if trial.score is not None), key=lambda trial: trial.score or 0.0)
+    assert trained.candidate("network").score == pytest.approx(best.score, abs=5e-3)
+    assert trained.options is not None
+    assert {name: trained.options[name] for name in best.options} == best.options
     assert train(example.prepared, workload, tmp_path).digest == trained.digest
 
 
