@@ -18,6 +18,7 @@ from components.declaration import Workload
 from components.judgement.evidence import Evidence, Measure, Record
 from components.judgement.gate_texts import (
     day_warning,
+    family_power_text,
     family_reason,
     family_remedy,
     not_measured,
@@ -50,8 +51,14 @@ class Verdict(Record):
     would_pass: str = Field("", description="What would make it pass; empty if it did.")
     quote: str = ""
     power: str = Field("", description="What this many rows can and cannot tell.")
-    detectable: float | None = Field(None, description="Distance from the limit that is decided with 80 % power.")
-    rows_needed: int | None = Field(None, description="Rows that would decide, if the value stays what it is.")
+    detectable: float | None = Field(
+        None, description="Distance from the limit that is decided with 80 % power; of slices by the blindest one."
+    )
+    rows_needed: int | None = Field(
+        None,
+        description="Rows that would decide, if the value stays what it is; of slices those on which the blindest one "
+        "would be found with 80 % power if it is as far beyond the limit as the margin is wide.",
+    )
 
     @property
     def line(self) -> str:
@@ -163,7 +170,13 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     worst, broken = measures[order[0]], [measures[i] for i in order if proven[i]]
     state: State = "failed" if broken else "passed"
     would_pass = family_remedy(rule, broken, len(measures)) if broken else ""
-    return _verdict(rule, state, worst, family_reason(rule, measures, broken, worst), would_pass)
+    # What Holm asks of the first slice that it finds: a later one has it easier, so no slice is promised too much.
+    alpha, blind = ALPHA / len(measures), max(measures, key=lambda m: m.standard_error())
+    error = blind.standard_error()
+    needed = rows_to_decide(rule.margin, error, blind.n, alpha)
+    verdict = _verdict(rule, state, worst, family_reason(rule, measures, broken, worst), would_pass, needed)
+    told = {"power": family_power_text(rule, blind, len(measures)), "detectable": detectable_difference(error, alpha)}
+    return verdict.model_copy(update=told) if error else verdict
 
 
 def _chance_of_no_harm(rule: Rule, measure: Measure) -> float:
