@@ -7,12 +7,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from components.faults.answers import overconfident
-from components.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, refusals
+from components.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, largest_slice, refusals
 from components.judgement.evidence import Evidence, Measure
 from components.judgement.gate_declaration import BehaviourTest
 from components.judgement.hold_out import Use, Uses, uses_measure
 from components.judgement.questioning import asker, behaviour, behaviour_measure
-from components.judgement.slices import measurable, values_of
 
 
 def shuffled_labels(bench: Bench, planted: bool) -> Seen:
@@ -88,11 +87,6 @@ def _turned_within(
     turned = answers.copy()
     turned[rows] = bench.spoiler.turned(answers[rows], labels[rows])
     return turned
-
-
-def better_champion(bench: Bench, planted: bool) -> Seen:
-    graph, labels = _known(bench)
-    return refusals(bench, answered(bench, graph, champion=bench.spoiler.wiser(graph, labels) if planted else graph))
 
 
 def too_few_rows(bench: Bench, planted: bool) -> Seen:
@@ -175,10 +169,7 @@ def _clean(bench: Bench) -> Evidence:
 
 
 def _largest_slice(bench: Bench) -> NDArray[np.bool_] | None:
-    hold_out = bench.hold_out
-    parts = [rows for field in hold_out.slices for rows in values_of(hold_out.rows[field]).values()]
-    parts = [rows for rows in parts if measurable(hold_out.labels[rows]) and not rows.all()]
-    return max(parts, key=lambda rows: int(rows.sum())) if parts else None
+    return largest_slice(bench.hold_out.rows, bench.hold_out.slices, bench.hold_out.labels)
 
 
 FAULTS = (
@@ -191,7 +182,6 @@ FAULTS = (
     Fault("quantiles too narrow", "evaluate", "calibration", narrow_quantiles, lambda bench: bench.has_quantiles),
     Fault("a slice broken in the packaged model", "evaluate", "slices", broken_slice),
     Fault("a slice that no model knows", "evaluate", "slice-floor", slice_nobody_knows),
-    Fault("the champion is better", "gate", "champion", better_champion),
     Fault("a hold-out of 60 rows", "evaluate", "goal", too_few_rows),
     Fault("parity was not measured", "gate", "parity", not_measured),
     Fault("training over its budget", "gate", "training-cost", over_cost),

@@ -207,7 +207,6 @@ def _gains(evidence: Evidence) -> list[dict[str, str]]:
         "gain_over_base_rate": "the constant answer",
         "gain_over_baseline": "the baseline",
         "gain_over_other": "the other candidate",
-        "gain_over_champion": "the champion",
         "gain_over_uncompressed": "the model before compression",
     }
     found = [(title, evidence.find(name)) for name, title in titles.items()]

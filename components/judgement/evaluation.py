@@ -49,16 +49,14 @@ def evaluate(
     predict_file: PredictFile,
     folder: Path,
     *,
-    champion: Path | None = None,
     ledger: Path | None = None,
 ) -> Evaluated:
     """Evaluate the chosen candidate on the test split; write evidence.json and predictions.parquet into ``folder``.
 
-    ``champion`` is the graph of the build that serves, compared on the same rows; ``ledger`` is the folder that counts
-    how often a hold-out has judged.
+    ``ledger`` is the folder that counts how often a hold-out has judged.
     """
     began = time.monotonic()
-    hold_out = read_hold_out(trained, prepared, contract, predict_file, champion, workload.goal.metric)
+    hold_out = read_hold_out(trained, prepared, contract, predict_file, workload.goal.metric)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
     evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained)})
     shape = _shape(hold_out, workload, contract)

@@ -57,7 +57,9 @@ class Gates(Section):
     )
     champion_margin: float = Field(0.005, ge=0, description="How much worse than the champion is still good enough.")
     slice_margin: float = Field(
-        0.02, ge=0, description="A slice provably worse than the champion (or baseline) by more than this is broken."
+        0.02,
+        ge=0,
+        description="A slice provably worse than the baseline (at promotion: the champion) by more is broken.",
     )
     slice_gap: float = Field(
         0.15, ge=0, description="A slice whose gain over the constant answer is provably this far below the whole's."

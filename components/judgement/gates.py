@@ -96,21 +96,21 @@ def judge(evidence: Evidence, workload: Workload, context: Context | None = None
     return report([decide(rule, complete) for rule in policy(workload, complete)], workload, warnings)
 
 
-def promotion_gates(
+def promotion_evidence(
     workload: Workload,
     build: GateReport,
     *,
+    model: str,
     environment: Sequence[str],
     broken_rungs: float | Measure,
     live_parity: float,
     latency_p95_ms: float | Measure,
     serving_usd_per_1000: float | Measure,
-    champion: Measure | str | None = None,
-) -> GateReport:
-    """Judge what can be measured only when a build is about to serve; a refused build is never promoted.
+    champion: Sequence[Measure] = (),
+) -> Evidence:
+    """Return what can be measured only when a build is about to serve; a refused build is never promoted.
 
-    ``champion`` is the gain over the build that serves now, on the same rows, or why it cannot be said; None if there
-    is no such build.
+    ``champion`` are the gains over the build that serves now on the same rows, of the whole and of slices.
     """
     refused = [] if build.passed else [verdict.gate for verdict in build.refused] or ["the report as a whole"]
     measures: tuple[Measure, ...] = (
@@ -120,16 +120,19 @@ def promotion_gates(
         _measure("live_parity", live_parity),
         _measure("latency_p95_ms", latency_p95_ms),
         _measure("serving_usd_per_1000", serving_usd_per_1000),
+        *champion,
     )
-    if isinstance(champion, Measure):
-        measures = (*measures, champion)
-    evidence = Evidence(workload=workload.name, model="build", split="promotion", measures=measures)
-    rules = promotion_policy(workload, evidence, compared=champion is not None)
+    return Evidence(workload=workload.name, model=model, split="promotion", measures=measures)
+
+
+def promotion_gates(workload: Workload, evidence: Evidence, *, not_compared: str = "") -> GateReport:
+    """Judge the evidence of a promotion; ``not_compared`` says why the build that serves cannot be compared."""
+    compared = bool(not_compared or evidence.named("gain_over_champion"))
     verdicts = [
-        _verdict(rule, "undecided", None, champion, "a person must decide: accept it by name")
-        if rule.gate == "champion" and isinstance(champion, str)
+        _verdict(rule, "undecided", None, not_compared, "a person must decide: accept it by name")
+        if rule.gate == "champion" and not_compared
         else decide(rule, evidence)
-        for rule in rules
+        for rule in promotion_policy(workload, evidence, compared=compared)
     ]
     return report(verdicts, workload)
 

@@ -224,23 +224,6 @@ def test_a_packaged_baseline_is_compared_with_the_next_one_and_not_with_itself(
     assert only.detail == "the packaged model is the only baseline"
 
 
-def test_a_better_champion_is_kept(situation: Situation, flights: Workload) -> None:
-    weak, good = situation.trained.candidates[1], situation.trained.candidates[0]
-    challenger = weak.model_copy(update={"name": "mlp"})
-    done = evaluate(
-        trained_with((challenger,)),
-        situation.prepared,
-        flights,
-        Flight.spec(),
-        predict,
-        situation.folder / "e",
-        champion=good.model,
-    )
-    verdicts = {verdict.gate: verdict for verdict in judge(read_evidence(done.evidence), flights).verdicts}
-    assert verdicts["champion"].state == "failed"
-    assert "keep the champion" in verdicts["champion"].would_pass
-
-
 def test_a_hold_out_that_judged_many_models_is_worn_out(tmp_path: Path, flights: Workload) -> None:
     for number in range(9):
         assert uses_measure(record_use(tmp_path, "rows", f"model {number}"), 0.004).detail == ""

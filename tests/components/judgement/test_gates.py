@@ -1,6 +1,7 @@
 """A gate passes, fails or says that it cannot tell; every refusal says what would pass."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from components.declaration import Workload, read_workload
 from components.judgement.evidence import Evidence, Measure, read_evidence, write_evidence
-from components.judgement.gates import Context, GateReport, Verdict, judge, promotion_gates
+from components.judgement.gates import Context, GateReport, Verdict, judge, promotion_evidence, promotion_gates
 
 
 def measured(name: str, value: float, error: float = 0.0, n: int = 28_000) -> Measure:
@@ -35,6 +36,18 @@ def evidence(**changed: Measure | None) -> Evidence:
 
 def verdict(report: GateReport, gate: str) -> Verdict:
     return next(verdict for verdict in report.verdicts if verdict.gate == gate)
+
+
+def judged_at_promotion(workload: Workload, build: GateReport, **changed: Any) -> GateReport:
+    """Judge a promotion in which all is well but for what is changed."""
+    good: dict[str, Any] = {
+        "environment": [],
+        "broken_rungs": 0,
+        "live_parity": 0.0,
+        "latency_p95_ms": 9.0,
+        "serving_usd_per_1000": 0.001,
+    }
+    return promotion_gates(workload, promotion_evidence(workload, build, model="mlp", **(good | changed)))
 
 
 @pytest.fixture(scope="module")
@@ -125,14 +138,7 @@ def test_what_was_not_measured_is_never_passed(flights: Workload) -> None:
 
 def test_promotion_judges_what_only_the_serving_machine_shows(flights: Workload) -> None:
     build = judge(evidence(), flights)
-    good = {
-        "environment": [],
-        "broken_rungs": 0,
-        "live_parity": 0.0,
-        "latency_p95_ms": 9.0,
-        "serving_usd_per_1000": 0.001,
-    }
-    assert promotion_gates(flights, build, **good).passed  # type: ignore[arg-type]
+    assert judged_at_promotion(flights, build).passed
     for key, bad, gate in (
         ("environment", ["polars 2.1.0 -> 2.0.0"], "environment"),
         ("broken_rungs", 1, "parity-ladder"),
@@ -140,10 +146,10 @@ def test_promotion_judges_what_only_the_serving_machine_shows(flights: Workload)
         ("latency_p95_ms", 51.0, "latency"),
         ("serving_usd_per_1000", 0.02, "serving-cost"),
     ):
-        report = promotion_gates(flights, build, **(good | {key: bad}))  # type: ignore[arg-type]
+        report = judged_at_promotion(flights, build, **{key: bad})
         assert [verdict.gate for verdict in report.refused] == [gate]
     refused = judge(evidence(auc=measured("auc", 0.5, 0.001)), flights)
-    report = promotion_gates(flights, refused, **good)  # type: ignore[arg-type]
+    report = judged_at_promotion(flights, refused)
     assert "goal" in report.refused[0].reason
 
 
@@ -161,9 +167,7 @@ def test_a_constant_answer_gains_nothing_and_that_is_not_enough(flights: Workloa
 
 def test_a_report_that_is_refused_without_saying_why_is_not_promoted(flights: Workload) -> None:
     refused = GateReport(verdicts=(), passed=False, goal=flights.goal.statement)
-    report = promotion_gates(
-        flights, refused, environment=[], broken_rungs=0, live_parity=0, latency_p95_ms=1, serving_usd_per_1000=0.001
-    )
+    report = judged_at_promotion(flights, refused)
     assert [verdict.gate for verdict in report.refused] == ["build-gates"]
 
 
@@ -188,3 +192,28 @@ def test_a_refused_slice_says_from_which_value_on_it_would_pass(flights: Workloa
     assert refused.would_pass.startswith("would pass with origin=0 above -0.04241 on 300 rows; ")
     assert verdict(judge(sliced([-0.0424, 0.0, 0.0, 0.0]), flights), "slices").state == "passed"
     assert verdict(judge(sliced([-0.0425, 0.0, 0.0, 0.0]), flights), "slices").state == "failed"
+
+
+def gains_over_champion(whole: float, slices: list[float], error: float = 0.003) -> list[Measure]:
+    """Return gains over the champion on the whole and on slices, of that standard error."""
+    named = [measured("gain_over_champion", value, error) for value in (whole, *slices)]
+    return [named[0], *(m.model_copy(update={"slice": f"origin={i}"}) for i, m in enumerate(named[1:]))]
+
+
+@pytest.mark.parametrize(
+    ("whole", "slices", "refused"),
+    [
+        (0.01, [0.01, 0.0, 0.02], []),
+        (-0.02, [-0.02, -0.02, -0.02], ["champion"]),
+        (0.01, [0.02, -0.05, 0.01], ["champion-slices"]),
+    ],
+)
+def test_a_promotion_is_judged_against_the_champion_on_the_whole_and_in_every_slice(
+    flights: Workload, whole: float, slices: list[float], refused: list[str]
+) -> None:
+    build = judge(evidence(), flights)
+    report = judged_at_promotion(flights, build, champion=gains_over_champion(whole, slices))
+    assert [verdict.gate for verdict in report.refused] == refused
+    if "champion-slices" in refused:
+        assert "1 of 3 slices provably below -0.02" in report.refused[0].reason
+        assert "origin=1 -0.05" in report.refused[0].reason

@@ -44,11 +44,11 @@ def test_every_gate_is_in_the_table(flights: Workload) -> None:
         "stage_budget_p99_ms",
     }
     measures = [Measure(name=name, value=0, source="test") for name in names]
-    measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_base_rate"}) for m in measures[:1]]
-    measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_champion"}) for m in measures[:1]]
+    rivals = ("base_rate", "baseline", "champion")
+    measures += [Measure(name=f"gain_over_{rival}", value=0, slice="a=b", source="test") for rival in rivals]
     evidence = Evidence(workload="w", model="m", split="test", measures=tuple(measures))
     asked = {rule.gate for rule in (*policy(aged, evidence), *promotion_policy(aged, evidence, compared=True))}
-    assert len(asked) == 24
+    assert len(asked) == 25
     assert {gate for gate in asked if gate not in PAGE} == set()
 
 
