@@ -32,7 +32,7 @@ NOISE = 0.3
 
 @dataclass(frozen=True)
 class Share:
-    """In how many tries something happened, and in which share of them the gate says that it does."""
+    """In how many tries something happened, and in which share the gate says that it does (NaN: it says nothing)."""
 
     happened: int
     tries: int
@@ -47,7 +47,8 @@ class Share:
     def line(self) -> str:
         """Measured, with the exact 95 % interval of that many tries (Clopper & Pearson 1934), and stated."""
         low, high = binomtest(self.happened, self.tries).proportion_ci(0.95)
-        return f"{self.measured:.1%} ({low:.1%} to {high:.1%}) | {self.stated:.1%} | {self.tries:,}"
+        stated = "-" if np.isnan(self.stated) else f"{self.stated:.1%}"
+        return f"{self.measured:.1%} ({low:.1%} to {high:.1%}) | {stated} | {self.tries:,}"
 
     def __add__(self, other: "Share") -> "Share":
         tries = self.tries + other.tries
@@ -174,7 +175,7 @@ def lines(tries: int, processes: int, chosen: Sequence[int]) -> Iterator[str]:
     at_margin, slight, broken = 0.55, 0.425, 1.4
     cases: list[tuple[str, Simulation, int, float, float, int, int]] = [
         ("promoted", promotions, 500, at_margin, true_loss(at_margin), 1000, tries),
-        ("promoted", promotions, 2000, at_margin, true_loss(at_margin), 1000, tries // 4),
+        ("promoted", promotions, 2000, at_margin, true_loss(at_margin), 1000, tries),
         ("promoted", promotions, 100, at_margin, true_loss(at_margin), 1000, tries),
         ("promoted", promotions, 500, slight, 0.02, 200, tries // 2),
         ("promoted", promotions, 2000, NOISE, 0.005, 200, tries // 4),

@@ -1,5 +1,6 @@
-"""What follows from probabilities of several classes: the decision that costs least, F1 and calibration of each."""
+"""What follows from probabilities of several classes: the decision that costs least, rates and calibration of each."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,13 @@ Places = NDArray[np.int64]
 
 
 def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
-    """Return F1 of every class at the build's decision, its cost, calibration of every class, gaps between groups."""
+    """Return what follows from the decision: rates of every class, its cost, calibration, gaps between groups."""
     labels, graph = hold_out.labels.astype(np.int64), hold_out.graph
     names = hold_out.classes or tuple(str(place) for place in range(graph.shape[1]))
     costs = workload.gates.costs
     weights = np.array([costs.classes.get(name, 1.0) if costs else 1.0 for name in names])
     said = (graph * weights).argmax(axis=1)
-    measures = f1_measures(labels, said, names, workload.seed, resamples)
+    measures = rate_measures(labels, said, names, workload.seed, resamples)
     if costs:
         measures.append(_cost(labels, said, graph.argmax(axis=1), weights, workload.seed, resamples))
     measures.append(class_calibration(labels, graph, names, workload.seed))
@@ -48,27 +49,48 @@ def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tu
     return [*measures, *worst], tables
 
 
-def f1_measures(truth: Places, said: Places, names: tuple[str, ...], seed: int, resamples: int) -> list[Measure]:
-    """Return the F1 of every class that occurs, as truth or as answer, with its interval."""
-    parts = {name: (truth == place, said == place) for place, name in enumerate(names)}
-    kept = {name: pair for name, pair in parts.items() if (pair[0] | pair[1]).any()}
-    statistics = [_f1(was, is_said) for was, is_said in kept.values()]
-    drawn = replicates(statistics, len(truth), resamples, seed)
-    once = np.ones(len(truth))
+def rate_measures(truth: Places, said: Places, names: tuple[str, ...], seed: int, resamples: int) -> list[Measure]:
+    """Return recall, precision and F1 of every class with intervals; what no row could tell is left out."""
+    rates: list[_Rate] = []
+    for place, name in enumerate(names):
+        was, is_said = truth == place, said == place
+        both = was & is_said
+        rates += [
+            _Rate(f"recall_{name}", both, was, int(was.sum()), f"of the rows that are {name}"),
+            _Rate(f"precision_{name}", both, is_said, int(is_said.sum()), f"of the rows answered {name}"),
+            _Rate(f"f1_{name}", 2 * both, was.astype(np.int64) + is_said, len(truth), ""),
+        ]
+    kept = [rate for rate in rates if rate.of.any()]
+    drawn = replicates([rate.statistic() for rate in kept], len(truth), resamples, seed)
     return [
-        Measure.of(f"f1_{name}", summarise(compute(once), drawn[place], len(truth), 0.95), source=SOURCE)
-        for place, (name, compute) in enumerate(zip(kept, statistics, strict=True))
+        Measure.of(
+            rate.name,
+            summarise(float(rate.hits.sum() / rate.of.sum()), drawn[place], rate.rows, 0.95),
+            source=SOURCE,
+            detail=rate.detail,
+        )
+        for place, rate in enumerate(kept)
     ]
 
 
-def _f1(was: NDArray[np.bool_], said: NDArray[np.bool_]) -> Statistic:
-    both, either = (was & said).astype(np.float64), was.astype(np.float64) + said
+@dataclass(frozen=True)
+class _Rate:
+    """A share of rows, ``hits`` among ``of``, [rows] each, and how many rows it rests on."""
 
-    def compute(weights: NDArray[np.float64]) -> float:
-        total = float((weights * either).sum())
-        return 2 * float((weights * both).sum()) / total if total else float("nan")
+    name: str
+    hits: NDArray[Any]
+    of: NDArray[Any]
+    rows: int
+    detail: str
 
-    return compute
+    def statistic(self) -> Statistic:
+        hits, of = self.hits.astype(np.float64), self.of.astype(np.float64)
+
+        def compute(weights: NDArray[np.float64]) -> float:
+            total = float((weights * of).sum())
+            return float((weights * hits).sum()) / total if total else float("nan")
+
+        return compute
 
 
 def _cost(

@@ -25,7 +25,7 @@ from components.judgement.gate_texts import number
 from components.judgement.gates import GateReport
 from components.judgement.metrics import HIGHER_IS_BETTER
 from components.judgement.power import ALPHA, holm
-from components.judgement.targets import target_of
+from components.judgement.targets import CLASS_METRICS, target_of
 from components.storage import write_atomically
 from components.training.results import Trained, read_trials
 from data_contracts.spec import ContractSpec
@@ -48,6 +48,8 @@ SECTIONS = {
 SHIFTS = 8
 TRIALS = ("finished", "pruned", "failed")
 NOT_BY_COST = "The threshold is serving.decision_threshold; with gates.costs it is chosen by what errors cost."
+# Of each class; what a floor can be set for.
+_RATES = tuple(f"{metric}_" for metric in CLASS_METRICS)
 STATES = ("failed", "undecided", "passed")
 
 
@@ -185,7 +187,7 @@ def _span(measure: Measure | None) -> str:
 
 def _metrics(evidence: Evidence) -> list[dict[str, str]]:
     rows = []
-    more = [measure.name for measure in evidence.measures if measure.name.startswith("f1_") and not measure.slice]
+    more = [m.name for m in evidence.measures if m.name.startswith(_RATES) and not m.slice]
     for name in (*HIGHER_IS_BETTER, "pinball", *more):
         own, baseline = evidence.find(name), evidence.find(f"baseline_{name}")
         if own is None:

@@ -14,7 +14,7 @@ import polars as pl
 from components.answer_shape import AnswerShape, differences
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.classes import class_decisions, f1_measures
+from components.judgement.classes import class_decisions, rate_measures
 from components.judgement.decisions import decision_threshold, decisions
 from components.judgement.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.judgement.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
@@ -142,11 +142,11 @@ def _by_day(hold_out: HoldOut, metric: str, seed: int, resamples: int) -> list[M
 
 
 def yes_or_no(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
-    """Return what follows from probabilities of yes: calibration, threshold, F1, confusion, gaps between groups."""
+    """Return what follows from probabilities of yes: calibration, threshold, rates, confusion, gaps between groups."""
     labels, graph = hold_out.labels, hold_out.graph
     decided, tables = decisions(hold_out, workload, resamples)
     said = (graph >= decision_threshold(workload)).astype(np.int64)
-    rates = f1_measures(labels.astype(np.int64), said, ("no", "yes"), workload.seed, resamples)
+    rates = rate_measures(labels.astype(np.int64), said, ("no", "yes"), workload.seed, resamples)
     calibration = calibration_measure(hold_out, workload.seed)
     return [calibration, *rates, *decided], tables | {"calibration": calibration_bins(labels, graph)}
 

@@ -43,7 +43,12 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
 
     Rules about what need not exist (slices, an audit that a kind has not) are asked where it was measured.
     """
-    rules = (*_quality(workload), *_slices(workload, evidence), *_operation(workload, evidence))
+    rules = (
+        *_quality(workload),
+        *_floors(workload),
+        *_slices(workload, evidence),
+        *_operation(workload, evidence),
+    )
     # Asked only where there is something to ask.
     optional = {
         "compression",
@@ -144,6 +149,23 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             "largest change of an answer by compression",
             "ship the model as trained: serving.variants.allow: []",
         ),
+    )
+
+
+def _floors(workload: Workload) -> tuple[Rule, ...]:
+    of_class = (
+        "say what it costs to miss it (gates.costs), weigh it more (model.class_weight), or bring more rows of it"
+    )
+    return tuple(
+        Rule(
+            gate=f"floor-{floor.measure}",
+            measure=floor.measure,
+            direction="at_most" if floor.at_least is None else "at_least",
+            threshold=float(floor.at_most if floor.at_least is None else floor.at_least),  # type: ignore[arg-type]
+            subject=f"{floor.metric} of {floor.of}" if floor.of else floor.metric,
+            todo=of_class if floor.of else "train on more or better data, add features, or change the floor openly",
+        )
+        for floor in workload.gates.floors
     )
 
 

@@ -24,6 +24,7 @@ def test_the_example_is_read(flights: Workload) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
     document = flights.model_dump(mode="json", exclude_none=True) | yaml.safe_load(example)
     gates = parse_workload(document, where="docs/gates.md").gates
+    assert [floor.measure for floor in gates.floors] == ["pr_auc", "recall_yes"]
     assert [test.expect for test in gates.behaviour] == ["higher", "same", "at_least"]
 
 
