@@ -1,5 +1,6 @@
 """What follows from probabilities of several classes: the decision that costs least, rates and calibration of each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,14 @@ from components.declaration import Workload
 from components.judgement.decisions import SOURCE, gaps_between
 from components.judgement.evidence import Measure
 from components.judgement.hold_out import HoldOut
-from components.judgement.metrics import calibration_bins, expected_calibration_error, replicates, summarise
+from components.judgement.metrics import (
+    calibration_bins,
+    calibration_statistic,
+    distance_from_chance,
+    expected_calibration_error,
+    replicates,
+    summarise,
+)
 from components.judgement.weighted_scores import Statistic, mean_loss
 
 Places = NDArray[np.int64]
@@ -27,7 +35,8 @@ def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tu
     measures = rate_measures(labels, said, names, workload.seed, resamples)
     if costs:
         measures.append(_cost(labels, said, graph.argmax(axis=1), weights, workload.seed, resamples))
-    measures.append(class_calibration(labels, graph, names, workload.seed))
+    against_all = {name: (labels == place, graph[:, place]) for place, name in enumerate(names)}
+    measures.append(calibration_measure(against_all, workload.seed, resamples))
     gaps: list[Measure] = []
     groups: list[dict[str, Any]] = []
     for place, name in enumerate(names):
@@ -43,9 +52,7 @@ def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tu
         gaps, groups = [*gaps, *found], [*groups, *table]
     worst = [max(gaps, key=lambda gap: gap.value)] if gaps else []
     tables: dict[str, Any] = {"classes": class_table(labels, said, names)} | ({"groups": groups} if groups else {})
-    tables["class_calibration"] = {
-        name: calibration_bins(labels == place, graph[:, place]) for place, name in enumerate(names)
-    }
+    tables["class_calibration"] = {name: calibration_bins(*pair) for name, pair in against_all.items()}
     return [*measures, *worst], tables
 
 
@@ -104,14 +111,23 @@ def _cost(
     return Measure.of("decision_cost", found, source=SOURCE, detail=detail)
 
 
-def class_calibration(labels: Places, graph: NDArray[Any], names: tuple[str, ...], seed: int) -> Measure:
-    """Return the largest expected calibration error of a class against all others, and which class it is."""
-    errors = [expected_calibration_error(labels == place, graph[:, place]) for place in range(len(names))]
-    worst, random = int(np.argmax(errors)), np.random.default_rng(seed)
-    drawn = (random.random(len(labels)) < graph[:, worst] for _ in range(20))
-    chance = float(np.mean([expected_calibration_error(one, graph[:, worst]) for one in drawn]))
-    detail = f"of the class {names[worst]}, the worst; chance alone gives {chance:.4f}"
-    return Measure(name="calibration_error", value=errors[worst], n=len(labels), source=SOURCE, detail=detail)
+def calibration_measure(
+    answered: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], seed: int, resamples: int
+) -> Measure:
+    """Return the largest expected calibration error of a class against all others, from its labels and probabilities.
+
+    The detail says which class it is, the error as it stands on these rows, and how large it would be by chance alone
+    if every answer were right.
+    """
+    statistics = [calibration_statistic(*pair) for pair in answered.values()]
+    rows = len(next(iter(answered.values()))[0])
+    found, worst = distance_from_chance(statistics, rows, resamples, seed)
+    name, (labels, answers) = list(answered.items())[worst]
+    random, stands = np.random.default_rng(seed), expected_calibration_error(labels, answers)
+    chance = [expected_calibration_error(random.random(rows) < answers, answers) for _ in range(20)]
+    of = f"of the class {name}, the worst; " if len(answered) > 1 else ""
+    detail = f"{of}{stands:.4f} as it stands, chance alone gives {np.mean(chance):.4f}"
+    return Measure.of("calibration_error", found, source=SOURCE, detail=detail)
 
 
 def class_table(labels: Places, said: Places, names: tuple[str, ...]) -> dict[str, Any]:

@@ -14,14 +14,13 @@ import polars as pl
 from components.answer_shape import AnswerShape, differences
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.classes import class_decisions, rate_measures
+from components.judgement.classes import calibration_measure, class_decisions, rate_measures
 from components.judgement.decisions import decision_threshold, decisions
 from components.judgement.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.judgement.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
 from components.judgement.metrics import (
     METRICS,
     calibration_bins,
-    expected_calibration_error,
     interval,
     replicates,
     score,
@@ -147,24 +146,8 @@ def yes_or_no(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[li
     decided, tables = decisions(hold_out, workload, resamples)
     said = (graph >= decision_threshold(workload)).astype(np.int64)
     rates = rate_measures(labels.astype(np.int64), said, ("no", "yes"), workload.seed, resamples)
-    calibration = calibration_measure(hold_out, workload.seed)
+    calibration = calibration_measure({"yes": (labels, graph)}, workload.seed, resamples)
     return [calibration, *rates, *decided], tables | {"calibration": calibration_bins(labels, graph)}
-
-
-def calibration_measure(hold_out: HoldOut, seed: int) -> Measure:
-    """Return the ECE; the detail says how large it would be by chance alone if every answer were right."""
-    random = np.random.default_rng(seed)
-    chance = [
-        expected_calibration_error(random.random(len(hold_out.graph)) < hold_out.graph, hold_out.graph)
-        for _ in range(20)
-    ]
-    return Measure(
-        name="calibration_error",
-        value=expected_calibration_error(hold_out.labels, hold_out.graph),
-        n=len(hold_out.labels),
-        source=SOURCE,
-        detail=f"chance alone gives {np.mean(chance):.4f}",
-    )
 
 
 def _parity(hold_out: HoldOut) -> Measure:

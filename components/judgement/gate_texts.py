@@ -40,23 +40,36 @@ def too_few(rule: Rule, measure: Measure) -> str:
 def reason(rule: Rule, measure: Measure, state: str, low: float, high: float) -> str:
     """Say in one line why the verdict is what it is."""
     said = f"{rule.subject} {number(measure.value)}"
+    # The bound on the good side has to clear the limit; on the bad side it proves that the limit is missed.
+    good, bad = (f"at least {number(low)}", f"at most {number(high)}")
+    if rule.direction == "at_most":
+        good, bad = bad, good
     if low == high:
         text = f"{said}, needs {wanted(rule)}"
+    elif rule.proof == "harm":
+        proven = "" if state == "failed" else "not "
+        text = f"{said}, {proven}provably {beyond(rule)}: {_rows(measure)} prove {bad} with 95 % confidence"
     elif state == "undecided":
         text = (
             f"{said} lies between {number(low)} and {number(high)}, needs {wanted(rule)}: {_rows(measure)} cannot tell"
         )
     else:
-        # The bound that decided: the near one when it passed, the far one when it failed.
-        near_is_low = (rule.direction == "at_least") == (state == "passed")
-        bound = f"at least {number(low)}" if near_is_low else f"at most {number(high)}"
-        text = f"{said}, with 95 % confidence {bound}, needs {wanted(rule)}"
+        text = f"{said}, with 95 % confidence {good if state == 'passed' else bad}, needs {wanted(rule)}"
     return text + (f" ({measure.detail})" if measure.detail else "")
+
+
+def beyond(rule: Rule) -> str:
+    """Say what must not be proven: 'above 0.1'."""
+    if rule.margin and rule.threshold == 0:
+        return f"more than {number(rule.margin)} worse"
+    return f"{'below' if rule.direction == 'at_least' else 'above'} {number(rule.limit)}"
 
 
 def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, rows_needed: int | None) -> str:
     """Say what would make the gate pass."""
-    reach = measure.value - low if rule.direction == "at_least" else high - measure.value
+    reach = (high - low) / 2
+    # What must be proven has to clear the limit by the reach of the bound; what must only not be refuted may miss it.
+    reach = -reach if rule.proof == "harm" else reach
     value = rule.limit + reach if rule.direction == "at_least" else rule.limit - reach
     asked = f"would pass with {rule.direction.replace('_', ' ')} {number(value)}"
     if measure.n and low != high:
@@ -69,7 +82,7 @@ def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, ro
 
 
 def family_reason(rule: Rule, measures: Sequence[Measure], broken: Sequence[Measure], worst: Measure) -> str:
-    """Say which slices are provably beyond the limit, or which comes nearest and what could hide."""
+    """Say which slices are provably beyond the limit, or which comes nearest to it."""
     if broken:
         named = [
             f"{m.slice} {number(m.value)} [{number(m.bound('below'))}, {number(m.bound('above'))}], {_rows(m)}"
@@ -84,6 +97,13 @@ def family_reason(rule: Rule, measures: Sequence[Measure], broken: Sequence[Meas
         f"none of {len(measures)} slices is provably below {number(rule.limit)} in {rule.subject}; lowest "
         f"{worst.slice} {number(worst.value)}"
     )
+
+
+def left_out(small: Sequence[Measure]) -> str:
+    """Say which slices are too small to be judged, largest first."""
+    named = [f"{m.slice} ({m.n:,})" for m in sorted(small, key=lambda m: -(m.n or 0))[:SHOWN]]
+    more = f" and {len(small) - SHOWN} more" if len(small) > SHOWN else ""
+    return f"{', '.join(named)}{more}"
 
 
 def family_remedy(rule: Rule, broken: Sequence[Measure], asked: int) -> str:

@@ -5,7 +5,8 @@
 
 A measure with an interval passes only if its one-sided 95 % bound clears the limit, fails if the other bound is on the
 wrong side, and is undecided in between. A measure without one (a cost, a count) is taken as it is. Slices are asked
-together: the gate fails if one of them is provably beyond the limit, corrected for how many were asked.
+together: the gate fails if one of them is provably beyond the limit, corrected for how many were asked. An interval
+from fewer than 100 rows decides nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ from components.judgement.gate_texts import (
     family_power_text,
     family_reason,
     family_remedy,
+    left_out,
     not_measured,
     number,
     power_text,
@@ -153,7 +155,7 @@ def decide(rule: Rule, evidence: Evidence) -> Verdict:
     if measure is None:
         return _verdict(rule, "undecided", None, not_measured(rule), f"measure it: it must be {_asked(rule)}")
     low, high = measure.bound("below"), measure.bound("above")
-    if measure.low is not None and measure.n is not None and measure.n < MIN_ROWS:
+    if measure.low is not None and _few(measure):
         return _verdict(rule, "undecided", measure, too_few(rule, measure), f"judge on at least {MIN_ROWS} rows")
     state = _state(rule, low, high)
     error = measure.standard_error()
@@ -166,6 +168,11 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     """Fail if a slice is provably beyond the limit: one-sided tests, Holm-corrected over the slices."""
     if not measures:
         return _verdict(rule, "undecided", None, not_measured(rule), "measure the slices")
+    small = [measure for measure in measures if _few(measure)]
+    measures = [measure for measure in measures if not _few(measure)]
+    if not measures:
+        why = f"every slice rests on fewer than {MIN_ROWS} rows: {left_out(small)}"
+        return _verdict(rule, "undecided", None, why, f"judge on at least {MIN_ROWS} rows of a slice")
     proven = holm([_chance_of_no_harm(rule, measure) for measure in measures], ALPHA)
     # Worst first: the proven ones, then by distance from the limit.
     sign = 1 if rule.direction == "at_least" else -1
@@ -177,9 +184,15 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     alpha, blind = ALPHA / len(measures), max(measures, key=lambda m: m.standard_error())
     error = blind.standard_error()
     needed = rows_to_decide(rule.margin, error, blind.n, alpha)
-    verdict = _verdict(rule, state, worst, family_reason(rule, measures, broken, worst), would_pass, needed)
+    why = family_reason(rule, measures, broken, worst)
+    why += f"; not judged, fewer than {MIN_ROWS} rows: {left_out(small)}" if small else ""
+    verdict = _verdict(rule, state, worst, why, would_pass, needed)
     told = {"power": family_power_text(rule, blind, len(measures)), "detectable": detectable_difference(error, alpha)}
     return verdict.model_copy(update=told) if error else verdict
+
+
+def _few(measure: Measure) -> bool:
+    return measure.n is not None and measure.n < MIN_ROWS
 
 
 def _chance_of_no_harm(rule: Rule, measure: Measure) -> float:

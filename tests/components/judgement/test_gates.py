@@ -217,3 +217,47 @@ def test_a_promotion_is_judged_against_the_champion_on_the_whole_and_in_every_sl
     if "champion-slices" in refused:
         assert "1 of 3 slices provably below -0.02" in report.refused[0].reason
         assert "origin=1 -0.05" in report.refused[0].reason
+
+
+def test_a_slice_of_few_rows_decides_nothing_and_is_named(flights: Workload) -> None:
+    broken = measured("gain_over_baseline", -0.5, 0.01, 99).model_copy(update={"slice": "carrier=HA"})
+    verdicts = {v.gate: v for v in judge(sliced([0.0, 0.0]).with_measures(broken), flights).verdicts}
+    assert verdicts["slices"].state == "passed"
+    assert verdicts["slices"].reason.startswith("none of 2 slices is provably below -0.02")
+    assert "not judged, fewer than 100 rows: carrier=HA (99)" in verdicts["slices"].reason
+    enough = broken.model_copy(update={"n": 100})
+    assert verdict(judge(sliced([0.0, 0.0]).with_measures(enough), flights), "slices").state == "failed"
+    nothing = verdict(judge(sliced([0.0, -0.5], n=99), flights), "slices")
+    assert (nothing.state, nothing.would_pass) == ("undecided", "judge on at least 100 rows of a slice")
+    assert "every slice rests on fewer than 100 rows: origin=0 (99), origin=1 (99)" in nothing.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "n", "state"),
+    [
+        (0.03, 0.002, 28_000, "passed"),
+        (0.048, 0.003, 28_000, "undecided"),
+        (0.09, 0.003, 28_000, "failed"),
+        (0.01, 0.002, 99, "undecided"),
+    ],
+)
+def test_calibration_is_judged_by_its_interval(
+    flights: Workload, value: float, error: float, n: int, state: str
+) -> None:
+    report = judge(evidence(calibration_error=measured("calibration_error", value, error, n)), flights)
+    assert verdict(report, "calibration").state == state
+
+
+def test_what_is_refused_for_proven_harm_says_what_was_proven_and_what_would_pass(flights: Workload) -> None:
+    def asked(value: float) -> Verdict:
+        return verdict(judge(evidence(gap=measured("fairness_gap", value, 0.02, 1200)), flights), "fairness")
+
+    passed, failed = asked(0.12), asked(0.1787)
+    assert passed.state == "passed"
+    assert "0.12, not provably above 0.1: 1,200 rows prove at least 0.0871 with 95 % confidence" in passed.reason
+    assert failed.state == "failed"
+    assert "0.1787, provably above 0.1: 1,200 rows prove at least 0.1458 with 95 % confidence" in failed.reason
+    assert failed.would_pass.startswith("would pass with at most 0.1329 on 1,200 rows; ")
+    # The remedy is the limit of what passes.
+    assert asked(0.1328).state == "passed"
+    assert asked(0.133).state == "failed"
