@@ -151,8 +151,7 @@ def print_run(
     console.print(_stages(last))
     console.print(_models(built))
     console.print(_gates(built.gates))
-    for warning in built.gates.warnings:
-        console.print(f"[yellow]warning[/]: {warning}", soft_wrap=True)
+    _print_warnings(console, built.gates)
     if promoted:
         _print_judged(console, promoted)
     console.print(_outcome(build, built, promoted, monitored))
@@ -190,9 +189,19 @@ def _models(built: "BuildOutcome") -> Table:
 
 def _gates(report: "GateReport", title: str = "Gates") -> Table:
     rows = [
-        (v.gate, _state(v.state), v.reason + (f"; {v.would_pass}" if v.would_pass else "")) for v in report.verdicts
+        (
+            v.gate,
+            f"[yellow]{v.state}[/]" if v.warning else _state(v.state),
+            v.reason + (f"; {v.would_pass}" if v.would_pass else ""),
+        )
+        for v in report.verdicts
     ]
     return _table("gate", "state", "reason", rows=rows, title=f"{title}: {report.goal}")
+
+
+def _print_warnings(console: Console, report: "GateReport") -> None:
+    for warning in report.warnings:
+        console.print(f"[yellow]warning[/]: {warning}", soft_wrap=True)
 
 
 def _outcome(
@@ -260,6 +269,7 @@ def print_promotion(workload: str, promoted: "Promotion") -> None:
 def _print_judged(console: Console, promoted: "Promotion") -> None:
     """Print what the gates said at promotion, and the gain over the champion: the whole, then the worst slices."""
     console.print(_gates(promoted.gates, title="Gates at promotion"))
+    _print_warnings(console, promoted.gates)
     if promoted.gains:
         whole, *slices = promoted.gains
         slices.sort(key=lambda gain: gain.value)

@@ -99,6 +99,20 @@ def family_reason(rule: Rule, measures: Sequence[Measure], broken: Sequence[Meas
     )
 
 
+def within_margin(rule: Rule, measure: Measure) -> str:
+    """Warn of what is provably worse than what it is compared with, but by less than the margin; empty if it is not."""
+    if not rule.margin or rule.threshold or rule.proof == "harm":
+        return ""
+    nearest = measure.bound("above") if rule.direction == "at_least" else -measure.bound("below")
+    if nearest >= 0 or measure.low is None:
+        return ""
+    who = f" ({measure.detail})" if measure.detail else ""
+    return (
+        f"{rule.gate} passed within its margin of {number(rule.margin)}, but what ships is provably worse: "
+        f"{rule.subject}{who} {number(measure.value)}, with 95 % confidence at most {number(nearest)}; {rule.todo}"
+    )
+
+
 def left_out(small: Sequence[Measure]) -> str:
     """Say which slices are too small to be judged, largest first."""
     named = [f"{m.slice} ({m.n:,})" for m in sorted(small, key=lambda m: -(m.n or 0))[:SHOWN]]

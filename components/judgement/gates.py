@@ -29,6 +29,7 @@ from components.judgement.gate_texts import (
     reason,
     remedy,
     too_few,
+    within_margin,
 )
 from components.judgement.policy import Rule, policy, promotion_policy
 from components.judgement.power import ALPHA, detectable_difference, holm, rows_to_decide
@@ -51,6 +52,7 @@ class Verdict(Record):
     n: int | None
     reason: str
     would_pass: str = Field("", description="What would make it pass; empty if it did.")
+    warning: str = Field("", description="What a person must know although it passed.")
     quote: str = ""
     power: str = Field("", description="What this many rows can and cannot tell.")
     detectable: float | None = Field(
@@ -65,7 +67,7 @@ class Verdict(Record):
     @property
     def line(self) -> str:
         """The verdict on one line: what was decided, why, and what would make it pass."""
-        return f"{self.state} {self.gate}: {self.reason}" + (f"; {self.would_pass}" if self.would_pass else "")
+        return f"{self.state} {self.gate}: " + "; ".join(filter(None, (self.reason, self.would_pass, self.warning)))
 
 
 class GateReport(Record):
@@ -144,7 +146,8 @@ def report(verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[s
     collected = tuple(verdicts)
     stopping = {"failed"} if workload.gates.undecided == "pass" else {"failed", "undecided"}
     passed = not any(verdict.state in stopping for verdict in collected)
-    return GateReport(verdicts=collected, passed=passed, goal=workload.goal.statement, warnings=tuple(warnings))
+    warned = tuple(verdict.warning for verdict in collected if verdict.warning)
+    return GateReport(verdicts=collected, passed=passed, goal=workload.goal.statement, warnings=(*warned, *warnings))
 
 
 def decide(rule: Rule, evidence: Evidence) -> Verdict:
@@ -228,6 +231,7 @@ def _verdict(
         n=measure.n if measure else None,
         reason=why,
         would_pass=would_pass,
+        warning=within_margin(rule, measure) if measure and state == "passed" else "",
         quote=rule.quote,
         power=power_text(rule, measure) if measure and error else "",
         detectable=detectable_difference(error) if error else None,

@@ -59,6 +59,7 @@ def test_good_evidence_passes_every_gate(flights: Workload) -> None:
     report = judge(evidence(), flights)
     assert report.passed, [verdict.line for verdict in report.refused]
     assert report.goal == flights.goal.statement
+    assert report.warnings == ()
     assert verdict(report, "goal").quote == flights.goal.statement
 
 
@@ -261,3 +262,19 @@ def test_what_is_refused_for_proven_harm_says_what_was_proven_and_what_would_pas
     # The remedy is the limit of what passes.
     assert asked(0.1328).state == "passed"
     assert asked(0.133).state == "failed"
+
+
+def test_what_is_provably_worse_but_within_the_margin_passes_with_a_warning(flights: Workload) -> None:
+    worse = measured("gain_over_baseline", -0.005, 0.001).model_copy(update={"detail": "xgboost"})
+    report = judge(evidence(gain_over_baseline=worse), flights)
+    assert report.passed
+    (warning,) = report.warnings
+    assert warning == verdict(report, "baseline").warning
+    assert warning in verdict(report, "baseline").line
+    assert warning.startswith("baseline passed within its margin of 0.01, but what ships is provably worse")
+    assert "(xgboost) -0.005, with 95 % confidence at most -0.003355; package the baseline, or train longer" in warning
+    unsure = measured("gain_over_baseline", -0.0005, 0.001)
+    assert judge(evidence(gain_over_baseline=unsure), flights).warnings == ()
+    champion = judged_at_promotion(flights, report, champion=[measured("gain_over_champion", -0.002, 0.0005)])
+    assert champion.passed
+    assert "champion passed within its margin of 0.005" in champion.warnings[0]
