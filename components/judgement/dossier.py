@@ -309,7 +309,7 @@ def _limits(subject: Subject) -> list[str]:
         "changes the answer.",
     ]
     if small := subject.evidence.tables.get("slices_too_small"):
-        limits.append(f"Nothing is known about these slices: {', '.join(small)}.")
+        limits.append(f"Nothing is known about these slices: {'; '.join(small)}.")
     if weak := [w["slice"] for w in subject.evidence.tables.get("weak_slices", []) if w["proven"]]:
         limits.append(f"It is provably weaker than on the whole where {'; '.join(weak[:3])}.")
     if not subject.workload.gates.sensitive:

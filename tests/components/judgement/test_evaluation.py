@@ -189,7 +189,7 @@ def test_every_slice_has_its_size_and_interval_and_small_ones_are_named(
     evidence = read_evidence(done.evidence)
     sizes = [measure.n for measure in evidence.named("auc") if str(measure.slice).startswith("origin=")]
     assert sum(size or 0 for size in sizes) == ROWS
-    assert evidence.tables["slices_too_small"] == ["carrier=HA"]
+    assert evidence.tables["slices_too_small"] == ["carrier=HA (25 rows)"]
 
 
 def test_a_broken_slice_is_named(situation: Situation, flights: Workload) -> None:
