@@ -14,6 +14,7 @@ SOURCES = (
     "components/__init__.py",
     "components/answer_shape.py",
     "components/errors.py",
+    "components/machine.py",
     "components/storage.py",
     "components/delivery/__init__.py",
     "components/builds/build.py",

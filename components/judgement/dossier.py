@@ -25,7 +25,7 @@ from components.judgement.gate_texts import number
 from components.judgement.gates import GateReport
 from components.judgement.metrics import HIGHER_IS_BETTER
 from components.judgement.power import ALPHA, holm
-from components.judgement.targets import target_of
+from components.judgement.targets import CLASS_METRICS, target_of
 from components.storage import write_atomically
 from components.training.results import Trained, read_trials
 from data_contracts.spec import ContractSpec
@@ -48,6 +48,8 @@ SECTIONS = {
 SHIFTS = 8
 TRIALS = ("finished", "pruned", "failed")
 NOT_BY_COST = "The threshold is serving.decision_threshold; with gates.costs it is chosen by what errors cost."
+# Of each class; what a floor can be set for.
+_RATES = tuple(f"{metric}_" for metric in CLASS_METRICS)
 STATES = ("failed", "undecided", "passed")
 
 
@@ -186,7 +188,7 @@ def _span(measure: Measure | None) -> str:
 
 def _metrics(evidence: Evidence) -> list[dict[str, str]]:
     rows = []
-    more = [measure.name for measure in evidence.measures if measure.name.startswith("f1_") and not measure.slice]
+    more = [m.name for m in evidence.measures if m.name.startswith(_RATES) and not m.slice]
     for name in (*HIGHER_IS_BETTER, "pinball", *more):
         own, baseline = evidence.find(name), evidence.find(f"baseline_{name}")
         if own is None:
@@ -208,7 +210,6 @@ def _gains(evidence: Evidence) -> list[dict[str, str]]:
         "gain_over_base_rate": "the constant answer",
         "gain_over_baseline": "the baseline",
         "gain_over_other": "the other candidate",
-        "gain_over_champion": "the champion",
         "gain_over_uncompressed": "the model before compression",
     }
     found = [(title, evidence.find(name)) for name, title in titles.items()]
@@ -309,7 +310,7 @@ def _limits(subject: Subject) -> list[str]:
         "changes the answer.",
     ]
     if small := subject.evidence.tables.get("slices_too_small"):
-        limits.append(f"Nothing is known about these slices: {', '.join(small)}.")
+        limits.append(f"Nothing is known about these slices: {'; '.join(small)}.")
     if weak := [w["slice"] for w in subject.evidence.tables.get("weak_slices", []) if w["proven"]]:
         limits.append(f"It is provably weaker than on the whole where {'; '.join(weak[:3])}.")
     if not subject.workload.gates.sensitive:

@@ -1,11 +1,12 @@
 """What can be looked at: health, metrics, documents, and the metadata of the Open Inference Protocol."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
 
-from deployments.data_plane import open_inference
+from deployments.data_plane import columnar, open_inference
 from deployments.data_plane.exchange import Exchange
 from deployments.data_plane.model import Model
 from deployments.data_plane.protocol import HTML, JSON, Reply, Request
@@ -33,21 +34,33 @@ def pages_of(state: State) -> dict[str, Handler]:
     async def ready(request: Request) -> Reply:
         # The model was warmed up and checked before there was a service: only draining can make it unready.
         if state.draining:
-            return 503, (*JSON, *_RETRY), b'{"ready":false,"reason":"draining"}'
+            return _unready({"build": state.model.build_id})
         return _json({"ready": True, "build": state.model.build_id})
+
+    async def model_ready(request: Request) -> Reply:
+        names = {"name": state.model.serving.workload, "build": state.model.build_id}
+        return _unready(names) if state.draining else _json({"ready": True, **names})
 
     async def metrics(request: Request) -> Reply:
         from deployments.data_plane import exposition
 
-        labels = {"build": state.model.build_id, "workload": state.model.serving.workload}
-        watched = state.model.serving.answer.watched
-        body = exposition.render(state.exchange.total(), labels, state.price_per_hour, watched)
-        return 200, (("content-type", exposition.CONTENT_TYPE),), body
+        return 200, (("content-type", exposition.CONTENT_TYPE),), scrape(state)
 
     async def openapi(request: Request) -> Reply:
         from deployments.data_plane.openapi import describe
 
         return _json(describe(state.model))
+
+    def example(kind: str) -> Handler:
+        async def table(request: Request) -> Reply:
+            from deployments.data_plane.openapi_schemas import example_row
+
+            model = state.model
+            # In a thread: the first one imports pyarrow.
+            written = await asyncio.to_thread(columnar.write_example, model, example_row(model.contract), kind)
+            return 200, (("content-type", kind),), written
+
+        return table
 
     async def docs(request: Request) -> Reply:
         from deployments.data_plane.docs_page import page
@@ -67,12 +80,27 @@ def pages_of(state: State) -> dict[str, Handler]:
         "/metrics": metrics,
         "/openapi.json": openapi,
         "/docs": docs,
+        **{path: example(kind) for path, kind in columnar.EXAMPLES.items()},
         "/v2": server,
         "/v2/health/live": live,
         "/v2/health/ready": ready,
         model: metadata,
-        f"{model}/ready": ready,
+        f"{model}/ready": model_ready,
     }
+
+
+def scrape(state: State) -> bytes:
+    """Return the counts of the whole service as Prometheus reads them."""
+    # Imported when somebody looks: starting does without.
+    from deployments.data_plane import exposition
+
+    labels = {"build": state.model.build_id, "workload": state.model.serving.workload}
+    watched = state.model.serving.answer.watched
+    return exposition.render(state.exchange.total(), labels, state.price_per_hour, watched)
+
+
+def _unready(names: dict[str, str]) -> Reply:
+    return 503, (*JSON, *_RETRY), msgspec.json.encode({"ready": False, "reason": "draining", **names})
 
 
 def _json(value: Any) -> Reply:

@@ -57,6 +57,7 @@ class _Request:
         self._body = body
         self.sent: Reply | None = None
         self.trace: Trace | None = None
+        self.request_id = ""
 
     def header(self, name: str) -> str | None:
         return None

@@ -72,6 +72,9 @@ def test_a_network_gets_every_narrower_graph_and_its_features_keep_their_precisi
         nodes = onnx.load(found.model).graph.node
         recipe = {node.op_type for node in nodes if node.name.startswith("recipe/")}
         assert not recipe & {"QuantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"}
+    # Scaled by the largest of a call, a row's answer depends on its company; scaled once and for all, it does not.
+    assert variants["int8-dynamic"].company_change > 1e-4
+    assert variants["int8-static"].company_change < 1e-6
     assert {one.metric for one in variants["fp16"].losses} == {"auc", "pr_auc", "log_loss", "brier"}
     assert sum(one.rows for one in variants["fp16"].classes) == example.prepared.splits["validation"].rows
 
@@ -157,6 +160,7 @@ def test_without_families_the_model_ships_as_trained(example: Example) -> None:
         (variant("slow", saving=0.04), "saves 4% of the processor time"),
         (variant("slower", saving=-0.2), "costs 20% more"),
         (variant("noisy", rounds=0.6), "within the noise"),
+        (variant("sociable").model_copy(update={"company_change": 0.02}), "with the rows that are asked beside it"),
     ],
 )
 def test_a_variant_that_may_not_ship_says_why(one: Variant, why: str) -> None:
