@@ -183,7 +183,10 @@ def _learning(trained: Trained) -> dict[str, Any]:
     if not trained.curve:
         return {}
     epochs = [epoch.model_dump(mode="json") for epoch in trained.curve]
-    return {"learning": {"epochs": epochs, "kept": trained.kept_epoch, "stopped": trained.stopped}}
+    hardware = trained.hardware.model_dump(mode="json")
+    return {
+        "learning": {"epochs": epochs, "kept": trained.kept_epoch, "stopped": trained.stopped, "hardware": hardware}
+    }
 
 
 def _facts(trained: Trained) -> list[Measure]:

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from components.errors import TrainingError
 from components.storage import write_atomically
+from components.training.checkpoints import Checkpoints, WholeFiles
 from components.training.freed_memory import freed_memory_kept
-from components.training.guards import Budget, Checkpoints, FiniteLoss, Keeper, NotFinite, Stop
+from components.training.guards import Budget, FiniteLoss, Keeper, NotFinite, Stop
 from components.training.hardware import safer_precision
 from components.training.learner import TALKATIVE, Learner, Plan, ShardedLearner, quieten
 from components.training.options import TrainingOptions
@@ -114,11 +115,13 @@ def _fit_once(
         keeper = Keeper(plan.task.score, options, stop, watch if options.devices == 1 else _indifferent)
         # A spawned process cannot be handed a report that is a closure.
         checkpoints = Checkpoints(checkpoint, options, plan.group, report if options.devices == 1 else _silent)
+        plugins, precision = precision_arguments(hardware)
         trainer = lightning.Trainer(
             accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[hardware.device],
             devices=options.devices,
             strategy=_strategy(options),
-            **precision_arguments(hardware),
+            **precision,
+            plugins=[*plugins, WholeFiles()],
             max_epochs=options.epochs,
             callbacks=[FiniteLoss(), stop, keeper, *_averaging(options), checkpoints],
             logger=False,

@@ -1,9 +1,8 @@
-"""Callbacks that keep a training honest and interruptible: best weights, checkpoints, caps, patience, finite losses."""
+"""Callbacks that keep a training honest: best weights, learning curve, caps, patience, finite losses."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning
@@ -191,46 +190,3 @@ class Keeper(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._kept = dict(state_dict)
         self._lost, self._batches = self._kept.pop("lost"), self._kept.pop("batches")
-
-
-class Checkpoints(Callback):
-    """Writes one file from which all of it continues: after each epoch and now and then within one; must come last."""
-
-    def __init__(self, path: Path, options: TrainingOptions, group: int, report: Callable[[int, int], None]) -> None:
-        self._path = path
-        self._group = group
-        self._options = options
-        self._report = report
-        self._random: Tensor | None = None
-        self._written = time.monotonic()
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if self._random is not None:
-            torch.set_rng_state(self._random)
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        last = batch_idx + 1 >= trainer.num_training_batches
-        whole = (batch_idx + 1) * self._group % self._options.accumulate == 0
-        if last or not whole:  # a validation follows, or gradients of an unfinished step would be lost
-            return
-        due = time.monotonic() - self._written > self._options.checkpoint_minutes * 60
-        if trainer.world_size > 1:
-            due = trainer.strategy.reduce_boolean_decision(due, all=False)
-        if due:
-            self._write(trainer)
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._write(trainer)
-        self._report(trainer.current_epoch + 1, self._options.epochs)
-
-    def _write(self, trainer: lightning.Trainer) -> None:
-        trainer.save_checkpoint(self._path, weights_only=False)
-        self._written = time.monotonic()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"random": torch.get_rng_state()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._random = state_dict["random"]

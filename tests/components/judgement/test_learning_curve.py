@@ -42,6 +42,10 @@ def test_the_kept_epoch_is_the_first_of_the_best() -> None:
     assert TRAINED.model_copy(update={"curve": ()}).kept_epoch is None
 
 
+def test_the_evidence_holds_the_choice_of_hardware_with_its_reason() -> None:
+    assert _learning(TRAINED)["learning"]["hardware"]["reason"] == "a test"
+
+
 def test_the_page_draws_both_losses_and_says_which_epoch_was_kept_and_what_ended_it() -> None:
     given = subject(read_workload("flights"))
     evidence = given.evidence.model_copy(update={"tables": given.evidence.tables | _learning(TRAINED)})
