@@ -18,7 +18,7 @@ from components.data.split_declaration import SplitRule
 from components.data.split_declaration import TimeSplit as TimeSplit
 from components.errors import WorkloadError
 from components.judgement.gate_declaration import Gates
-from components.judgement.targets import METRICS, Metric, target_of
+from components.judgement.targets import CLASS_METRICS, METRICS, Metric, classes_of, target_of
 from components.section import Section as Section
 from data_contracts.contract import Contract
 from data_contracts.spec import ContractSpec
@@ -263,6 +263,7 @@ def _check_against_contract(workload: Workload, contract: ContractSpec) -> None:
             f"for {target} answers: {', '.join(METRICS[target])}"
         )
     _check_costs(workload, contract)
+    _check_floors(workload, contract)
     known = {field.name for field in contract.inputs}
     for key, fields in workload.gates.fields().items():
         for field in fields:
@@ -285,3 +286,19 @@ def _check_costs(workload: Workload, contract: ContractSpec) -> None:
             f"'gates.costs': false_alarm and miss are about yes or no, and '{label.name}' is a {label.dtype}; "
             + ("give classes: what it costs to miss each" if allowed else "leave the costs out")
         )
+
+
+def _check_floors(workload: Workload, contract: ContractSpec) -> None:
+    target, classes, label = target_of(contract), classes_of(contract), contract.label
+    for place, floor in enumerate(workload.gates.floors):
+        key = f"'gates.floors.{place}'"
+        allowed = (*METRICS[target], *(CLASS_METRICS if classes else ()))
+        if floor.metric not in allowed:
+            raise WorkloadError(
+                f"{key}: {floor.metric} cannot judge '{label.name}', a {label.dtype}; "
+                f"for {target} answers: {', '.join(allowed)}"
+            )
+        if floor.of is not None and floor.of not in classes:
+            raise WorkloadError(f"{key}: '{floor.of}' is no class of '{label.name}'; classes: {', '.join(classes)}")
+        if floor.metric == workload.goal.metric:
+            raise WorkloadError(f"{key}: {floor.metric} is the goal's metric: its limit is goal.threshold")

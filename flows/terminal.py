@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from flows.status import Status
 
 
+SLICES_SHOWN = 8
+
+
 class Progress:
     """Shows on stderr which stage is at work and how far it is; a plain line a stage where there is no terminal."""
 
@@ -105,10 +108,9 @@ def print_run(
     console.print(_stages(last))
     console.print(_models(built))
     console.print(_gates(built.gates))
-    for warning in built.gates.warnings:
-        console.print(f"[yellow]warning[/]: {warning}", soft_wrap=True)
+    _print_warnings(console, built.gates)
     if promoted:
-        console.print(_gates(promoted.gates, title="Gates at promotion"))
+        _print_judged(console, promoted)
     console.print(_outcome(build, built, promoted, monitored))
     for line in endpoint_lines(build, f"http://127.0.0.1:{build.serving().port}", running=False):
         console.print(line, markup=False, soft_wrap=True)
@@ -144,9 +146,19 @@ def _models(built: "BuildOutcome") -> Table:
 
 def _gates(report: "GateReport", title: str = "Gates") -> Table:
     rows = [
-        (v.gate, _state(v.state), v.reason + (f"; {v.would_pass}" if v.would_pass else "")) for v in report.verdicts
+        (
+            v.gate,
+            f"[yellow]{v.state}[/]" if v.warning else _state(v.state),
+            v.reason + (f"; {v.would_pass}" if v.would_pass else ""),
+        )
+        for v in report.verdicts
     ]
     return _table("gate", "state", "reason", rows=rows, title=f"{title}: {report.goal}")
+
+
+def _print_warnings(console: Console, report: "GateReport") -> None:
+    for warning in report.warnings:
+        console.print(f"[yellow]warning[/]: {warning}", soft_wrap=True)
 
 
 def _outcome(
@@ -197,11 +209,29 @@ def _where_next(home: "Home", built: "BuildOutcome", monitored: "Monitored | Non
 def print_promotion(workload: str, promoted: "Promotion") -> None:
     """Print the verdicts of a promotion."""
     console = _console()
-    console.print(_gates(promoted.gates, title="Gates at promotion"))
+    _print_judged(console, promoted)
     if promoted.dry_run:
         console.print(f"dry run: {promoted.build_id} could serve {workload}; nothing was changed")
     else:
         console.print(f"{promoted.build_id} serves {workload}, instead of {promoted.replaced or 'nothing'}")
+
+
+def _print_judged(console: Console, promoted: "Promotion") -> None:
+    """Print what the gates said at promotion, and the gain over the champion: the whole, then the worst slices."""
+    console.print(_gates(promoted.gates, title="Gates at promotion"))
+    _print_warnings(console, promoted.gates)
+    if promoted.gains:
+        whole, *slices = promoted.gains
+        slices.sort(key=lambda gain: gain.value)
+        rows = [
+            (gain.slice or "the whole", f"{gain.n:,}" if gain.n else "", _interval(gain.value, gain.low, gain.high))
+            for gain in (whole, *slices[:SLICES_SHOWN])
+        ]
+        title = f"Gain in {whole.unit} over the champion {whole.detail}, with 95 % intervals"
+        console.print(_table("", "rows", "gain", rows=rows, title=title))
+        if len(slices) > SLICES_SHOWN:
+            console.print(f"and {len(slices) - SLICES_SHOWN} slices with a larger gain")
+    console.print(f"judged by  {promoted.evidence}", markup=False, soft_wrap=True)
 
 
 def print_monitored(monitored: "Monitored") -> None:
@@ -257,17 +287,24 @@ def print_estimate(estimate: "Estimate") -> None:
         f"{estimate.memory_mb:,.0f} MB"
     )
     cards = [
-        (card.name, f"{card.seconds:.0f} s", f"{card.usd:.4f} USD", "yes" if card.fits else "no")
+        (
+            card.name,
+            f"{card.steps_seconds:.0f} s",
+            f"{card.seconds:.0f} s",
+            f"{card.usd:.4f} USD",
+            f"{card.memory_mb:,.0f} MB" + ("" if card.fits else ", too much"),
+        )
         for card in estimate.cards
     ]
     console.print(
         _table(
             "card",
-            "about",
-            "about",
-            "fits",
+            "steps",
+            "in all",
+            "price",
+            "its memory",
             rows=cards,
-            title=f"On a card (reckoned, not measured; prices of {estimate.prices_as_of})",
+            title=f"On a card (steps and memory reckoned, the rest measured here; prices of {estimate.prices_as_of})",
         )
     )
 

@@ -11,10 +11,12 @@ from components.judgement.hold_out import leakage_measure
 from tasks.stage import stage
 
 
-def _artifact(report: GateReport) -> str:
+def verdicts(report: GateReport) -> str:
+    """Return what every gate said as Markdown: the goal, the warnings, a table."""
     lines = [f"| {v.gate} | {v.state} | {v.reason} | {v.would_pass} |" for v in report.verdicts]
+    warned = [f"**Warning**: {warning}\n" for warning in report.warnings]
     head = ["| gate | state | reason | what would pass |", "| --- | --- | --- | --- |"]
-    return "\n".join([f"> {report.goal}", "", *head, *lines])
+    return "\n".join([f"> {report.goal}", "", *warned, *head, *lines])
 
 
 def _today(workload: Workload) -> str:
@@ -22,7 +24,7 @@ def _today(workload: Workload) -> str:
     return datetime.now(UTC).date().isoformat() if workload.gates.data_age_days else "any day"
 
 
-@stage("gate", settings=["goal", "gates", "name"], fingerprint=_today, artifact=_artifact)
+@stage("gate", settings=["goal", "gates", "name"], fingerprint=_today, artifact=verdicts)
 def gate(workload: Workload, evaluated: Evaluated, audited: Audited, prepared: Prepared) -> GateReport:
     """Judge the evidence; a refusal is a result, not an error: the build is kept to be looked at."""
     measures = (leakage_measure(audited.findings), *_age(prepared))

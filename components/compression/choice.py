@@ -16,6 +16,7 @@ from components.compression.measurement import (
     Predictor,
     class_losses,
     columns_of,
+    company_change,
     largest_change,
     metric_losses,
     time_graphs,
@@ -37,6 +38,8 @@ SPLIT = "validation"
 CALIBRATION_ROWS = 4_096
 # A saving that is not seen in nearly every round is noise.
 CLEAR = 0.9
+# What float32 differs by between one row and many; more, and a row has no answer of its own.
+ALONE = 1e-5
 # Savings this near are alike: then the smaller loss decides.
 ALIKE = 0.05
 
@@ -105,6 +108,8 @@ def shortcoming(variant: Variant, limits: Variants, metric: str) -> str:
         return f"may lose {loss:.2g} of {metric}; {limits.quality_loss:g} is allowed"
     if variant.largest_change > limits.answer_change:
         return f"an answer moves by {variant.largest_change:.2g}; {limits.answer_change:g} is allowed"
+    if variant.company_change > ALONE:
+        return f"an answer moves by {variant.company_change:.2g} with the rows that are asked beside it"
     if variant.speed.saving < limits.gain:
         verb = (
             f"saves {variant.speed.saving:.0%}"
@@ -232,6 +237,7 @@ def _measured(
                 classes=class_losses(shape, truth, answers[AS_TRAINED], answers[one.name]),
                 # Of all numbers, also those that only say how sure the answer is.
                 largest_change=largest_change(shape, whole[AS_TRAINED], whole[one.name]),
+                company_change=company_change(shape, predictors[one.name], frame, contract),
             )
         )
     return tuple(variants)

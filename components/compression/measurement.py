@@ -144,3 +144,13 @@ def largest_change(shape: AnswerShape, before: Answers, after: Answers) -> float
     """Return how far the answer moves that moves most, in units of the shape's scale."""
     # Results hold finite numbers: an answer that is none has moved as far as can be.
     return min(float(differences(before, after).max()) / shape.scale, 1e9)
+
+
+def company_change(shape: AnswerShape, predictor: Predictor, frame: pl.DataFrame, contract: ContractSpec) -> float:
+    """Return how far an answer moves between a row alone and the same row in a batch, in units of the shape's scale.
+
+    Products whose activations are scaled call by call answer every batch differently.
+    """
+    together = predictor.predict(columns_of(predictor, frame.head(BATCH_ROWS), contract))[:ROW_CALLS]
+    alone = [predictor.predict(columns_of(predictor, frame.slice(at, 1), contract)) for at in range(len(together))]
+    return largest_change(shape, np.concatenate(alone), together)

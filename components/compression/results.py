@@ -62,6 +62,9 @@ class Variant(Result):
     losses: tuple[MetricLoss, ...] = ()
     classes: tuple[ClassLoss, ...] = ()
     largest_change: float | None = Field(None, description="Of one answer, in the unit of 'answer_change'.")
+    company_change: float = Field(
+        0.0, description="How far an answer moves with the rows that are asked beside it, in the same unit."
+    )
 
 
 class Compression(Result):

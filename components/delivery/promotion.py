@@ -6,23 +6,22 @@ from typing import Any
 
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import Field
 
-from components.answer_shape import side_by_side
 from components.builds.build import Build, open_build
 from components.builds.live_check import LiveCheck, check_live
 from components.builds.packaging import json_rows
 from components.builds.parity_ladder import climb
 from components.builds.rehearsal import ladder_measure
 from components.builds.signing import public_key_path
-from components.catalog import find_kind
 from components.declaration import Workload
+from components.delivery.champion import against_champion
+from components.delivery.promotion_record import PromotionRecord, now, write_record
 from components.delivery.registry import CHALLENGER, aliased_build, set_champion
-from components.delivery.rollout import Rollout, promoted, read_rollout, rolled_back, rollout_path, write_rollout
+from components.delivery.rollout import promoted, read_rollout, rolled_back, rollout_path, write_rollout
 from components.errors import BuildError, GateError
 from components.judgement.evidence import Measure
-from components.judgement.gates import GateReport, promotion_gates
-from components.judgement.hold_out import labels_of
-from components.judgement.metrics import paired_difference
+from components.judgement.gates import GateReport, promotion_evidence, promotion_gates
 from components.provenance import dependency_graph, environment_differences
 from components.result import Result
 from components.settings import Home, Settings
@@ -37,6 +36,8 @@ class Promotion(Result):
     replaced: str | None
     live: LiveCheck
     gates: GateReport
+    gains: tuple[Measure, ...] = Field(description="Over the champion on the same rows: of the whole, of its slices.")
+    evidence: Path = Field(description="What it was judged by, beside the rollout document.")
     rollout: Path
     dry_run: bool
 
@@ -63,7 +64,8 @@ def promote_challenger(
 ) -> Promotion:
     """Serve the build, judge what a client sees of it, and make it the champion if every gate passes.
 
-    ``accept`` names gates whose failure is accepted; the ledger says so. Raises GateError with every refusal.
+    What it was judged by is written beside the rollout document in any case. ``accept`` names gates whose failure is
+    accepted; the ledger says so. Raises GateError with every refusal.
     """
     path = rollout_path(home.room("rollouts"), workload.name)
     before = read_rollout(path, workload.name)
@@ -74,63 +76,54 @@ def promote_challenger(
     rows, evaluated = held_out(build)
     live, answers = check_live(build, rows, evaluated, settings.price_per_hour, public_key_path(settings.key()))
     ladder = ladder.stepped("live", answers)
-    report = promotion_gates(
+    found = against_champion(workload, build, before)
+    evidence = promotion_evidence(
         workload,
         GateReport.model_validate_json((build.path / "gates.json").read_bytes()),
+        model=build.build_id,
         environment=environment_differences(dependency_graph()),
         broken_rungs=ladder_measure(ladder),
         live_parity=live.max_difference,
         latency_p95_ms=live.latency_p95_ms,
         serving_usd_per_1000=live.usd_per_1000,
-        champion=against_champion(workload, build, before),
+        champion=found.gains if found else (),
     )
-    refused = [verdict for verdict in report.refused if verdict.gate not in accept]
-    if refused and not report.passed:
+    if found and found.too_small:
+        evidence = evidence.model_copy(update={"tables": {"slices_too_small": list(found.too_small)}})
+    report = promotion_gates(workload, evidence, not_compared=found.impossible if found else "")
+    refused = [] if report.passed else [verdict for verdict in report.refused if verdict.gate not in accept]
+    record = PromotionRecord(
+        at=now(),
+        build_id=build.build_id,
+        champion=before.champion,
+        outcome="refused" if refused else "dry run" if dry_run else "promoted",
+        accepted=tuple(sorted(accept)),
+        live=live,
+        evidence=evidence,
+        gates=report,
+    )
+    written = write_record(path.parent, record)
+    if refused:
         told = "; ".join(verdict.line for verdict in refused)
         raise GateError(
-            f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}; "
-            "mend the cause, or accept a gate by name with --accept"
+            f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}, what it was judged by at "
+            f"{written}; mend the cause, or accept a gate by name with --accept"
         )
     if not dry_run:
         accepted = f"; accepted in spite of: {', '.join(sorted(accept))}" if accept else ""
-        write_rollout(path, promoted(before, build.build_id, build.path, f"every gate judged{accepted}"))
+        after = promoted(before, build.build_id, build.path, f"every gate judged{accepted}", written.name)
+        write_rollout(path, after)
         set_champion(workload.name, build.build_id, home=home, settings=settings)
-    replaced = before.champion if before.champion != build.build_id else None
-    return Promotion(build_id=build.build_id, replaced=replaced, live=live, gates=report, rollout=path, dry_run=dry_run)
-
-
-def against_champion(workload: Workload, build: Build, rollout: Rollout) -> Measure | str | None:
-    """Return how much better the build is than the one that serves, or why that cannot be said.
-
-    None if there is nothing to be better than: no champion, or the same build.
-    """
-    if rollout.champion_path is None or rollout.champion == build.build_id:
-        return None
-    try:
-        return _gain(workload, build, open_build(Path(rollout.champion_path)))
-    except BuildError as error:
-        return f"the champion {rollout.champion} cannot be compared: {error}"
-
-
-def _gain(workload: Workload, build: Build, champion: Build) -> Measure:
-    """Compare on the build's own hold-out, row by row paired; BuildError if the champion cannot answer its rows."""
-    contract = build.contract()
-    if lacking := {field.name for field in champion.contract().inputs} - {field.name for field in contract.inputs}:
-        raise BuildError(f"it takes {', '.join(sorted(lacking))}, which the new build does not know")
-    shape, other = build.serving().answer, champion.serving().answer
-    if (shape.label, shape.judged) != (other.label, other.judged):
-        raise BuildError(
-            f"it answers {', '.join(other.judged)} of {other.label}, the new one {', '.join(shape.judged)}"
-        )
-    scored = build.path / "reference.parquet"
-    frame = pl.read_parquet(scored)
-    answers = find_kind(champion.manifest.kind).predict_file(champion.model, champion.contract(), scored)
-    labels = labels_of(frame, contract)
-    pair = (side_by_side([frame[name].to_numpy() for name in shape.judged]), other.point(answers))
-    better, worse = pair if workload.higher_is_better else pair[::-1]
-    found = paired_difference(workload.goal.metric, labels, better, worse, seed=workload.seed)
-    detail = f"{champion.build_id} on the same rows"
-    return Measure.of("gain_over_champion", found, source="promotion", unit=workload.goal.metric, detail=detail)
+    return Promotion(
+        build_id=build.build_id,
+        replaced=before.champion if before.champion != build.build_id else None,
+        live=live,
+        gates=report,
+        gains=evidence.named("gain_over_champion"),
+        evidence=written,
+        rollout=path,
+        dry_run=dry_run,
+    )
 
 
 def held_out(build: Build) -> tuple[list[dict[str, object]], NDArray[Any]]:

@@ -23,6 +23,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     build_id: str
     replaced: str | None
     reason: str
+    # The file in the folder of the workload that says what it was judged by; none before there were such files.
+    evidence: str | None = None
 
 
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,11 +54,13 @@ def read_rollout(path: Path, workload: str) -> Rollout:
         raise BuildError(f"{path} is not a rollout document: {error}") from error
 
 
-def promoted(rollout: Rollout, build_id: str, path: Path, reason: str) -> Rollout:
+def promoted(rollout: Rollout, build_id: str, path: Path, reason: str, evidence: str | None = None) -> Rollout:
     """Return the document with a new champion; the old one becomes the one to go back to."""
     if build_id == rollout.champion:
         return rollout
-    change = Change(at=_now(), action="promote", build_id=build_id, replaced=rollout.champion, reason=reason)
+    change = Change(
+        at=_now(), action="promote", build_id=build_id, replaced=rollout.champion, reason=reason, evidence=evidence
+    )
     return msgspec.structs.replace(
         rollout,
         champion=build_id,

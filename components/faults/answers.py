@@ -25,9 +25,6 @@ class Spoiler(Protocol):
     def turned(self, answers: Numbers, labels: Numbers) -> Numbers:
         """Return answers that say the opposite, or are far off."""
 
-    def wiser(self, answers: Numbers, labels: Numbers) -> Numbers:
-        """Return answers that know something more of the labels."""
-
     def unfair(self, answers: Numbers, labels: Numbers, group: Rows) -> Numbers:
         """Return answers that serve a group worse."""
 
@@ -45,10 +42,6 @@ class _Yes:
 
     def turned(self, answers: Numbers, labels: Numbers) -> Numbers:
         return 1 - answers
-
-    def wiser(self, answers: Numbers, labels: Numbers) -> Numbers:
-        better: Numbers = expit(_logits(answers) + 0.5 * labels)
-        return better
 
     def unfair(self, answers: Numbers, labels: Numbers, group: Rows) -> Numbers:
         worse: Numbers = expit(_logits(answers) - np.where(group, 1.5, 0.0))
@@ -70,10 +63,6 @@ class _Classes:
         opposite: Numbers = softmax(-_logs(answers), axis=1)
         return opposite
 
-    def wiser(self, answers: Numbers, labels: Numbers) -> Numbers:
-        better: Numbers = softmax(_logs(answers) + 0.5 * np.eye(answers.shape[1])[labels.astype(int)], axis=1)
-        return better
-
     def unfair(self, answers: Numbers, labels: Numbers, group: Rows) -> Numbers:
         # The class that is answered most: the group is hardly ever given it.
         usual = np.bincount(answers.argmax(axis=1)).argmax()
@@ -94,9 +83,6 @@ class _Values:
 
     def turned(self, answers: Numbers, labels: Numbers) -> Numbers:
         return answers + 3 * float(labels.std())
-
-    def wiser(self, answers: Numbers, labels: Numbers) -> Numbers:
-        return answers + 0.3 * (labels - answers)
 
     def unfair(self, answers: Numbers, labels: Numbers, group: Rows) -> Numbers:
         size = float(np.sqrt(np.mean(np.square(labels))))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from components.answer_shape import AnswerShape
@@ -16,6 +17,7 @@ from components.judgement.evaluation import evaluate_candidate
 from components.judgement.evidence import Evidence, Measure
 from components.judgement.gates import Context, judge
 from components.judgement.hold_out import HoldOut, PredictFile, Quantiles, Rival, read_hold_out
+from components.judgement.slices import measurable, values_of
 from components.judgement.targets import shape_of
 from components.training.results import Trained
 from data_contracts.spec import ContractSpec
@@ -106,6 +108,13 @@ def answered(
         labels=bench.hold_out.labels if labels is None else labels,
         rivals={**bench.hold_out.rivals, **others},
     )
+
+
+def largest_slice(rows: pl.DataFrame, fields: tuple[str, ...], labels: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Return which rows the largest slice has that can be measured and is not the whole; None if there is none."""
+    parts = [kept for field in fields if field in rows.columns for kept in values_of(rows[field]).values()]
+    parts = [kept for kept in parts if measurable(labels[kept]) and not kept.all()]
+    return max(parts, key=lambda kept: int(kept.sum()), default=None)
 
 
 def kept_rows(hold_out: HoldOut, rows: NDArray[np.int64]) -> HoldOut:

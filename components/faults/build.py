@@ -6,12 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
-from components.builds.build import MANIFEST, open_build
+from components.answer_shape import side_by_side
+from components.builds.build import MANIFEST, open_build, seal
 from components.catalog import inference_module
-from components.faults.bench import Bench, Fault, Seen
+from components.compression.measurement import columns_of
+from components.delivery.champion import against_champion
+from components.delivery.rollout import Rollout, promoted
+from components.faults.bench import RESAMPLES, Bench, Fault, Seen, largest_slice
 from components.judgement.evidence import Measure
-from components.judgement.gates import GateReport, promotion_gates
+from components.judgement.gates import GateReport, promotion_evidence, promotion_gates
+from components.judgement.hold_out import labels_of
 from components.judgement.slices import SOURCE
 from components.storage import digest_bytes, write_atomically
 
@@ -72,8 +79,7 @@ def slow_model(bench: Bench, planted: bool) -> Seen:
     """Measure single answers, with a model that needs half as long again as the goal allows."""
     # Opened once, as the service does: a large graph takes longer to open than it may take to answer.
     predictor = inference_module(bench.workload.kind).Predictor(bench.trained.shipped.model, bench.contract)
-    fields = [field.name for field in bench.contract.inputs]
-    row = predictor.tensors(bench.hold_out.rows.head(1).select(fields).rows())
+    row = columns_of(predictor, bench.hold_out.rows.head(1), bench.contract)
     wait = 1.5 * bench.workload.goal.latency_p95_ms / 1000 if planted else 0.0
     predictor.predict(row)
     seconds = []
@@ -95,6 +101,43 @@ def refused_build(bench: Bench, planted: bool) -> Seen:
     return _promoted(bench, build=report)
 
 
+def better_champion(bench: Bench, planted: bool) -> Seen:
+    """Let the build itself serve, and promote a copy of it whose answers are drowned in noise."""
+    rows = np.ones(len(_reference(bench)), dtype=bool)
+    return _challenged(bench, rows if planted else ~rows)
+
+
+def better_champion_somewhere(bench: Bench, planted: bool) -> Seen:
+    """The same with noise in the largest slice alone."""
+    rows = _reference(bench)
+    largest = largest_slice(rows, bench.hold_out.slices, labels_of(rows, bench.contract))
+    spoilt = np.zeros(len(rows), dtype=bool) if largest is None else largest
+    return _challenged(bench, spoilt & planted)
+
+
+def _reference(bench: Bench) -> pl.DataFrame:
+    return pl.read_parquet(bench.build / "reference.parquet")
+
+
+def _challenged(bench: Bench, spoilt: NDArray[np.bool_]) -> Seen:
+    """Compare a copy of the build, some of its evaluated answers spoilt, with the build as it is."""
+    folder, rows = bench.scratch / "challenger", _reference(bench)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(bench.build, folder)
+    if spoilt.any():
+        names, labels = bench.shape.judged, labels_of(rows, bench.contract).astype(np.float64)
+        answers = side_by_side([rows[name].to_numpy() for name in names]).astype(np.float64)
+        answers[spoilt] = bench.spoiler.drowned(answers[spoilt], labels[spoilt], bench.random())
+        columns = answers.reshape(len(answers), -1).T.astype(np.float32)
+        rows.with_columns(pl.Series(name, column) for name, column in zip(names, columns, strict=True)).write_parquet(
+            folder / "reference.parquet"
+        )
+    seal(folder, workload=bench.workload.name, kind=bench.workload.kind, created="planted")
+    serving = promoted(Rollout(workload=bench.workload.name), "champion", bench.build, "planted")
+    found = against_champion(bench.workload, open_build(folder), serving, resamples=RESAMPLES)
+    return _promoted(bench, champion=found.gains if found else ())
+
+
 def _promoted(
     bench: Bench,
     *,
@@ -104,16 +147,20 @@ def _promoted(
     latency: float = 0.0,
     usd: float = 0.0,
     build: GateReport | None = None,
+    champion: tuple[Measure, ...] = (),
 ) -> Seen:
-    report = promotion_gates(
+    evidence = promotion_evidence(
         bench.workload,
         build or GateReport(verdicts=(), passed=True, goal=bench.workload.goal.statement),
+        model="planted",
         environment=differences or [],
         broken_rungs=rungs,
         live_parity=parity,
         latency_p95_ms=Measure(name="latency_p95_ms", value=latency, source=SOURCE),
         serving_usd_per_1000=usd,
+        champion=champion,
     )
+    report = promotion_gates(bench.workload, evidence)
     return {verdict.gate: verdict.line for verdict in report.refused}
 
 
@@ -127,4 +174,6 @@ FAULTS = (
     Fault("a slow model", "promote", "latency", slow_model),
     Fault("answers too dear", "promote", "serving-cost", dear_answers),
     Fault("a refused build promoted", "promote", "build-gates", refused_build),
+    Fault("the champion is better", "promote", "champion", better_champion),
+    Fault("the champion is better in one slice", "promote", "champion-slices", better_champion_somewhere),
 )

@@ -7,12 +7,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from components.faults.answers import overconfident
-from components.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, refusals
+from components.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, largest_slice, refusals
 from components.judgement.evidence import Evidence, Measure
-from components.judgement.gate_declaration import BehaviourTest
+from components.judgement.gate_declaration import BehaviourTest, Floor
 from components.judgement.hold_out import Use, Uses, uses_measure
 from components.judgement.questioning import asker, behaviour, behaviour_measure
-from components.judgement.slices import measurable, values_of
+from components.judgement.targets import classes_of
 
 
 def shuffled_labels(bench: Bench, planted: bool) -> Seen:
@@ -42,6 +42,25 @@ def dead_class(bench: Bench, planted: bool) -> Seen:
     dead = graph.copy()
     dead[:, np.bincount(labels.astype(int)).argmax()] = 0
     return refusals(bench, answered(bench, dead / dead.sum(axis=1, keepdims=True)))
+
+
+def class_below_its_floor(bench: Bench, planted: bool) -> Seen:
+    """Ask for half of what is found of the class that is found best, and never answer that class."""
+    graph, labels = _known(bench)
+    answers = np.column_stack([1 - graph, graph]) if graph.ndim == 1 else graph
+    said, names = answers.argmax(axis=1), classes_of(bench.contract)
+    recalls = [float((said[labels == place] == place).mean()) for place in range(len(names))]
+    best = int(np.argmax(recalls))
+    floor = Floor(metric="recall", of=names[best], at_least=recalls[best] / 2)
+    gates = bench.workload.gates.model_copy(update={"floors": (floor,), "costs": None})
+    serving = bench.workload.serving.model_copy(update={"decision_threshold": 0.5})
+    workload = bench.workload.model_copy(update={"gates": gates, "serving": serving})
+    if planted:
+        answers = np.delete(answers, best, axis=1)
+        answers = np.insert(answers / answers.sum(axis=1, keepdims=True), best, 0.0, axis=1)
+    seen = refusals(bench, answered(bench, answers[:, 1] if graph.ndim == 1 else answers), workload=workload)
+    # The gate is named after the class; the fault is the same for every class.
+    return {"floor" if gate.startswith("floor-") else gate: line for gate, line in seen.items()}
 
 
 def inverted(bench: Bench, planted: bool) -> Seen:
@@ -88,11 +107,6 @@ def _turned_within(
     turned = answers.copy()
     turned[rows] = bench.spoiler.turned(answers[rows], labels[rows])
     return turned
-
-
-def better_champion(bench: Bench, planted: bool) -> Seen:
-    graph, labels = _known(bench)
-    return refusals(bench, answered(bench, graph, champion=bench.spoiler.wiser(graph, labels) if planted else graph))
 
 
 def too_few_rows(bench: Bench, planted: bool) -> Seen:
@@ -175,10 +189,7 @@ def _clean(bench: Bench) -> Evidence:
 
 
 def _largest_slice(bench: Bench) -> NDArray[np.bool_] | None:
-    hold_out = bench.hold_out
-    parts = [rows for field in hold_out.slices for rows in values_of(hold_out.rows[field]).values()]
-    parts = [rows for rows in parts if measurable(hold_out.labels[rows]) and not rows.all()]
-    return max(parts, key=lambda rows: int(rows.sum())) if parts else None
+    return largest_slice(bench.hold_out.rows, bench.hold_out.slices, bench.hold_out.labels)
 
 
 FAULTS = (
@@ -186,12 +197,12 @@ FAULTS = (
     Fault("model under-trained", "evaluate", "baseline", undertrained),
     Fault("model answers a constant", "evaluate", "goal", constant),
     Fault("a class is never answered", "evaluate", "base-rate", dead_class, lambda bench: bench.has_classes),
+    Fault("a class below its floor", "evaluate", "floor", class_below_its_floor, lambda bench: bench.has_classes),
     Fault("answers turned round", "evaluate", "goal", inverted),
     Fault("answers overconfident", "evaluate", "calibration", too_sure, lambda bench: bench.has_classes),
     Fault("quantiles too narrow", "evaluate", "calibration", narrow_quantiles, lambda bench: bench.has_quantiles),
     Fault("a slice broken in the packaged model", "evaluate", "slices", broken_slice),
     Fault("a slice that no model knows", "evaluate", "slice-floor", slice_nobody_knows),
-    Fault("the champion is better", "gate", "champion", better_champion),
     Fault("a hold-out of 60 rows", "evaluate", "goal", too_few_rows),
     Fault("parity was not measured", "gate", "parity", not_measured),
     Fault("training over its budget", "gate", "training-cost", over_cost),

@@ -1,5 +1,7 @@
-"""What follows from probabilities of several classes: the decision that costs least, F1 and calibration of each."""
+"""What follows from probabilities of several classes: the decision that costs least, rates and calibration of each."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,23 +12,31 @@ from components.declaration import Workload
 from components.judgement.decisions import SOURCE, gaps_between
 from components.judgement.evidence import Measure
 from components.judgement.hold_out import HoldOut
-from components.judgement.metrics import calibration_bins, expected_calibration_error, replicates, summarise
+from components.judgement.metrics import (
+    calibration_bins,
+    calibration_statistic,
+    distance_from_chance,
+    expected_calibration_error,
+    replicates,
+    summarise,
+)
 from components.judgement.weighted_scores import Statistic, mean_loss
 
 Places = NDArray[np.int64]
 
 
 def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
-    """Return F1 of every class at the build's decision, its cost, calibration of every class, gaps between groups."""
+    """Return what follows from the decision: rates of every class, its cost, calibration, gaps between groups."""
     labels, graph = hold_out.labels.astype(np.int64), hold_out.graph
     names = hold_out.classes or tuple(str(place) for place in range(graph.shape[1]))
     costs = workload.gates.costs
     weights = np.array([costs.classes.get(name, 1.0) if costs else 1.0 for name in names])
     said = (graph * weights).argmax(axis=1)
-    measures = f1_measures(labels, said, names, workload.seed, resamples)
+    measures = rate_measures(labels, said, names, workload.seed, resamples)
     if costs:
         measures.append(_cost(labels, said, graph.argmax(axis=1), weights, workload.seed, resamples))
-    measures.append(class_calibration(labels, graph, names, workload.seed))
+    against_all = {name: (labels == place, graph[:, place]) for place, name in enumerate(names)}
+    measures.append(calibration_measure(against_all, workload.seed, resamples))
     gaps: list[Measure] = []
     groups: list[dict[str, Any]] = []
     for place, name in enumerate(names):
@@ -42,33 +52,52 @@ def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tu
         gaps, groups = [*gaps, *found], [*groups, *table]
     worst = [max(gaps, key=lambda gap: gap.value)] if gaps else []
     tables: dict[str, Any] = {"classes": class_table(labels, said, names)} | ({"groups": groups} if groups else {})
-    tables["class_calibration"] = {
-        name: calibration_bins(labels == place, graph[:, place]) for place, name in enumerate(names)
-    }
+    tables["class_calibration"] = {name: calibration_bins(*pair) for name, pair in against_all.items()}
     return [*measures, *worst], tables
 
 
-def f1_measures(truth: Places, said: Places, names: tuple[str, ...], seed: int, resamples: int) -> list[Measure]:
-    """Return the F1 of every class that occurs, as truth or as answer, with its interval."""
-    parts = {name: (truth == place, said == place) for place, name in enumerate(names)}
-    kept = {name: pair for name, pair in parts.items() if (pair[0] | pair[1]).any()}
-    statistics = [_f1(was, is_said) for was, is_said in kept.values()]
-    drawn = replicates(statistics, len(truth), resamples, seed)
-    once = np.ones(len(truth))
+def rate_measures(truth: Places, said: Places, names: tuple[str, ...], seed: int, resamples: int) -> list[Measure]:
+    """Return recall, precision and F1 of every class with intervals; what no row could tell is left out."""
+    rates: list[_Rate] = []
+    for place, name in enumerate(names):
+        was, is_said = truth == place, said == place
+        both = was & is_said
+        rates += [
+            _Rate(f"recall_{name}", both, was, int(was.sum()), f"of the rows that are {name}"),
+            _Rate(f"precision_{name}", both, is_said, int(is_said.sum()), f"of the rows answered {name}"),
+            _Rate(f"f1_{name}", 2 * both, was.astype(np.int64) + is_said, len(truth), ""),
+        ]
+    kept = [rate for rate in rates if rate.of.any()]
+    drawn = replicates([rate.statistic() for rate in kept], len(truth), resamples, seed)
     return [
-        Measure.of(f"f1_{name}", summarise(compute(once), drawn[place], len(truth), 0.95), source=SOURCE)
-        for place, (name, compute) in enumerate(zip(kept, statistics, strict=True))
+        Measure.of(
+            rate.name,
+            summarise(float(rate.hits.sum() / rate.of.sum()), drawn[place], rate.rows, 0.95),
+            source=SOURCE,
+            detail=rate.detail,
+        )
+        for place, rate in enumerate(kept)
     ]
 
 
-def _f1(was: NDArray[np.bool_], said: NDArray[np.bool_]) -> Statistic:
-    both, either = (was & said).astype(np.float64), was.astype(np.float64) + said
+@dataclass(frozen=True)
+class _Rate:
+    """A share of rows, ``hits`` among ``of``, [rows] each, and how many rows it rests on."""
 
-    def compute(weights: NDArray[np.float64]) -> float:
-        total = float((weights * either).sum())
-        return 2 * float((weights * both).sum()) / total if total else float("nan")
+    name: str
+    hits: NDArray[Any]
+    of: NDArray[Any]
+    rows: int
+    detail: str
 
-    return compute
+    def statistic(self) -> Statistic:
+        hits, of = self.hits.astype(np.float64), self.of.astype(np.float64)
+
+        def compute(weights: NDArray[np.float64]) -> float:
+            total = float((weights * of).sum())
+            return float((weights * hits).sum()) / total if total else float("nan")
+
+        return compute
 
 
 def _cost(
@@ -82,14 +111,23 @@ def _cost(
     return Measure.of("decision_cost", found, source=SOURCE, detail=detail)
 
 
-def class_calibration(labels: Places, graph: NDArray[Any], names: tuple[str, ...], seed: int) -> Measure:
-    """Return the largest expected calibration error of a class against all others, and which class it is."""
-    errors = [expected_calibration_error(labels == place, graph[:, place]) for place in range(len(names))]
-    worst, random = int(np.argmax(errors)), np.random.default_rng(seed)
-    drawn = (random.random(len(labels)) < graph[:, worst] for _ in range(20))
-    chance = float(np.mean([expected_calibration_error(one, graph[:, worst]) for one in drawn]))
-    detail = f"of the class {names[worst]}, the worst; chance alone gives {chance:.4f}"
-    return Measure(name="calibration_error", value=errors[worst], n=len(labels), source=SOURCE, detail=detail)
+def calibration_measure(
+    answered: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], seed: int, resamples: int
+) -> Measure:
+    """Return the largest expected calibration error of a class against all others, from its labels and probabilities.
+
+    The detail says which class it is, the error as it stands on these rows, and how large it would be by chance alone
+    if every answer were right.
+    """
+    statistics = [calibration_statistic(*pair) for pair in answered.values()]
+    rows = len(next(iter(answered.values()))[0])
+    found, worst = distance_from_chance(statistics, rows, resamples, seed)
+    name, (labels, answers) = list(answered.items())[worst]
+    random, stands = np.random.default_rng(seed), expected_calibration_error(labels, answers)
+    chance = [expected_calibration_error(random.random(rows) < answers, answers) for _ in range(20)]
+    of = f"of the class {name}, the worst; " if len(answered) > 1 else ""
+    detail = f"{of}{stands:.4f} as it stands, chance alone gives {np.mean(chance):.4f}"
+    return Measure.of("calibration_error", found, source=SOURCE, detail=detail)
 
 
 def class_table(labels: Places, said: Places, names: tuple[str, ...]) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from scipy.stats import norm
 
 from components.data.results import Prepared, Validated
 from components.declaration import Workload
-from components.judgement.charts import Plane, bars, intervals
+from components.judgement.charts import Plane, bars, intervals, learning
 from components.judgement.evidence import Evidence, Measure
 from components.judgement.gate_texts import number
 from components.judgement.gates import GateReport
 from components.judgement.metrics import HIGHER_IS_BETTER
 from components.judgement.power import ALPHA, holm
-from components.judgement.targets import target_of
+from components.judgement.targets import CLASS_METRICS, target_of
 from components.storage import write_atomically
 from components.training.results import Trained, read_trials
 from data_contracts.spec import ContractSpec
@@ -48,6 +48,8 @@ SECTIONS = {
 SHIFTS = 8
 TRIALS = ("finished", "pruned", "failed")
 NOT_BY_COST = "The threshold is serving.decision_threshold; with gates.costs it is chosen by what errors cost."
+# Of each class; what a floor can be set for.
+_RATES = tuple(f"{metric}_" for metric in CLASS_METRICS)
 STATES = ("failed", "undecided", "passed")
 
 
@@ -138,6 +140,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "cost": _cost(subject),
         "choice": _choice(subject),
         "candidates": _candidates(subject),
+        "learning": _learning(tables),
         "lineage": _lineage(subject),
     }
 
@@ -185,7 +188,7 @@ def _span(measure: Measure | None) -> str:
 
 def _metrics(evidence: Evidence) -> list[dict[str, str]]:
     rows = []
-    more = [measure.name for measure in evidence.measures if measure.name.startswith("f1_") and not measure.slice]
+    more = [m.name for m in evidence.measures if m.name.startswith(_RATES) and not m.slice]
     for name in (*HIGHER_IS_BETTER, "pinball", *more):
         own, baseline = evidence.find(name), evidence.find(f"baseline_{name}")
         if own is None:
@@ -207,7 +210,6 @@ def _gains(evidence: Evidence) -> list[dict[str, str]]:
         "gain_over_base_rate": "the constant answer",
         "gain_over_baseline": "the baseline",
         "gain_over_other": "the other candidate",
-        "gain_over_champion": "the champion",
         "gain_over_uncompressed": "the model before compression",
     }
     found = [(title, evidence.find(name)) for name, title in titles.items()]
@@ -308,7 +310,7 @@ def _limits(subject: Subject) -> list[str]:
         "changes the answer.",
     ]
     if small := subject.evidence.tables.get("slices_too_small"):
-        limits.append(f"Nothing is known about these slices: {', '.join(small)}.")
+        limits.append(f"Nothing is known about these slices: {'; '.join(small)}.")
     if weak := [w["slice"] for w in subject.evidence.tables.get("weak_slices", []) if w["proven"]]:
         limits.append(f"It is provably weaker than on the whole where {'; '.join(weak[:3])}.")
     if not subject.workload.gates.sensitive:
@@ -338,7 +340,7 @@ def _cost(subject: Subject) -> dict[str, str]:
     lines = {
         "training": f"{trained.seconds:.0f} s on the clock{cpu}; {trained.stopped} after {trained.epochs} epochs",
         "price": f"{trained.cost_usd:.4f} USD",
-        "memory": f"{trained.peak_memory_mb:,.0f} MB at most",
+        "memory": trained.memory.text if trained.memory else "not known: a part ran in an earlier process",
     }
     if trained.energy is not None:
         lines["energy"] = trained.energy.text
@@ -362,6 +364,14 @@ def _candidates(subject: Subject) -> list[dict[str, Any]]:
         }
         for one in subject.trained.candidates
     ]
+
+
+def _learning(tables: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = tables.get("learning")
+    if found is None:
+        return None
+    losses = [(epoch["training_loss"], epoch["validation_loss"]) for epoch in found["epochs"]]
+    return {**found, "svg": Markup(learning(losses, found["kept"]))}
 
 
 def _choice(subject: Subject) -> str:

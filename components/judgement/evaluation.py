@@ -14,14 +14,13 @@ import polars as pl
 from components.answer_shape import AnswerShape, differences
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.classes import class_decisions, f1_measures
+from components.judgement.classes import calibration_measure, class_decisions, rate_measures
 from components.judgement.decisions import decision_threshold, decisions
 from components.judgement.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.judgement.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
 from components.judgement.metrics import (
     METRICS,
     calibration_bins,
-    expected_calibration_error,
     interval,
     replicates,
     score,
@@ -49,18 +48,16 @@ def evaluate(
     predict_file: PredictFile,
     folder: Path,
     *,
-    champion: Path | None = None,
     ledger: Path | None = None,
 ) -> Evaluated:
     """Evaluate the chosen candidate on the test split; write evidence.json and predictions.parquet into ``folder``.
 
-    ``champion`` is the graph of the build that serves, compared on the same rows; ``ledger`` is the folder that counts
-    how often a hold-out has judged.
+    ``ledger`` is the folder that counts how often a hold-out has judged.
     """
     began = time.monotonic()
-    hold_out = read_hold_out(trained, prepared, contract, predict_file, champion, workload.goal.metric)
+    hold_out = read_hold_out(trained, prepared, contract, predict_file, workload.goal.metric)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
-    evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained)})
+    evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained) | _learning(trained)})
     shape = _shape(hold_out, workload, contract)
     ask = asker(trained.shipped.model, contract, predict_file, shape)
     evidence = _questioned(evidence, hold_out, workload, contract, ask)
@@ -144,29 +141,13 @@ def _by_day(hold_out: HoldOut, metric: str, seed: int, resamples: int) -> list[M
 
 
 def yes_or_no(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
-    """Return what follows from probabilities of yes: calibration, threshold, F1, confusion, gaps between groups."""
+    """Return what follows from probabilities of yes: calibration, threshold, rates, confusion, gaps between groups."""
     labels, graph = hold_out.labels, hold_out.graph
     decided, tables = decisions(hold_out, workload, resamples)
     said = (graph >= decision_threshold(workload)).astype(np.int64)
-    rates = f1_measures(labels.astype(np.int64), said, ("no", "yes"), workload.seed, resamples)
-    calibration = calibration_measure(hold_out, workload.seed)
+    rates = rate_measures(labels.astype(np.int64), said, ("no", "yes"), workload.seed, resamples)
+    calibration = calibration_measure({"yes": (labels, graph)}, workload.seed, resamples)
     return [calibration, *rates, *decided], tables | {"calibration": calibration_bins(labels, graph)}
-
-
-def calibration_measure(hold_out: HoldOut, seed: int) -> Measure:
-    """Return the ECE; the detail says how large it would be by chance alone if every answer were right."""
-    random = np.random.default_rng(seed)
-    chance = [
-        expected_calibration_error(random.random(len(hold_out.graph)) < hold_out.graph, hold_out.graph)
-        for _ in range(20)
-    ]
-    return Measure(
-        name="calibration_error",
-        value=expected_calibration_error(hold_out.labels, hold_out.graph),
-        n=len(hold_out.labels),
-        source=SOURCE,
-        detail=f"chance alone gives {np.mean(chance):.4f}",
-    )
 
 
 def _parity(hold_out: HoldOut) -> Measure:
@@ -198,6 +179,16 @@ def _variants(trained: Trained) -> dict[str, Any]:
     return {"variants": trained.compression.model_dump(mode="json", exclude=left_out)}
 
 
+def _learning(trained: Trained) -> dict[str, Any]:
+    if not trained.curve:
+        return {}
+    epochs = [epoch.model_dump(mode="json") for epoch in trained.curve]
+    hardware = trained.hardware.model_dump(mode="json")
+    return {
+        "learning": {"epochs": epochs, "kept": trained.kept_epoch, "stopped": trained.stopped, "hardware": hardware}
+    }
+
+
 def _facts(trained: Trained) -> list[Measure]:
     counted = []
     if trained.energy is not None:
@@ -211,16 +202,25 @@ def _facts(trained: Trained) -> list[Measure]:
                 detail=f"{energy.source}: {energy.detail}",
             )
         )
-    if trained.estimate is not None:
-        said = trained.estimate.seconds
+    if (memory := trained.memory) is not None:
         counted.append(
-            Measure(name="estimated_seconds", value=said, source="estimate", unit="s", detail=trained.estimate.text)
+            Measure(name="peak_memory_mb", value=memory.mb, source="training", unit="MB", detail=memory.detail)
         )
+        if memory.card_mb is not None:
+            counted.append(Measure(name="card_memory_mb", value=memory.card_mb, source="training", unit="MB"))
+    if trained.estimate is not None:
+        said = trained.estimate
+        for name, value, unit, detail in (
+            ("estimated_seconds", said.seconds, "s", said.text),
+            ("estimated_usd", said.usd, "USD", said.money_text),
+            ("estimated_memory_mb", said.memory_mb, "MB", said.memory_text),
+        ):
+            if value is not None:
+                counted.append(Measure(name=name, value=value, source="estimate", unit=unit, detail=detail))
     return [
         *counted,
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
         Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
-        Measure(name="peak_memory_mb", value=trained.peak_memory_mb, source="training", unit="MB"),
         Measure(name="model_mb", value=trained.shipped.model.stat().st_size / 1e6, source="training", unit="MB"),
     ]
 

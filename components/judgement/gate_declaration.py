@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from components.judgement.targets import CLASS_METRICS, FloorMetric
 from components.section import Section
 
 
@@ -46,6 +47,35 @@ class Costs(Section):
         return self
 
 
+class Floor(Section):
+    """A limit on a metric besides the goal's, of the whole or of one class."""
+
+    metric: FloorMetric = Field(description="A metric of the label, or recall, precision or f1 of a class.")
+    of: str | None = Field(None, description="The class that recall, precision or f1 is of; yes or no for such labels.")
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @field_validator("of", mode="before")
+    @classmethod
+    def _as_said(cls, value: object) -> object:
+        # YAML reads a bare yes as true.
+        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Floor":
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("give one of at_least and at_most")
+        if (self.metric in CLASS_METRICS) != (self.of is not None):
+            told = "of which class? Say it with 'of'" if self.of is None else "is of all classes: leave 'of' out"
+            raise ValueError(f"{self.metric} {told}")
+        return self
+
+    @property
+    def measure(self) -> str:
+        """The name that it is measured under."""
+        return f"{self.metric}_{self.of}" if self.of else self.metric
+
+
 class Gates(Section):
     """Limits besides the goal's, in units of the goal's metric. They are on: leave one out and its default holds."""
 
@@ -57,7 +87,9 @@ class Gates(Section):
     )
     champion_margin: float = Field(0.005, ge=0, description="How much worse than the champion is still good enough.")
     slice_margin: float = Field(
-        0.02, ge=0, description="A slice provably worse than the champion (or baseline) by more than this is broken."
+        0.02,
+        ge=0,
+        description="A slice provably worse than the baseline (at promotion: the champion) by more is broken.",
     )
     slice_gap: float = Field(
         0.15, ge=0, description="A slice whose gain over the constant answer is provably this far below the whole's."
@@ -75,7 +107,15 @@ class Gates(Section):
     sensitive: tuple[str, ...] = Field((), description="Fields whose groups must be served alike.")
     costs: Costs | None = Field(None, description="What wrong answers cost; the decision threshold follows from it.")
     behaviour: tuple[BehaviourTest, ...] = Field((), description="Invariance, direction and minimum tests.")
+    floors: tuple[Floor, ...] = Field((), description="Limits on further metrics, also of single classes.")
     undecided: Literal["fail", "pass"] = Field("fail", description="What an interval across the threshold counts as.")
+
+    @model_validator(mode="after")
+    def _one_floor_a_metric(self) -> "Gates":
+        names = [floor.measure for floor in self.floors]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"more than one floor for {', '.join(twice)}: keep the stricter one")
+        return self
 
     def fields(self) -> dict[str, tuple[str, ...]]:
         """Return the contract fields that the section names, by key."""

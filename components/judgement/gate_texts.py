@@ -40,23 +40,36 @@ def too_few(rule: Rule, measure: Measure) -> str:
 def reason(rule: Rule, measure: Measure, state: str, low: float, high: float) -> str:
     """Say in one line why the verdict is what it is."""
     said = f"{rule.subject} {number(measure.value)}"
+    # The bound on the good side has to clear the limit; on the bad side it proves that the limit is missed.
+    good, bad = (f"at least {number(low)}", f"at most {number(high)}")
+    if rule.direction == "at_most":
+        good, bad = bad, good
     if low == high:
         text = f"{said}, needs {wanted(rule)}"
+    elif rule.proof == "harm":
+        proven = "" if state == "failed" else "not "
+        text = f"{said}, {proven}provably {beyond(rule)}: {_rows(measure)} prove {bad} with 95 % confidence"
     elif state == "undecided":
         text = (
             f"{said} lies between {number(low)} and {number(high)}, needs {wanted(rule)}: {_rows(measure)} cannot tell"
         )
     else:
-        # The bound that decided: the near one when it passed, the far one when it failed.
-        near_is_low = (rule.direction == "at_least") == (state == "passed")
-        bound = f"at least {number(low)}" if near_is_low else f"at most {number(high)}"
-        text = f"{said}, with 95 % confidence {bound}, needs {wanted(rule)}"
+        text = f"{said}, with 95 % confidence {good if state == 'passed' else bad}, needs {wanted(rule)}"
     return text + (f" ({measure.detail})" if measure.detail else "")
+
+
+def beyond(rule: Rule) -> str:
+    """Say what must not be proven: 'above 0.1'."""
+    if rule.margin and rule.threshold == 0:
+        return f"more than {number(rule.margin)} worse"
+    return f"{'below' if rule.direction == 'at_least' else 'above'} {number(rule.limit)}"
 
 
 def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, rows_needed: int | None) -> str:
     """Say what would make the gate pass."""
-    reach = measure.value - low if rule.direction == "at_least" else high - measure.value
+    reach = (high - low) / 2
+    # What must be proven has to clear the limit by the reach of the bound; what must only not be refuted may miss it.
+    reach = -reach if rule.proof == "harm" else reach
     value = rule.limit + reach if rule.direction == "at_least" else rule.limit - reach
     asked = f"would pass with {rule.direction.replace('_', ' ')} {number(value)}"
     if measure.n and low != high:
@@ -69,7 +82,7 @@ def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, ro
 
 
 def family_reason(rule: Rule, measures: Sequence[Measure], broken: Sequence[Measure], worst: Measure) -> str:
-    """Say which slices are provably beyond the limit, or which comes nearest and what could hide."""
+    """Say which slices are provably beyond the limit, or which comes nearest to it."""
     if broken:
         named = [
             f"{m.slice} {number(m.value)} [{number(m.bound('below'))}, {number(m.bound('above'))}], {_rows(m)}"
@@ -80,12 +93,31 @@ def family_reason(rule: Rule, measures: Sequence[Measure], broken: Sequence[Meas
             f"{len(broken)} of {len(measures)} slices provably below {number(rule.limit)} in {rule.subject}: "
             f"{'; '.join(named)}{more}"
         )
-    blind = max(measures, key=lambda m: m.standard_error())
-    hidden = detectable_difference(blind.standard_error(), alpha=0.05 / len(measures))
     return (
         f"none of {len(measures)} slices is provably below {number(rule.limit)} in {rule.subject}; lowest "
-        f"{worst.slice} {number(worst.value)}; {blind.slice} ({_rows(blind)}) could hide {number(hidden)}"
+        f"{worst.slice} {number(worst.value)}"
     )
+
+
+def within_margin(rule: Rule, measure: Measure) -> str:
+    """Warn of what is provably worse than what it is compared with, but by less than the margin; empty if it is not."""
+    if not rule.margin or rule.threshold or rule.proof == "harm":
+        return ""
+    nearest = measure.bound("above") if rule.direction == "at_least" else -measure.bound("below")
+    if nearest >= 0 or measure.low is None:
+        return ""
+    who = f" ({measure.detail})" if measure.detail else ""
+    return (
+        f"{rule.gate} passed within its margin of {number(rule.margin)}, but what ships is provably worse: "
+        f"{rule.subject}{who} {number(measure.value)}, with 95 % confidence at most {number(nearest)}; {rule.todo}"
+    )
+
+
+def left_out(small: Sequence[Measure]) -> str:
+    """Say which slices are too small to be judged, largest first."""
+    named = [f"{m.slice} ({m.n:,})" for m in sorted(small, key=lambda m: -(m.n or 0))[:SHOWN]]
+    more = f" and {len(small) - SHOWN} more" if len(small) > SHOWN else ""
+    return f"{', '.join(named)}{more}"
 
 
 def family_remedy(rule: Rule, broken: Sequence[Measure], asked: int) -> str:
@@ -113,6 +145,23 @@ def power_text(rule: Rule, measure: Measure) -> str:
     needed = rows_to_decide(rule.margin, error, measure.n)
     if chance < 0.8 and needed:
         text += f", with 80 % on {needed:,} rows"
+    return text
+
+
+def family_power_text(rule: Rule, blind: Measure, asked: int) -> str:
+    """Say what the slice that is known least could hide from a test of ``asked`` slices, and on which rows not.
+
+    Holm finds the first slice at alpha / asked.
+    """
+    error, alpha = blind.standard_error(), ALPHA / asked
+    hidden = number(detectable_difference(error, alpha))
+    text = (
+        f"each of {asked} slices must be proven at {alpha:.2g}: {blind.slice} ({_rows(blind)}), the blindest, is found "
+        f"in 80 % of cases if it is {hidden} beyond the limit"
+    )
+    if needed := rows_to_decide(rule.margin, error, blind.n, alpha):
+        chance = chance_to_pass(rule.margin, error, alpha)
+        text += f"; {number(rule.margin)} beyond it, in {chance:.0%}, and in 80 % on {needed:,} rows of it"
     return text
 
 

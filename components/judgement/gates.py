@@ -5,7 +5,8 @@
 
 A measure with an interval passes only if its one-sided 95 % bound clears the limit, fails if the other bound is on the
 wrong side, and is undecided in between. A measure without one (a cost, a count) is taken as it is. Slices are asked
-together: the gate fails if one of them is provably beyond the limit, corrected for how many were asked.
+together: the gate fails if one of them is provably beyond the limit, corrected for how many were asked. An interval
+from fewer than 100 rows decides nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,14 +19,17 @@ from components.declaration import Workload
 from components.judgement.evidence import Evidence, Measure, Record
 from components.judgement.gate_texts import (
     day_warning,
+    family_power_text,
     family_reason,
     family_remedy,
+    left_out,
     not_measured,
     number,
     power_text,
     reason,
     remedy,
     too_few,
+    within_margin,
 )
 from components.judgement.policy import Rule, policy, promotion_policy
 from components.judgement.power import ALPHA, detectable_difference, holm, rows_to_decide
@@ -48,15 +52,22 @@ class Verdict(Record):
     n: int | None
     reason: str
     would_pass: str = Field("", description="What would make it pass; empty if it did.")
+    warning: str = Field("", description="What a person must know although it passed.")
     quote: str = ""
     power: str = Field("", description="What this many rows can and cannot tell.")
-    detectable: float | None = Field(None, description="Distance from the limit that is decided with 80 % power.")
-    rows_needed: int | None = Field(None, description="Rows that would decide, if the value stays what it is.")
+    detectable: float | None = Field(
+        None, description="Distance from the limit that is decided with 80 % power; of slices by the blindest one."
+    )
+    rows_needed: int | None = Field(
+        None,
+        description="Rows that would decide, if the value stays what it is; of slices those on which the blindest one "
+        "would be found with 80 % power if it is as far beyond the limit as the margin is wide.",
+    )
 
     @property
     def line(self) -> str:
         """The verdict on one line: what was decided, why, and what would make it pass."""
-        return f"{self.state} {self.gate}: {self.reason}" + (f"; {self.would_pass}" if self.would_pass else "")
+        return f"{self.state} {self.gate}: " + "; ".join(filter(None, (self.reason, self.would_pass, self.warning)))
 
 
 class GateReport(Record):
@@ -89,21 +100,21 @@ def judge(evidence: Evidence, workload: Workload, context: Context | None = None
     return report([decide(rule, complete) for rule in policy(workload, complete)], workload, warnings)
 
 
-def promotion_gates(
+def promotion_evidence(
     workload: Workload,
     build: GateReport,
     *,
+    model: str,
     environment: Sequence[str],
     broken_rungs: float | Measure,
     live_parity: float,
     latency_p95_ms: float | Measure,
     serving_usd_per_1000: float | Measure,
-    champion: Measure | str | None = None,
-) -> GateReport:
-    """Judge what can be measured only when a build is about to serve; a refused build is never promoted.
+    champion: Sequence[Measure] = (),
+) -> Evidence:
+    """Return what can be measured only when a build is about to serve; a refused build is never promoted.
 
-    ``champion`` is the gain over the build that serves now, on the same rows, or why it cannot be said; None if there
-    is no such build.
+    ``champion`` are the gains over the build that serves now on the same rows, of the whole and of slices.
     """
     refused = [] if build.passed else [verdict.gate for verdict in build.refused] or ["the report as a whole"]
     measures: tuple[Measure, ...] = (
@@ -113,16 +124,19 @@ def promotion_gates(
         _measure("live_parity", live_parity),
         _measure("latency_p95_ms", latency_p95_ms),
         _measure("serving_usd_per_1000", serving_usd_per_1000),
+        *champion,
     )
-    if isinstance(champion, Measure):
-        measures = (*measures, champion)
-    evidence = Evidence(workload=workload.name, model="build", split="promotion", measures=measures)
-    rules = promotion_policy(workload, evidence, compared=champion is not None)
+    return Evidence(workload=workload.name, model=model, split="promotion", measures=measures)
+
+
+def promotion_gates(workload: Workload, evidence: Evidence, *, not_compared: str = "") -> GateReport:
+    """Judge the evidence of a promotion; ``not_compared`` says why the build that serves cannot be compared."""
+    compared = bool(not_compared or evidence.named("gain_over_champion"))
     verdicts = [
-        _verdict(rule, "undecided", None, champion, "a person must decide: accept it by name")
-        if rule.gate == "champion" and isinstance(champion, str)
+        _verdict(rule, "undecided", None, not_compared, "a person must decide: accept it by name")
+        if rule.gate == "champion" and not_compared
         else decide(rule, evidence)
-        for rule in rules
+        for rule in promotion_policy(workload, evidence, compared=compared)
     ]
     return report(verdicts, workload)
 
@@ -132,7 +146,8 @@ def report(verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[s
     collected = tuple(verdicts)
     stopping = {"failed"} if workload.gates.undecided == "pass" else {"failed", "undecided"}
     passed = not any(verdict.state in stopping for verdict in collected)
-    return GateReport(verdicts=collected, passed=passed, goal=workload.goal.statement, warnings=tuple(warnings))
+    warned = tuple(verdict.warning for verdict in collected if verdict.warning)
+    return GateReport(verdicts=collected, passed=passed, goal=workload.goal.statement, warnings=(*warned, *warnings))
 
 
 def decide(rule: Rule, evidence: Evidence) -> Verdict:
@@ -143,7 +158,7 @@ def decide(rule: Rule, evidence: Evidence) -> Verdict:
     if measure is None:
         return _verdict(rule, "undecided", None, not_measured(rule), f"measure it: it must be {_asked(rule)}")
     low, high = measure.bound("below"), measure.bound("above")
-    if measure.low is not None and measure.n is not None and measure.n < MIN_ROWS:
+    if measure.low is not None and _few(measure):
         return _verdict(rule, "undecided", measure, too_few(rule, measure), f"judge on at least {MIN_ROWS} rows")
     state = _state(rule, low, high)
     error = measure.standard_error()
@@ -156,6 +171,11 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     """Fail if a slice is provably beyond the limit: one-sided tests, Holm-corrected over the slices."""
     if not measures:
         return _verdict(rule, "undecided", None, not_measured(rule), "measure the slices")
+    small = [measure for measure in measures if _few(measure)]
+    measures = [measure for measure in measures if not _few(measure)]
+    if not measures:
+        why = f"every slice rests on fewer than {MIN_ROWS} rows: {left_out(small)}"
+        return _verdict(rule, "undecided", None, why, f"judge on at least {MIN_ROWS} rows of a slice")
     proven = holm([_chance_of_no_harm(rule, measure) for measure in measures], ALPHA)
     # Worst first: the proven ones, then by distance from the limit.
     sign = 1 if rule.direction == "at_least" else -1
@@ -163,7 +183,19 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     worst, broken = measures[order[0]], [measures[i] for i in order if proven[i]]
     state: State = "failed" if broken else "passed"
     would_pass = family_remedy(rule, broken, len(measures)) if broken else ""
-    return _verdict(rule, state, worst, family_reason(rule, measures, broken, worst), would_pass)
+    # What Holm asks of the first slice that it finds: a later one has it easier, so no slice is promised too much.
+    alpha, blind = ALPHA / len(measures), max(measures, key=lambda m: m.standard_error())
+    error = blind.standard_error()
+    needed = rows_to_decide(rule.margin, error, blind.n, alpha)
+    why = family_reason(rule, measures, broken, worst)
+    why += f"; not judged, fewer than {MIN_ROWS} rows: {left_out(small)}" if small else ""
+    verdict = _verdict(rule, state, worst, why, would_pass, needed)
+    told = {"power": family_power_text(rule, blind, len(measures)), "detectable": detectable_difference(error, alpha)}
+    return verdict.model_copy(update=told) if error else verdict
+
+
+def _few(measure: Measure) -> bool:
+    return measure.n is not None and measure.n < MIN_ROWS
 
 
 def _chance_of_no_harm(rule: Rule, measure: Measure) -> float:
@@ -199,6 +231,7 @@ def _verdict(
         n=measure.n if measure else None,
         reason=why,
         would_pass=would_pass,
+        warning=within_margin(rule, measure) if measure and state == "passed" else "",
         quote=rule.quote,
         power=power_text(rule, measure) if measure and error else "",
         detectable=detectable_difference(error) if error else None,

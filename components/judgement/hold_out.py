@@ -75,7 +75,6 @@ def read_hold_out(
     prepared: Prepared,
     contract: ContractSpec,
     predict_file: PredictFile,
-    champion: Path | None = None,
     metric: str | None = None,
 ) -> HoldOut:
     """Return labels and answers on the test split; SplitError if it cannot judge anything.
@@ -98,8 +97,6 @@ def read_hold_out(
         rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
     if before is not None:
         rivals["uncompressed"] = Rival(shape.point(before), f"{chosen.name} as it was trained")
-    if champion is not None:
-        rivals["champion"] = Rival(shape.point(predict_file(champion, contract, path)), champion.parent.name)
     return HoldOut(
         labels=labels,
         graph=graph,

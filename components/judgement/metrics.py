@@ -19,6 +19,7 @@ from components.judgement.weighted_scores import (
     Statistic,
     area_under_roc,
     average_precision,
+    calibration_gap,
     explained_variance,
     macro_f1,
     mean_loss,
@@ -26,6 +27,7 @@ from components.judgement.weighted_scores import (
 )
 
 RANKED = frozenset({"auc", "pr_auc"})
+BINS, BIN_ROWS = 15, 20
 # A probability of exactly 0 or 1 would make the log-loss infinite; float32 answers cannot resolve less than this.
 TINY = float(np.finfo(np.float32).eps)
 
@@ -155,21 +157,43 @@ def row_losses(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> Numb
     return losses
 
 
-def expected_calibration_error(labels: NDArray[Any], probabilities: NDArray[Any], bins: int = 15) -> float:
+def expected_calibration_error(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
     """Return the ECE over bins of equal size: rows x |mean answer - observed rate| (Guo et al. 2017, eq. 3)."""
-    table = calibration_bins(labels, probabilities, bins)
-    rows = np.array([row["n"] for row in table], dtype=np.float64)
-    gaps = np.array([abs(row["mean"] - row["rate"]) for row in table])
-    return float(rows @ gaps / rows.sum())
+    return calibration_statistic(labels, probabilities)(np.ones(len(labels)))
 
 
-def calibration_bins(labels: NDArray[Any], probabilities: NDArray[Any], bins: int = 15) -> list[dict[str, float]]:
+def calibration_statistic(labels: NDArray[Any], probabilities: NDArray[Any]) -> Statistic:
+    """Return the ECE as a function of row weights."""
+    truth, answers = _checked("brier", labels, probabilities)
+    return calibration_gap(truth, answers, _bins(len(truth)))
+
+
+def distance_from_chance(statistics: Sequence[Statistic], rows: int, resamples: int, seed: int) -> tuple[Interval, int]:
+    """Return the largest of several distances (such as an ECE) with what chance adds to it taken off, and which it is.
+
+    The mean of absolute differences is above zero even where the truth is zero, and a resample is that much above the
+    rows once more: the bootstrap's bias is taken off, from the interval's ends too (Kumar et al. 2019, app. D).
+    """
+    once = [compute(np.ones(rows)) for compute in statistics]
+    seen, drawn = max(once), replicates(statistics, rows, resamples, seed).max(axis=0)
+    corrected = max(0.0, 2 * seen - float(np.mean(drawn)))
+    found = summarise(corrected, drawn, rows, 0.95)
+    ends = [min(max(0.0, 2 * seen - end), 2 * seen) for end in (found.high, found.low)]
+    return Interval(corrected, ends[0], ends[1], rows), once.index(seen)
+
+
+def _bins(rows: int) -> int:
+    # Fifteen as in the paper, if each has enough rows to have a rate.
+    return max(1, min(BINS, rows // BIN_ROWS))
+
+
+def calibration_bins(labels: NDArray[Any], probabilities: NDArray[Any]) -> list[dict[str, float]]:
     """Return mean answer and observed rate in bins of equal size, lowest answers first."""
     truth, answers = _checked("brier", labels, probabilities)
     order = np.argsort(answers, kind="stable")
     return [
         {"n": len(part), "mean": float(answers[part].mean()), "rate": float(truth[part].mean())}
-        for part in np.array_split(order, min(bins, len(order)))
+        for part in np.array_split(order, _bins(len(order)))
     ]
 
 

@@ -76,6 +76,7 @@ def write_card(
             "| --- | --- | --- |",
             *gates,
             "",
+            *(f"Warning: {warning}.\n" for warning in report.warnings),
             f"Trained on {trained.hardware.device} ({trained.hardware.reason}) in {trained.seconds:.0f} s "
             f"for {trained.cost_usd:.4f} USD, seed {trained.seed}; ended: {trained.stopped}.",
             "",

@@ -10,9 +10,9 @@ from components.declaration import Workload
 from components.judgement.decisions import SOURCE
 from components.judgement.evidence import Measure
 from components.judgement.hold_out import HoldOut, Quantiles
-from components.judgement.metrics import METRICS, replicates, score, statistic, summarise
+from components.judgement.metrics import METRICS, distance_from_chance, replicates, score, statistic, summarise
 from components.judgement.slices import MIN_PER_CLASS, values_of
-from components.judgement.weighted_scores import mean_loss
+from components.judgement.weighted_scores import Statistic, mean_loss
 
 BINS = 15
 
@@ -51,8 +51,14 @@ def quantile_measures(labels: NDArray[Any], quantiles: Quantiles, seed: int, res
     ]
     shares = (apart < 0).mean(axis=0)
     told = ", ".join(f"{share:.3f} below the quantile {level:g}" for share, level in zip(shares, levels, strict=True))
-    worst = float(np.abs(shares - levels).max())
-    return [*made, Measure(name="calibration_error", value=worst, n=rows, source=SOURCE, detail=told)]
+    distances = [_off(below, level) for below, level in zip((apart < 0).T, levels, strict=True)]
+    worst, _ = distance_from_chance(distances, rows, resamples, seed)
+    return [*made, Measure.of("calibration_error", worst, source=SOURCE, detail=told)]
+
+
+def _off(below: NDArray[np.bool_], level: float) -> Statistic:
+    share = mean_loss(below.astype(np.float64))
+    return lambda weights: abs(share(weights) - level)
 
 
 def quantile_table(labels: NDArray[Any], quantiles: Quantiles) -> list[dict[str, float]]:

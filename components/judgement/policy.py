@@ -41,12 +41,16 @@ class Rule(Record):
 def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     """Return the rules of a build, the goal first.
 
-    Rules about what need not exist (a champion, slices, an audit that a kind has not) are asked where it was measured.
+    Rules about what need not exist (slices, an audit that a kind has not) are asked where it was measured.
     """
-    rules = (*_quality(workload), *_slices(workload, evidence), *_operation(workload, evidence))
+    rules = (
+        *_quality(workload),
+        *_floors(workload),
+        *_slices(workload, evidence),
+        *_operation(workload, evidence),
+    )
     # Asked only where there is something to ask.
     optional = {
-        "champion",
         "compression",
         "parity-ladder",
         "stage-budget",
@@ -114,15 +118,6 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             subject=f"{gain} the baseline model",
             todo="package the baseline, or train longer",
         ),
-        Rule(
-            gate="champion",
-            measure="gain_over_champion",
-            direction="at_least",
-            threshold=0.0,
-            margin=gates.champion_margin,
-            subject=f"{gain} the champion",
-            todo="keep the champion",
-        ),
         _at_most(
             "calibration",
             "calibration_error",
@@ -157,22 +152,28 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
     )
 
 
+def _floors(workload: Workload) -> tuple[Rule, ...]:
+    of_class = (
+        "say what it costs to miss it (gates.costs), weigh it more (model.class_weight), or bring more rows of it"
+    )
+    return tuple(
+        Rule(
+            gate=f"floor-{floor.measure}",
+            measure=floor.measure,
+            direction="at_most" if floor.at_least is None else "at_least",
+            threshold=float(floor.at_most if floor.at_least is None else floor.at_least),  # type: ignore[arg-type]
+            subject=f"{floor.metric} of {floor.of}" if floor.of else floor.metric,
+            todo=of_class if floor.of else "train on more or better data, add features, or change the floor openly",
+        )
+        for floor in workload.gates.floors
+    )
+
+
 def _slices(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     goal, gates = workload.goal, workload.gates
     whole = evidence.find("gain_over_base_rate")
-    rival = "champion" if evidence.named("gain_over_champion") else "baseline"
     return (
-        Rule(
-            gate="slices",
-            measure=f"gain_over_{rival}",
-            direction="at_least",
-            threshold=0.0,
-            margin=gates.slice_margin,
-            subject=f"gain in {goal.metric} over the {rival}",
-            proof="harm",
-            family=True,
-            todo="look at the rows of that slice: too few, a broken field, or another relation to the label",
-        ),
+        _no_worse_slice(workload, "slices", "baseline"),
         Rule(
             gate="slice-floor",
             measure="gain_over_base_rate",
@@ -184,6 +185,20 @@ def _slices(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
             family=True,
             todo="the model is much worse there than elsewhere: look at the rows of that slice",
         ),
+    )
+
+
+def _no_worse_slice(workload: Workload, gate: str, rival: str) -> Rule:
+    return Rule(
+        gate=gate,
+        measure=f"gain_over_{rival}",
+        direction="at_least",
+        threshold=0.0,
+        margin=workload.gates.slice_margin,
+        subject=f"gain in {workload.goal.metric} over the {rival}",
+        proof="harm",
+        family=True,
+        todo="look at the rows of that slice: too few, a broken field, or another relation to the label",
     )
 
 
@@ -235,7 +250,7 @@ def promotion_policy(workload: Workload, evidence: Evidence, *, compared: bool) 
     """Return what a build must show on the machine that will serve it; ``compared``: also against what serves now."""
     goal = workload.goal
     return (
-        *(rule for rule in _quality(workload) if rule.gate == "champion" and compared),
+        *(_against_champion(workload, evidence) if compared else ()),
         _at_most("build-gates", "refused_build_gates", 0, "gates that refused the build", "build one that passes"),
         _at_most(
             "environment",
@@ -269,6 +284,20 @@ def promotion_policy(workload: Workload, evidence: Evidence, *, compared: bool) 
             goal.statement,
         ),
     )
+
+
+def _against_champion(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
+    whole = Rule(
+        gate="champion",
+        measure="gain_over_champion",
+        direction="at_least",
+        threshold=0.0,
+        margin=workload.gates.champion_margin,
+        subject=f"gain in {workload.goal.metric} over the champion",
+        todo="keep the champion",
+    )
+    slices = _no_worse_slice(workload, "champion-slices", "champion")
+    return (whole, slices) if _measured(slices, evidence) else (whole,)
 
 
 def _ladder() -> Rule:

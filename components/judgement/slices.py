@@ -18,6 +18,7 @@ SOURCE = "evaluation"
 # Fewer rows of a class than this say nothing about the slice, and their bootstrap interval is not one.
 MIN_PER_CLASS = 20
 MAX_VALUES = 40
+MISSING = "(missing)"
 # What some rows reach and how far below the rest that is; None for too few rows.
 Weakness = Callable[[NDArray[np.bool_]], dict[str, Any] | None]
 
@@ -43,25 +44,56 @@ def goal_measures(
 
 
 def slice_measures(metric: str, hold_out: HoldOut, *, seed: int, resamples: int) -> tuple[list[Measure], list[str]]:
-    """Return the measures of every declared slice, and the names of those too small to be measured."""
+    """Return the measures of every declared slice, and what of them is not measured, with its rows."""
     made: list[Measure] = []
-    small: list[str] = []
+    unmeasured: list[str] = []
     for field in hold_out.slices:
         for value, rows in values_of(hold_out.rows[field]).items():
             name = f"{field}={value}"
             if not measurable(hold_out.labels[rows]):
-                small.append(name)
+                unmeasured.append(f"{name} ({int(rows.sum()):,} rows)")
                 continue
             made += goal_measures(metric, hold_out, slice=name, rows=rows, seed=seed, resamples=resamples)
-    return made, small
+        unmeasured += [f"{field}: {rest}" for rest in _beyond(hold_out.rows[field])]
+    return made, unmeasured
 
 
 def values_of(column: pl.Series) -> dict[str, NDArray[np.bool_]]:
-    """Return which rows hold each value, most frequent first; numbers with many values are cut into quarters."""
-    if column.dtype.is_numeric() and column.n_unique() > MAX_VALUES:
-        return _quarters(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
-    counts = column.drop_nulls().value_counts(sort=True).head(MAX_VALUES)
-    return {str(value): (column == value).fill_null(False).to_numpy() for value in counts[column.name]}
+    """Return which rows hold each value, most frequent first and missing last; many numbers are cut into quarters."""
+    missing = column.is_null()
+    if column.dtype.is_float():
+        missing |= column.is_nan().fill_null(False)
+    if _is_cut(column):
+        parts = _quarters(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
+    else:
+        counts = column.filter(~missing).value_counts(sort=True).head(MAX_VALUES)
+        parts = {str(value): (column == value).fill_null(False).to_numpy() for value in counts[column.name].to_list()}
+    return parts | ({MISSING: missing.to_numpy()} if missing.any() else {})
+
+
+def _is_cut(column: pl.Series) -> bool:
+    return column.dtype.is_numeric() and column.n_unique() > MAX_VALUES
+
+
+def _beyond(column: pl.Series) -> list[str]:
+    """Say what ``values_of`` leaves out of a column with more values than it takes; nothing if it takes them all."""
+    rest: list[int] = column.drop_nulls().value_counts(sort=True)["count"][MAX_VALUES:].to_list()
+    if _is_cut(column) or not rest:
+        return []
+    return [
+        f"{len(rest):,} values beyond the {MAX_VALUES} most frequent "
+        f"({sum(rest):,} rows, at most {max(rest):,} of one value)"
+    ]
+
+
+def moments_of(column: pl.Series) -> dict[str, pl.Series]:
+    """Return the parts of moments in which a model may be weak: the hour and the day of the week, by name."""
+    parts: dict[str, pl.Series] = {}
+    if column.dtype in (pl.Datetime, pl.Time):
+        parts[f"hour of {column.name}"] = column.dt.hour()
+    if column.dtype in (pl.Datetime, pl.Date):
+        parts[f"weekday of {column.name}"] = column.dt.to_string("%A")
+    return parts
 
 
 def _quarters(numbers: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
@@ -90,15 +122,17 @@ def weak_slices(
 ) -> list[dict[str, Any]]:
     """Search every field, and pairs of the weakest, for slices that nobody declared and where answers are worse.
 
-    Worse means a lower AUC for yes or no, else a larger mean loss. Returns the worst first; ``proven`` says whether it
-    survives Holm's correction for everything that was tried.
+    Of moments the hour and the weekday are searched. Worse means a lower AUC for yes or no, else a larger mean loss.
+    Returns the worst first; ``proven`` says whether it survives Holm's correction for everything that was tried.
     """
     weakness = _by_area(labels, answers) if labels.dtype == np.bool_ else _by_loss(metric, labels, answers)
+    searched: dict[str, pl.Series] = {}
+    for field in fields:
+        if field in rows.columns:
+            column = rows[field]
+            searched |= moments_of(column) if column.dtype.is_temporal() else {field: column}
     parts = [
-        (f"{field}={value}", kept)
-        for field in fields
-        if field in rows.columns and not rows.schema[field].is_temporal()
-        for value, kept in values_of(rows[field]).items()
+        (f"{name}={value}", kept) for name, column in searched.items() for value, kept in values_of(column).items()
     ]
     tried = [{"slice": name, **found} for name, kept in parts if (found := weakness(kept))]
     weakest = sorted(tried, key=lambda one: -one["z"])[:12]

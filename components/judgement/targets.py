@@ -9,6 +9,9 @@ from data_contracts.spec import ContractSpec
 Target = Literal["binary", "multiclass", "regression", "quantiles"]
 # What a goal may ask for; quantile metrics are measured, not yet asked for.
 Metric = Literal["auc", "pr_auc", "log_loss", "brier", "macro_f1", "accuracy", "cross_entropy", "rmse", "mae", "r2"]
+# What a floor may ask of one class besides.
+FloorMetric = Literal[Metric, "recall", "precision", "f1"]
+CLASS_METRICS = ("recall", "precision", "f1")
 
 # Answers: probability of yes [rows]; probabilities [rows, classes] for labels 0, 1, ...; numbers [rows];
 # quantiles in rising order [rows, quantiles], of which the outermost two are the interval.
@@ -32,6 +35,11 @@ HIGHER_IS_BETTER = {
     "coverage": True,
     "width": False,
 }
+
+
+def classes_of(contract: ContractSpec) -> tuple[str, ...]:
+    """Return the names of the classes that the contract's label tells apart, in the order of their places."""
+    return ("no", "yes") if contract.label.dtype == "boolean" else tuple(str(one) for one in contract.label.allowed)
 
 
 def target_of(contract: ContractSpec) -> Target:

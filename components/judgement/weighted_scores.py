@@ -77,6 +77,19 @@ def average_precision(truth: Numbers, answers: Numbers) -> Statistic:
     return compute
 
 
+def calibration_gap(truth: Numbers, answers: Numbers, bins: int) -> Statistic:
+    """Return the expected calibration error over bins of equal size; resamples keep the bins of the rows themselves."""
+    order = np.argsort(answers, kind="stable")
+    starts = np.cumsum([0, *(len(part) for part in np.array_split(order, min(bins, len(order))))])[:-1]
+    apart = np.take(answers - truth, order)
+
+    def compute(weights: Numbers) -> float:
+        drawn = np.take(weights, order)
+        return float(np.abs(np.add.reduceat(drawn * apart, starts)).sum() / drawn.sum())
+
+    return compute
+
+
 class _Ranked:
     """Rows in falling order of their answer, and for each yes both ends of its group of ties.
 

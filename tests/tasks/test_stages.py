@@ -11,10 +11,12 @@ import onnx
 import polars as pl
 import pytest
 
-from components.builds.build import open_build, seal
+from components.builds.build import Build, open_build, seal
+from components.builds.signing import ensure_key, sign_build
 from components.catalog import find_kind
 from components.declaration import contract_of, parse_workload
 from components.delivery.promotion import challenger_of, champion_of, roll_back
+from components.delivery.promotion_record import PromotionRecord
 from components.delivery.rollout import promoted, read_rollout, rollout_path, write_rollout
 from components.delivery.scoring import score_file
 from components.errors import BuildError, ContractError, GateError, SourceError, SplitError, WorkloadError
@@ -25,7 +27,7 @@ from tasks.ingest import ingest
 from tasks.monitor import monitor
 from tasks.package import package
 from tasks.prepare import prepare
-from tasks.promote import promote
+from tasks.promote import _artifact, promote
 from tasks.register import register
 from tasks.validate import validate
 from tests.tasks.staging import Staged
@@ -178,6 +180,9 @@ def test_a_promotion_serves_what_was_evaluated_and_a_rollback_needs_a_predecesso
     assert not document.exists()
     promotion = promote.fn(workload, build, home, settings, accept=("environment",))
     assert read_rollout(document, workload.name).champion == promotion.build_id
+    assert read_rollout(document, workload.name).history[-1].evidence == promotion.evidence.name
+    record = PromotionRecord.model_validate_json(promotion.evidence.read_bytes())
+    assert (record.outcome, record.champion, record.gates) == ("promoted", None, promotion.gates)
     assert champion_of(workload, home).build_id == build.build_id
     with pytest.raises(BuildError, match="no earlier champion"):
         roll_back(workload, home, settings, reason="test")
@@ -194,6 +199,72 @@ def test_a_champion_that_cannot_be_compared_leaves_the_promotion_to_a_person(sta
         promote.fn(*arguments, accept=("environment",), dry_run=True)
     accepted = promote.fn(*arguments, accept=("environment", "champion"), dry_run=True)
     assert accepted.replaced == "flights-gone"
+
+
+def worse_challenger(staged: Staged, folder: Path, rows: pl.Expr) -> Build:
+    """Return a copy of the build that was evaluated with noise that leans to the wrong side in some rows."""
+    shutil.copytree(staged.build.path, folder)
+    scored = pl.read_parquet(folder / "reference.parquet")
+    noise = pl.Series(np.random.default_rng(0).random(scored.height).astype(np.float32))
+    worse = pl.when(rows).then(noise / (1 + pl.col("late"))).otherwise("probability").cast(pl.Float32)
+    scored.with_columns(worse.alias("probability")).write_parquet(folder / "reference.parquet")
+    seal(folder, workload=staged.workload.name, kind="tabular", created="2026-11-21T00:00:00+00:00")
+    sign_build(folder, ensure_key(staged.settings.key()))
+    return open_build(folder)
+
+
+def served_by(staged: Staged, home: Home) -> Path:
+    """Make the build of the sample the champion of a home and return the rollout document."""
+    rollout = rollout_path(home.room("rollouts"), staged.workload.name)
+    rollout.parent.mkdir(parents=True)
+    empty = read_rollout(rollout, staged.workload.name)
+    return write_rollout(rollout, promoted(empty, staged.build.build_id, staged.build.path, "test"))
+
+
+# The planted answers are not those of the graph, which live-parity says too; the champion's gates refuse by themselves.
+OTHERS = ("environment", "live-parity")
+
+
+def test_a_better_champion_keeps_its_place_and_the_refusal_is_on_record(staged: Staged, tmp_path: Path) -> None:
+    home, build = Home(tmp_path / "home"), worse_challenger(staged, tmp_path / "worse", pl.lit(True))
+    rollout = served_by(staged, home)
+    known, arguments = rollout.read_bytes(), (staged.workload, build, home, staged.settings)
+    told = (
+        r"is not promoted: failed champion: gain in auc over the champion -.*; would pass with at least .* on .* rows"
+    )
+    with pytest.raises(GateError, match=told):
+        promote.fn(*arguments, accept=OTHERS)
+    assert rollout.read_bytes() == known
+    (written,) = (rollout.parent / staged.workload.name).iterdir()
+    record = PromotionRecord.model_validate_json(written.read_bytes())
+    assert (record.outcome, record.build_id, record.champion) == ("refused", build.build_id, staged.build.build_id)
+    whole = record.evidence.find("gain_over_champion")
+    assert whole is not None
+    assert whole.high is not None
+    assert whole.high < -staged.workload.gates.champion_margin
+    assert record.evidence.find("gain_over_champion", "origin=JFK") is not None
+
+
+def test_a_better_champion_can_be_given_up_by_name_and_what_was_judged_is_shown(staged: Staged, tmp_path: Path) -> None:
+    home, build = Home(tmp_path / "home"), worse_challenger(staged, tmp_path / "worse", pl.lit(True))
+    served_by(staged, home)
+    accept = (*OTHERS, "champion", "champion-slices")
+    accepted = promote.fn(staged.workload, build, home, staged.settings, accept=accept, dry_run=True)
+    assert accepted.replaced == staged.build.build_id
+    record = PromotionRecord.model_validate_json(accepted.evidence.read_bytes())
+    assert (record.outcome, record.accepted) == ("dry run", tuple(sorted(accept)))
+    assert record.evidence.named("gain_over_champion") == accepted.gains
+    page = _artifact(accepted)
+    assert f"gain in auc over {staged.build.build_id} on the same rows" in page
+    assert "| the whole |" in page
+    assert "| origin=JFK |" in page
+
+
+def test_a_champion_that_is_better_in_one_slice_keeps_its_place(staged: Staged, tmp_path: Path) -> None:
+    home, build = Home(tmp_path / "home"), worse_challenger(staged, tmp_path / "worse", pl.col("origin") == "JFK")
+    served_by(staged, home)
+    with pytest.raises(GateError, match=r"failed champion-slices: .* slices provably below .*origin=JFK -"):
+        promote.fn(staged.workload, build, home, staged.settings, accept=(*OTHERS, "champion"))
 
 
 def test_a_gate_that_fails_live_stops_the_promotion_and_changes_nothing(

@@ -1,6 +1,6 @@
 """Variants are measured against the model as trained, and only one that pays within the declared loss ships."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +72,21 @@ def test_a_network_gets_every_narrower_graph_and_its_features_keep_their_precisi
         nodes = onnx.load(found.model).graph.node
         recipe = {node.op_type for node in nodes if node.name.startswith("recipe/")}
         assert not recipe & {"QuantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"}
+    # Scaled by the largest of a call, a row's answer depends on its company; scaled once and for all, it does not.
+    assert variants["int8-dynamic"].company_change > 1e-4
+    assert variants["int8-static"].company_change < 1e-6
     assert {one.metric for one in variants["fp16"].losses} == {"auc", "pr_auc", "log_loss", "brier"}
     assert sum(one.rows for one in variants["fp16"].classes) == example.prepared.splits["validation"].rows
+
+
+def test_a_student_is_a_narrower_form_of_what_the_search_found_best(example: Example) -> None:
+    assert example.trained.options is not None
+    assert example.trained.options["hidden"] == [256, 128]
+    found = example.trained.model_copy(update={"options": example.trained.options | {"hidden": [96, 48], "epochs": 1}})
+    compression = replace(example, trained=found).compressed("network", allow=["distilled"]).compression
+    assert compression is not None
+    (student,) = (one for one in compression.variants if one.family == "distilled")
+    assert student.note.startswith("a 24-12 perceptron that learnt the answers of network")
 
 
 def test_trees_have_no_narrower_numbers_and_the_table_says_so(example: Example) -> None:
@@ -147,6 +160,7 @@ def test_without_families_the_model_ships_as_trained(example: Example) -> None:
         (variant("slow", saving=0.04), "saves 4% of the processor time"),
         (variant("slower", saving=-0.2), "costs 20% more"),
         (variant("noisy", rounds=0.6), "within the noise"),
+        (variant("sociable").model_copy(update={"company_change": 0.02}), "with the rows that are asked beside it"),
     ],
 )
 def test_a_variant_that_may_not_ship_says_why(one: Variant, why: str) -> None:

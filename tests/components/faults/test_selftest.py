@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
-from components.builds.build import seal
+from components.answer_shape import Binary
+from components.builds.build import ServingSpec, seal
 from components.data.results import Prepared, Split
 from components.declaration import Workload, parse_workload, read_workload
 from components.faults.bench import Bench, Fault, make_bench
@@ -136,26 +137,33 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         epochs=1,
         seconds=1,
         cost_usd=0.001,
-        peak_memory_mb=1,
         seed=1,
     )
     prepared = Prepared(
         digest="d", path=folder, recipe=folder / "recipe.json", splits=splits, values=recipe.values, codes={}
     )
-    build = sealed(folder / "build", candidates[1].model, folder / "recipe.json", workload)
+    build = written(folder / "build", candidates[1].model, folder / "recipe.json", workload)
+    answered = predict_file(candidates[1].model, CONTRACT, splits["test"].path)
+    hold_out = pl.read_parquet(splits["test"].path).with_columns(pl.Series("probability", answered))
+    hold_out.write_parquet(build / "reference.parquet")
+    seal(build, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
     (folder / "scratch").mkdir()
     return make_bench(workload, CONTRACT, prepared, trained, build, predict_file, folder / "scratch")
 
 
-def sealed(folder: Path, model: Path, recipe: Path, workload: Workload) -> Path:
-    """Write the files of a build that the faults spoil, and its manifest."""
+def written(folder: Path, model: Path, recipe: Path, workload: Workload) -> Path:
+    """Write the files of a build that the faults spoil; it has no hold-out and no manifest yet."""
     folder.mkdir()
     write_atomically(folder / "model.onnx", model.read_bytes())
     write_atomically(folder / "recipe.json", recipe.read_bytes())
     write_json(folder / "contract.json", CONTRACT)
+    shape = Binary(label="late", threshold=0.5)
+    serving = ServingSpec(
+        workload="flights", answer=shape, port=8080, max_rows=100, max_body_bytes=10_000, log_predictions=0.0
+    )
+    write_json(folder / "serving.json", serving)
     evidence = Evidence(workload="flights", model="mlp", split="test", measures=())
     write_atomically(folder / "gates.json", judge(evidence, workload).model_dump_json().encode())
-    seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
     return folder
 
 

@@ -1,5 +1,7 @@
 """Thresholds follow costs, confusion counts, gaps between groups and weak slices are found where they were planted."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,8 +11,9 @@ from components.declaration import parse_workload, read_workload
 from components.errors import WorkloadError
 from components.judgement.decisions import cheapest_threshold, confusion, curves, fairness, threshold_for_costs
 from components.judgement.gate_declaration import BehaviourTest
+from components.judgement.hold_out import HoldOut
 from components.judgement.questioning import behaviour, behaviour_measure, permutation_importance
-from components.judgement.slices import weak_slices
+from components.judgement.slices import slice_measures, values_of, weak_slices
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.beta(2, 5, 8000)
@@ -67,6 +70,58 @@ def test_a_weak_slice_that_nobody_declared_is_found_and_honest_data_has_none_pro
     assert not any(
         one["proven"] for one in weak_slices("auc", LABELS, TRUTH.astype(np.float32), rows, ("colour", "size"))
     )
+
+
+def test_a_weak_hour_or_weekday_is_found_though_only_moments_are_given() -> None:
+    start = datetime(2013, 10, 1)
+    moments = [start + timedelta(minutes=int(minute)) for minute in RANDOM.integers(0, 31 * 1440, 8000)]
+    rows = pl.DataFrame({"departs": moments, "colour": RANDOM.choice(["red", "green"], 8000)})
+    for part, weak in (
+        ("weekday of departs=Sunday", rows["departs"].dt.weekday() == 7),
+        ("hour of departs=17", rows["departs"].dt.hour() == 17),
+    ):
+        answers = TRUTH.copy()
+        answers[weak.to_numpy()] = RANDOM.permutation(answers[weak.to_numpy()])
+        worst = weak_slices("auc", LABELS, answers.astype(np.float32), rows, ("departs", "colour"))[0]
+        assert worst["proven"]
+        assert part in worst["slice"]
+
+
+def test_rows_without_a_value_are_a_slice_of_their_own() -> None:
+    colours = pl.Series("colour", ["red", None, "blue", None, "red"])
+    parts = {value: rows.tolist() for value, rows in values_of(colours).items()}
+    assert parts["(missing)"] == [False, True, False, True, False]
+    assert next(iter(parts)) == "red"
+    assert list(parts)[-1] == "(missing)"
+    assert "(missing)" not in values_of(colours.drop_nulls())
+    numbers = pl.Series("size", [float(n) for n in range(98)] + [None, float("nan")])
+    quarters = values_of(numbers)
+    assert len(quarters) == 5
+    assert quarters["(missing)"].sum() == 2
+    # Every row is in one part and in no other.
+    assert (sum(rows.astype(int) for rows in quarters.values()) == 1).all()
+
+
+def test_what_is_not_measured_of_a_declared_slice_is_named_with_its_rows() -> None:
+    rows = 8000
+    places = np.array([f"p{number:03}" for number in range(60)])[RANDOM.integers(0, 60, rows)]
+    column: list[str | None] = list(places)
+    column[:30] = [None] * 30
+    hold_out = HoldOut(
+        labels=LABELS,
+        graph=TRUTH.astype(np.float32),
+        trainer=TRUTH.astype(np.float32),
+        rivals={},
+        rows=pl.DataFrame({"place": column}),
+        slices=("place",),
+    )
+    measures, unmeasured = slice_measures("auc", hold_out, seed=1, resamples=5)
+    missing, beyond = unmeasured[-2:]
+    assert missing == "place=(missing) (30 rows)"
+    assert beyond.startswith("place: 20 values beyond the 40 most frequent (")
+    told = int(beyond.split("(")[1].split(" rows")[0].replace(",", ""))
+    small = sum(int(one.split("(")[-1].split(" rows")[0]) for one in unmeasured[:-2])
+    assert sum(measure.n or 0 for measure in measures if measure.name == "auc") + told + small + 30 == rows
 
 
 def ask(rows: pl.DataFrame) -> NDArray[np.float32]:

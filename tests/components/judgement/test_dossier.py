@@ -105,6 +105,20 @@ def test_the_page_warns_that_days_differ_more_than_rows_and_what_is_not_known(fl
     assert "provably weaker than on the whole where distance=0 to 9" in page
 
 
+def test_a_gate_that_passed_with_a_warning_shows_it_at_the_gate_and_at_the_top(flights: Workload) -> None:
+    one = subject(flights)
+    worse = Measure(name="gain_over_baseline", value=-0.006, low=-0.008, high=-0.004, n=1000, source="test")
+    measures = [worse if measure.name == worse.name else measure for measure in one.evidence.measures]
+    evidence = one.evidence.model_copy(update={"measures": tuple(measures)})
+    report = judge(evidence, flights)
+    assert report.passed
+    page = render_dossier(replace(one, evidence=evidence, report=report))
+    assert "with 2 warnings" in page
+    assert '<div class="warned">baseline passed within its margin of 0.01' in page
+    assert "Baseline passed within its margin of 0.01" in page
+    assert '<div class="warned">' not in render_dossier(one)
+
+
 def test_slices_are_drawn_worst_first_and_the_provably_bad_one_is_red(flights: Workload) -> None:
     page = render_dossier(subject(flights))
     assert page.index("origin=&lt;script") < page.index("origin=JFK")

@@ -40,7 +40,6 @@ def trained_with(candidates: tuple[Candidate, ...]) -> Trained:
         epochs=1,
         seconds=12.0,
         cost_usd=0.01,
-        peak_memory_mb=100.0,
         seed=1,
     )
 
@@ -189,7 +188,7 @@ def test_every_slice_has_its_size_and_interval_and_small_ones_are_named(
     evidence = read_evidence(done.evidence)
     sizes = [measure.n for measure in evidence.named("auc") if str(measure.slice).startswith("origin=")]
     assert sum(size or 0 for size in sizes) == ROWS
-    assert evidence.tables["slices_too_small"] == ["carrier=HA"]
+    assert evidence.tables["slices_too_small"] == ["carrier=HA (25 rows)"]
 
 
 def test_a_broken_slice_is_named(situation: Situation, flights: Workload) -> None:
@@ -222,23 +221,6 @@ def test_a_packaged_baseline_is_compared_with_the_next_one_and_not_with_itself(
     only = read_evidence(done.evidence).find("gain_over_baseline")
     assert only is not None
     assert only.detail == "the packaged model is the only baseline"
-
-
-def test_a_better_champion_is_kept(situation: Situation, flights: Workload) -> None:
-    weak, good = situation.trained.candidates[1], situation.trained.candidates[0]
-    challenger = weak.model_copy(update={"name": "mlp"})
-    done = evaluate(
-        trained_with((challenger,)),
-        situation.prepared,
-        flights,
-        Flight.spec(),
-        predict,
-        situation.folder / "e",
-        champion=good.model,
-    )
-    verdicts = {verdict.gate: verdict for verdict in judge(read_evidence(done.evidence), flights).verdicts}
-    assert verdicts["champion"].state == "failed"
-    assert "keep the champion" in verdicts["champion"].would_pass
 
 
 def test_a_hold_out_that_judged_many_models_is_worn_out(tmp_path: Path, flights: Workload) -> None:

@@ -1,6 +1,7 @@
 """A gate passes, fails or says that it cannot tell; every refusal says what would pass."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from components.declaration import Workload, read_workload
 from components.judgement.evidence import Evidence, Measure, read_evidence, write_evidence
-from components.judgement.gates import Context, GateReport, Verdict, judge, promotion_gates
+from components.judgement.gates import Context, GateReport, Verdict, judge, promotion_evidence, promotion_gates
 
 
 def measured(name: str, value: float, error: float = 0.0, n: int = 28_000) -> Measure:
@@ -37,6 +38,18 @@ def verdict(report: GateReport, gate: str) -> Verdict:
     return next(verdict for verdict in report.verdicts if verdict.gate == gate)
 
 
+def judged_at_promotion(workload: Workload, build: GateReport, **changed: Any) -> GateReport:
+    """Judge a promotion in which all is well but for what is changed."""
+    good: dict[str, Any] = {
+        "environment": [],
+        "broken_rungs": 0,
+        "live_parity": 0.0,
+        "latency_p95_ms": 9.0,
+        "serving_usd_per_1000": 0.001,
+    }
+    return promotion_gates(workload, promotion_evidence(workload, build, model="mlp", **(good | changed)))
+
+
 @pytest.fixture(scope="module")
 def flights() -> Workload:
     return read_workload("flights")
@@ -46,6 +59,7 @@ def test_good_evidence_passes_every_gate(flights: Workload) -> None:
     report = judge(evidence(), flights)
     assert report.passed, [verdict.line for verdict in report.refused]
     assert report.goal == flights.goal.statement
+    assert report.warnings == ()
     assert verdict(report, "goal").quote == flights.goal.statement
 
 
@@ -125,14 +139,7 @@ def test_what_was_not_measured_is_never_passed(flights: Workload) -> None:
 
 def test_promotion_judges_what_only_the_serving_machine_shows(flights: Workload) -> None:
     build = judge(evidence(), flights)
-    good = {
-        "environment": [],
-        "broken_rungs": 0,
-        "live_parity": 0.0,
-        "latency_p95_ms": 9.0,
-        "serving_usd_per_1000": 0.001,
-    }
-    assert promotion_gates(flights, build, **good).passed  # type: ignore[arg-type]
+    assert judged_at_promotion(flights, build).passed
     for key, bad, gate in (
         ("environment", ["polars 2.1.0 -> 2.0.0"], "environment"),
         ("broken_rungs", 1, "parity-ladder"),
@@ -140,10 +147,10 @@ def test_promotion_judges_what_only_the_serving_machine_shows(flights: Workload)
         ("latency_p95_ms", 51.0, "latency"),
         ("serving_usd_per_1000", 0.02, "serving-cost"),
     ):
-        report = promotion_gates(flights, build, **(good | {key: bad}))  # type: ignore[arg-type]
+        report = judged_at_promotion(flights, build, **{key: bad})
         assert [verdict.gate for verdict in report.refused] == [gate]
     refused = judge(evidence(auc=measured("auc", 0.5, 0.001)), flights)
-    report = promotion_gates(flights, refused, **good)  # type: ignore[arg-type]
+    report = judged_at_promotion(flights, refused)
     assert "goal" in report.refused[0].reason
 
 
@@ -161,9 +168,7 @@ def test_a_constant_answer_gains_nothing_and_that_is_not_enough(flights: Workloa
 
 def test_a_report_that_is_refused_without_saying_why_is_not_promoted(flights: Workload) -> None:
     refused = GateReport(verdicts=(), passed=False, goal=flights.goal.statement)
-    report = promotion_gates(
-        flights, refused, environment=[], broken_rungs=0, live_parity=0, latency_p95_ms=1, serving_usd_per_1000=0.001
-    )
+    report = judged_at_promotion(flights, refused)
     assert [verdict.gate for verdict in report.refused] == ["build-gates"]
 
 
@@ -188,3 +193,88 @@ def test_a_refused_slice_says_from_which_value_on_it_would_pass(flights: Workloa
     assert refused.would_pass.startswith("would pass with origin=0 above -0.04241 on 300 rows; ")
     assert verdict(judge(sliced([-0.0424, 0.0, 0.0, 0.0]), flights), "slices").state == "passed"
     assert verdict(judge(sliced([-0.0425, 0.0, 0.0, 0.0]), flights), "slices").state == "failed"
+
+
+def gains_over_champion(whole: float, slices: list[float], error: float = 0.003) -> list[Measure]:
+    """Return gains over the champion on the whole and on slices, of that standard error."""
+    named = [measured("gain_over_champion", value, error) for value in (whole, *slices)]
+    return [named[0], *(m.model_copy(update={"slice": f"origin={i}"}) for i, m in enumerate(named[1:]))]
+
+
+@pytest.mark.parametrize(
+    ("whole", "slices", "refused"),
+    [
+        (0.01, [0.01, 0.0, 0.02], []),
+        (-0.02, [-0.02, -0.02, -0.02], ["champion"]),
+        (0.01, [0.02, -0.05, 0.01], ["champion-slices"]),
+    ],
+)
+def test_a_promotion_is_judged_against_the_champion_on_the_whole_and_in_every_slice(
+    flights: Workload, whole: float, slices: list[float], refused: list[str]
+) -> None:
+    build = judge(evidence(), flights)
+    report = judged_at_promotion(flights, build, champion=gains_over_champion(whole, slices))
+    assert [verdict.gate for verdict in report.refused] == refused
+    if "champion-slices" in refused:
+        assert "1 of 3 slices provably below -0.02" in report.refused[0].reason
+        assert "origin=1 -0.05" in report.refused[0].reason
+
+
+def test_a_slice_of_few_rows_decides_nothing_and_is_named(flights: Workload) -> None:
+    broken = measured("gain_over_baseline", -0.5, 0.01, 99).model_copy(update={"slice": "carrier=HA"})
+    verdicts = {v.gate: v for v in judge(sliced([0.0, 0.0]).with_measures(broken), flights).verdicts}
+    assert verdicts["slices"].state == "passed"
+    assert verdicts["slices"].reason.startswith("none of 2 slices is provably below -0.02")
+    assert "not judged, fewer than 100 rows: carrier=HA (99)" in verdicts["slices"].reason
+    enough = broken.model_copy(update={"n": 100})
+    assert verdict(judge(sliced([0.0, 0.0]).with_measures(enough), flights), "slices").state == "failed"
+    nothing = verdict(judge(sliced([0.0, -0.5], n=99), flights), "slices")
+    assert (nothing.state, nothing.would_pass) == ("undecided", "judge on at least 100 rows of a slice")
+    assert "every slice rests on fewer than 100 rows: origin=0 (99), origin=1 (99)" in nothing.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "n", "state"),
+    [
+        (0.03, 0.002, 28_000, "passed"),
+        (0.048, 0.003, 28_000, "undecided"),
+        (0.09, 0.003, 28_000, "failed"),
+        (0.01, 0.002, 99, "undecided"),
+    ],
+)
+def test_calibration_is_judged_by_its_interval(
+    flights: Workload, value: float, error: float, n: int, state: str
+) -> None:
+    report = judge(evidence(calibration_error=measured("calibration_error", value, error, n)), flights)
+    assert verdict(report, "calibration").state == state
+
+
+def test_what_is_refused_for_proven_harm_says_what_was_proven_and_what_would_pass(flights: Workload) -> None:
+    def asked(value: float) -> Verdict:
+        return verdict(judge(evidence(gap=measured("fairness_gap", value, 0.02, 1200)), flights), "fairness")
+
+    passed, failed = asked(0.12), asked(0.1787)
+    assert passed.state == "passed"
+    assert "0.12, not provably above 0.1: 1,200 rows prove at least 0.0871 with 95 % confidence" in passed.reason
+    assert failed.state == "failed"
+    assert "0.1787, provably above 0.1: 1,200 rows prove at least 0.1458 with 95 % confidence" in failed.reason
+    assert failed.would_pass.startswith("would pass with at most 0.1329 on 1,200 rows; ")
+    # The remedy is the limit of what passes.
+    assert asked(0.1328).state == "passed"
+    assert asked(0.133).state == "failed"
+
+
+def test_what_is_provably_worse_but_within_the_margin_passes_with_a_warning(flights: Workload) -> None:
+    worse = measured("gain_over_baseline", -0.005, 0.001).model_copy(update={"detail": "xgboost"})
+    report = judge(evidence(gain_over_baseline=worse), flights)
+    assert report.passed
+    (warning,) = report.warnings
+    assert warning == verdict(report, "baseline").warning
+    assert warning in verdict(report, "baseline").line
+    assert warning.startswith("baseline passed within its margin of 0.01, but what ships is provably worse")
+    assert "(xgboost) -0.005, with 95 % confidence at most -0.003355; package the baseline, or train longer" in warning
+    unsure = measured("gain_over_baseline", -0.0005, 0.001)
+    assert judge(evidence(gain_over_baseline=unsure), flights).warnings == ()
+    champion = judged_at_promotion(flights, report, champion=[measured("gain_over_champion", -0.002, 0.0005)])
+    assert champion.passed
+    assert "champion passed within its margin of 0.005" in champion.warnings[0]

@@ -24,6 +24,7 @@ def test_the_example_is_read(flights: Workload) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
     document = flights.model_dump(mode="json", exclude_none=True) | yaml.safe_load(example)
     gates = parse_workload(document, where="docs/gates.md").gates
+    assert [floor.measure for floor in gates.floors] == ["pr_auc", "recall_yes"]
     assert [test.expect for test in gates.behaviour] == ["higher", "same", "at_least"]
 
 
@@ -44,11 +45,11 @@ def test_every_gate_is_in_the_table(flights: Workload) -> None:
         "stage_budget_p99_ms",
     }
     measures = [Measure(name=name, value=0, source="test") for name in names]
-    measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_base_rate"}) for m in measures[:1]]
-    measures += [m.model_copy(update={"slice": "a=b", "name": "gain_over_champion"}) for m in measures[:1]]
+    rivals = ("base_rate", "baseline", "champion")
+    measures += [Measure(name=f"gain_over_{rival}", value=0, slice="a=b", source="test") for rival in rivals]
     evidence = Evidence(workload="w", model="m", split="test", measures=tuple(measures))
     asked = {rule.gate for rule in (*policy(aged, evidence), *promotion_policy(aged, evidence, compared=True))}
-    assert len(asked) == 24
+    assert len(asked) == 25
     assert {gate for gate in asked if gate not in PAGE} == set()
 
 

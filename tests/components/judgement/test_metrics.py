@@ -20,10 +20,13 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
+from components.judgement.evidence import Measure
 from components.judgement.metrics import (
     HIGHER_IS_BETTER,
     METRICS,
     calibration_bins,
+    calibration_statistic,
+    distance_from_chance,
     expected_calibration_error,
     interval,
     paired_difference,
@@ -180,3 +183,33 @@ def test_reweighing_is_much_faster_than_scoring_every_draw_with_scikit_learn() -
     reweighed = seconds(lambda draw: compute(np.bincount(draw, minlength=28_000).astype(np.float64)))
     scored = seconds(lambda draw: float(roc_auc_score(labels[draw], probabilities[draw])))
     assert reweighed * 5 < scored
+
+
+def test_what_chance_adds_to_a_calibration_error_is_taken_off() -> None:
+    random = np.random.default_rng(4)
+    stands, corrected, passed, tries = [], [], 0, 200
+    for _ in range(tries):
+        given = random.random(2_000)
+        # Half of the answers are 0.1 too low, the others right: an error of 0.05, just at the limit.
+        labels = random.random(2_000) < np.where(given < 0.5, given + 0.1, given)
+        seed = int(random.integers(2**31))
+        found, _ = distance_from_chance([calibration_statistic(labels, given)], 2_000, 100, seed)
+        stands.append(expected_calibration_error(labels, given))
+        corrected.append(found.value)
+        passed += Measure.of("calibration_error", found, source="test").bound("above") <= 0.05
+        assert 0 <= found.low <= found.value <= found.high
+    assert 0.05 < np.mean(corrected) < np.mean(stands) - 0.004
+    assert passed / tries <= 0.05
+
+
+def test_the_error_of_right_answers_is_mostly_chance_and_the_worst_class_is_the_one_named() -> None:
+    random = np.random.default_rng(5)
+    given = random.random(1_000)
+    right, wrong = random.random(1_000) < given, random.random(1_000) < given**3
+    statistics = [calibration_statistic(labels, given) for labels in (right, wrong)]
+    alone, _ = distance_from_chance(statistics[:1], 1_000, 200, seed=1)
+    assert alone.value < 0.8 * expected_calibration_error(right, given)
+    both, worst = distance_from_chance(statistics, 1_000, 200, seed=1)
+    assert worst == 1
+    assert both.low < both.value < both.high
+    assert both.value == pytest.approx(expected_calibration_error(wrong, given), abs=0.02)

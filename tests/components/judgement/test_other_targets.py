@@ -11,12 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from components.declaration import Workload, contract_of, read_workload
+from components.declaration import Workload, contract_of, parse_workload, read_workload
 from components.errors import SplitError, WorkloadError
+from components.faults.bench import kept_rows
 from components.judgement.dossier import Subject, render_dossier
 from components.judgement.evaluation import evaluate_candidate
 from components.judgement.evidence import Measure
-from components.judgement.gate_declaration import BehaviourTest, Costs
+from components.judgement.gate_declaration import BehaviourTest, Costs, Floor
 from components.judgement.gates import Context, judge
 from components.judgement.hold_out import HoldOut, Quantiles, Rival, labels_of, trainer_answers
 from components.judgement.metrics import score
@@ -116,6 +117,86 @@ def test_what_it_costs_to_miss_a_class_moves_the_decision_and_lowers_the_cost() 
     likeliest = float(cost[1].detail.rsplit("cost ", 1)[1].split(" a row")[0])
     assert cost[1].high is not None
     assert cost[1].high < likeliest
+
+
+def with_floors(*floors: Floor) -> Workload:
+    workload = asking("macro_f1", "at_least", 0.6)
+    return workload.model_copy(update={"gates": workload.gates.model_copy(update={"floors": floors})})
+
+
+@pytest.mark.parametrize(
+    ("least", "kept", "state"), [(0.9, ROWS, "passed"), (0.999, ROWS, "failed"), (0.96, 1200, "undecided")]
+)
+def test_a_floor_for_a_class_is_judged_by_the_interval_of_its_own_rows(least: float, kept: int, state: str) -> None:
+    rows = kept_rows(replace(classes(), classes=("usual", "other", "rare")), np.arange(kept))
+    workload = with_floors(Floor(metric="recall", of="rare", at_least=least))
+    evidence = evaluate_candidate(rows, workload, model="mlp", resamples=200)
+    recall = evidence.find("recall_rare")
+    assert recall is not None
+    assert recall.value == evidence.tables["classes"]["classes"][2]["recall"]
+    assert recall.n == (rows.labels == 2).sum()
+    verdicts = {verdict.gate: verdict for verdict in judge(evidence, workload, COST).verdicts}
+    found = verdicts["floor-recall_rare"]
+    assert found.state == state, found.line
+    assert found.reason.startswith("recall of rare 0.9")
+    assert "(of the rows that are rare)" in found.reason
+    if state == "failed":
+        assert "say what it costs to miss it (gates.costs)" in found.would_pass
+    if state == "undecided":
+        assert f"needs at least {least}: {recall.n} rows cannot tell" in found.reason
+        assert found.rows_needed is not None
+        assert f"the same value on {found.rows_needed:,} rows would" in found.would_pass
+
+
+def test_a_class_that_is_never_answered_fails_its_floor_and_one_with_few_rows_is_undecided() -> None:
+    rows = replace(classes(), classes=("usual", "other", "rare"))
+    silent = rows.graph.copy()
+    silent[:, 2] = 0
+    workload = with_floors(
+        Floor(metric="recall", of="rare", at_least=0.2), Floor(metric="precision", of="rare", at_least=0.2)
+    )
+    refused = {
+        verdict.gate: verdict
+        for verdict in judge(
+            evaluate_candidate(replace(rows, graph=silent), workload, model="mlp", resamples=100), workload, COST
+        ).refused
+    }
+    assert refused["floor-recall_rare"].state == "failed"
+    assert refused["floor-precision_rare"].state == "undecided"
+    assert "precision of rare was not measured" in refused["floor-precision_rare"].reason
+    few = kept_rows(rows, np.concatenate([np.flatnonzero(rows.labels != 2), np.flatnonzero(rows.labels == 2)[:60]]))
+    verdicts = {
+        verdict.gate: verdict
+        for verdict in judge(evaluate_candidate(few, workload, model="mlp", resamples=100), workload, COST).verdicts
+    }
+    assert verdicts["floor-recall_rare"].state == "undecided"
+    assert "rests on 60 rows" in verdicts["floor-recall_rare"].reason
+
+
+def test_a_floor_for_another_metric_may_ask_for_at_most() -> None:
+    for most, state in ((0.9, "passed"), (0.01, "failed")):
+        workload = with_floors(Floor(metric="cross_entropy", at_most=most))
+        evidence = evaluate_candidate(classes(), workload, model="mlp", resamples=100)
+        verdicts = {verdict.gate: verdict.state for verdict in judge(evidence, workload, COST).verdicts}
+        assert verdicts["floor-cross_entropy"] == state
+
+
+@pytest.mark.parametrize(
+    ("floor", "told"),
+    [
+        ({"metric": "recall", "at_least": 0.2}, "recall of which class"),
+        ({"metric": "macro_f1", "of": "late", "at_least": 0.2}, "macro_f1 is of all classes"),
+        ({"metric": "macro_f1"}, "give one of at_least and at_most"),
+        ({"metric": "recall", "of": "lat", "at_least": 0.2}, "'lat' is no class of 'delay_band'; classes: early,"),
+        ({"metric": "auc", "at_least": 0.2}, "auc cannot judge 'delay_band', a string"),
+        ({"metric": "cross_entropy", "at_most": 1}, "cross_entropy is the goal's metric"),
+    ],
+)
+def test_a_floor_that_cannot_be_asked_is_refused_before_anything_runs(floor: dict[str, Any], told: str) -> None:
+    document = read_workload("delay_band").model_dump(mode="json", exclude_none=True)
+    document["gates"]["floors"] = [floor]
+    with pytest.raises(WorkloadError, match=told):
+        contract_of(parse_workload(document, where="test"))
 
 
 def test_a_group_whose_class_is_missed_is_a_gap() -> None:

@@ -1,0 +1,41 @@
+"""What every promotion was judged by, beside the rollout document: also those that were refused or only tried."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from components.builds.live_check import LiveCheck
+from components.judgement.evidence import Evidence, Record
+from components.judgement.gates import GateReport
+from components.storage import write_atomically
+
+FORMAT: Literal[1] = 1
+
+
+class PromotionRecord(Record):
+    """One judgement of one build that wanted to serve."""
+
+    format: Literal[1] = FORMAT
+    at: str
+    build_id: str
+    champion: str | None = Field(description="What served when it was judged.")
+    outcome: Literal["promoted", "refused", "dry run"]
+    accepted: tuple[str, ...] = Field(description="Gates whose refusal a person accepted.")
+    live: LiveCheck
+    evidence: Evidence
+    gates: GateReport
+
+
+def write_record(rollouts: Path, record: PromotionRecord) -> Path:
+    """Write a record into the workload's folder beside its rollout document and return the path."""
+    folder = rollouts / record.evidence.workload
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{record.at.replace(':', '')}-{record.build_id}.json"
+    return write_atomically(path, record.model_dump_json(indent=2).encode() + b"\n")
+
+
+def now() -> str:
+    """Return the moment as it stands in a record, UTC, to the millisecond: two records never share a name."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,73 @@
+"""What a person sees of a promotion: verdicts, warnings, what is gained over the champion, and where it is kept."""
+
+from pathlib import Path
+
+import pytest
+
+from components.builds.live_check import LiveCheck
+from components.declaration import read_workload
+from components.delivery.promotion import Promotion
+from components.judgement.evidence import Measure
+from components.judgement.gates import GateReport, promotion_evidence, promotion_gates
+from flows.terminal import print_promotion
+
+
+def gain(value: float, slice: str | None = None) -> Measure:
+    return Measure(
+        name="gain_over_champion",
+        value=value,
+        low=value - 0.001,
+        high=value + 0.001,
+        n=1000,
+        slice=slice,
+        source="promotion",
+        unit="auc",
+        detail="flights-old on the same rows",
+    )
+
+
+def test_a_promotion_shows_its_warnings_and_the_gain_over_the_champion_worst_slices_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    workload = read_workload("flights")
+    slices = [gain(0.01 * place, f"carrier={place}") for place in range(9, -1, -1)]
+    evidence = promotion_evidence(
+        workload,
+        GateReport(verdicts=(), passed=True, goal=workload.goal.statement),
+        model="flights-new",
+        environment=[],
+        broken_rungs=0,
+        live_parity=0,
+        latency_p95_ms=3,
+        serving_usd_per_1000=0.001,
+        champion=[gain(-0.002), *slices],
+    )
+    live = LiveCheck(
+        rows=500,
+        max_difference=0,
+        latency_p50_ms=2,
+        latency_p95_ms=3,
+        latency_p99_ms=4,
+        requests_per_second=400,
+        start_seconds=1,
+        usd_per_1000=0.001,
+    )
+    promotion = Promotion(
+        build_id="flights-new",
+        replaced="flights-old",
+        live=live,
+        gates=promotion_gates(workload, evidence),
+        gains=evidence.named("gain_over_champion"),
+        evidence=tmp_path / "record.json",
+        rollout=tmp_path / "flights.json",
+        dry_run=False,
+    )
+    print_promotion("flights", promotion)
+    said = capsys.readouterr().out
+    assert "warning: champion passed within its margin of 0.005, but what ships is provably worse" in said
+    _, table = said.split("Gain in auc over the champion flights-old on the same rows")
+    places = [table.index(text) for text in ("the whole", "carrier=0 ", "carrier=1 ", "carrier=7 ")]
+    assert places == sorted(places)
+    assert "carrier=8 " not in table
+    assert "and 2 slices with a larger gain" in said
+    assert f"judged by  {tmp_path / 'record.json'}" in said
