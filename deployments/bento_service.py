@@ -11,8 +11,8 @@ from pathlib import Path
 import bentoml
 
 from deployments.data_plane.application import Application
+from deployments.data_plane.documents.pages import scrape
 from deployments.data_plane.options import Options
-from deployments.data_plane.pages import scrape
 
 # In a Bento the build lies beside the packages.
 BUILD = Path(os.environ.get("SLIPWAY_BUILD", Path(__file__).resolve().parent.parent / "build"))

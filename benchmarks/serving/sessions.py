@@ -25,7 +25,9 @@ SIZES = (1, 32, 256)
 # Calls of each size in a round: about a hundredth of a second each.
 CALLS = {1: 200, 32: 100, 256: 25}
 SERVED = "as the service runs it"
-SPINNING = "session.intra_op.allow_spinning"
+SPINNING = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
+# A thread that waits spins on for a while after its session's last call; that is not the next one's.
+PAUSE_SECONDS = 0.02
 OPTIMISED = onnxruntime.GraphOptimizationLevel
 
 
@@ -35,7 +37,8 @@ def settings(model: Path) -> dict[str, onnxruntime.InferenceSession]:
     def session(threads: int = 1, spinning: str = "0", entries: Mapping[str, str] = {}, **changes: Any) -> Any:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry(SPINNING, spinning)
+        for name in SPINNING:
+            options.add_session_config_entry(name, spinning)
         for name, value in entries.items():
             options.add_session_config_entry(name, value)
         for name, value in changes.items():
@@ -75,6 +78,7 @@ def measure(build: Path, rounds: int) -> dict[str, dict[int, list[tuple[float, f
     spent: dict[str, dict[int, list[tuple[float, float]]]] = {name: {size: [] for size in SIZES} for name in sessions}
     for _ in range(rounds):
         for name, session in sessions.items():
+            time.sleep(PAUSE_SECONDS)
             for size, calls in CALLS.items():
                 start, used = time.perf_counter(), time.process_time()
                 for _ in range(calls):
@@ -92,7 +96,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="slipway-sessions-") as folder:
         build = given.build or make_material(Path(folder, "material")).build
         spent = measure(build, given.rounds)
-    print("| setting | " + " | ".join(f"{size} rows: us, of the service's; processor" for size in SIZES) + " |")
+    heads = [f"{size} row{'s' if size > 1 else ''}: us, as a ratio; processor" for size in SIZES]
+    print(f"| setting | {' | '.join(heads)} |")
     print("|---|" + "--:|" * len(SIZES))
     for name, by_size in spent.items():
         cells = []

@@ -67,7 +67,7 @@ def values_of(column: pl.Series) -> dict[str, NDArray[np.bool_]]:
         parts = _quarters(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
     else:
         counts = column.filter(~missing).value_counts(sort=True).head(MAX_VALUES)
-        parts = {str(value): (column == value).fill_null(False).to_numpy() for value in counts[column.name]}
+        parts = {str(value): (column == value).fill_null(False).to_numpy() for value in counts[column.name].to_list()}
     return parts | ({MISSING: missing.to_numpy()} if missing.any() else {})
 
 
@@ -77,12 +77,12 @@ def _is_cut(column: pl.Series) -> bool:
 
 def _beyond(column: pl.Series) -> list[str]:
     """Say what ``values_of`` leaves out of a column with more values than it takes; nothing if it takes them all."""
-    rest = column.drop_nulls().value_counts(sort=True)["count"][MAX_VALUES:]
-    if _is_cut(column) or rest.is_empty():
+    rest: list[int] = column.drop_nulls().value_counts(sort=True)["count"][MAX_VALUES:].to_list()
+    if _is_cut(column) or not rest:
         return []
     return [
         f"{len(rest):,} values beyond the {MAX_VALUES} most frequent "
-        f"({rest.sum():,} rows, at most {rest.max():,} of one value)"
+        f"({sum(rest):,} rows, at most {max(rest):,} of one value)"
     ]
 
 

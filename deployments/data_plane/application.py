@@ -8,14 +8,14 @@ from contextlib import suppress
 from typing import Any
 
 from deployments.data_plane.champion import Watch, champion_path
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.load.stalled import BodyWatch
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
-from deployments.data_plane.prediction_log import PredictionLog
 from deployments.data_plane.protocol import BodyTooLarge, Disconnected, Reply
 from deployments.data_plane.service import Service
-from deployments.data_plane.stalled import BodyWatch
-from deployments.data_plane.tracing import Trace, Tracing, endpoint
+from deployments.data_plane.telemetry.metrics import Metrics
+from deployments.data_plane.telemetry.prediction_log import PredictionLog
+from deployments.data_plane.telemetry.tracing import Trace, Tracing, endpoint
 
 Message = MutableMapping[str, Any]
 

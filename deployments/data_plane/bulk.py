@@ -5,18 +5,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from deployments.data_plane import columnar
-from deployments.data_plane.admission import Admission
-from deployments.data_plane.batching import Batcher, check_deadline
 from deployments.data_plane.explanation import Explainer
-from deployments.data_plane.limits import Overloaded
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats import columnar
+from deployments.data_plane.formats.negotiation import choose_format
+from deployments.data_plane.formats.request import TooManyRows
+from deployments.data_plane.load.admission import Admission
+from deployments.data_plane.load.batching import Batcher, check_deadline
+from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
-from deployments.data_plane.negotiation import choose_format
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import JSON, Reply, Request
 from deployments.data_plane.refusals import WrongContentType
-from deployments.data_plane.request import TooManyRows
+from deployments.data_plane.telemetry.metrics import Metrics
 
 
 class Bulk:

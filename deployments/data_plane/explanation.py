@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from components.answer_shape import DIGITS
 from data_contracts.spec import FieldSpec
+from deployments.data_plane.formats.request import Row
 from deployments.data_plane.model import Model
 from deployments.data_plane.refusals import CannotExplain
-from deployments.data_plane.request import Row
-from deployments.data_plane.tracing import Trace
+from deployments.data_plane.telemetry.tracing import Trace
 
 # Rows in one call of the model.
 AT_ONCE = 4_096

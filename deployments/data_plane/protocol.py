@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from deployments.data_plane.tracing import Trace
+from deployments.data_plane.telemetry.tracing import Trace
 
 JSON = (("content-type", "application/json"),)
 HTML = (("content-type", "text/html; charset=utf-8"),)

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from deployments.data_plane.batching import Expired
-from deployments.data_plane.limits import NotTaken, RateLimited
-from deployments.data_plane.negotiation import NotAcceptable
+from deployments.data_plane.formats.negotiation import NotAcceptable
+from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, TooManyRows
+from deployments.data_plane.load.batching import Expired
+from deployments.data_plane.load.limits import NotTaken, RateLimited
 from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, BodyTooLate, Disconnected, Headers, Reply
-from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
 
 
 class WrongContentType(Exception):

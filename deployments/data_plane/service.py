@@ -7,23 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from deployments.data_plane import open_inference
-from deployments.data_plane.access_log import AccessLog
-from deployments.data_plane.admission import SMALL_BODY, Admission, discarded
-from deployments.data_plane.answers import Answers
-from deployments.data_plane.batching import Answered, Batcher
 from deployments.data_plane.bulk import Bulk
-from deployments.data_plane.events import report
-from deployments.data_plane.exchange import Exchange
-from deployments.data_plane.limits import Overloaded
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.documents.pages import pages_of
+from deployments.data_plane.formats import open_inference
+from deployments.data_plane.formats.answers import Answers
+from deployments.data_plane.formats.open_inference import Tensor
+from deployments.data_plane.load.admission import SMALL_BODY, Admission, discarded
+from deployments.data_plane.load.batching import Answered, Batcher
+from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
-from deployments.data_plane.open_inference import Tensor
 from deployments.data_plane.options import Options
-from deployments.data_plane.pages import pages_of
 from deployments.data_plane.protocol import JSON, Reply, Request, closing
 from deployments.data_plane.refusals import Refusal, refusal_of
-from deployments.data_plane.tracing import Trace, Tracing
+from deployments.data_plane.telemetry.access_log import AccessLog
+from deployments.data_plane.telemetry.events import report
+from deployments.data_plane.telemetry.exchange import Exchange
+from deployments.data_plane.telemetry.metrics import Metrics
+from deployments.data_plane.telemetry.tracing import Trace, Tracing
 
 # A body that comes with its headers is thrown away by the server. Reading one costs as much as the refusal itself.
 TINY_BODY = 4_096

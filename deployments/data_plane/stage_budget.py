@@ -22,7 +22,7 @@ from components.errors import SlipwayError
 from deployments.data_plane.application import Application
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import Reply
-from deployments.data_plane.tracing import Trace
+from deployments.data_plane.telemetry.tracing import Trace
 
 WARM_UP = 200
 

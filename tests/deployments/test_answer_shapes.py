@@ -16,7 +16,7 @@ from components.answer_shape import Answers
 from components.builds.build import open_build, seal
 from components.errors import ServingError
 from components.storage import write_json
-from deployments.data_plane.columnar import ARROW
+from deployments.data_plane.formats.columnar import ARROW
 from deployments.data_plane.model import load_model
 from tests.deployments.processes import Running
 from tests.deployments.small_build import Sample, write_build

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from components.answer_shape import Binary
 from components.builds.build import ServingSpec
-from deployments.data_plane.batching import Answered, Batcher, Expired
-from deployments.data_plane.limits import Overloaded
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats.request import Row
+from deployments.data_plane.load.batching import Answered, Batcher, Expired
+from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
-from deployments.data_plane.request import Row
+from deployments.data_plane.telemetry.metrics import Metrics
 
 SERVING = ServingSpec(
     workload="sample",

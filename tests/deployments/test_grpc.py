@@ -10,8 +10,8 @@ import grpc
 import numpy as np
 import pytest
 
+from deployments.data_plane.formats.open_inference import DATATYPES
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
-from deployments.data_plane.open_inference import DATATYPES
 from tests.deployments.processes import Running, servers, wait_until
 from tests.deployments.small_build import Sample
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.data_plane.columnar import ARROW, PARQUET
-from deployments.data_plane.open_inference import DATATYPES
+from deployments.data_plane.formats.columnar import ARROW, PARQUET
+from deployments.data_plane.formats.open_inference import DATATYPES
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.data_plane.limits import PLACES, TRIES, RateLimit, RateLimited
+from deployments.data_plane.load.limits import PLACES, TRIES, RateLimit, RateLimited
 
 
 class Clock:

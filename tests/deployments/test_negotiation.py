@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.data_plane.negotiation import NotAcceptable, choose_format
+from deployments.data_plane.formats.negotiation import NotAcceptable, choose_format
 
 OFFERS = ("a/one", "a/two")
 

@@ -10,11 +10,11 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.documents.openapi import describe
 from deployments.data_plane.model import load_model
-from deployments.data_plane.openapi import describe
 from deployments.data_plane.options import Options
 from deployments.data_plane.service import Service
+from deployments.data_plane.telemetry.metrics import Metrics
 from tests.deployments.processes import Running
 from tests.deployments.small_build import Sample, write_build
 

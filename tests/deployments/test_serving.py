@@ -18,7 +18,7 @@ from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.delivery.rollout import Rollout, promoted, rolled_back, write_rollout
 from components.storage import write_json
 from data_contracts.flights import Flight
-from deployments.data_plane.openapi_schemas import example_row
+from deployments.data_plane.documents.openapi_schemas import example_row
 from tests.deployments.processes import Running, refused, wait_until
 
 ROW = example_row(Flight.spec())
@@ -218,7 +218,9 @@ def test_the_service_imports_nothing_heavy(build: Path) -> None:
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from deployments.data_plane import __main__, server, exposition, openapi, docs_page\n"
+        "from deployments.data_plane import __main__, server\n"
+        "from deployments.data_plane.documents import docs_page, openapi\n"
+        "from deployments.data_plane.telemetry import exposition\n"
         "from deployments.data_plane.application import Application\n"
         "from deployments.data_plane.options import Options\n"
         f"Application(Options(build=Path({str(build)!r})))\n"

@@ -14,11 +14,11 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from deployments.data_plane import tracing
-from deployments.data_plane.columnar import ARROW
+from deployments.data_plane.formats.columnar import ARROW
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
-from deployments.data_plane.metrics import Metrics
-from deployments.data_plane.tracing import Tracing
+from deployments.data_plane.telemetry import tracing
+from deployments.data_plane.telemetry.metrics import Metrics
+from deployments.data_plane.telemetry.tracing import Tracing
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
 from tests.deployments.test_grpc import call, infer

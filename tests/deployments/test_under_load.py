@@ -16,9 +16,9 @@ import msgspec
 import psutil
 import pytest
 
-from deployments.data_plane.columnar import ARROW
-from deployments.data_plane.exchange import Exchange
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats.columnar import ARROW
+from deployments.data_plane.telemetry.exchange import Exchange
+from deployments.data_plane.telemetry.metrics import Metrics
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
 from tests.deployments.test_interfaces import arrow, table

@@ -11,12 +11,12 @@ from urllib.parse import unquote
 
 import grpc
 
-from deployments.data_plane import open_inference
+from deployments.data_plane.formats import open_inference
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
 from deployments.data_plane.grpc_api.tensors import contents_of, tensors_of
 from deployments.data_plane.refusals import UnknownModel
 from deployments.data_plane.service import Service
-from deployments.data_plane.tracing import Trace
+from deployments.data_plane.telemetry.tracing import Trace
 
 SERVICE = "inference.GRPCInferenceService"
 

@@ -27,7 +27,7 @@ def test_the_graph_shows_what_answers_requests(build: Build, tmp_path: Path) -> 
         raise
     titles = [node.text or "" for node in xml.etree.ElementTree.parse(drawn).iter("{http://www.w3.org/2000/svg}title")]
     # From the loop of the worker down to the graph: the service was under load while it was recorded.
-    for function in ("predict (deployments/data_plane/service.py", "_flush (deployments/data_plane/batching.py"):
+    for function in ("predict (deployments/data_plane/service.py", "_flush (deployments/data_plane/load/batching.py"):
         assert any(function in title for title in titles), function
 
 

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from data_contracts.spec import FieldSpec
+from deployments.data_plane.formats.request import InvalidRow, MalformedRequest
 from deployments.data_plane.model import Model
-from deployments.data_plane.request import InvalidRow, MalformedRequest
 
 DATATYPES = {
     "string": "BYTES",

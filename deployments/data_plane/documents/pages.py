@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from deployments.data_plane import columnar, open_inference
-from deployments.data_plane.exchange import Exchange
+from deployments.data_plane.formats import columnar, open_inference
 from deployments.data_plane.model import Model
 from deployments.data_plane.protocol import HTML, JSON, Reply, Request
+from deployments.data_plane.telemetry.exchange import Exchange
 
 Handler = Callable[[Request], Awaitable[Reply]]
 
@@ -42,18 +42,18 @@ def pages_of(state: State) -> dict[str, Handler]:
         return _unready(names) if state.draining else _json({"ready": True, **names})
 
     async def metrics(request: Request) -> Reply:
-        from deployments.data_plane import exposition
+        from deployments.data_plane.telemetry import exposition
 
         return 200, (("content-type", exposition.CONTENT_TYPE),), scrape(state)
 
     async def openapi(request: Request) -> Reply:
-        from deployments.data_plane.openapi import describe
+        from deployments.data_plane.documents.openapi import describe
 
         return _json(describe(state.model))
 
     def example(kind: str) -> Handler:
         async def table(request: Request) -> Reply:
-            from deployments.data_plane.openapi_schemas import example_row
+            from deployments.data_plane.documents.openapi_schemas import example_row
 
             model = state.model
             # In a thread: the first one imports pyarrow.
@@ -63,7 +63,7 @@ def pages_of(state: State) -> dict[str, Handler]:
         return table
 
     async def docs(request: Request) -> Reply:
-        from deployments.data_plane.docs_page import page
+        from deployments.data_plane.documents.docs_page import page
 
         return 200, HTML, page(state.model)
 
@@ -92,7 +92,7 @@ def pages_of(state: State) -> dict[str, Handler]:
 def scrape(state: State) -> bytes:
     """Return the counts of the whole service as Prometheus reads them."""
     # Imported when somebody looks: starting does without.
-    from deployments.data_plane import exposition
+    from deployments.data_plane.telemetry import exposition
 
     labels = {"build": state.model.build_id, "workload": state.model.serving.workload}
     watched = state.model.serving.answer.watched

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from components.errors import ServingError
-from deployments.data_plane.events import report
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.telemetry.events import report
+from deployments.data_plane.telemetry.metrics import Metrics
 
 # How often the thread looks for finished requests, how many it sends at once, and how many may wait for it.
 LOOK_SECONDS, AT_ONCE, WAITING = 0.5, 256, 4_096
@@ -71,7 +71,7 @@ class Tracing:
         self._waiting: deque[Trace] = deque()
         self._stopping = threading.Event()
         try:
-            self._spans: Any = importlib.import_module("deployments.data_plane.spans")
+            self._spans: Any = importlib.import_module("deployments.data_plane.telemetry.spans")
         except ModuleNotFoundError as error:
             raise ServingError(f"traces need the package {error.name}: pip install 'slipway[traces]'") from None
         self._sender = self._spans.Sender(url, workload, SEND_SECONDS)

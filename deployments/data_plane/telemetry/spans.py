@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from deployments.data_plane.tracing import Trace
+from deployments.data_plane.telemetry.tracing import Trace
 
 SCOPE = InstrumentationScope("slipway.data_plane")
 FAILED = 500

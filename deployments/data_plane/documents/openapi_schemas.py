@@ -3,8 +3,8 @@
 from typing import Any
 
 from data_contracts.spec import ContractSpec, FieldSpec
+from deployments.data_plane.formats.open_inference import ID_CHARACTERS
 from deployments.data_plane.model import Model
-from deployments.data_plane.open_inference import ID_CHARACTERS
 
 _TYPES: dict[str, dict[str, Any]] = {
     "string": {"type": "string"},

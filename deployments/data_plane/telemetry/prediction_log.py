@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.errors import HostError, ServingError
-from deployments.data_plane.arrow_columns import arrow_column
-from deployments.data_plane.batching import Answered
-from deployments.data_plane.events import report
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats.arrow_columns import arrow_column
+from deployments.data_plane.load.batching import Answered
 from deployments.data_plane.options import Options
+from deployments.data_plane.telemetry.events import report
+from deployments.data_plane.telemetry.metrics import Metrics
 
 # How often the thread looks for new batches.
 LOOK_SECONDS = 0.1

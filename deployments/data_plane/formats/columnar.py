@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from components.errors import ServingError
 from data_contracts.spec import ContractSpec, FieldSpec
-from deployments.data_plane.arrow_columns import arrow_column
+from deployments.data_plane.formats.arrow_columns import arrow_column
+from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, TooManyRows
 from deployments.data_plane.model import Model
-from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
 
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"

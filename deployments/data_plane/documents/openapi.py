@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from deployments.data_plane import open_inference
-from deployments.data_plane.answers import Answers
-from deployments.data_plane.columnar import ARROW, EXAMPLES, PARQUET
+from deployments.data_plane.documents.openapi_schemas import example_row, refer, schemas_of
+from deployments.data_plane.formats import open_inference
+from deployments.data_plane.formats.answers import Answers
+from deployments.data_plane.formats.columnar import ARROW, EXAMPLES, PARQUET
+from deployments.data_plane.formats.request import InvalidRow
 from deployments.data_plane.model import Model
-from deployments.data_plane.openapi_schemas import example_row, refer, schemas_of
-from deployments.data_plane.request import InvalidRow
 
 _ERRORS = {
     "400": "The body is not what its content type says.",

@@ -5,10 +5,10 @@ import secrets
 from collections.abc import Callable
 from itertools import count
 
-from deployments.data_plane.limits import RateLimit, RateLimited
+from deployments.data_plane.formats.request import MalformedRequest
+from deployments.data_plane.load.limits import RateLimit, RateLimited
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import BodyTooLarge, BodyTooLate, Disconnected, Request
-from deployments.data_plane.request import MalformedRequest
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 

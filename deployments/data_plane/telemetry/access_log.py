@@ -3,7 +3,7 @@
 import random
 from typing import Protocol
 
-from deployments.data_plane.events import report
+from deployments.data_plane.telemetry.events import report
 
 
 class Asked(Protocol):

@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.data_plane.limits import Overloaded
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats.request import Row
+from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
-from deployments.data_plane.request import Row
-from deployments.data_plane.tracing import Trace
+from deployments.data_plane.telemetry.metrics import Metrics
+from deployments.data_plane.telemetry.tracing import Trace
 
 # Rows of a table in one call of the model.
 SLICE = 8_192
