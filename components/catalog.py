@@ -19,7 +19,7 @@ from components.declaration import Section, Workload, describe_validation_error
 from components.errors import WorkloadError
 from components.judgement.targets import Target, target_of
 from components.settings import Settings
-from components.training.estimate import Estimate
+from components.training.costs.estimate import Estimate
 from components.training.results import Trained
 from data_contracts.spec import ContractSpec
 

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from components.training.estimate import Estimate
+from components.training.costs.estimate import Estimate
 from flows.build_model import WorkloadName
 from flows.opening import opened
 from tasks.estimate import estimate

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from components.reproduction.comparison import Reproduction
     from components.run_ledger import RunRecord
     from components.settings import Home
-    from components.training.estimate import Estimate
+    from components.training.costs.estimate import Estimate
     from flows.build_model import BuildOutcome
     from flows.doctor import Finding
     from flows.status import Status

@@ -10,7 +10,7 @@ from components.declaration import Workload, contract_of
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.storage import digest_json
-from components.training.energy import EnergyMeter, cpu_seconds
+from components.training.costs.energy import EnergyMeter, cpu_seconds
 from components.training.results import Trained
 from tasks.stage import stage, table
 

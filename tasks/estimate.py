@@ -6,7 +6,7 @@ from components.declaration import Workload, contract_of
 from components.errors import WorkloadError
 from components.settings import Home, Settings
 from components.storage import write_atomically
-from components.training.estimate import FILE, Estimate
+from components.training.costs.estimate import FILE, Estimate
 from tasks.stage import stage, table
 from tasks.train import training_folder
 

@@ -9,9 +9,9 @@ from components.declaration import Workload, contract_of
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.storage import digest_json
-from components.training.accounting import accounted
-from components.training.estimate import FILE as ESTIMATE
-from components.training.estimate import Estimate, check_estimate
+from components.training.costs.accounting import accounted
+from components.training.costs.estimate import FILE as ESTIMATE
+from components.training.costs.estimate import Estimate, check_estimate
 from components.training.results import Trained
 from tasks.stage import stage, table
 

@@ -16,8 +16,8 @@ from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of, read_workload
 from components.settings import Settings
-from components.training.accounting import accounted
-from components.training.estimate import check_estimate
+from components.training.costs.accounting import accounted
+from components.training.costs.estimate import check_estimate
 from components.training.results import EstimateCheck
 
 

@@ -4,12 +4,13 @@
 
 The loop needs only torch and lightning beside the repository. Where pydantic, msgspec and psutil are installed as well,
 each arm is also a fit of Slipway's engine. The network is wide enough to keep a card busy. It has not been run on a
-card yet: docs/training.md says so until it has. ``--device cpu`` shows that it runs.
+card yet: docs/benchmarks.md says so until it has. ``--device cpu`` with small sizes shows that it runs.
 """
 
 import argparse
 import itertools
 import json
+import re
 import statistics
 import tempfile
 import time
@@ -23,8 +24,9 @@ from torch import Tensor, nn
 
 from components.training.batches import Batch, TableBatches
 
-# Dense peak of bf16 tensor cores in teraflops, from NVIDIA's data sheets; other cards: give --peak.
-PEAKS = {"H200": 989.0, "H100": 989.0, "A100": 312.0, "A10G": 70.0, "L4": 121.0}
+# Dense peak of bf16 tensor cores in teraflops, from NVIDIA's data sheets, by words of the card's name, the most telling
+# first; other cards: give --peak.
+PEAKS = {"H100 PCIe": 756.0, "H200": 989.0, "H100": 989.0, "A100": 312.0, "A10G": 70.0, "L4": 121.0}
 INPUTS = 256
 
 
@@ -158,6 +160,23 @@ def measured(run: Callable[[Work, Arm], list[float]], work: Work, arm: Arm) -> t
     return statistics.median(after - before for before, after in itertools.pairwise(ends)), memory
 
 
+def peak_of(name: str) -> float | None:
+    """Return the dense bf16 teraflops of a card, None if it is not known; whole words, for an L40S is no L4."""
+    words = set(re.split(r"[ -]", name))
+    return next((peak for card, peak in PEAKS.items() if set(card.split()) <= words), None)
+
+
+def above_zero(kind: type[int] | type[float]) -> Callable[[str], float]:
+    """Return what reads an argument that must be above zero."""
+
+    def read(text: str) -> float:
+        if (value := kind(text)) <= 0:
+            raise argparse.ArgumentTypeError(f"{text}: must be above 0")
+        return value
+
+    return read
+
+
 def make_work(given: argparse.Namespace) -> Work:
     """Return what every arm does, with its table on the device."""
     device = torch.device(given.device)
@@ -169,19 +188,19 @@ def make_work(given: argparse.Namespace) -> Work:
 def main() -> None:
     """Print a Markdown table and the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--batch", type=int, default=16_384)
+    parser.add_argument("--rows", type=above_zero(int), default=1_000_000)
+    parser.add_argument("--batch", type=above_zero(int), default=16_384)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--width", type=int, default=4096)
+    parser.add_argument("--width", type=above_zero(int), default=4096)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--peak", type=float, help="dense bf16 teraflops of the card")
+    parser.add_argument("--peak", type=above_zero(float), help="dense bf16 teraflops of the card")
     given = parser.parse_args()
     if given.epochs < 2:
         parser.exit(2, f"--epochs {given.epochs}: at least 2, for the first one is not counted\n")
     if given.device == "cuda" and not torch.cuda.is_available():
         parser.exit(8, "no CUDA device here: run this where there is a card\n")
     name = torch.cuda.get_device_name() if given.device == "cuda" else "the processor, no card"
-    peak = given.peak or next((value for card, value in PEAKS.items() if card in name), None)
+    peak = given.peak or peak_of(name)
     work = make_work(given)
     sizes = f"256-{given.width}-{given.width}-1"
     print(f"{name}, {given.rows} rows, batch {given.batch}, {sizes}, torch {torch.__version__}")

@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from components.compression.results import Compression
 from components.result import Result
-from components.training.energy import Energy
-from components.training.peak_memory import PeakMemory
+from components.training.costs.energy import Energy
+from components.training.costs.peak_memory import PeakMemory
 
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]

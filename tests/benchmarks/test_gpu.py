@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
+from benchmarks.training.gpu import main, peak_of
 from tests.conftest import REPOSITORY
 
 WITHOUT = """
@@ -20,6 +22,43 @@ sys.meta_path.insert(0, Missing())
 from benchmarks.training.gpu import main
 main()
 """
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA L4", 121.0),
+        ("NVIDIA L40S", None),
+        ("NVIDIA A100-SXM4-40GB", 312.0),
+        ("NVIDIA H100 80GB HBM3", 989.0),
+        ("NVIDIA H100 PCIe", 756.0),
+        ("the processor, no card", None),
+    ],
+)
+def test_a_cards_peak_is_found_by_whole_words_of_its_name(name: str, peak: float | None) -> None:
+    assert peak_of(name) == peak
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "code"),
+    [
+        (["--rows", "0"], "argument --rows: 0: must be above 0", 2),
+        (["--batch", "-1"], "argument --batch: -1: must be above 0", 2),
+        (["--width", "many"], "argument --width: invalid", 2),
+        (["--peak", "0"], "argument --peak: 0: must be above 0", 2),
+        (["--device", "cpu", "--epochs", "1"], "--epochs 1: at least 2", 2),
+        ([], "no CUDA device here: run this where there is a card", 8),
+    ],
+)
+def test_what_cannot_be_run_is_told_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str, code: int
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu", *arguments])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.slow

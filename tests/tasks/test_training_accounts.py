@@ -4,7 +4,7 @@ from pathlib import Path
 
 from components.judgement.evaluation import _facts
 from components.settings import Home, Settings
-from components.training.estimate import check_estimate
+from components.training.costs.estimate import check_estimate
 from tasks.estimate import estimate
 from tasks.train import train
 from tests.tasks.staging import Staged

@@ -13,13 +13,13 @@ from components.data.results import Prepared
 from components.declaration import Workload
 from components.judgement.metrics import paired_difference
 from components.settings import Settings
-from components.training.cards import card_estimates
-from components.training.estimate import FURTHER_TRIAL, Estimate, Part, Spent, read_prices
+from components.training.costs.cards import card_estimates
+from components.training.costs.estimate import FURTHER_TRIAL, Estimate, Part, Spent, read_prices
+from components.training.costs.peak_memory import MemoryMeter
+from components.training.costs.probing import UNLIMITED, measure, network_part, now
 from components.training.guards import budget_of
 from components.training.learner import Plan
 from components.training.onnx_export import stacked
-from components.training.peak_memory import MemoryMeter
-from components.training.probing import UNLIMITED, measure, network_part, now
 from components.workloads.tabular.candidates import RESAMPLES, network_plan
 from components.workloads.tabular.keeping import Work, cardinalities_of, judged, keep, keep_network, open_work
 from components.workloads.tabular.linear import ITERATIONS, fit_linear

@@ -15,7 +15,7 @@ from components.data.record_batches import record_batch
 from components.data.results import Prepared
 from components.declaration import Section, Workload
 from components.settings import Settings
-from components.training.estimate import Estimate
+from components.training.costs.estimate import Estimate
 from components.training.processor_threads import let_waiting_threads_sleep
 from components.training.results import Trained
 from components.workloads.tabular.options import TabularOptions, check_options

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.training.peak_memory import SAMPLE_SECONDS, MemoryMeter
+from components.training.costs.peak_memory import SAMPLE_SECONDS, MemoryMeter
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets the most that a process held")
 MIB = 1 << 20

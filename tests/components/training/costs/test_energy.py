@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.training.energy import Energy, EnergyMeter
+from components.training.costs.energy import Energy, EnergyMeter
 
 
 def counter(powercap: Path, name: str, microjoules: int, most: int = 1_000_000_000) -> Path:

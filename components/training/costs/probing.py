@@ -9,8 +9,8 @@ from pathlib import Path
 
 from components.training.batches import TableBatches
 from components.training.compile_probe import choose_compile
+from components.training.costs.estimate import Part, Spent
 from components.training.engine import fit
-from components.training.estimate import Part, Spent
 from components.training.guards import Budget
 from components.training.learner import Plan
 

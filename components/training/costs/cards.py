@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from components.training.batches import Batch
 from components.training.compile_probe import first_batches
-from components.training.estimate import FURTHER_TRIAL, CardEstimate, Part, Prices
+from components.training.costs.estimate import FURTHER_TRIAL, CardEstimate, Part, Prices
 from components.training.guards import Budget
 from components.training.learner import Plan
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from components.training.energy import EnergyMeter, cpu_seconds
-from components.training.peak_memory import MemoryMeter
+from components.training.costs.energy import EnergyMeter, cpu_seconds
+from components.training.costs.peak_memory import MemoryMeter
 from components.training.results import Trained
 
 
