@@ -34,6 +34,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.serving.overload
 	$(BIN)/python -m benchmarks.serving.bulk
+	$(BIN)/python -m benchmarks.serving.sessions
 	$(BIN)/python -m benchmarks.claims
 	$(BIN)/python -m benchmarks.training.epoch --threads 1 --cpu-time
 	$(BIN)/python -m benchmarks.training.flights

@@ -34,12 +34,12 @@ from components.builds.build import open_build
 from components.compression.quantisation import half, int8_dynamic, int8_static
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import read_flights
-from deployments.data_plane.answers import Answers
-from deployments.data_plane.batching import Batcher
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats.answers import Answers
+from deployments.data_plane.load.batching import Batcher
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
-from deployments.data_plane.prediction_log import PredictionLog
+from deployments.data_plane.telemetry.metrics import Metrics
+from deployments.data_plane.telemetry.prediction_log import PredictionLog
 
 Section = Iterator[tuple[str, str]]
 

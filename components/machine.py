@@ -5,8 +5,6 @@ import platform
 import re
 from pathlib import Path
 
-import psutil
-
 
 def processor_name() -> str:
     """Return the processor's name as its maker gives it, the architecture if the system does not tell."""
@@ -23,6 +21,22 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def processor_quota(group: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Return how many cores' time the control group of this process grants it, None if it is not limited.
+
+    As a container sees it: https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files and, of version 1,
+    https://docs.kernel.org/scheduler/sched-bwc.html.
+    """
+    try:
+        quota, period = (group / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota, period = ((group / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        except OSError:
+            return None
+    return int(quota) / int(period) if quota.strip().isdigit() else None
+
+
 def memory_bytes() -> int:
     """Return the machine's memory in bytes."""
-    return int(psutil.virtual_memory().total)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
         description="What this machine draws while it trains, where nothing counts it; the default is two vCPU at the "
         "3.5 W each that cloudcarbonfootprint.org gives for fully used ones.",
     )
+    prices: Path | None = Field(
+        None, description="List of cards with their prices (YAML), for estimates; the one of the package if not set."
+    )
     signing_key: Path | None = Field(
         None, description="Private key that builds are signed with (PEM); made in the home on first use if not set."
     )

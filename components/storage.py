@@ -83,7 +83,7 @@ def _started(pid: int) -> str | None:
     return "unknown"
 
 
-def write_atomically(path: Path, data: bytes) -> Path:
+def write_atomically(path: Path, data: bytes | memoryview) -> Path:
     """Write a file so that a reader sees the old bytes or the new ones, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=scratch_prefix(path.name))

@@ -1,8 +1,8 @@
 """The data plane inside BentoML: in a Bento, or ``bentoml serve deployments.bento_service:Slipway`` with SLIPWAY_BUILD.
 
 The Bento mounts the same ASGI application that Granian runs, so a request is checked, batched and answered by the same
-code; BentoML adds its own server, health and metrics routes, and packaging. This is the one module of the service that
-imports bentoml; ``components.builds.bento`` packs it with a build.
+code; BentoML adds its own server, health and metrics routes (with the service's own series), and packaging. This is the
+one module of the service that imports bentoml; ``components.builds.bento`` packs it with a build.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 import bentoml
 
 from deployments.data_plane.application import Application
+from deployments.data_plane.documents.pages import scrape
 from deployments.data_plane.options import Options
 
 # In a Bento the build lies beside the packages.
@@ -24,6 +25,10 @@ application = Application(Options(build=BUILD, predictions=Path(PREDICTIONS) if 
 @bentoml.service(name="slipway", workers=1)
 class Slipway:
     """Answers with a Slipway build."""
+
+    def __metrics__(self, told: str) -> str:
+        """Return what Prometheus reads: what BentoML counts, and what the service does."""
+        return told + scrape(application.service).decode()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def stop(self) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from components.settings import Settings
-from flows import terminal
+from flows import serving_output, terminal
 
 Target = Annotated[
     str,
@@ -43,7 +43,7 @@ def check(
     if as_json:
         terminal.print_json({"build": build.build_id, "ladder": ladder, "live": live, "fresh_environment": fresh})
     else:
-        terminal.print_check(build, ladder, live, fresh)
+        serving_output.print_check(build, ladder, live, fresh)
     if ladder.broken:
         raise typer.Exit(7)
 
@@ -57,7 +57,7 @@ def profile(
     seconds: Annotated[int, typer.Option(min=1, max=600, help="How long the flame graph records.")] = 5,
     as_json: Json = False,
 ) -> None:
-    """Show where the time of a request goes, stage by stage, and its sum against the declared p95."""
+    """Show where the time of a request goes, stage by stage, and its sum against the declared p95 and p99."""
     from components.declaration import parse_workload
     from components.delivery.flame import record_flame
     from components.delivery.inspection import build_of, workload_document
@@ -67,11 +67,12 @@ def profile(
     build = build_of(target, settings.folder(), settings)
     budget = measure(build, settings, requests)
     drawn = record_flame(build, flame.resolve(), seconds) if flame else None
-    declared = parse_workload(workload_document(build), where=f"{build.path}/workload.yaml").goal.latency_p95_ms
+    declared = parse_workload(workload_document(build), where=f"{build.path}/workload.yaml").goal
     if as_json:
-        terminal.print_json({"build": build.build_id, "declared_p95_ms": declared, "stages": budget, "flame": drawn})
+        limits = {"declared_p95_ms": declared.latency_p95_ms, "declared_p99_ms": declared.latency_p99_ms}
+        terminal.print_json({"build": build.build_id, **limits, "stages": budget, "flame": drawn})
     else:
-        terminal.print_budget(build, budget, declared, drawn)
+        serving_output.print_budget(build, budget, declared, drawn)
 
 
 def export(

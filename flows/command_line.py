@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from components import progress
 from components.errors import SlipwayError
 from components.settings import Home, Settings
-from flows import build_commands, terminal
+from flows import build_commands, serve_command, serving_output, terminal
 
 app = typer.Typer(
     name="slipway",
@@ -26,6 +26,9 @@ app = typer.Typer(
     # A defect of ours is shown as Python shows it.
     pretty_exceptions_enable=False,
 )
+
+# What Typer makes of Ctrl-C.
+INTERRUPTED = 130
 
 Workload = Annotated[
     str, typer.Argument(help="Name of a workload in deployments/, or the path of a workload file ending in .yaml.")
@@ -124,33 +127,7 @@ def rollback(
         typer.echo(f"{workload}: {champion} {'would serve' if dry_run else 'serves'} again")
 
 
-@app.command()
-def serve(
-    workload: Workload,
-    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="0: a free one. Else the file's.")] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Serve the champion until stopped; a promotion or rollback takes effect without a restart."""
-    from components.builds.signing import public_key_path
-    from components.declaration import read_workload
-    from components.delivery.promotion import champion_of
-    from components.delivery.service import serve_champion
-
-    declared = read_workload(workload)
-    settings, champion = Settings(), champion_of(declared, _home())
-    code = serve_champion(
-        declared.name,
-        _home(),
-        key=public_key_path(settings.key()),
-        host=host,
-        port=declared.serving.port if port is None else port,
-        workers=workers,
-        price_per_hour=settings.price_per_hour,
-        ready=lambda url: terminal.print_endpoint(url, champion, as_json),
-    )
-    raise typer.Exit(code)
+app.command()(serve_command.serve)
 
 
 @app.command()
@@ -171,7 +148,7 @@ def score(
         target=target.resolve(),
         answers_only=answers_only,
     )
-    terminal.print_json(scored) if as_json else terminal.print_scored(scored)
+    terminal.print_json(scored) if as_json else serving_output.print_scored(scored)
 
 
 @app.command()
@@ -301,12 +278,24 @@ def main() -> None:
     # A contract or source of the user's own lies beside the workload file or in the working directory.
     sys.path.insert(0, str(Path.cwd()))
     try:
-        app(prog_name="slipway")
+        code = app(prog_name="slipway", standalone_mode=False)
     except SlipwayError as error:
-        if "--json" in sys.argv:
-            terminal.print_json({"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
-        terminal.print_error(str(error))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+        _end(type(error).__name__, str(error), error.exit_code)
+    except typer.TyperException as error:
+        message = error.format_message()
+        if "\n" in message:
+            # Help that nobody asked for.
+            sys.stderr.write(f"{message}\n")
+            sys.exit(error.exit_code)
+        where = getattr(getattr(error, "ctx", None), "command_path", "slipway")
+        _end("UsageError", f"{message.rstrip('.')}; see {where} --help", error.exit_code)
+    if code == INTERRUPTED:
         terminal.print_error("stopped; what was finished is kept: the same command goes on from there")
-        sys.exit(130)
+    sys.exit(code)
+
+
+def _end(kind: str, message: str, code: int) -> NoReturn:
+    if "--json" in sys.argv:
+        terminal.print_json({"error": kind, "message": message, "exit_code": code})
+    terminal.print_error(message)
+    sys.exit(code)

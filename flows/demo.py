@@ -23,11 +23,9 @@ def main(workload: str = "flights") -> int:
     row = champion_of(declared, home).golden().rows[0]
     document = rollout_path(home.room("rollouts"), declared.name)
     key = str(public_key_path(Settings().key()))
-    with serving(["--rollout", str(document), "--workload", declared.name, "--port", "0", "--public-key", key]) as (
-        url,
-        _,
-    ):
-        address = urlsplit(url)
+    arguments = ["--rollout", str(document), "--workload", declared.name, "--port", "0", "--workers", "1"]
+    with serving([*arguments, "--public-key", key]) as (endpoint, _):
+        url, address = endpoint.url, urlsplit(endpoint.url)
         connection = http.client.HTTPConnection(address.netloc, timeout=30)
         try:
             answer = ask(connection, msgspec.json.encode(row))

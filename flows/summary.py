@@ -42,7 +42,7 @@ def write_summary(
         ],
         "training": built.trained.model_dump(
             mode="json",
-            include={"seconds", "cpu_seconds", "cost_usd", "peak_memory_mb", "energy", "estimate", "stopped", "epochs"},
+            include={"seconds", "cpu_seconds", "cost_usd", "memory", "energy", "estimate", "stopped", "epochs"},
         ),
         "comparison": built.trained.comparison.model_dump(mode="json") if built.trained.comparison else None,
         "gates": built.gates.model_dump(mode="json"),

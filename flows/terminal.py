@@ -4,23 +4,22 @@ Imported by every command, so nothing heavy is imported here at run time.
 """
 
 import json
-import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
 import rich.progress
 from rich.console import Console
 from rich.table import Table
 
+from flows.drawing import coloured as _state
+from flows.drawing import make_table as _table
+from flows.drawing import open_console as _console
+from flows.drawing import plain
+from flows.serving_output import endpoint_lines
+
 if TYPE_CHECKING:
     from components.builds.build import Build
-    from components.builds.live_check import LiveCheck
-    from components.builds.parity_ladder import Ladder
-    from components.builds.serving_environment import FreshEnvironment
-    from components.builds.stage_budget import StageBudget
     from components.data.versions import DataVersion, Deletion, VersionDiff
     from components.delivery.monitoring import Monitored
     from components.delivery.promotion import Promotion
@@ -33,21 +32,6 @@ if TYPE_CHECKING:
     from flows.build_model import BuildOutcome
     from flows.doctor import Finding
     from flows.status import Status
-
-COLOURS = {
-    "ran": "green",
-    "passed": "green",
-    "cached": "cyan",
-    "failed": "red",
-    "interrupted": "red",
-    "undecided": "yellow",
-    "warning": "yellow",
-}
-
-
-def _console() -> Console:
-    # Made when it is used: a test or a pipe may have replaced stdout. Without a terminal lines are not cut at 80.
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 140)
 
 
 SLICES_SHOWN = 8
@@ -98,34 +82,7 @@ def print_error(message: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON document to stdout; models and structs in it, and in what it holds, are dumped."""
-    sys.stdout.write(json.dumps(_plain(value), indent=2) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, msgspec.Struct):
-        return msgspec.to_builtins(value)
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _table(*columns: str, rows: Iterable[Sequence[str]], title: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, style=None, header_style="dim", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _state(state: str) -> str:
-    return f"[{COLOURS.get(state, 'default')}]{state}[/]"
+    sys.stdout.write(json.dumps(plain(value), indent=2) + "\n")
 
 
 def _interval(value: float, low: float | None, high: float | None) -> str:
@@ -155,7 +112,7 @@ def print_run(
     if promoted:
         _print_judged(console, promoted)
     console.print(_outcome(build, built, promoted, monitored))
-    for line in _endpoint_lines(build, f"http://127.0.0.1:{build.serving().port}", running=False):
+    for line in endpoint_lines(build, f"http://127.0.0.1:{build.serving().port}", running=False):
         console.print(line, markup=False, soft_wrap=True)
     for line in _where_next(home, built, monitored):
         console.print(line, markup=False, soft_wrap=True)
@@ -233,13 +190,6 @@ def _outcome(
     return _table("", "", rows=rows, title="Outcome")
 
 
-def _endpoint_lines(build: "Build", url: str, *, running: bool) -> list[str]:
-    row = build.golden().rows[0]
-    curl = f"curl -s {url}/v1/predict -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(row))}"
-    head = f"{url} answers; try:" if running else f"serve it: slipway serve {build.manifest.workload}   then ask:"
-    return ["", head, curl]
-
-
 def _where_next(home: "Home", built: "BuildOutcome", monitored: "Monitored | None") -> list[str]:
     lines = [
         "",
@@ -282,69 +232,6 @@ def _print_judged(console: Console, promoted: "Promotion") -> None:
         if len(slices) > SLICES_SHOWN:
             console.print(f"and {len(slices) - SLICES_SHOWN} slices with a larger gain")
     console.print(f"judged by  {promoted.evidence}", markup=False, soft_wrap=True)
-
-
-def print_check(build: "Build", ladder: "Ladder", live: "LiveCheck | None", fresh: "FreshEnvironment | None") -> None:
-    """Print what a check of a build found."""
-    console = _console()
-    rows = [
-        (
-            rung.name,
-            _state("passed" if rung.holds else "failed"),
-            f"{rung.largest_difference:.1e}",
-            f"{rung.tolerance:.0e}",
-            ", ".join(f"{count} {which}" for which, count in rung.turned.items()) or f"none of {rung.rows}",
-        )
-        for rung in ladder.rungs
-    ]
-    title = f"{build.build_id}: {len(build.manifest.files)} files are what was built and signed"
-    console.print(_table("station", "", "largest difference", "allowed", "decisions turned", rows=rows, title=title))
-    if ladder.broken:
-        console.print(ladder.told(), markup=False)
-    if live:
-        console.print(
-            f"served: {live.rows} held-out rows over HTTP, largest difference {live.max_difference:.1e}, "
-            f"p95 {live.latency_p95_ms:.2f} ms, ready in {live.start_seconds:.1f} s"
-        )
-    if fresh:
-        console.print(
-            f"fresh environment: {fresh.packages} packages, {fresh.megabytes:.0f} MB, {fresh.rows} golden rows, "
-            f"largest difference {fresh.largest_difference:.1e}, {fresh.seconds:.0f} s"
-        )
-
-
-def print_budget(build: "Build", budget: "StageBudget", declared_ms: float, flame: Path | None) -> None:
-    """Print where the time of a request goes."""
-    console = _console()
-    rows = [
-        (stage.name, f"{stage.p50_us:.1f}", f"{stage.p95_us:.1f}", f"{stage.p99_us:.1f}", stage.meaning)
-        for stage in budget.stages
-    ]
-    rows.append(("sum", f"{budget.sum_p50_us:.1f}", f"{budget.sum_p95_us:.1f}", f"{budget.sum_p99_us:.1f}", ""))
-    title = f"{build.build_id}: microseconds of one row a request, one request at a time, {budget.requests:,} requests"
-    console.print(_table("stage", "p50", "p95", "p99", "what it is", rows=rows, title=title))
-    within = "within" if budget.sum_p95_us <= declared_ms * 1000 else "[red]over[/]"
-    console.print(
-        f"p95 of the stages, summed: {budget.sum_p95_us / 1000:.2f} ms, {within} the declared {declared_ms:g} ms"
-    )
-    if flame:
-        console.print(f"flame graph: {flame}", markup=False, soft_wrap=True)
-
-
-def print_endpoint(url: str, build: "Build", as_json: bool) -> None:
-    """Print where a data plane answers and how to ask it."""
-    if as_json:
-        print_json({"url": url, "build": build.build_id})
-    else:
-        for line in _endpoint_lines(build, url, running=True):
-            sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def print_scored(scored: Any) -> None:
-    """Print what became of a file."""
-    refused = f", {scored.refused:,} refused: {scored.refusals}" if scored.refused else ""
-    _console().print(f"{scored.rows:,} rows scored by {scored.build_id} into {scored.target}{refused}", markup=False)
 
 
 def print_monitored(monitored: "Monitored") -> None:
@@ -400,17 +287,24 @@ def print_estimate(estimate: "Estimate") -> None:
         f"{estimate.memory_mb:,.0f} MB"
     )
     cards = [
-        (card.name, f"{card.seconds:.0f} s", f"{card.usd:.4f} USD", "yes" if card.fits else "no")
+        (
+            card.name,
+            f"{card.steps_seconds:.0f} s",
+            f"{card.seconds:.0f} s",
+            f"{card.usd:.4f} USD",
+            f"{card.memory_mb:,.0f} MB" + ("" if card.fits else ", too much"),
+        )
         for card in estimate.cards
     ]
     console.print(
         _table(
             "card",
-            "about",
-            "about",
-            "fits",
+            "steps",
+            "in all",
+            "price",
+            "its memory",
             rows=cards,
-            title=f"On a card (reckoned, not measured; prices of {estimate.prices_as_of})",
+            title=f"On a card (steps and memory reckoned, the rest measured here; prices of {estimate.prices_as_of})",
         )
     )
 

@@ -1,11 +1,14 @@
 """Compress: smaller graphs of the chosen model, measured; the fastest within the declared loss ships."""
 
+from pathlib import Path
+
 from components import progress
-from components.catalog import find_kind
+from components.catalog import find_kind, kind_module
 from components.compression.choice import compress as compress_model
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.settings import Home, Settings
+from components.stage_keys import code_part
 from components.storage import digest_json
 from components.training.energy import EnergyMeter, cpu_seconds
 from components.training.results import Trained
@@ -18,6 +21,13 @@ def _artifact(trained: Trained) -> str:
     speeds = {one.name: f"{one.speed.row_us:.0f} us a row" for one in compression.variants if one.speed}
     verdicts = {one.name: f"{speeds.get(one.name, one.note)}: {one.verdict}" for one in compression.variants}
     return table({"ships": compression.chosen, "why": compression.reason, **verdicts})
+
+
+def variants_folder(workload: Workload, trained: Trained, home: Home) -> Path:
+    """Return the folder of a training's variants: a killed one finds its own student's checkpoint, and no other's."""
+    document = workload.model_dump(mode="json", include={"kind", "model", "goal", "seed"})
+    code = code_part((kind_module(workload.kind), compress_model.__module__))
+    return home.room("training", f"{workload.name}-variants-{digest_json([trained.digest, document, code])[:12]}")
 
 
 @stage(
@@ -37,8 +47,7 @@ def _artifact(trained: Trained) -> str:
 def compress(workload: Workload, trained: Trained, prepared: Prepared, home: Home, settings: Settings) -> Trained:
     """Make and measure the variants; the training is returned with the graph that ships."""
     kind, contract = find_kind(workload.kind), contract_of(workload)
-    document = workload.model_dump(mode="json", include={"model", "seed"})
-    folder = home.room("training", f"{workload.name}-variants-{digest_json([trained.digest, document])[:12]}")
+    folder = variants_folder(workload, trained, home)
     began = cpu_seconds()
     with EnergyMeter() as meter:
         shipped = compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report)

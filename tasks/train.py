@@ -9,7 +9,7 @@ from components.declaration import Workload, contract_of
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.storage import digest_json
-from components.training.energy import EnergyMeter, cpu_seconds
+from components.training.accounting import accounted
 from components.training.estimate import FILE as ESTIMATE
 from components.training.estimate import Estimate, check_estimate
 from components.training.results import Trained
@@ -44,15 +44,10 @@ def training_folder(workload: Workload, prepared: Prepared, home: Home) -> Path:
 def train(workload: Workload, prepared: Prepared, home: Home, settings: Settings) -> Trained:
     """Train every candidate of the workload's kind."""
     folder = training_folder(workload, prepared, home)
-    began = cpu_seconds()
-    with EnergyMeter() as meter:
-        trained = find_kind(workload.kind).train(
-            prepared, workload, contract_of(workload), folder, settings, progress.report
-        )
-    energy = meter.energy(seconds=trained.seconds, watts=settings.watts, card=trained.hardware.device == "cuda")
-    # Of a training that began in a process that was killed, nobody knows it.
-    spent = round(cpu_seconds() - began, 2) if trained.seconds <= 1.05 * meter.seconds else None
-    trained = trained.model_copy(update={"energy": energy, "cpu_seconds": spent})
+    kind, contract = find_kind(workload.kind), contract_of(workload)
+    trained = accounted(
+        lambda: kind.train(prepared, workload, contract, folder, settings, progress.report), settings.watts
+    )
     estimate = folder / ESTIMATE
     if estimate.is_file():
         check = check_estimate(Estimate.model_validate_json(estimate.read_bytes()), trained)

@@ -31,7 +31,7 @@ from components.builds.build import open_build
 from components.delivery.scoring import score_file
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import read_flights
-from deployments.data_plane.columnar import ARROW, columns_of
+from deployments.data_plane.formats.columnar import ARROW, columns_of
 
 ENDPOINT_ROWS = 20_000
 # ONNX Runtime alone may have the slices that suit it best.

@@ -46,7 +46,11 @@ def _uvicorn(target: str) -> tuple[str, ...]:
     )
 
 
-_OURS = (sys.executable, "-m", "deployments.data_plane", "--build", "FOLDER/build", "--port", "PORT")
+_OURS = (
+    *(sys.executable, "-m", "deployments.data_plane", "--build", "FOLDER/build", "--port", "PORT"),
+    # As many as the others have.
+    *("--workers", "1"),
+)
 
 CONTENDERS = (
     Contender(

@@ -40,9 +40,10 @@ def loss(model: nn.Module, batch: Batch) -> Tensor:
     return nn.functional.binary_cross_entropy_with_logits(model(batch[0])[:, 0], batch[1])
 
 
-def answers(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return logits and labels."""
-    return model(batch[0])[:, 0], batch[1]
+def answers(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return logits, labels and their log-loss."""
+    logits = model(batch[0])[:, 0]
+    return logits, batch[1], nn.functional.binary_cross_entropy_with_logits(logits.float(), batch[1])
 
 
 def score(given: Tensor, targets: Tensor) -> float:

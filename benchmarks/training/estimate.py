@@ -16,7 +16,7 @@ from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of, read_workload
 from components.settings import Settings
-from components.training.energy import cpu_seconds
+from components.training.accounting import accounted
 from components.training.estimate import check_estimate
 from components.training.results import EstimateCheck
 
@@ -27,10 +27,10 @@ def one_round(prepared: Prepared, workload: Workload, settings: Settings) -> Est
     assert kind.estimate is not None, "the kind can be probed"
     estimate = kind.estimate(prepared, workload, contract, settings)
     with tempfile.TemporaryDirectory() as folder:
-        began = cpu_seconds()
-        trained = kind.train(prepared, workload, contract, Path(folder), settings, lambda *_: None)
-        spent = cpu_seconds() - began
-    return check_estimate(estimate, trained.model_copy(update={"cpu_seconds": spent}))
+        trained = accounted(
+            lambda: kind.train(prepared, workload, contract, Path(folder), settings, lambda *_: None), settings.watts
+        )
+    return check_estimate(estimate, trained)
 
 
 def main() -> None:

@@ -50,6 +50,15 @@ class LiveCheck(Result):
     usd_per_1000: float
 
 
+class Endpoint(msgspec.Struct, frozen=True):
+    """What a data plane says once it answers: where, with how many workers, and why so many."""
+
+    url: str
+    workers: int
+    because: str
+    grpc: str | None = None
+
+
 class _Said:
     """Reads what a process says on its standard error as it comes: the last lines are kept, or passed on."""
 
@@ -101,8 +110,10 @@ class _Said:
 @contextlib.contextmanager
 def serving(
     arguments: Sequence[str], python: Path | None = None, code: Path | None = None, events: TextIO | None = None
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the data plane for the length of the block; yield its URL and process, ServingError if it gets not ready.
+) -> Iterator[tuple[Endpoint, subprocess.Popen[bytes]]]:
+    """Run the data plane for the length of the block; yield where it answers and its process.
+
+    Raises ServingError if it gets not ready.
 
     With another ``python`` it runs in that one's environment, with the packages below the folder ``code`` alone. What
     it reports once it is ready goes to ``events``.
@@ -113,9 +124,9 @@ def serving(
     assert process.stderr
     said = _Said(process.stderr)
     try:
-        url = _wait_until_ready(process, said)
+        endpoint = _wait_until_ready(process, said)
         said.pass_on(events)
-        yield url, process
+        yield endpoint, process
     finally:
         stop(process)
         said.close()
@@ -138,7 +149,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], said: _Said) -> str:
+def _wait_until_ready(process: subprocess.Popen[bytes], said: _Said) -> Endpoint:
     assert process.stdout
     os.set_blocking(process.stdout.fileno(), False)
     deadline = time.monotonic() + START_SECONDS
@@ -149,10 +160,14 @@ def _wait_until_ready(process: subprocess.Popen[bytes], said: _Said) -> str:
             break
         time.sleep(0.02)
     if not line.endswith(b"\n"):
-        raise ServingError(
-            f"the data plane did not get ready within {START_SECONDS:.0f} s; it said: {said.last_line()}"
-        )
-    return str(msgspec.json.decode(line.splitlines()[0])["url"])
+        code = process.poll()
+        if code is None:
+            raise ServingError(f"the data plane did not get ready within {START_SECONDS:.0f} s")
+        error = ServingError(f"the data plane did not start: {said.last_line()}")
+        # Its codes are ours: an option, the build, its answers, the machine.
+        error.exit_code = code if code > 0 else error.exit_code
+        raise error
+    return msgspec.json.decode(line.splitlines()[0], type=Endpoint)
 
 
 def check_live(
@@ -169,9 +184,12 @@ def check_live(
     """
     started, shape = time.perf_counter(), build.serving().answer
     signed = ["--public-key", str(key)] if key else []
-    with serving(["--build", str(build.path), "--port", "0", "--drain-seconds", "0", *signed]) as (url, _):
+    with serving(["--build", str(build.path), "--port", "0", "--workers", "1", "--drain-seconds", "0", *signed]) as (
+        endpoint,
+        _,
+    ):
         start_seconds = time.perf_counter() - started
-        address = urlsplit(url)
+        address = urlsplit(endpoint.url)
         connection = http.client.HTTPConnection(address.netloc, timeout=30)
         try:
             bodies = [msgspec.json.encode(row) for row in rows]

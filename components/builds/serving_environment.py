@@ -78,9 +78,9 @@ def check_fresh_environment(build: Build, public_key: Path | None = None) -> Fre
         code = Path(scratch, "code")
         copy_sources(code)
         signed = ["--public-key", str(public_key)] if public_key else []
-        arguments = ["--build", str(build.path), "--port", "0", "--drain-seconds", "0", *signed]
-        with serving(arguments, python=python, code=code) as (url, _):
-            connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+        arguments = ["--build", str(build.path), "--port", "0", "--workers", "1", "--drain-seconds", "0", *signed]
+        with serving(arguments, python=python, code=code) as (endpoint, _):
+            connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=30)
             try:
                 predictions = ask(connection, msgspec.json.encode(golden.rows))["predictions"]
             finally:

@@ -9,11 +9,11 @@ from components.errors import HostError
 SOURCES = (
     "deployments/__init__.py",
     "deployments/bento_service.py",
-    "deployments/data_plane/*.py",
-    "deployments/data_plane/grpc_api/*.py",
+    "deployments/data_plane/**/*.py",
     "components/__init__.py",
     "components/answer_shape.py",
     "components/errors.py",
+    "components/machine.py",
     "components/storage.py",
     "components/delivery/__init__.py",
     "components/builds/build.py",

@@ -61,7 +61,9 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
 def _write_features(splits: dict[str, Split], recipe: Recipe, contract: ContractSpec) -> dict[str, pl.DataFrame]:
     """Write the features of every split and return, since they are read anyway, raw rows of each for the report."""
     samples = {}
-    with BlockFiles(splits["train"].path.parent) as files:
+    # A recipe leaves no gap.
+    filled = {feature.name for feature in recipe.features()}
+    with BlockFiles(splits["train"].path.parent, filled=filled) as files:
         for name, split in splits.items():
             picked, step = [], sample_step(split.rows)
             for start in range(0, split.rows, BLOCK):

@@ -2,10 +2,10 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from components.builds.live_check import serving
+from components.builds.live_check import Endpoint, serving
 from components.delivery.rollout import rollout_path
 from components.settings import Home
 
@@ -15,26 +15,26 @@ def serve_champion(
     home: Home,
     *,
     key: Path,
-    host: str,
-    port: int,
-    workers: int,
-    price_per_hour: float,
-    ready: Callable[[str], None],
+    options: Mapping[str, object],
+    ready: Callable[[Endpoint], None],
 ) -> int:
     """Run the data plane on a workload's rollout document until it ends or we are asked to stop; return its exit code.
 
-    Only builds signed by the owner of the public ``key`` are served. ``ready`` is called with the URL once it answers;
-    from then on what the service reports goes to our standard error. ``price_per_hour`` of the machine is in USD.
+    Only builds signed by the owner of the public ``key`` are served. ``options`` are the data plane's own, by name
+    ("rate-limit"); those that are None are left to it. ``ready`` is called once it answers; from then on what the
+    service reports goes to our standard error.
     """
     document = rollout_path(home.room("rollouts"), workload)
-    arguments = ["--rollout", str(document), "--workload", workload, "--host", host, "--port", str(port)]
-    arguments += ["--public-key", str(key), "--price-per-hour", str(price_per_hour)]
-    arguments += ["--workers", str(workers), "--predictions", str(home.room("predictions", workload))]
+    arguments = ["--rollout", str(document), "--workload", workload, "--public-key", str(key)]
+    arguments += ["--predictions", str(home.room("predictions", workload))]
+    for name, value in options.items():
+        # One word each: a value may begin with a dash.
+        arguments += [] if value is None else [f"--{name}={value}"]
     # An ordinary kill must also take the data plane along.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with serving(arguments, events=sys.stderr) as (url, process):
-            ready(url)
+        with serving(arguments, events=sys.stderr) as (endpoint, process):
+            ready(endpoint)
             return process.wait()
     except KeyboardInterrupt:
         return 0

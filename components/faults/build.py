@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from components.answer_shape import side_by_side
 from components.builds.build import MANIFEST, open_build, seal
 from components.catalog import inference_module
+from components.compression.measurement import columns_of
 from components.delivery.champion import against_champion
 from components.delivery.rollout import Rollout, promoted
 from components.faults.bench import RESAMPLES, Bench, Fault, Seen, largest_slice
@@ -78,8 +79,7 @@ def slow_model(bench: Bench, planted: bool) -> Seen:
     """Measure single answers, with a model that needs half as long again as the goal allows."""
     # Opened once, as the service does: a large graph takes longer to open than it may take to answer.
     predictor = inference_module(bench.workload.kind).Predictor(bench.trained.shipped.model, bench.contract)
-    fields = [field.name for field in bench.contract.inputs]
-    row = predictor.tensors(bench.hold_out.rows.head(1).select(fields).rows())
+    row = columns_of(predictor, bench.hold_out.rows.head(1), bench.contract)
     wait = 1.5 * bench.workload.goal.latency_p95_ms / 1000 if planted else 0.0
     predictor.predict(row)
     seconds = []

@@ -3,6 +3,7 @@
 Colours are CSS classes of the page (ink, soft, accent, good, bad), so light and dark are the page's business.
 """
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -36,10 +37,9 @@ class Plane:
             self._parts.append(
                 f'<path class="grid" d="M{x:.1f} {TOP}V{TOP + self._high}M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
             )
-            self._parts.append(
-                _text(x, HEIGHT - BOTTOM + 15, f"{x_start + share * self._x_span:.2g}", "soft", "middle")
-            )
-            self._parts.append(_text(LEFT - 5, y + 4, f"{y_start + share * self._y_span:.2g}", "soft", "end"))
+            across, up = _tick(x_start, self._x_span, share), _tick(y_start, self._y_span, share)
+            self._parts.append(_text(x, HEIGHT - BOTTOM + 15, across, "soft", "middle"))
+            self._parts.append(_text(LEFT - 5, y + 4, up, "soft", "end"))
 
     _wide = WIDTH - LEFT - RIGHT
     _high = HEIGHT - TOP - BOTTOM
@@ -67,6 +67,18 @@ class Plane:
     def svg(self, label: str) -> str:
         """Return the chart."""
         return _svg(WIDTH, HEIGHT, "".join(self._parts), label)
+
+
+def learning(losses: Sequence[tuple[float, float]], kept: int) -> str:
+    """Return training and validation loss by epoch, from 1; a vertical line marks the epoch that was kept."""
+    ends = [loss for epoch in losses for loss in epoch]
+    low, high = min(ends), max(ends)
+    # A whole number of fours, so that the ticks are whole epochs.
+    plane = Plane("epoch", "loss", x_end=4 * math.ceil(len(losses) / 4), y_start=low, y_end=high)
+    training, validation = ([(place, epoch[i]) for place, epoch in enumerate(losses, start=1)] for i in (0, 1))
+    notes = [f"epoch {place}: validation {b:.4g}, training {a:.4g}" for place, (a, b) in enumerate(losses, start=1)]
+    plane.line([(kept, low), (kept, high)], "faint").line(training, "other")
+    return plane.line(validation).dots(validation, notes).svg("learning curve")
 
 
 def intervals(
@@ -107,6 +119,12 @@ def bars(rows: Sequence[tuple[str, float, str]], label: str) -> str:
         parts.append(f'<rect class="bar" x="{left}" y="{y}" width="{wide:.1f}" height="14" rx="2"/>')
         parts.append(_text(left + wide + 8, y + 12, note, "soft", "start"))
     return _svg(760, len(rows) * high + 6, "".join(parts), label)
+
+
+def _tick(start: float, span: float, share: float) -> str:
+    """Return a number on an axis with enough digits to tell it from its neighbours."""
+    largest, step = max(abs(start), abs(start + span)), abs(span) / 4
+    return f"{start + share * span:.{1 + math.ceil(math.log10(largest / step))}g}"
 
 
 def _text(x: float, y: float, text: str, style: str, anchor: str) -> str:

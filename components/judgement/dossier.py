@@ -19,7 +19,7 @@ from scipy.stats import norm
 
 from components.data.results import Prepared, Validated
 from components.declaration import Workload
-from components.judgement.charts import Plane, bars, intervals
+from components.judgement.charts import Plane, bars, intervals, learning
 from components.judgement.evidence import Evidence, Measure
 from components.judgement.gate_texts import number
 from components.judgement.gates import GateReport
@@ -140,6 +140,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "cost": _cost(subject),
         "choice": _choice(subject),
         "candidates": _candidates(subject),
+        "learning": _learning(tables),
         "lineage": _lineage(subject),
     }
 
@@ -339,7 +340,7 @@ def _cost(subject: Subject) -> dict[str, str]:
     lines = {
         "training": f"{trained.seconds:.0f} s on the clock{cpu}; {trained.stopped} after {trained.epochs} epochs",
         "price": f"{trained.cost_usd:.4f} USD",
-        "memory": f"{trained.peak_memory_mb:,.0f} MB at most",
+        "memory": trained.memory.text if trained.memory else "not known: a part ran in an earlier process",
     }
     if trained.energy is not None:
         lines["energy"] = trained.energy.text
@@ -363,6 +364,14 @@ def _candidates(subject: Subject) -> list[dict[str, Any]]:
         }
         for one in subject.trained.candidates
     ]
+
+
+def _learning(tables: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = tables.get("learning")
+    if found is None:
+        return None
+    losses = [(epoch["training_loss"], epoch["validation_loss"]) for epoch in found["epochs"]]
+    return {**found, "svg": Markup(learning(losses, found["kept"]))}
 
 
 def _choice(subject: Subject) -> str:

@@ -57,7 +57,7 @@ def evaluate(
     began = time.monotonic()
     hold_out = read_hold_out(trained, prepared, contract, predict_file, workload.goal.metric)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
-    evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained)})
+    evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained) | _learning(trained)})
     shape = _shape(hold_out, workload, contract)
     ask = asker(trained.shipped.model, contract, predict_file, shape)
     evidence = _questioned(evidence, hold_out, workload, contract, ask)
@@ -179,6 +179,16 @@ def _variants(trained: Trained) -> dict[str, Any]:
     return {"variants": trained.compression.model_dump(mode="json", exclude=left_out)}
 
 
+def _learning(trained: Trained) -> dict[str, Any]:
+    if not trained.curve:
+        return {}
+    epochs = [epoch.model_dump(mode="json") for epoch in trained.curve]
+    hardware = trained.hardware.model_dump(mode="json")
+    return {
+        "learning": {"epochs": epochs, "kept": trained.kept_epoch, "stopped": trained.stopped, "hardware": hardware}
+    }
+
+
 def _facts(trained: Trained) -> list[Measure]:
     counted = []
     if trained.energy is not None:
@@ -192,16 +202,25 @@ def _facts(trained: Trained) -> list[Measure]:
                 detail=f"{energy.source}: {energy.detail}",
             )
         )
-    if trained.estimate is not None:
-        said = trained.estimate.seconds
+    if (memory := trained.memory) is not None:
         counted.append(
-            Measure(name="estimated_seconds", value=said, source="estimate", unit="s", detail=trained.estimate.text)
+            Measure(name="peak_memory_mb", value=memory.mb, source="training", unit="MB", detail=memory.detail)
         )
+        if memory.card_mb is not None:
+            counted.append(Measure(name="card_memory_mb", value=memory.card_mb, source="training", unit="MB"))
+    if trained.estimate is not None:
+        said = trained.estimate
+        for name, value, unit, detail in (
+            ("estimated_seconds", said.seconds, "s", said.text),
+            ("estimated_usd", said.usd, "USD", said.money_text),
+            ("estimated_memory_mb", said.memory_mb, "MB", said.memory_text),
+        ):
+            if value is not None:
+                counted.append(Measure(name=name, value=value, source="estimate", unit=unit, detail=detail))
     return [
         *counted,
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
         Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
-        Measure(name="peak_memory_mb", value=trained.peak_memory_mb, source="training", unit="MB"),
         Measure(name="model_mb", value=trained.shipped.model.stat().st_size / 1e6, source="training", unit="MB"),
     ]
 

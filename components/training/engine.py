@@ -21,13 +21,14 @@ from torch import Tensor
 
 from components.errors import TrainingError
 from components.storage import write_atomically
+from components.training.checkpoints import Checkpoints, WholeFiles
 from components.training.freed_memory import freed_memory_kept
-from components.training.guards import Budget, Checkpoints, FiniteLoss, Keeper, NotFinite, Stop
+from components.training.guards import Budget, FiniteLoss, Keeper, NotFinite, Stop
 from components.training.hardware import safer_precision
 from components.training.learner import TALKATIVE, Learner, Plan, ShardedLearner, quieten
 from components.training.options import TrainingOptions
 from components.training.precision import precision_arguments
-from components.training.results import HardwareChoice, Stopped
+from components.training.results import Epoch, HardwareChoice, Stopped
 from components.training.sharding import SpawnedShards
 
 # (epochs done, epochs in all)
@@ -55,13 +56,18 @@ class Fitted:
 
     weights: dict[str, Tensor]
     score: float
-    scores: tuple[float, ...]
+    curve: tuple[Epoch, ...]
     epochs: int
     steps: int
     seconds: float
     stopped: Stopped
     hardware: HardwareChoice
     resumed: bool
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The score of each epoch."""
+        return tuple(epoch.score for epoch in self.curve)
 
 
 def fit(plan: Plan, folder: Path, budget: Budget, report: Report = _silent, watch: Watch = _indifferent) -> Fitted:
@@ -109,11 +115,13 @@ def _fit_once(
         keeper = Keeper(plan.task.score, options, stop, watch if options.devices == 1 else _indifferent)
         # A spawned process cannot be handed a report that is a closure.
         checkpoints = Checkpoints(checkpoint, options, plan.group, report if options.devices == 1 else _silent)
+        plugins, precision = precision_arguments(hardware)
         trainer = lightning.Trainer(
             accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[hardware.device],
             devices=options.devices,
             strategy=_strategy(options),
-            **precision_arguments(hardware),
+            **precision,
+            plugins=[*plugins, WholeFiles()],
             max_epochs=options.epochs,
             callbacks=[FiniteLoss(), stop, keeper, *_averaging(options), checkpoints],
             logger=False,
@@ -135,7 +143,10 @@ def _read_fitted(path: Path, keeper: str, stop: str, hardware: HardwareChoice, r
     return Fitted(
         weights=kept["best"],
         score=kept["best_score"],
-        scores=tuple(kept["scores"]),
+        curve=tuple(
+            Epoch(training_loss=training, validation_loss=validation, score=score)
+            for (training, validation), score in zip(kept["losses"], kept["scores"], strict=True)
+        ),
         epochs=len(kept["scores"]),
         steps=saved["global_step"],
         seconds=ended["spent"],

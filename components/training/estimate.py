@@ -9,8 +9,10 @@ from datetime import date
 from pathlib import Path
 
 import yaml
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from components.declaration import describe_validation_error
+from components.errors import HostError
 from components.result import Result
 from components.training.results import EstimateCheck, Trained
 
@@ -44,6 +46,7 @@ class Part(Result):
     name: str
     once: Spent
     each: Spent = Spent()
+    steps: Spent = Field(Spent(), description="What optimizer steps take of each unit; a card would take them over.")
     unit: str = ""
     least: int = Field(0, description="Units before it can stop early.")
     most: int = Field(0, description="Units as declared.")
@@ -76,16 +79,21 @@ class Prices(Result):
         age = (today - self.as_of).days
         if age <= STALE_DAYS:
             return None
-        return f"{PRICES.name} is of {self.as_of}, {age} days old (over {STALE_DAYS}): look the prices up again"
+        return (
+            f"the prices of cards are of {self.as_of}, {age} days old (over {STALE_DAYS}): write today's into a "
+            f"copy of {PRICES}, with their date as as_of, and name that file in SLIPWAY_PRICES"
+        )
 
 
 class CardEstimate(Result):
     """A rough reckoning for a card that is not here."""
 
     name: str
-    seconds: float
+    seconds: float = Field(description="Of the whole training, within the caps at the card's price.")
+    steps_seconds: float = Field(description="Of the optimizer steps, on the card; the rest is as measured here.")
     usd: float
-    fits: bool = Field(description="Whether the memory needed here is less than the card has.")
+    memory_mb: float = Field(description="Weights, optimizer, activations of the declared batch, CUDA itself.")
+    fits: bool = Field(description="Whether that is less than the card has.")
 
 
 class Estimate(Result):
@@ -94,8 +102,8 @@ class Estimate(Result):
     seconds: float = Field(description="On the clock, with every declared unit, at the load of now, within the caps.")
     least_seconds: float = Field(description="The same if everything stops as early as it can.")
     cpu_seconds: float = Field(description="Of all processors together, with every declared unit.")
-    usd: float
-    memory_mb: float = Field(description="Peak of this process while probing; training adds little to it.")
+    usd: float = Field(description="Of the seconds, at this machine's price.")
+    memory_mb: float = Field(description="Peak of this process while probing, which holds all that training will hold.")
     parts: tuple[Part, ...]
     steps: int
     cards: tuple[CardEstimate, ...]
@@ -103,9 +111,18 @@ class Estimate(Result):
     warnings: tuple[str, ...]
 
 
-def read_prices(path: Path = PRICES) -> Prices:
-    """Read the dated price list."""
-    return Prices.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+def read_prices(path: Path | None = None) -> Prices:
+    """Read a dated price list, Slipway's own if none is named; HostError if there is none or it is not one."""
+    path = PRICES if path is None else path.expanduser().resolve()
+    try:
+        return Prices.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise HostError(f"SLIPWAY_PRICES names {path}: {error.strerror}; {PRICES} shows what it holds") from error
+    except yaml.YAMLError as error:
+        raise HostError(f"SLIPWAY_PRICES names {path}, which is no YAML: {error}") from error
+    except ValidationError as error:
+        described = describe_validation_error(error, Prices)
+        raise HostError(f"SLIPWAY_PRICES names {path}: {described}; {PRICES} shows what it holds") from error
 
 
 def check_estimate(estimate: Estimate, trained: Trained) -> EstimateCheck:
@@ -119,6 +136,10 @@ def check_estimate(estimate: Estimate, trained: Trained) -> EstimateCheck:
     return EstimateCheck(
         least_seconds=estimate.least_seconds,
         seconds=estimate.seconds,
+        usd=estimate.usd,
+        taken_usd=trained.cost_usd,
+        memory_mb=estimate.memory_mb,
+        taken_memory_mb=trained.memory.mb if trained.memory else None,
         taken_seconds=trained.seconds,
         cpu_seconds=round(cpu, 2),
         taken_cpu_seconds=trained.cpu_seconds,

@@ -17,8 +17,7 @@ KEPT = 1 << 30
 
 def keep_freed_memory() -> None:
     """Keep up to 1 GiB that is free in this process from now on; without glibc, do nothing."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
+    if (libc := _glibc()) is not None:
         libc.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT)
 
@@ -30,7 +29,12 @@ def freed_memory_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
+        if (libc := _glibc()) is not None:
             libc.mallopt(M_TRIM_THRESHOLD, USUAL_TRIM_THRESHOLD)
             libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """Return the C library of this process, None if it has no ``mallopt``."""
+    libc = ctypes.CDLL(None)
+    return libc if hasattr(libc, "mallopt") else None

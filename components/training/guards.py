@@ -1,9 +1,8 @@
-"""Callbacks that keep a training honest and interruptible: best weights, checkpoints, caps, patience, finite losses."""
+"""Callbacks that keep a training honest: best weights, learning curve, caps, patience, finite losses."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning
@@ -117,7 +116,7 @@ class Stop(Callback):
 
 
 class Keeper(Callback):
-    """Scores each validation and keeps the best weights; must come before a callback that averages weights.
+    """Scores each validation, keeps the best weights and what each epoch lost; before a callback that averages weights.
 
     That one shows the average during validation and puts the last weights back when validation ends.
     """
@@ -133,8 +132,17 @@ class Keeper(Callback):
         self._watch = watch
         self._options = options
         self._stop = stop
-        self._kept: dict[str, Any] = {"best": None, "best_score": float("-inf"), "scores": []}
-        self._answers: list[tuple[Tensor, Tensor]] = []
+        self._kept: dict[str, Any] = {"best": None, "best_score": float("-inf"), "scores": [], "losses": []}
+        self._answers: list[tuple[Tensor, Tensor, Tensor]] = []
+        # Of the batches of this epoch so far.
+        self._lost: Tensor | float = 0.0
+        self._batches = 0
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._lost = outputs["loss"] + self._lost
+        self._batches += outputs["batches"]
 
     def on_validation_batch_end(
         self,
@@ -145,17 +153,19 @@ class Keeper(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        answers, targets = outputs
-        self._answers.append((answers.detach().float().cpu(), targets.detach().cpu()))
+        answers, targets, loss = outputs
+        lost = loss.detach().float().cpu() * len(targets)
+        self._answers.append((answers.detach().float().cpu(), targets.detach().cpu(), lost.reshape(1)))
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        answers, targets = (torch.cat(parts) for parts in zip(*self._answers, strict=True))
+        answers, targets, lost = (torch.cat(parts) for parts in zip(*self._answers, strict=True))
         self._answers = []
         if not bool(torch.isfinite(answers).all()):
             raise NotFinite(f"answers were not finite at step {trainer.global_step}")
         score = self._score(answers, targets)
         scores = [*self._kept["scores"], score]
         self._kept["scores"] = scores
+        self._kept["losses"] = [*self._kept["losses"], (self._training_loss(trainer), float(lost.sum()) / len(targets))]
         if score > self._kept["best_score"]:
             network = pl_module.network
             assert isinstance(network, torch.nn.Module), "a learner has a network"
@@ -166,51 +176,17 @@ class Keeper(Callback):
             self._stop.end(trainer, "early stopping")
         self._watch(len(scores), score)
 
+    def _training_loss(self, trainer: lightning.Trainer) -> float:
+        """Return the mean loss of the epoch's batches, over all processes, and begin the next epoch."""
+        mean = torch.as_tensor(self._lost) / max(1, self._batches)
+        if trainer.world_size > 1:
+            mean = trainer.strategy.reduce(mean, reduce_op="mean")
+        self._lost, self._batches = 0.0, 0
+        return float(mean)
+
     def state_dict(self) -> dict[str, Any]:
-        return dict(self._kept)
+        return self._kept | {"lost": float(self._lost), "batches": self._batches}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._kept = dict(state_dict)
-
-
-class Checkpoints(Callback):
-    """Writes one file from which all of it continues: after each epoch and now and then within one; must come last."""
-
-    def __init__(self, path: Path, options: TrainingOptions, group: int, report: Callable[[int, int], None]) -> None:
-        self._path = path
-        self._group = group
-        self._options = options
-        self._report = report
-        self._random: Tensor | None = None
-        self._written = time.monotonic()
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if self._random is not None:
-            torch.set_rng_state(self._random)
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        last = batch_idx + 1 >= trainer.num_training_batches
-        whole = (batch_idx + 1) * self._group % self._options.accumulate == 0
-        if last or not whole:  # a validation follows, or gradients of an unfinished step would be lost
-            return
-        due = time.monotonic() - self._written > self._options.checkpoint_minutes * 60
-        if trainer.world_size > 1:
-            due = trainer.strategy.reduce_boolean_decision(due, all=False)
-        if due:
-            self._write(trainer)
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._write(trainer)
-        self._report(trainer.current_epoch + 1, self._options.epochs)
-
-    def _write(self, trainer: lightning.Trainer) -> None:
-        trainer.save_checkpoint(self._path, weights_only=False)
-        self._written = time.monotonic()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"random": torch.get_rng_state()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._random = state_dict["random"]
+        self._lost, self._batches = self._kept.pop("lost"), self._kept.pop("batches")

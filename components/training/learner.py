@@ -32,8 +32,8 @@ class Task:
 
     # (network, batch) -> mean loss of the batch, a scalar.
     loss: Callable[[nn.Module, Batch], Tensor]
-    # (network, batch) -> answers and targets, both [rows, ...], on any device.
-    answers: Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
+    # (network, batch) -> answers and targets, both [rows, ...], on any device, and the batch's mean loss, a scalar.
+    answers: Callable[[nn.Module, Batch], tuple[Tensor, Tensor, Tensor]]
     # (answers, targets) of the whole validation split -> a score, higher is better.
     score: Callable[[Tensor, Tensor], float]
 
@@ -95,16 +95,17 @@ class Learner(lightning.LightningModule):
             assert isinstance(compiled, nn.Module), "a module compiles to a module"
             self._used = (compiled,)
 
-    def training_step(self, group: Iterator[Batch], batch_idx: int) -> Tensor:
+    def training_step(self, group: Iterator[Batch], batch_idx: int) -> dict[str, Any]:
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
         assert isinstance(optimizer, LightningOptimizer), "there is one optimizer"
         assert isinstance(schedule, torch.optim.lr_scheduler.LambdaLR), "and one schedule"
         accumulate, batches = self.plan.options.accumulate, len(self._batches)
-        total = torch.zeros((), device=self.device)
+        total, taken = torch.zeros((), device=self.device), 0
         for number, batch in enumerate(group, batch_idx * self.plan.group + 1):
             loss = self.plan.task.loss(self._used[0], batch)
             self.manual_backward(loss / accumulate)
             total += loss.detach()
+            taken += 1
             if number % accumulate == 0 or number == batches:
                 optimizer.step()
                 optimizer.zero_grad()
@@ -113,7 +114,7 @@ class Learner(lightning.LightningModule):
                 torch.clear_autocast_cache()
                 if self.over():
                     break
-        return total
+        return {"loss": total, "batches": taken}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Any:
         return self.plan.task.answers(self._used[0], batch)

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from components.declaration import Section
 from components.training.search_options import SearchOptions
@@ -40,12 +40,19 @@ class TrainingOptions(Section):
 
     @field_validator("search")
     @classmethod
-    def _trials_can_vary(cls, search: SearchOptions | None) -> SearchOptions | None:
-        for name in search.ranges if search is not None else ():
+    def _trials_can_vary(cls, search: SearchOptions | None, info: ValidationInfo) -> SearchOptions | None:
+        for name, tried in search.ranges.items() if search is not None else ():
             if name not in cls.model_fields or name in cls.settled:
                 why = "is the same for all trials" if name in cls.settled else "is not an option of this kind"
                 allowed = ", ".join(option for option in cls.model_fields if option not in cls.settled)
                 raise ValueError(f"'{name}' in ranges {why}; a search can vary {allowed}")
+            for value in tried.limits:
+                # Among the options that were declared before, for some exclude each other.
+                try:
+                    cls.model_validate({**info.data, name: value})
+                except ValidationError as error:
+                    why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+                    raise ValueError(f"'{name}' in ranges cannot be {value!r}: {why}") from error
         return search
 
     @model_validator(mode="after")

@@ -40,10 +40,13 @@ class Bf16Precision(FullPrecision, MixedPrecision):
         super().__init__("bf16-mixed", device)
 
 
-def precision_arguments(hardware: HardwareChoice) -> dict[str, Any]:
-    """Return what a Lightning Trainer is told about precision; fp16 is left to Lightning, which scales its loss."""
+def precision_arguments(hardware: HardwareChoice) -> tuple[list[Precision], dict[str, Any]]:
+    """Return the plugins and the other arguments by which a Lightning Trainer is told about precision.
+
+    fp16 is left to Lightning, which scales its loss.
+    """
     if hardware.precision == "32-true":
-        return {"plugins": [FullPrecision()]}
+        return [FullPrecision()], {}
     if hardware.precision == "bf16-mixed":
-        return {"plugins": [Bf16Precision(hardware.device)]}
-    return {"precision": hardware.precision}
+        return [Bf16Precision(hardware.device)], {}
+    return [], {"precision": hardware.precision}

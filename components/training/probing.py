@@ -1,8 +1,4 @@
-"""A few dozen real steps and some arithmetic: what the parts of a training take here, and roughly on cards.
-
-Seconds here are measured and scaled. Seconds on a card that is not here are a rough reckoning from the network's
-operations and say so; nobody has compared them with a real run yet.
-"""
+"""A few dozen real steps, measured and scaled: what the parts of a training take on this machine."""
 
 import itertools
 import tempfile
@@ -11,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from torch.utils.flop_counter import FlopCounterMode
-
 from components.training.batches import TableBatches
-from components.training.compile_probe import choose_compile, first_batches
+from components.training.compile_probe import choose_compile
 from components.training.engine import fit
-from components.training.estimate import CardEstimate, Part, Prices, Spent
+from components.training.estimate import Part, Spent
 from components.training.guards import Budget
 from components.training.learner import Plan
 
@@ -24,9 +18,6 @@ from components.training.learner import Plan
 STEPS = (8, 40)
 EPOCHS = 3
 UNLIMITED = Budget(float("inf"))
-# What a network of usual layers reaches of a card's dense peak, and what a step costs at least to be launched.
-UTILISATION = 0.3
-LAUNCH_SECONDS = 0.002
 
 
 def now() -> Spent:
@@ -57,11 +48,12 @@ def network_part(plan: Plan) -> Part:
         once = whole - each * EPOCHS
     few, many = (min(steps, len(plan.training)) for steps in STEPS)
     step = (epochs[1] - epochs[0]) * (1 / max(1, many - few))
-    rest = epochs[0] - step * few
+    rest, stepping = epochs[0] - step * few, step * (len(plan.training) / processes)
     return Part(
         name="network",
         once=chosen + once,
-        each=rest + step * (len(plan.training) / processes),
+        each=rest + stepping,
+        steps=stepping,
         unit="epoch",
         least=min(plan.options.epochs, plan.options.patience + 1),
         most=plan.options.epochs,
@@ -82,24 +74,3 @@ def _short_fit(plan: Plan, steps: int) -> tuple[Spent, Spent]:
     epochs = [after - before for before, after in itertools.pairwise(ends)]
     fastest = Spent(wall=min(epoch.wall for epoch in epochs), cpu=min(epoch.cpu for epoch in epochs))
     return whole, fastest
-
-
-def step_flops(plan: Plan) -> int:
-    """Return the floating-point operations of one step, forward and backward."""
-    network = plan.network()
-    (batch,) = first_batches(plan, 1)
-    with FlopCounterMode(display=False) as counter:
-        plan.task.loss(network, batch).backward()  # type: ignore[no-untyped-call]
-    return int(counter.get_total_flops())
-
-
-def card_estimates(plan: Plan, prices: Prices, memory_mb: float) -> tuple[CardEstimate, ...]:
-    """Return the reckoning for each card: operations over a share of its peak, or the launches, whichever is more."""
-    flops = step_flops(plan)
-    found = []
-    for card in prices.cards:
-        seconds = plan.steps * max(flops / (card.dense_tflops * 1e12 * UTILISATION), LAUNCH_SECONDS)
-        usd = seconds / 3600 * card.usd_per_hour
-        fits = memory_mb < card.memory_gb * 1000
-        found.append(CardEstimate(name=card.name, seconds=round(seconds, 3), usd=round(usd, 6), fits=fits))
-    return tuple(found)

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from components.compression.results import Compression
 from components.result import Result
 from components.training.energy import Energy
+from components.training.peak_memory import PeakMemory
 
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -58,6 +59,14 @@ class Shipped(Result):
     changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
 
 
+class Epoch(Result):
+    """What one epoch of the network came to."""
+
+    training_loss: float = Field(description="Mean over the batches while they were learnt, dropout included.")
+    validation_loss: float = Field(description="Mean over the rows, of the averaged weights if there is an average.")
+    score: float = Field(description="The goal's metric on validation, signed so that higher is better.")
+
+
 class EstimateCheck(Result):
     """An estimate that was made before a training, beside what the training took."""
 
@@ -66,6 +75,10 @@ class EstimateCheck(Result):
     taken_seconds: float
     cpu_seconds: float = Field(description="Estimated processor time, with the epochs that were taken.")
     taken_cpu_seconds: float | None = Field(description="None if a part of the training ran in an earlier process.")
+    usd: float | None = Field(None, description="Estimated price, with everything that was declared.")
+    taken_usd: float | None = None
+    memory_mb: float | None = Field(None, description="Estimated peak memory.")
+    taken_memory_mb: float | None = Field(None, description="None if a part of the training ran in an earlier process.")
     parts: dict[str, tuple[float, float]] = Field(description="Candidate -> seconds estimated, taken.")
     at_most: bool = Field(False, description="A search was part of it: how far its trials get is not foreseen.")
 
@@ -83,7 +96,23 @@ class EstimateCheck(Result):
         if self.at_most and self.taken_cpu_seconds is not None:
             off = f"; processor time at most {self.cpu_seconds:.0f} s said, {self.taken_cpu_seconds:.0f} s taken"
         said = f"{self.least_seconds:.0f} to {self.seconds:.0f} s"
-        return f"estimated {said}, took {self.taken_seconds:.0f} s on the clock{off}"
+        more = "".join(f"; {line}" for line in (self.money_text, self.memory_text) if line)
+        return f"estimated {said}, took {self.taken_seconds:.0f} s on the clock{off}{more}"
+
+    @property
+    def money_text(self) -> str:
+        """The price said and taken; empty in builds that did not compare it."""
+        if self.usd is None or self.taken_usd is None:
+            return ""
+        return f"at most {self.usd:.4f} USD said, {self.taken_usd:.4f} taken"
+
+    @property
+    def memory_text(self) -> str:
+        """The memory said and taken; empty where it is not known."""
+        if self.memory_mb is None or self.taken_memory_mb is None:
+            return ""
+        share = self.taken_memory_mb / self.memory_mb - 1
+        return f"{self.memory_mb:,.0f} MB said, {share:+.0%} taken"
 
 
 class Trial(Result):
@@ -110,14 +139,16 @@ class Trained(Result):
     hardware: HardwareChoice
     stopped: Stopped
     epochs: int = Field(description="Epochs of the Lightning model that were begun.")
+    curve: tuple[Epoch, ...] = Field((), description="Of the Lightning model, epoch by epoch.")
+    options: dict[str, Any] | None = Field(None, description="Of the Lightning model: those of a search's best trial.")
     seconds: float
     cost_usd: float
-    peak_memory_mb: float
     seed: int
     compression: Compression | None = Field(None, description="Variants of the chosen candidate, once they were made.")
     quantiles: tuple[float, ...] = Field((), description="Levels answered beside a number, after it.")
     cpu_seconds: float | None = Field(None, description="Of all processors; None if an earlier process did a part.")
     energy: Energy | None = Field(None, description="None where nobody accounted for it.")
+    memory: PeakMemory | None = Field(None, description="None if nobody measured it, or an earlier process did a part.")
     estimate: EstimateCheck | None = Field(None, description="None if none was made before.")
 
     def candidate(self, name: str) -> Candidate:
@@ -136,7 +167,14 @@ class Trained(Result):
     def taken(self) -> str:
         """What the training took, in one line."""
         energy = f", {self.energy.text}" if self.energy else ""
-        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD, {self.peak_memory_mb:,.0f} MB at most{energy}"
+        memory = f", {self.memory.mb:,.0f} MB at most" if self.memory else ""
+        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD{memory}{energy}"
+
+    @property
+    def kept_epoch(self) -> int | None:
+        """Number of the epoch, from 1, whose weights the Lightning model has; None without a curve."""
+        scores = [epoch.score for epoch in self.curve]
+        return scores.index(max(scores)) + 1 if scores else None
 
     @property
     def best(self) -> Candidate:
@@ -175,12 +213,13 @@ class TrainingRecord(Result):
     epochs: int
     seconds: float
     cost_usd: float
-    peak_memory_mb: float
     seed: int
+    comparison: Comparison | None = Field(None, description="What the choice rested on.")
     variant: str = Field("as trained", description="Which graph of the chosen candidate ships.")
     shipped: str | None = Field(None, description="Its SHA-256; None in builds that had no variants.")
     cpu_seconds: float | None = None
     energy: Energy | None = None
+    memory: PeakMemory | None = None
     estimate: EstimateCheck | None = None
 
 

@@ -14,10 +14,9 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from components.declaration import describe_validation_error
-from components.errors import TrainingError, WorkloadError
+from components.errors import TrainingError
 from components.storage import digest_json, write_atomically
 from components.training.options import TrainingOptions
 from components.training.results import Trial
@@ -126,10 +125,7 @@ def _values(params: Mapping[str, Any], ranges: Mapping[str, Range]) -> dict[str,
 
 
 def _with(base: Options, params: Mapping[str, Any], ranges: Mapping[str, Range]) -> Options:
-    try:
-        return type(base).model_validate(base.model_dump() | _values(params, ranges))
-    except ValidationError as error:
-        raise WorkloadError(f"section model.search.ranges: {describe_validation_error(error, type(base))}") from error
+    return type(base).model_validate(base.model_dump() | _values(params, ranges))
 
 
 def _place(params: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The ``search`` part of a workload's ``model`` section: which options are tried in which ranges, and for how long."""
 
+import math
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -26,6 +27,16 @@ class Range(Section):
             if self.log and self.low <= 0:
                 raise ValueError(f"with log, low ({self.low}) must be above 0")
         return self
+
+    @property
+    def limits(self) -> tuple[Any, ...]:
+        """Values that an option must be able to take if it can take all of them; its own bounds leave out no middle."""
+        if self.low is None or self.high is None:
+            return self.choices
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return self.low, self.high
+        # A fraction, which whole numbers cannot take: 1.5 and 4.5 may both be drawn from 1.0 to 5.0.
+        return self.low, self.high, self.low + (self.high - self.low) / math.pi
 
 
 class SearchOptions(Section):

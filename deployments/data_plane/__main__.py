@@ -4,37 +4,53 @@ Prints one JSON line with the address when it answers, one line on standard erro
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
-from components.errors import SlipwayError
+from components.errors import ServingError, SlipwayError
 from deployments.data_plane.options import Options
 from deployments.data_plane.server import serve
 
 DEFAULTS = Options()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message}; see {self.prog} --help\n")
+
+
 def parse(arguments: list[str] | None = None) -> tuple[Options, bool]:
     """Return the options of a command line, and whether it asks for a check only."""
-    parser = argparse.ArgumentParser(prog="python -m deployments.data_plane", description="Serve a build over HTTP.")
+    parser = _Parser(prog="python -m deployments.data_plane", description="Serve a build over HTTP.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--build", type=Path, metavar="DIR", help="serve this build")
     what.add_argument("--rollout", type=Path, metavar="FILE", help="serve the champion of a rollout document")
     parser.add_argument("--workload", metavar="NAME", help="refuse builds of other workloads")
     parser.add_argument("--public-key", type=Path, metavar="FILE", help="serve only what the owner of this key signed")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, metavar="N", help="0 takes a free one (default: the build's)")
-    parser.add_argument("--grpc-port", type=int, metavar="N", help="serve gRPC too; 0 takes a free one (default: not)")
-    parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default 1)")
+    parser.add_argument("--port", type=_port, metavar="N", help="0 takes a free one (default: the build's)")
+    parser.add_argument(
+        "--grpc-port", type=_port, metavar="N", help="serve gRPC too; 0 takes a free one (default: not)"
+    )
+    parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one a usable core)")
     parser.add_argument("--predictions", type=Path, metavar="DIR", help="folder for the prediction log (default: none)")
     _add_limits(parser)
     _add_logs(parser)
     parser.add_argument("--check", action="store_true", help="answer the build's golden rows, print them and exit")
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
     checking = given.pop("check")
-    return Options(**given), checking
+    options = Options(**given)
+    try:
+        options.key()
+    except ServingError as error:
+        parser.error(str(error))
+    return options, checking
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +59,9 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         ("--linger-seconds", _not_negative, "S", "how long a batch waits for more rows; 0: one tick of the event loop"),
         ("--queue-requests", _positive, "N", "requests being answered before more get 503"),
         ("--queue-rows", _positive, "N", "rows that wait before more get 503"),
+        ("--table-rows", _positive, "N", "rows in one table (/v1/score) before it gets 413"),
         ("--deadline-seconds", _not_negative, "S", "what waited longer gets 504"),
+        ("--body-seconds", _not_negative, "S", "how long a body may take to come before it gets 408"),
         ("--rate-limit", _not_negative, "N", "requests a second and client before more get 429; 0: no limit"),
         ("--drain-seconds", _not_negative, "S", "how long to answer, unready, after SIGTERM"),
         ("--price-per-hour", _not_negative, "USD", "what this machine costs, for the cost metric"),
@@ -51,7 +69,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         default = getattr(DEFAULTS, name[2:].replace("-", "_"))
         parser.add_argument(name, type=kind, metavar=metavar, help=f"{text} (default {default:g})")
     parser.add_argument(
-        "--client-header", type=str.lower, metavar="NAME", help="header that names the client (default: address)"
+        "--client-header", type=_header, metavar="NAME", help="header that names the client (default: address)"
     )
 
 
@@ -76,6 +94,18 @@ def _share(text: str) -> float:
 def _not_negative(text: str) -> float:
     if not (value := float(text)) >= 0:
         raise argparse.ArgumentTypeError(f"{value:g} is less than 0")
+    return value
+
+
+def _header(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a header")
+    return text.lower()
+
+
+def _port(text: str) -> int:
+    if not 0 <= (value := int(text)) <= 65_535:
+        raise argparse.ArgumentTypeError(f"{value} is not a port: 0 to 65535")
     return value
 
 

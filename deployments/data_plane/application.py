@@ -8,13 +8,14 @@ from contextlib import suppress
 from typing import Any
 
 from deployments.data_plane.champion import Watch, champion_path
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.load.stalled import BodyWatch
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
-from deployments.data_plane.prediction_log import PredictionLog
 from deployments.data_plane.protocol import BodyTooLarge, Disconnected, Reply
 from deployments.data_plane.service import Service
-from deployments.data_plane.tracing import Trace, Tracing, endpoint
+from deployments.data_plane.telemetry.metrics import Metrics
+from deployments.data_plane.telemetry.prediction_log import PredictionLog
+from deployments.data_plane.telemetry.tracing import Trace, Tracing, endpoint
 
 Message = MutableMapping[str, Any]
 
@@ -26,14 +27,16 @@ YOUNG_OBJECTS = 50_000
 class RsgiRequest:
     """A request as Granian hands it over."""
 
-    __slots__ = ("_headers", "_proto", "_scope", "method", "path", "sent", "trace")
+    __slots__ = ("_headers", "_proto", "_scope", "_watch", "method", "path", "request_id", "sent", "trace")
 
-    def __init__(self, scope: Any, proto: Any) -> None:
+    def __init__(self, scope: Any, proto: Any, watch: BodyWatch) -> None:
         self._scope = scope
+        self._watch = watch
         self._headers = scope.headers
         self._proto = proto
         self.sent: Reply | None = None
         self.trace: Trace | None = None
+        self.request_id = ""
         self.method: str = scope.method
         self.path: str = scope.path
 
@@ -52,6 +55,8 @@ class RsgiRequest:
 
     async def body(self, limit: int) -> bytes:
         length = self.header("content-length")
+        reading, task = self._watch.reading, asyncio.current_task()
+        reading.add(task)
         try:
             if length is not None:
                 _check_length(length, limit)
@@ -67,18 +72,25 @@ class RsgiRequest:
         except RuntimeError as error:
             # Granian's RSGIProtocolClosed, which need not be there where the application is mounted in another server.
             raise Disconnected("the client went away before its body had come") from error
+        except asyncio.CancelledError:
+            self._watch.check(task)
+            raise
+        finally:
+            reading.discard(task)
 
 
 class AsgiRequest:
     """A request as an ASGI server hands it over."""
 
     send = sent = None
-    __slots__ = ("_headers", "_receive", "client", "method", "path", "trace")
+    __slots__ = ("_headers", "_receive", "_watch", "client", "method", "path", "request_id", "trace")
 
-    def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> None:
+    def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]], watch: BodyWatch) -> None:
+        self._watch = watch
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._receive = receive
         self.trace: Trace | None = None
+        self.request_id = ""
         self.client: str = (scope.get("client") or ("unknown", 0))[0]
         self.method: str = scope["method"]
         self.path: str = scope["path"].removeprefix(scope.get("root_path", ""))
@@ -92,12 +104,23 @@ class AsgiRequest:
 
     async def body(self, limit: int) -> bytes:
         _check_length(self.header("content-length") or 0, limit)
+        reading, task = self._watch.reading, asyncio.current_task()
+        reading.add(task)
+        try:
+            return await self._parts(limit)
+        except asyncio.CancelledError:
+            self._watch.check(task)
+            raise
+        finally:
+            reading.discard(task)
+
+    async def _parts(self, limit: int) -> bytes:
         parts: list[bytes] = []
         size = 0
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise asyncio.CancelledError
+                raise Disconnected("the client went away before its body had come")
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             _check_length(size, limit)
@@ -151,6 +174,7 @@ class Application:
         self._pulse: asyncio.TimerHandle | None = None
         self._grpc_start: asyncio.Task[Any] | None = None
         self._started = False
+        self._bodies = BodyWatch(options.body_seconds)
         _settle_process()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -200,6 +224,7 @@ class Application:
         """Look now and then whether to drain, and leave the counts for the other workers."""
         self.service.draining = self._draining()
         self.service.exchange.publish()
+        self._bodies.look(loop.time())
         self._pulse = loop.call_later(PULSE_SECONDS, self._beat, loop)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -213,7 +238,7 @@ class Application:
         if scope.proto != "http":
             proto.close(403)
             return
-        request = RsgiRequest(scope, proto)
+        request = RsgiRequest(scope, proto, self._bodies)
         reply = await self.service.answer(request)
         if request.sent is None:
             request.send(reply)
@@ -233,7 +258,7 @@ class Application:
         if not self._started:
             # Frameworks that mount an application do not pass their lifespan on to it.
             self.start(asyncio.get_running_loop())
-        status, headers, body = await self.service.answer(AsgiRequest(scope, receive))
+        status, headers, body = await self.service.answer(AsgiRequest(scope, receive, self._bodies))
         raw = [(key.encode(), value.encode()) for key, value in headers]
         raw.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from components.delivery.rollout import Rollout, read_rollout
 from components.errors import BuildError, SlipwayError
-from deployments.data_plane.events import report
-from deployments.data_plane.metrics import Metrics
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
+from deployments.data_plane.telemetry.events import report
+from deployments.data_plane.telemetry.metrics import Metrics
 
 
 def champion_path(options: Options) -> tuple[Path, str | None]:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from components.answer_shape import DIGITS
 from data_contracts.spec import FieldSpec
+from deployments.data_plane.formats.request import Row
 from deployments.data_plane.model import Model
 from deployments.data_plane.refusals import CannotExplain
-from deployments.data_plane.request import Row
+from deployments.data_plane.telemetry.tracing import Trace
 
 # Rows in one call of the model.
 AT_ONCE = 4_096
@@ -44,12 +45,16 @@ class Explainer:
                 self._usual = _usual_row(self._model)
         return self._usual
 
-    def explain(self, rows: list[Row], request_id: str) -> bytes:
+    def explain(self, rows: list[Row], request_id: str, trace: Trace | None = None) -> bytes:
         """Return the body of a reply; call it in a thread, it takes as long as many answers."""
         start = time.perf_counter()
         usual = self.usual_row()
+        prepared = time.perf_counter()
         shape, fields = self._model.serving.answer, self._model.contract.inputs
         answers = self._answers(rows, usual)
+        if trace is not None:
+            trace.prepared, trace.computed = prepared, time.perf_counter()
+            trace.batch_rows = len(rows) * self.answers_a_row
         write = shape.writer()
         rounded = shape.rounded(answers.reshape(-1, *answers.shape[2:]))[:: self.answers_a_row].tolist()
         wide = answers.reshape(*answers.shape[:2], -1).astype(np.float64)
@@ -97,7 +102,8 @@ def _usual_row(model: Model) -> Row:
     path = model.build.path / "reference.parquet"
     if "reference.parquet" not in model.build.manifest.files:
         raise CannotExplain(f"build {model.build_id} holds no reference.parquet, so it cannot be explained")
-    table = pq.read_table(path, columns=[field.name for field in model.contract.inputs])
+    # Not read_table: it imports pandas.
+    table = pq.ParquetFile(path).read(columns=[field.name for field in model.contract.inputs])
     return tuple(_usual(table.column(field.name).drop_null(), field) for field in model.contract.inputs)
 
 

@@ -13,7 +13,7 @@ from components.answer_shape import differences
 from components.builds.build import Build, Golden, ServingSpec, open_build
 from components.errors import BuildError, ServingError
 from data_contracts.spec import ContractSpec
-from deployments.data_plane.request import Row, RowDecoder
+from deployments.data_plane.formats.request import Row, RowDecoder
 
 WARM_UP_ROWS = (1, 2, 8, 32, 128)
 

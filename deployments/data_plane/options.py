@@ -5,9 +5,11 @@ from typing import Literal
 
 import msgspec
 
+from components.errors import ServingError
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of one service; the same for all of its workers."""
+    """Settings of one service; limits are of the whole service, its workers are told their share (``workers``)."""
 
     build: Path | None = None
     rollout: Path | None = None
@@ -18,7 +20,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None
     # Open Inference Protocol over gRPC; None: not served.
     grpc_port: int | None = None
-    workers: int = 1
+    # Processes; None: as many as the machine has cores for, one where the application is mounted in another server.
+    workers: int | None = None
     # Rows in one call of the model: more gives little more throughput and makes single rows wait.
     batch_rows: int = 256
     # How long a batch waits for more rows; 0 takes what one tick of the event loop brought.
@@ -26,7 +29,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     # Requests and rows that may wait before more are refused with 503.
     queue_requests: int = 2_048
     queue_rows: int = 20_000
+    # Tables (/v1/score) that may wait or be answered at once: each is as large as the build's limit allows.
+    queue_tables: int = 8
+    # Rows of one table; a small body can hold very many.
+    table_rows: int = 1_000_000
     deadline_seconds: float = 1.0
+    # How long a body may take to come; a client that stops in the middle gets 408 and its connection closes.
+    body_seconds: float = 30.0
     # Requests a second and client; 0 is no limit. A client is an address, or what this header says.
     rate_limit: float = 0.0
     client_header: str | None = None
@@ -49,3 +58,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     pii_key: Path | None = None
     # Where the workers of one service leave their counts for each other.
     exchange: Path | None = None
+
+    def key(self) -> bytes:
+        """Return the key of the prediction log's hashes, nothing if it makes none; ServingError if it is no key."""
+        if self.pii != "hash":
+            return b""
+        if self.pii_key is None:
+            raise ServingError("--pii hash needs --pii-key FILE: the key that the hashes are made with")
+        try:
+            key = self.pii_key.read_bytes().strip()
+        except OSError as error:
+            raise ServingError(f"cannot read the key {self.pii_key}: {error.strerror}") from None
+        if not 16 <= len(key) <= 64:
+            raise ServingError(f"the key {self.pii_key} has {len(key)} bytes; it must have 16 to 64")
+        return key

@@ -1,11 +1,9 @@
 """What the service needs to know of HTTP: a request to read, a reply to give."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
-
-from deployments.data_plane.tracing import Trace
+from deployments.data_plane.telemetry.tracing import Trace
 
 JSON = (("content-type", "application/json"),)
 HTML = (("content-type", "text/html; charset=utf-8"),)
@@ -18,6 +16,10 @@ Reply = tuple[int, Headers, bytes]
 
 class BodyTooLarge(Exception):
     """The body is larger than the build's limit."""
+
+
+class BodyTooLate(Exception):
+    """The client stopped before the whole body had come."""
 
 
 class Disconnected(Exception):
@@ -39,6 +41,8 @@ class Request(Protocol):
 
     # Set by the service if this request is traced.
     trace: Trace | None
+    # What the request is called in its answer, in logs and traces; empty until it is known.
+    request_id: str
 
     @property
     def client(self) -> str:
@@ -52,9 +56,9 @@ class Request(Protocol):
         """Answers at once, from wherever the answer is known; None if this server waits for the handler's reply."""
 
     async def body(self, limit: int) -> bytes:
-        """Return the body; raises BodyTooLarge without reading all of it, Disconnected."""
+        """Return the body; raises BodyTooLarge without reading all of it, BodyTooLate, Disconnected."""
 
 
-def problem(status: int, kind: str, reason: str, headers: Headers = (), **place: Any) -> Reply:
-    """Return an error reply: what is wrong, where, and what is allowed."""
-    return status, (*JSON, *headers), msgspec.json.encode({"error": {"kind": kind, "reason": reason, **place}})
+def closing(reply: Reply) -> Reply:
+    """Return a reply after which the connection closes."""
+    return reply if CLOSE[0] in reply[1] else (reply[0], (*reply[1], *CLOSE), reply[2])

@@ -25,6 +25,7 @@ from components.builds.build import open_build
 from components.errors import HostError, ServingError, SlipwayError
 from deployments.data_plane.champion import champion_path
 from deployments.data_plane.options import Options
+from deployments.data_plane.workers import choose_workers, share_limits
 
 START_SECONDS = 60.0
 
@@ -113,7 +114,9 @@ def serve(options: Options) -> None:
     path, _ = champion_path(options)
     # Checked here first: one clear error instead of one a worker.
     build = open_build(path, options.public_key)
-    if options.workers > 1:
+    workers, because = choose_workers(options.workers)
+    options = share_limits(options, workers)
+    if workers > 1:
         options = msgspec.structs.replace(options, exchange=Path(tempfile.mkdtemp(prefix="slipway-counts-")))
     held, port = reserve_port(options.host, build.serving().port if options.port is None else options.port)
     held_grpc: AbstractContextManager[Any] = nullcontext()
@@ -126,7 +129,7 @@ def serve(options: Options) -> None:
         address=options.host,
         port=port,
         interface=Interfaces.RSGI,
-        workers=options.workers,
+        workers=workers,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
         websockets=False,
@@ -139,7 +142,10 @@ def serve(options: Options) -> None:
     )
     server.link, server.drain_seconds = link, options.drain_seconds
     failure: list[_Failed] = []
-    announcer = threading.Thread(target=_announce, args=(server, link, options, port, failure), daemon=True)
+    line = {"url": f"http://{options.host}:{port}", "pid": os.getpid(), "workers": workers, "because": because}
+    if options.grpc_port is not None:
+        line["grpc"] = f"{options.host}:{options.grpc_port}"
+    announcer = threading.Thread(target=_announce, args=(server, link, line, workers, failure), daemon=True)
     server.on_startup(announcer.start)
     try:
         with held, held_grpc:
@@ -155,11 +161,11 @@ def serve(options: Options) -> None:
         raise _error_of(failure[0])
 
 
-def _announce(server: Any, link: _Link, options: Options, port: int, failure: list[_Failed]) -> None:
+def _announce(server: Any, link: _Link, line: dict[str, Any], workers: int, failure: list[_Failed]) -> None:
     """Wait for every worker, then print the line that says where the service is."""
     end = time.monotonic() + START_SECONDS
     build = ""
-    for _ in range(options.workers):
+    for _ in range(workers):
         if not link.receiver.poll(max(0.0, end - time.monotonic())):
             failure.append(_Failed(f"not ready within {START_SECONDS:g} s", ServingError.exit_code))
             break
@@ -171,10 +177,7 @@ def _announce(server: Any, link: _Link, options: Options, port: int, failure: li
     if failure:
         server.signal_handler_interrupt()
         return
-    line = {"url": f"http://{options.host}:{port}", "build": build, "pid": os.getpid()}
-    if options.grpc_port is not None:
-        line["grpc"] = f"{options.host}:{options.grpc_port}"
-    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+    sys.stdout.write(msgspec.json.encode(line | {"build": build}).decode() + "\n")
     sys.stdout.flush()
 
 

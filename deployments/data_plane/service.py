@@ -1,45 +1,45 @@
 """The service itself, apart from any server: requests in, replies out."""
 
 import asyncio
-import re
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from deployments.data_plane import columnar, open_inference
-from deployments.data_plane.access_log import AccessLog
-from deployments.data_plane.answers import Answers
-from deployments.data_plane.batching import Answered, Batcher, Expired, check_deadline
-from deployments.data_plane.events import report
-from deployments.data_plane.exchange import Exchange
-from deployments.data_plane.explanation import Explainer
-from deployments.data_plane.limits import Overloaded, RateLimit, RateLimited
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.bulk import Bulk
+from deployments.data_plane.documents.pages import pages_of
+from deployments.data_plane.formats import open_inference
+from deployments.data_plane.formats.answers import Answers
+from deployments.data_plane.formats.open_inference import Tensor
+from deployments.data_plane.load.admission import SMALL_BODY, Admission, discarded
+from deployments.data_plane.load.batching import Answered, Batcher
+from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
-from deployments.data_plane.open_inference import Tensor
 from deployments.data_plane.options import Options
-from deployments.data_plane.pages import pages_of
-from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, Reply, Request, problem
-from deployments.data_plane.refusals import Refusal, WrongContentType, refusal_of
-from deployments.data_plane.request import MalformedRequest, TooManyRows
-from deployments.data_plane.tracing import Trace, Tracing
+from deployments.data_plane.protocol import JSON, Reply, Request, closing
+from deployments.data_plane.refusals import Refusal, refusal_of
+from deployments.data_plane.telemetry.access_log import AccessLog
+from deployments.data_plane.telemetry.events import report
+from deployments.data_plane.telemetry.exchange import Exchange
+from deployments.data_plane.telemetry.metrics import Metrics
+from deployments.data_plane.telemetry.tracing import Trace, Tracing
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-
-# Bodies of refused requests are read away up to this size; after larger ones the connection closes.
-SMALL_BODY = 65_536
 # A body that comes with its headers is thrown away by the server. Reading one costs as much as the refusal itself.
 TINY_BODY = 4_096
 
-# Tables that may wait or be answered at once: each is as large as the build's limit allows.
-TABLES = 8
-# How long the body of a table may take to come: a client that stops in the middle must not keep its place.
-BODY_SECONDS = 30.0
+
+class Call(Protocol):
+    """What the service needs to know of a call through another server, beside its tensors."""
+
+    client: str
+    request_id: str
+    # Seconds that its client will still wait; None: for ever.
+    remaining: float | None
+    trace: Trace | None
+
+    def header(self, name: str) -> str | None:
+        """Return what the call says under a lower-case name, as a header of HTTP would."""
 
 
 class AnsweredTensors(NamedTuple):
@@ -65,23 +65,19 @@ class Service:
         self.draining = False
         self._options = options
         self._on_answered = on_answered
-        self._tracing = tracing
+        self.tracing = tracing
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large-requests")
-        self._rates = RateLimit(options.rate_limit) if options.rate_limit else None
-        self._access_log = AccessLog(options.access_log)
+        self.admission = Admission(options)
+        self.access_log = AccessLog(options.access_log)
         self.price_per_hour = options.price_per_hour
         self.exchange = Exchange(options.exchange, metrics)
-        # Made once: under load, refusing must cost as little as it can.
-        self._full = refusal_of(Overloaded(_full(options)))
-        self._full_reply = self._full.reply()
-        self._tables = 0
-        self._prefix = secrets.token_hex(6)
-        self._numbers = count(1)
+        self._bulk = Bulk(options, self.admission, metrics, self._large)
+        self._full = refusal_of(Overloaded(self.admission.full))
         self.take_over(model)
         self._routes = {
             "/v1/predict": ("POST", self.predict),
-            "/v1/score": ("POST", self.score),
-            "/v1/explain": ("POST", self.explain),
+            "/v1/score": ("POST", self._bulk.score),
+            "/v1/explain": ("POST", self._bulk.explain),
             f"/v2/models/{model.serving.workload}/infer": ("POST", self.infer),
             **{path: ("GET", page) for path, page in pages_of(self).items()},
         }
@@ -93,7 +89,9 @@ class Service:
         # Each build has a queue of its own: rows that one contract let in are never answered by another build.
         self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large)
         self._answers = Answers(model)
-        self._explainer = Explainer(model)
+        self._bulk.take_over(model, self._batcher)
+        # Under load, refusing must cost as little as it can.
+        self._full_replies = {version: self._full.prepared(version, model.build_id) for version in ("/v1", "/v2")}
 
     async def answer(self, request: Request) -> Reply:
         """Return the reply to any request."""
@@ -101,20 +99,21 @@ class Service:
         metrics = self.metrics
         path = request.path
         # Probes and scrapes come by the second and tell nothing.
-        if self._tracing is not None and request.method == "POST":
-            request.trace = self._tracing.begin(request.header("traceparent"))
+        if self.tracing is not None and request.method == "POST":
+            request.trace = self.tracing.begin(request.header("traceparent"))
         method, handler = self._routes.get(path, ("", None))
         if handler is None:
             path = "other"
-            reply = problem(404, "not_found", f"no such path; there are {', '.join(self._routes)}")
+            reason = f"no such path; there are {', '.join(self._routes)}"
+            reply = self._refused(Refusal(404, "not_found", reason), request)
         elif request.method != method and (request.method, method) != ("HEAD", "GET"):
             reason = f"{path} takes {method}, not {request.method}"
-            reply = problem(405, "method_not_allowed", reason, (("allow", method),))
+            reply = self._refused(Refusal(405, "method_not_allowed", reason, (("allow", method),)), request)
         elif method == "POST" and metrics.in_flight >= self._options.queue_requests:
             metrics.count_error(self._full.kind)
-            reply = self._full_reply
-            if int(request.header("content-length") or SMALL_BODY) > TINY_BODY and not await _discarded(request):
-                reply = _closing(reply)
+            reply = self._full_replies[path[:3]](self._name(request))
+            if int(request.header("content-length") or SMALL_BODY) > TINY_BODY and not await discarded(request):
+                reply = closing(reply)
         else:
             metrics.in_flight += 1
             try:
@@ -122,18 +121,27 @@ class Service:
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # the boundary of the service: every failure becomes an answer
-                reply = self.note_failure(error, path).reply()
+                reply = self._refused(self.note_failure(error, path), request)
             finally:
                 metrics.in_flight -= 1
         seconds = time.perf_counter() - start
         metrics.latency.observe(seconds)
         metrics.count_answer(path, reply[0])
         if self._options.access_log or reply[0] == 500:
-            self._access_log.note(request, reply, seconds, self.model.build_id)
-        if self._tracing is not None and request.trace is not None:
-            self._tracing.end(request.trace, path, reply[0], self.model.build_id)
+            self.access_log.note(request, reply[0], len(reply[2]), seconds, self.model.build_id)
+        if self.tracing is not None and request.trace is not None:
+            self.tracing.end(request.trace, path, reply[0], self.model.build_id, request.request_id)
         # While the service drains, clients with open connections must turn to somebody else.
-        return _closing(reply) if self.draining else reply
+        return closing(reply) if self.draining else reply
+
+    def _refused(self, refusal: Refusal, request: Request) -> Reply:
+        return refusal.reply(request.path, self.model.build_id, self._name(request))
+
+    def _name(self, request: Request) -> str:
+        """Return what to call a request in a header: its own name, if it has one that may stand there."""
+        wanted = request.request_id or request.header("x-request-id")
+        request.request_id = self.admission.request_id(wanted)
+        return request.request_id
 
     def note_failure(self, error: Exception, path: str) -> Refusal:
         """Return what to tell a client whose request was refused or failed; report what is our fault, and count it."""
@@ -146,40 +154,41 @@ class Service:
     async def predict(self, request: Request) -> Reply:
         """Answer rows given as JSON."""
         arrived = time.perf_counter()
-        await self._limit_rate(request)
+        await self.admission.limit_rate(request)
         model, batcher, encoder = self.model, self._batcher, self._answers
         body = await request.body(model.serving.max_body_bytes)
         rows = model.decoder.decode(body)
-        request_id = self._request_id(request.header("x-request-id"))
-        deadline = arrived + self._patience(request)
+        request.request_id = request_id = self.admission.request_id(request.header("x-request-id"))
+        deadline = arrived + self.admission.patience(request)
         early = partial(self._send, request.send, encoder, request_id) if request.send else None
         answers = await batcher.submit(rows, request_id, arrived, deadline, early, request.trace)
         return request.sent or (200, JSON, encoder.encode(answers, request_id))
 
     def _send(self, send: Callable[[Reply], None], encoder: Answers, request_id: str, answers: list[Any]) -> None:
         reply: Reply = (200, JSON, encoder.encode(answers, request_id))
-        send(_closing(reply) if self.draining else reply)
+        send(closing(reply) if self.draining else reply)
 
     async def infer(self, request: Request) -> Reply:
         """Answer tensors of the Open Inference Protocol, over REST."""
-        await self._limit_rate(request)
+        await self.admission.limit_rate(request)
         asked = open_inference.decode(await request.body(self.model.serving.max_body_bytes))
-        given = self._request_id(request.header("x-request-id")) if asked.id is None else asked.id
+        request.request_id = self.admission.request_id(request.header("x-request-id")) if asked.id is None else asked.id
         wanted = [output.name for output in asked.outputs]
-        answered = await self._answer_tensors(asked.inputs, wanted, given, self._patience(request), request.trace)
+        patience = self.admission.patience(request)
+        answered = await self._answer_tensors(asked.inputs, wanted, request.request_id, patience, request.trace)
         return 200, JSON, open_inference.encode(answered.model, answered.outputs, answered.request_id)
 
-    async def answer_tensors(
-        self, inputs: Sequence[Tensor], wanted: Sequence[str], given: str, patience: float | None, client: str
-    ) -> AnsweredTensors:
+    async def answer_tensors(self, inputs: Sequence[Tensor], wanted: Sequence[str], call: Call) -> AnsweredTensors:
         """Answer tensors of the Open Inference Protocol, from another server in this event loop."""
-        self._admit(client)
-        limit = self._options.deadline_seconds
-        patience = min(limit, patience if patience is not None else limit)
-        return await self._answer_tensors(inputs, wanted, given or self._request_id(None), patience)
+        self.admission.take(call.header, call.client)
+        # The call is among those in flight.
+        if self.metrics.in_flight > self._options.queue_requests:
+            raise Overloaded(self.admission.full)
+        patience = self.admission.shortened(call.remaining)
+        return await self._answer_tensors(inputs, wanted, call.request_id, patience, call.trace)
 
     async def _answer_tensors(
-        self, inputs: Sequence[Tensor], wanted: Sequence[str], given: str, patience: float, trace: Trace | None = None
+        self, inputs: Sequence[Tensor], wanted: Sequence[str], given: str, patience: float, trace: Trace | None
     ) -> AnsweredTensors:
         arrived = time.perf_counter()
         model, batcher = self.model, self._batcher
@@ -187,112 +196,3 @@ class Service:
         rows = model.decoder.check(open_inference.rows_of(inputs, model))
         answers = await batcher.submit(rows, request_id, arrived, arrived + patience, trace=trace)
         return AnsweredTensors(model, request_id, open_inference.outputs_of(model, answers, names))
-
-    async def score(self, request: Request) -> Reply:
-        """Answer a table given as an Arrow stream or a Parquet file."""
-        await self._limit_rate(request)
-        if self._tables >= TABLES:
-            raise Overloaded(f"{TABLES} tables are waiting or being answered, which is the limit")
-        self._tables += 1
-        try:
-            return await self._answer_table(request)
-        finally:
-            self._tables -= 1
-
-    async def _answer_table(self, request: Request) -> Reply:
-        model, batcher = self.model, self._batcher
-        content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
-        if content_type not in (columnar.ARROW, columnar.PARQUET):
-            raise WrongContentType(
-                f"content-type {content_type or 'missing'}; use {columnar.ARROW} or {columnar.PARQUET}"
-            )
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await request.body(model.serving.max_body_bytes)
-        except TimeoutError:
-            raise Expired(f"the body did not come within {BODY_SECONDS:g} s") from None
-        arrived = time.perf_counter()
-        request_id = self._request_id(request.header("x-request-id"))
-        deadline = arrived + self._patience(request)
-
-        def answer() -> bytes:
-            check_deadline(arrived, deadline)
-            columns = columnar.columns_of(columnar.read_table(body, content_type), model.contract)
-            return columnar.write_answers(model, batcher.answer_columns(columns, request_id), request_id)
-
-        reply = await asyncio.get_running_loop().run_in_executor(self._large, answer)
-        return 200, (("content-type", columnar.ARROW),), reply
-
-    async def explain(self, request: Request) -> Reply:
-        """Answer rows given as JSON, and tell what each field had to do with it."""
-        arrived = time.perf_counter()
-        await self._limit_rate(request)
-        model, explainer = self.model, self._explainer
-        rows = model.decoder.decode(await request.body(model.serving.max_body_bytes))
-        deadline = arrived + self._patience(request)
-        request_id = self._request_id(request.header("x-request-id"))
-        cost = len(rows) * explainer.answers_a_row
-        if cost > max(model.serving.max_rows, explainer.answers_a_row):
-            most = max(1, model.serving.max_rows // explainer.answers_a_row)
-            raise TooManyRows(f"{len(rows)} rows to explain, {explainer.answers_a_row} answers each; at most {most}")
-        self._batcher.take_room(cost)
-
-        def answer() -> bytes:
-            check_deadline(arrived, deadline)
-            return explainer.explain(rows, request_id)
-
-        try:
-            body = await asyncio.get_running_loop().run_in_executor(self._large, answer)
-        finally:
-            self.metrics.waiting_rows -= cost
-        self.metrics.explained_rows += len(rows)
-        return 200, JSON, body
-
-    def _request_id(self, wanted: str | None) -> str:
-        return wanted if wanted and _REQUEST_ID.fullmatch(wanted) else f"{self._prefix}-{next(self._numbers)}"
-
-    def _patience(self, request: Request) -> float:
-        """Return how many seconds a request may take: what the client says, at most what the service allows."""
-        header = request.header("x-request-timeout-ms")
-        limit = self._options.deadline_seconds
-        if header is None:
-            return limit
-        try:
-            return min(limit, max(0.0, float(header) / 1_000))
-        except ValueError:
-            raise MalformedRequest(f"x-request-timeout-ms must be a number of milliseconds, not {header!r}") from None
-
-    async def _limit_rate(self, request: Request) -> None:
-        """Raise RateLimited if the client of a request asks too often."""
-        if self._rates is None:
-            return
-        name = request.header(self._options.client_header) if self._options.client_header else None
-        try:
-            self._rates.take(name or request.client)
-        except RateLimited as error:
-            error.unread = not await _discarded(request)
-            raise
-
-    def _admit(self, client: str) -> None:
-        """Let a request of a client in, or raise NotTaken before any work is done for it."""
-        if self._rates is not None:
-            self._rates.take(client)
-        if self.metrics.in_flight > self._options.queue_requests:
-            raise Overloaded(_full(self._options))
-
-
-async def _discarded(request: Request) -> bool:
-    """Read a body away, so that the connection can stay open; False if it is too large for that."""
-    try:
-        await request.body(SMALL_BODY)
-    except BodyTooLarge:
-        return False
-    return True
-
-
-def _closing(reply: Reply) -> Reply:
-    return reply if CLOSE[0] in reply[1] else (reply[0], (*reply[1], *CLOSE), reply[2])
-
-
-def _full(options: Options) -> str:
-    return f"{options.queue_requests} requests are being answered, which is the limit"

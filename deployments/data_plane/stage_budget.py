@@ -22,7 +22,7 @@ from components.errors import SlipwayError
 from deployments.data_plane.application import Application
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import Reply
-from deployments.data_plane.tracing import Trace
+from deployments.data_plane.telemetry.tracing import Trace
 
 WARM_UP = 200
 
@@ -57,6 +57,7 @@ class _Request:
         self._body = body
         self.sent: Reply | None = None
         self.trace: Trace | None = None
+        self.request_id = ""
 
     def header(self, name: str) -> str | None:
         return None

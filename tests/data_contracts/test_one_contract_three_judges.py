@@ -12,7 +12,7 @@ from pydantic import ValidationError, create_model
 from data_contracts.contract import Contract, column
 from data_contracts.row_checks import keeps, row_checks
 from data_contracts.spec import ContractSpec, disputed, python_pattern
-from deployments.data_plane.request import InvalidRow, MalformedRequest, RowDecoder
+from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder
 from tests.data_contracts.generated_contracts import as_frame, contracts_with_rows
 
 

@@ -27,6 +27,8 @@ class Running:
     client: httpx.Client
     log: Path
     grpc: str = ""
+    workers: int = 1
+    because: str = ""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -49,10 +51,10 @@ def servers(folder: Path) -> Iterator[Callable[..., Running]]:
     processes: list[subprocess.Popen[str]] = []
     clients: list[httpx.Client] = []
 
-    def start(*arguments: str | Path) -> Running:
+    def start(*arguments: str | Path, workers: int | None = 1) -> Running:
         log = folder / f"serve-{len(processes)}.log"
         command = [sys.executable, "-m", "deployments.data_plane", "--port", "0", "--drain-seconds", "0"]
-        command += map(str, arguments)
+        command += [*([] if workers is None else ["--workers", str(workers)]), *map(str, arguments)]
         with log.open("w") as errors:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         processes.append(process)
@@ -62,7 +64,8 @@ def servers(folder: Path) -> Iterator[Callable[..., Running]]:
         assert line, f"the data plane did not start: {log.read_text()}"
         said = json.loads(line)
         clients.append(httpx.Client(base_url=said["url"], timeout=20))
-        return Running(process, said["url"], said["build"], clients[-1], log, said.get("grpc", ""))
+        told = {key: said[key] for key in ("url", "build", "grpc", "workers", "because") if key in said}
+        return Running(process=process, client=clients[-1], log=log, **told)
 
     try:
         yield start

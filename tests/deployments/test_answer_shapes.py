@@ -16,7 +16,7 @@ from components.answer_shape import Answers
 from components.builds.build import open_build, seal
 from components.errors import ServingError
 from components.storage import write_json
-from deployments.data_plane.columnar import ARROW
+from deployments.data_plane.formats.columnar import ARROW
 from deployments.data_plane.model import load_model
 from tests.deployments.processes import Running
 from tests.deployments.small_build import Sample, write_build
@@ -105,6 +105,8 @@ def test_every_interface_gives_the_same_answers(
     assert running.stop() == 0
     log = pl.concat([pl.read_parquet(path) for path in sorted((tmp_path / "log").glob("*/*.parquet"))])
     assert log.height == 4 * COUNT
+    inputs = [field.name for field in sample.contract.inputs]
+    assert log.columns == ["request_id", "row", "answered_at", "build", *shape.columns, *inputs]
     _same(log.select(shape.columns).head(COUNT).to_numpy(), numbers)
 
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from components.answer_shape import Binary
 from components.builds.build import ServingSpec
-from deployments.data_plane.batching import Answered, Batcher, Expired
-from deployments.data_plane.limits import Overloaded
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats.request import Row
+from deployments.data_plane.load.batching import Answered, Batcher, Expired
+from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
-from deployments.data_plane.request import Row
+from deployments.data_plane.telemetry.metrics import Metrics
 
 SERVING = ServingSpec(
     workload="sample",
@@ -58,11 +58,17 @@ def large() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def batcher(predictor: Doubling, large: ThreadPoolExecutor, log: list[Answered] | None = None, **set_: Any) -> Batcher:
+def batcher(
+    predictor: Doubling,
+    large: ThreadPoolExecutor,
+    log: list[Answered] | None = None,
+    metrics: Metrics | None = None,
+    **set_: Any,
+) -> Batcher:
     nothing: Any = None
     model = Model(nothing, nothing, SERVING, nothing, predictor, 0.0)
     options = msgspec.structs.replace(Options(batch_rows=4), **set_)
-    return Batcher(model, Metrics(), options, log.append if log is not None else None, large)
+    return Batcher(model, metrics or Metrics(), options, log.append if log is not None else None, large)
 
 
 def ask(queue: Batcher, *values: float, patience: float = 10.0) -> "asyncio.Future[list[float]]":
@@ -153,3 +159,19 @@ def test_a_failure_reaches_those_who_wait_for_that_call_only(large: ThreadPoolEx
 
     answers = asyncio.run(run())
     assert [type(answer) for answer in answers] == [RuntimeError] * 4 + [list, RuntimeError]
+
+
+def test_waiting_is_counted_from_when_rows_are_queued_and_not_from_when_the_request_came(
+    large: ThreadPoolExecutor,
+) -> None:
+    metrics = Metrics()
+    queue = batcher(Doubling(), large, metrics=metrics)
+
+    async def scenario() -> None:
+        # As if their bodies had taken days to come.
+        arrived = time.perf_counter() - 1e6
+        for rows in ([(1.0,)], [(float(value),) for value in range(8)]):
+            await queue.submit(rows, "late", arrived, arrived + 1e9)
+
+    asyncio.run(scenario())
+    assert (sum(metrics.queue.counts), metrics.queue.total < 1e5) == (2, True)

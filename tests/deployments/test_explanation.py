@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,3 +94,18 @@ def test_a_build_without_held_out_rows_is_not_explained(
     reply = running.client.post("/v1/explain", json=sample.rows(1))
     assert (reply.status_code, reply.json()["error"]["kind"]) == (404, "not_explained")
     assert open_build(bare).build_id in reply.json()["error"]["reason"]
+
+
+def test_an_explanation_does_without_pandas(build: Path) -> None:
+    # It takes longer to import than everything else that the first explanation needs, and 40 MB.
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from deployments.data_plane.explanation import Explainer\n"
+        "from deployments.data_plane.model import load_model\n"
+        f"model = load_model(Path({str(build)!r}))\n"
+        "Explainer(model).explain(model.decoder.check(model.build.golden().rows), 'x')\n"
+        "print('pandas' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,5 +1,6 @@
 """The Open Inference Protocol over gRPC: the same answers, status codes for the same mistakes."""
 
+import json
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +10,9 @@ import grpc
 import numpy as np
 import pytest
 
+from deployments.data_plane.formats.open_inference import DATATYPES
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
-from deployments.data_plane.open_inference import DATATYPES
-from tests.deployments.processes import Running, servers
+from tests.deployments.processes import Running, servers, wait_until
 from tests.deployments.small_build import Sample
 
 CONTENTS = {"BYTES": "bytes_contents", "INT64": "int64_contents", "FP64": "fp64_contents"}
@@ -36,7 +37,7 @@ def call(channel: grpc.Channel, method: str, request: Any, **options: Any) -> An
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=reply.FromString,
     )
-    return stub(request, timeout=options.get("timeout", 10))
+    return stub(request, timeout=options.get("timeout", 10), metadata=options.get("metadata"))
 
 
 def infer(sample: Sample, count: int, raw: bool = False, **given: Any) -> Any:
@@ -108,6 +109,9 @@ def test_mistakes_have_their_status(running: Running, channel: grpc.Channel, sam
     error = refused(channel, bad)
     assert error.code() is code.INVALID_ARGUMENT
     assert "field distance: row 1" in error.details()
+    assert dict(error.trailing_metadata()) | {"x-build": running.build, "x-request-id": "mine"} == dict(
+        error.trailing_metadata()
+    )
     unknown = infer(sample, 2)
     unknown.inputs[0].datatype = "TEXT"
     assert refused(channel, unknown).code() is code.INVALID_ARGUMENT
@@ -115,6 +119,39 @@ def test_mistakes_have_their_status(running: Running, channel: grpc.Channel, sam
     cut.raw_input_contents[0] = cut.raw_input_contents[0][:-1]
     assert "end within a string" in refused(channel, cut).details()
     assert 'path="grpc:ModelInfer"' in running.client.get("/metrics").text
+
+
+def test_a_client_has_one_rate_over_both_and_is_known_by_its_header(
+    serve: Callable[..., Running], build: Path, sample: Sample
+) -> None:
+    running = serve("--build", build, "--grpc-port", "0", "--rate-limit", "0.01", "--client-header", "X-Client")
+    (row,) = sample.rows(1)
+    with grpc.insecure_channel(running.grpc) as channel:
+        call(channel, "ModelInfer", infer(sample, 1), metadata=[("x-client", "a")])
+        error = refused(channel, infer(sample, 1), metadata=[("x-client", "a")])
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "client a may ask" in error.details()
+        assert int(dict(error.trailing_metadata())["retry-after"]) >= 1
+        assert running.post(row, headers={"x-client": "a"}).status_code == 429
+        # Without the header it is the address, and that too is the same over HTTP.
+        call(channel, "ModelInfer", infer(sample, 1))
+        assert running.post(row).status_code == 429
+
+
+def test_calls_stand_in_the_access_log_under_their_ids(
+    serve: Callable[..., Running], build: Path, sample: Sample
+) -> None:
+    running = serve("--build", build, "--grpc-port", "0", "--access-log", "1")
+    with grpc.insecure_channel(running.grpc) as channel:
+        call(channel, "ModelInfer", infer(sample, 1))
+        call(channel, "ModelInfer", infer(sample, 1, id=""), metadata=[("x-request-id", "headed")])
+        refused(channel, infer(sample, 1, model_name="taxis", id="wrong"))
+    wait_until(lambda: running.log.read_text().count('"event":"request"') == 3)
+    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    assert [(line["request_id"], line["status"]) for line in lines] == [("mine", 200), ("headed", 200), ("wrong", 404)]
+    assert {line["path"] for line in lines} == {"/inference.GRPCInferenceService/ModelInfer"}
+    assert {(line["method"], line["client"], line["build"]) for line in lines} == {("gRPC", "127.0.0.1", running.build)}
+    assert lines[0]["bytes"] > 0
 
 
 def test_a_stop_ends_grpc_too(serve: Callable[..., Running], build: Path) -> None:

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.data_plane.columnar import ARROW, PARQUET
-from deployments.data_plane.open_inference import DATATYPES
+from deployments.data_plane.formats.columnar import ARROW, PARQUET
+from deployments.data_plane.formats.open_inference import DATATYPES
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
 
@@ -38,10 +38,9 @@ def parquet(rows: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def score(running: Running, body: bytes, content_type: str = ARROW) -> Any:
-    return running.client.post(
-        "/v1/score", content=body, headers={"content-type": content_type, "x-request-id": "bulk"}
-    )
+def score(running: Running, body: bytes, content_type: str = ARROW, accept: str = "*/*") -> Any:
+    headers = {"content-type": content_type, "accept": accept, "x-request-id": "bulk"}
+    return running.client.post("/v1/score", content=body, headers=headers)
 
 
 def tensors(sample: Sample, count: int) -> dict[str, Any]:
@@ -128,6 +127,35 @@ def test_tables_that_are_none_are_refused(shared_server: Running, sample: Sample
     assert score(shared_server, arrow(table(sample).drop_columns(["carrier"]))).json()["error"]["field"] == "carrier"
 
 
+@pytest.mark.parametrize("accept", [PARQUET, f"{PARQUET}, {ARROW};q=0.9", f"application/*;q=0.1, {PARQUET}"])
+def test_a_table_is_answered_as_parquet_if_that_is_what_the_client_takes(
+    shared_server: Running, sample: Sample, accept: str
+) -> None:
+    reply = score(shared_server, arrow(table(sample)), accept=accept)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, PARQUET)
+    answers = pq.read_table(io.BytesIO(reply.content))
+    assert answers.schema.metadata[b"request_id"] == b"bulk"
+    assert answers.schema.metadata[b"build"] == shared_server.build.encode()
+    expected = pa.ipc.open_stream(score(shared_server, arrow(table(sample))).content).read_all()
+    assert answers.equals(expected)
+
+
+def test_a_client_that_takes_neither_format_is_told(shared_server: Running, sample: Sample) -> None:
+    reply = score(shared_server, arrow(table(sample)), accept="text/csv")
+    assert (reply.status_code, reply.json()["error"]["kind"]) == (406, "not_acceptable")
+    assert ARROW in reply.text
+    assert PARQUET in reply.text
+
+
+def test_a_table_has_a_limit_of_rows_of_its_own(serve: Callable[..., Running], build: Path, sample: Sample) -> None:
+    running = serve("--build", build, "--table-rows", "299")
+    for write, content_type in ((arrow, ARROW), (parquet, PARQUET)):
+        reply = score(running, write(table(sample, 300)), content_type)
+        assert (reply.status_code, reply.json()["error"]["kind"]) == (413, "too_large")
+        assert reply.json()["error"]["reason"].endswith("rows in one table; at most 299")
+        assert score(running, write(table(sample, 299)), content_type).status_code == 200
+
+
 def test_bulk_answers_are_logged_too(
     serve: Callable[..., Running], build: Path, sample: Sample, tmp_path: Path
 ) -> None:
@@ -151,7 +179,11 @@ def test_the_open_inference_protocol_answers_as_the_own_interface(shared_server:
     assert late["data"] == [row["late"] for row in expected]
     metadata = client.get("/v2/models/flights").json()
     assert [tensor["name"] for tensor in metadata["inputs"]] == [field.name for field in sample.contract.inputs]
-    assert client.get("/v2/health/ready").status_code == client.get("/v2/models/flights/ready").status_code == 200
+    assert client.get("/v2/health/ready").status_code == 200
+    ready = {"name": "flights", "ready": True, "build": shared_server.build}
+    assert client.get("/v2/models/flights/ready").json() == ready
+    assert client.get("/v2/models/taxis").json()["error"].startswith("no such path")
+    assert client.post("/v2/models/flights").json()["error"].endswith("takes GET, not POST")
 
 
 def test_only_the_outputs_that_were_asked_for_are_returned(shared_server: Running, sample: Sample) -> None:
@@ -201,14 +233,15 @@ def test_tensors_that_do_not_fit_are_refused(
     body["inputs"][0] |= change
     reply = shared_server.client.post("/v2/models/flights/infer", json=body)
     assert reply.status_code == 422
-    assert reply.json()["error"]["field"] == field
+    assert reply.json().keys() == {"error"}
+    assert reply.json()["error"].startswith(f"field {field}: row ")
 
 
 def test_a_field_without_a_tensor_and_a_body_without_inputs_are_refused(shared_server: Running, sample: Sample) -> None:
     body = tensors(sample, 2)
     del body["inputs"][2]
     reply = shared_server.client.post("/v2/models/flights/infer", json=body)
-    assert (reply.status_code, reply.json()["error"]["field"]) == (422, "carrier")
+    assert (reply.status_code, reply.json()["error"]) == (422, "field carrier: row 0: missing; required")
     assert shared_server.client.post("/v2/models/flights/infer", json={}).status_code == 400
     assert shared_server.client.post("/v2/models/flights/infer", json={"inputs": []}).status_code == 422
 

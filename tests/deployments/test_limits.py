@@ -3,10 +3,10 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.data_plane.limits import CLIENTS, RateLimit, RateLimited
+from deployments.data_plane.load.limits import PLACES, TRIES, RateLimit, RateLimited
 
 
 class Clock:
@@ -34,6 +34,39 @@ def test_clients_are_counted_apart_and_the_oldest_is_forgotten() -> None:
     limit.take("a")
     with pytest.raises(RateLimited, match="client a may ask 1 times a second"):
         limit.take("a")
-    for number in range(CLIENTS):
-        limit.take(f"client-{number}")
+    for number in range(PLACES * TRIES):
+        with suppress(RateLimited):
+            limit.take(f"client-{number}")
     limit.take("a")
+
+
+def test_a_refused_client_is_told_when_it_may_ask_again() -> None:
+    clock = Clock()
+    limit = RateLimit(0.5, burst=1, clock=clock)
+    limit.take("a")
+    with pytest.raises(RateLimited) as refused:
+        limit.take("a")
+    assert refused.value.retry_after == 2
+    clock.now += refused.value.retry_after
+    limit.take("a")
+
+
+@settings(max_examples=30)
+@given(turns=st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 2)), min_size=1, max_size=100))
+def test_several_workers_let_through_what_one_does(
+    tmp_path_factory: pytest.TempPathFactory, turns: list[tuple[float, int]]
+) -> None:
+    clock, folder = Clock(), tmp_path_factory.mktemp("rates")
+    alone = RateLimit(3, burst=2, clock=clock)
+    workers = [RateLimit(3, burst=2, clock=clock, shared=folder) for _ in range(3)]
+
+    def allowed(limit: RateLimit) -> bool:
+        try:
+            limit.take("a")
+        except RateLimited:
+            return False
+        return True
+
+    for pause, worker in turns:
+        clock.now += pause
+        assert allowed(workers[worker]) == allowed(alone)

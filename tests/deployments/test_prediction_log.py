@@ -11,11 +11,12 @@ import pytest
 
 from components.errors import ServingError
 from data_contracts.spec import FieldSpec
-from deployments.data_plane.batching import Answered
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats.arrow_columns import arrow_column
+from deployments.data_plane.load.batching import Answered
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
-from deployments.data_plane.prediction_log import PredictionLog, arrow_column
+from deployments.data_plane.telemetry.metrics import Metrics
+from deployments.data_plane.telemetry.prediction_log import PredictionLog
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
 

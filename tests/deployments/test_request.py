@@ -7,8 +7,8 @@ import pytest
 
 from data_contracts.flights import Flight
 from data_contracts.spec import ContractSpec, FieldSpec
-from deployments.data_plane.openapi import example_row
-from deployments.data_plane.request import InvalidRow, MalformedRequest, RowDecoder, TooManyRows
+from deployments.data_plane.documents.openapi import example_row
+from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder, TooManyRows
 
 CONTRACT = Flight.spec()
 ROW = example_row(CONTRACT)

@@ -18,7 +18,7 @@ from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.delivery.rollout import Rollout, promoted, rolled_back, write_rollout
 from components.storage import write_json
 from data_contracts.flights import Flight
-from deployments.data_plane.openapi import example_row
+from deployments.data_plane.documents.openapi_schemas import example_row
 from tests.deployments.processes import Running, refused, wait_until
 
 ROW = example_row(Flight.spec())
@@ -84,6 +84,15 @@ def test_a_bad_request_is_told_what_is_wrong(
     error = reply.json()["error"]
     assert {key: error[key] for key in said} == said
     assert error["reason"]
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/nowhere", "/readyz"])
+def test_a_refusal_names_the_build_and_the_request(shared_server: Running, path: str) -> None:
+    reply = shared_server.client.post(path, content="not json", headers={"x-request-id": "mine"})
+    assert (reply.json()["build"], reply.json()["request_id"]) == (shared_server.build, "mine")
+    assert (reply.headers["x-build"], reply.headers["x-request-id"]) == (shared_server.build, "mine")
+    unnamed = shared_server.client.post(path, content="not json", headers={"x-request-id": "not a name"})
+    assert unnamed.json()["request_id"] not in ("", "not a name")
 
 
 def test_a_body_without_a_length_is_limited_too(shared_server: Running) -> None:
@@ -209,7 +218,9 @@ def test_the_service_imports_nothing_heavy(build: Path) -> None:
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from deployments.data_plane import __main__, server, exposition, openapi, docs_page\n"
+        "from deployments.data_plane import __main__, server\n"
+        "from deployments.data_plane.documents import docs_page, openapi\n"
+        "from deployments.data_plane.telemetry import exposition\n"
         "from deployments.data_plane.application import Application\n"
         "from deployments.data_plane.options import Options\n"
         f"Application(Options(build=Path({str(build)!r})))\n"

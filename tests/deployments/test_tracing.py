@@ -9,15 +9,20 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from deployments.data_plane import tracing
-from deployments.data_plane.metrics import Metrics
-from deployments.data_plane.tracing import Tracing
+from deployments.data_plane.formats.columnar import ARROW
+from deployments.data_plane.grpc_api import open_inference_pb2 as messages
+from deployments.data_plane.telemetry import tracing
+from deployments.data_plane.telemetry.metrics import Metrics
+from deployments.data_plane.telemetry.tracing import Tracing
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
+from tests.deployments.test_grpc import call, infer
+from tests.deployments.test_interfaces import arrow, table
 
 Serve = Callable[..., Running]
 
@@ -85,8 +90,8 @@ def test_a_sampled_request_is_a_span_of_its_callers_trace(
     told = {entry.key: entry.value.string_value or entry.value.int_value for entry in whole.attributes}
     assert told["http.response.status_code"] == 200
     assert (told["slipway.build"], told["slipway.request_id"]) == (running.build, "asked-01")
-    parts = [collector.named(name)[0] for name in ("queue", "prepare", "model", "reply")]
-    assert len(collector.spans) == 5
+    parts = [collector.named(name)[0] for name in ("read", "queue", "prepare", "model", "reply")]
+    assert len(collector.spans) == 6
     assert all(part.trace_id == whole.trace_id and part.parent_span_id == whole.span_id for part in parts)
     moments = [whole.start_time_unix_nano, *(part.end_time_unix_nano for part in parts)]
     assert moments == sorted(moments)
@@ -103,6 +108,44 @@ def test_a_refused_request_is_traced_without_a_model(serve: Serve, build: Path, 
     assert (span.name, span.parent_span_id) == ("/v1/predict", b"")
 
 
+@pytest.mark.parametrize("path", ["/v1/score", "/v1/explain", "/v1/predict"])
+def test_what_runs_in_the_thread_has_the_same_parts(
+    serve: Serve, build: Path, sample: Sample, collector: Collector, path: str
+) -> None:
+    running = serve("--build", build, "--traces", collector.url, "--trace-share", "1")
+    if path == "/v1/score":
+        headers = {"content-type": ARROW, "x-request-id": "mine"}
+        reply = running.client.post(path, content=arrow(table(sample, 300)), headers=headers)
+    else:
+        rows = sample.rows(300 if path == "/v1/predict" else 3)
+        reply = running.client.post(path, json=rows, headers={"x-request-id": "mine"})
+    assert reply.status_code == 200
+    assert running.stop() == 0
+    (whole,) = collector.named(path)
+    told = {entry.key: entry.value.string_value for entry in whole.attributes}
+    assert told["slipway.request_id"] == "mine"
+    parts = [collector.named(name)[0] for name in ("read", "queue", "prepare", "model", "reply")]
+    moments = [part.start_time_unix_nano for part in parts]
+    assert moments == sorted(moments)
+    assert len(collector.spans) == 6
+
+
+def test_a_grpc_call_is_a_span_too(serve: Serve, build: Path, sample: Sample, collector: Collector) -> None:
+    running = serve("--build", build, "--traces", collector.url, "--trace-share", "0", "--grpc-port", "0")
+    caller = [("traceparent", f"00-{TRACE}-{CALLER}-01")]
+    with grpc.insecure_channel(running.grpc) as channel:
+        call(channel, "ModelInfer", infer(sample, 2), metadata=caller)
+        call(channel, "ModelInfer", infer(sample, 2))
+        call(channel, "ServerReady", messages.ServerReadyRequest(), metadata=caller)
+    assert running.stop() == 0
+    (whole,) = collector.named("/inference.GRPCInferenceService/ModelInfer")
+    assert (whole.trace_id.hex(), whole.parent_span_id.hex()) == (TRACE, CALLER)
+    told = {entry.key: entry.value.string_value or entry.value.int_value for entry in whole.attributes}
+    assert (told["rpc.system"], told["rpc.method"], told["slipway.request_id"]) == ("grpc", "ModelInfer", "mine")
+    assert told["rpc.grpc.status_code"] == 0
+    assert all(span.parent_span_id == whole.span_id for span in collector.spans if span is not whole)
+
+
 def test_traces_that_nobody_takes_are_counted_and_hold_nothing_up(serve: Serve, build: Path, sample: Sample) -> None:
     running = serve("--build", build, "--traces", "http://127.0.0.1:9", "--trace-share", "1")
     assert running.post(sample.rows(3)).status_code == 200
@@ -117,7 +160,7 @@ def test_what_waits_to_be_sent_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(5):
         trace = traces.begin(None)
         assert trace is not None
-        traces.end(trace, "/v1/predict", 200, "build")
+        traces.end(trace, "/v1/predict", 200, "build", "mine")
     assert metrics.lost_traces == 2
 
 

@@ -1,5 +1,6 @@
 """Limits, deadlines, draining, several workers: what happens when things get tight."""
 
+import json
 import os
 import signal
 import socket
@@ -15,9 +16,9 @@ import msgspec
 import psutil
 import pytest
 
-from deployments.data_plane.columnar import ARROW
-from deployments.data_plane.exchange import Exchange
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats.columnar import ARROW
+from deployments.data_plane.telemetry.exchange import Exchange
+from deployments.data_plane.telemetry.metrics import Metrics
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
 from tests.deployments.test_interfaces import arrow, table
@@ -51,14 +52,18 @@ def test_a_full_service_refuses_at_once_and_recovers(serve: Serve, build: Path, 
     rows = sample.rows(400)
     statuses: list[int] = []
     retry: set[str] = set()
+    named: set[tuple[str, ...]] = set()
 
     def ask() -> None:
         with httpx.Client(base_url=running.url, timeout=20) as client:
             for _ in range(20):
-                reply = client.post("/v1/predict", json=rows)
+                reply = client.post("/v1/predict", json=rows, headers={"x-request-id": "mine"})
                 statuses.append(reply.status_code)
                 if reply.status_code == 503:
                     retry.add(reply.headers["retry-after"])
+                    told = reply.json()
+                    named.add((told["build"], told["request_id"]))
+                    named.add((reply.headers["x-build"], reply.headers["x-request-id"]))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -66,7 +71,7 @@ def test_a_full_service_refuses_at_once_and_recovers(serve: Serve, build: Path, 
     for thread in threads:
         thread.join()
     assert set(statuses) == {200, 503}
-    assert retry == {"1"}
+    assert (retry, named) == ({"1"}, {(running.build, "mine")})
     assert running.post(rows).status_code == 200
     assert 'slipway_errors_total{kind="overloaded"}' in running.client.get("/metrics").text
 
@@ -160,6 +165,37 @@ def test_what_a_dead_worker_left_is_counted_but_no_longer_waits(tmp_path: Path) 
     assert (total.rows, total.in_flight, total.waiting_rows) == (14, 3, 5)
 
 
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/score", "/v2/models/flights/infer"])
+@pytest.mark.parametrize("framing", ["content-length: 500", "transfer-encoding: chunked"])
+def test_a_client_that_stops_in_its_body_is_let_go(serve: Serve, build: Path, path: str, framing: str) -> None:
+    running = serve("--build", build, "--body-seconds", "0.3")
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {ARROW}\r\n{framing}\r\n\r\n5\r\n{{"
+    with socket.create_connection(running.address, timeout=20) as client:
+        client.sendall(head.encode())
+        told = b""
+        while part := client.recv(65_536):
+            told += part
+    assert told.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in told.lower()
+    assert b"did not come within 0.3 s" in told
+    metrics = running.client.get("/metrics").text
+    assert 'slipway_errors_total{kind="body_too_late"} 1.0' in metrics
+    # The scrape itself, and nothing else.
+    assert "slipway_in_flight 1.0" in metrics
+
+
+def test_a_body_that_comes_slowly_but_in_time_is_answered(serve: Serve, build: Path, sample: Sample) -> None:
+    running = serve("--build", build, "--deadline-seconds", "60")
+    body = msgspec.json.encode(sample.rows(1)[0])
+    head = f"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(running.address, timeout=20) as client:
+        client.sendall(head.encode() + body[:10])
+        # Longer than the service's looks are apart.
+        time.sleep(0.5)
+        client.sendall(body[10:])
+        assert client.recv(12) == b"HTTP/1.1 200"
+
+
 def test_a_client_that_goes_away_is_not_our_failure(serve: Serve, build: Path) -> None:
     running = serve("--build", build)
     url = httpx.URL(running.url)
@@ -170,9 +206,19 @@ def test_a_client_that_goes_away_is_not_our_failure(serve: Serve, build: Path) -
 
 def test_the_access_log_is_json_and_sampled(serve: Serve, build: Path, sample: Sample) -> None:
     running = serve("--build", build, "--access-log", "1")
-    running.post(sample.rows(2))
-    wait_until(lambda: '"event":"request"' in running.log.read_text())
-    assert '"status":200' in running.log.read_text()
+    named = running.post(sample.rows(2)).json()["request_id"]
+    refused = running.post({"nothing": 1}).json()["request_id"]
+    body, headers = arrow(table(sample, 5)), {"content-type": ARROW, "x-request-id": "bulk"}
+    running.client.post("/v1/score", content=body, headers=headers)
+    running.client.get("/livez")
+    wait_until(lambda: running.log.read_text().count('"event":"request"') == 4)
+    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    assert [(line["status"], line.get("request_id")) for line in lines] == [
+        (200, named),
+        (422, refused),
+        (200, "bulk"),
+        (200, None),
+    ]
     quiet = serve("--build", build)
     quiet.post(sample.rows(2))
     assert quiet.log.read_text() == ""

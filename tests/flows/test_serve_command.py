@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import grpc
 import httpx
 import pytest
 
@@ -60,14 +62,14 @@ def _promote(home: Home, build: Path) -> None:
     write_rollout(document, promoted(Rollout(workload="flights"), build.name, build, "test"))
 
 
-def _address(process: "subprocess.Popen[str]") -> dict[str, str]:
+def _address(process: "subprocess.Popen[str]") -> dict[str, Any]:
     assert process.stdout
     document = ""
     while not document.endswith("}\n"):
         line = process.stdout.readline()
         assert line, "it ended before it answered"
         document += line
-    told: dict[str, str] = json.loads(document)
+    told: dict[str, Any] = json.loads(document)
     return told
 
 
@@ -93,8 +95,45 @@ def test_the_machines_price_reaches_the_service_and_its_reports_reach_the_termin
 
 
 def test_what_does_not_start_is_one_line(serve: Command, tmp_path: Path) -> None:
-    assert serve("--host", "203.0.113.1").wait(timeout=60) == 7
+    assert serve("--host", "203.0.113.1").wait(timeout=60) == 8
     said = (tmp_path / "said").read_text()
-    assert said.startswith("slipway: the data plane did not get ready")
+    assert said.startswith("slipway: the data plane did not start: ")
     assert "cannot listen on 203.0.113.1:0" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--access-log", "2"], "Invalid value for '--access-log'"),
+        (["--pii", "keep"], "'keep' is not one of 'drop', 'hash'"),
+        (["--pii", "hash"], "--pii hash needs --pii-key FILE"),
+        (["--client-header", "x client"], "'x client' is not the name of a header"),
+        (["--queue", "3"], "No such option: --queue"),
+    ],
+)
+def test_a_bad_option_is_one_line_and_exit_code_2(
+    serve: Command, tmp_path: Path, arguments: list[str], reason: str
+) -> None:
+    assert serve(*arguments).wait(timeout=60) == 2
+    said = (tmp_path / "said").read_text()
+    assert said.startswith("slipway: ")
+    assert reason in said
+    assert said.count("\n") == 1
+
+
+def test_the_services_options_reach_it(serve: Command, home: Home, tmp_path: Path) -> None:
+    key = tmp_path / "pii.key"
+    key.write_text("sixteen bytes or more")
+    options = ("--grpc-port", "0", "--workers", "1", "--rate-limit", "0.01", "--client-header", "X-Client")
+    logged = ("--access-log", "1", "--pii", "hash", "--pii-key", str(key))
+    told = _address(serve("--json", *options, *logged))
+    assert (told["workers"], told["because"]) == (1, "asked for")
+    with grpc.insecure_channel(told["grpc"]) as channel:
+        grpc.channel_ready_future(channel).result(timeout=20)
+    row = open_build(home.room("builds", "small")).golden().rows[0]
+    asked = [
+        httpx.post(f"{told['url']}/v1/predict", json=row, headers={"x-client": name}).status_code for name in "aab"
+    ]
+    assert asked == [200, 429, 200]
+    wait_until(lambda: (tmp_path / "said").read_text().count('"event":"request"') == 3)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.builds.build import open_build
 from components.workloads.tabular.inference import Predictor
-from deployments.data_plane.request import RowDecoder
+from deployments.data_plane.formats.request import RowDecoder
 
 FOLDER = Path(os.environ.get("SLIPWAY_BENCHMARK", "."))
 THRESHOLD = 0.5

@@ -5,7 +5,7 @@ from typing import Any
 from mosec import Server, ValidationError, Worker
 
 from benchmarks.serving.peers.material import answer, decoder, predictor
-from deployments.data_plane.request import InvalidRow, MalformedRequest
+from deployments.data_plane.formats.request import InvalidRow, MalformedRequest
 
 
 class Flights(Worker):

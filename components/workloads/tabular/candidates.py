@@ -1,6 +1,5 @@
 """Train every tabular candidate, export each with the recipe in front, and choose: trees first, then the network."""
 
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,11 +24,13 @@ from components.training.learner import Plan, Task
 from components.training.onnx_export import stacked
 from components.training.results import Candidate, Comparison, HardwareChoice, Trained
 from components.training.search import search
+from components.workloads.tabular.calibration import calibrated
 from components.workloads.tabular.heads.head import Head
 from components.workloads.tabular.keeping import (
     ROWS_AT_ONCE,
     Work,
     cardinalities_of,
+    judged,
     keep,
     keep_network,
     kept_answers,
@@ -82,9 +83,10 @@ def train_candidates(
         hardware=fitted.hardware,
         stopped=fitted.stopped,
         epochs=fitted.epochs,
+        curve=fitted.curve,
+        options=found.model_dump(mode="json", exclude={"search"}),
         seconds=round(seconds, 3),
         cost_usd=round(seconds / 3600 * settings.price_per_hour, 6),
-        peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         seed=workload.seed,
         quantiles=options.quantiles,
     )
@@ -113,7 +115,7 @@ def network_plan(work: Work, settings: Settings) -> Plan:
         task=Task(
             partial(_loss, work.head),
             partial(_answers, work.head),
-            partial(_signed_score, work.workload.goal.metric, work.head),
+            partial(_signed_score, work),
         ),
         training=TableBatches(tensors_of(train), options.batch_size, seed=work.workload.seed),
         validation=TableBatches(tensors_of(validation), ROWS_AT_ONCE),
@@ -172,14 +174,20 @@ def _loss(head: Head, network: nn.Module, batch: Batch) -> torch.Tensor:
     return head.loss(network(values, codes), labels)
 
 
-def _answers(head: Head, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def _answers(head: Head, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     values, codes, labels = batch
-    return head.raw(network(values, codes).float()), labels
+    logits = network(values, codes).float()
+    return head.raw(logits), labels, head.loss(logits, labels)
 
 
-def _signed_score(metric: str, head: Head, answers: torch.Tensor, targets: torch.Tensor) -> float:
-    """Return a metric so that higher is better."""
-    value = score(metric, targets.numpy(), head.judged(answers.numpy()))
+def _signed_score(work: Work, answers: torch.Tensor, targets: torch.Tensor) -> float:
+    """Return the goal's metric of what would ship, calibration included, so that higher is better.
+
+    A weighted or a late epoch may have bad probabilities and still know most (Berta, Holzmüller, Jordan & Bach,
+    Rethinking Early Stopping: Refine, Then Calibrate, 2025).
+    """
+    raw, labels, metric = answers.numpy(), targets.numpy(), work.workload.goal.metric
+    value = score(metric, labels, judged(work, calibrated(raw, work.head.calibrate(labels, raw))))
     return value if HIGHER_IS_BETTER[metric] else -value
 
 

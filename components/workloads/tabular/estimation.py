@@ -1,10 +1,10 @@
 """What training the tabular candidates will take: a few trees, a few iterations, short epochs, one export."""
 
 import os
-import resource
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,15 @@ from components.data.results import Prepared
 from components.declaration import Workload
 from components.judgement.metrics import paired_difference
 from components.settings import Settings
+from components.training.cards import card_estimates
 from components.training.estimate import FURTHER_TRIAL, Estimate, Part, Spent, read_prices
 from components.training.guards import budget_of
+from components.training.learner import Plan
 from components.training.onnx_export import stacked
-from components.training.probing import UNLIMITED, card_estimates, measure, network_part, now
+from components.training.peak_memory import MemoryMeter
+from components.training.probing import UNLIMITED, measure, network_part, now
 from components.workloads.tabular.candidates import RESAMPLES, network_plan
-from components.workloads.tabular.keeping import Work, cardinalities_of, keep, keep_network, open_work
+from components.workloads.tabular.keeping import Work, cardinalities_of, judged, keep, keep_network, open_work
 from components.workloads.tabular.linear import ITERATIONS, fit_linear
 from components.workloads.tabular.trees import Boosting
 from data_contracts.spec import ContractSpec
@@ -29,26 +32,15 @@ FEW_ITERATIONS = (2, 8)
 
 def estimate_candidates(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> Estimate:
     """Probe each part of the training and return what the whole is expected to take; nothing is kept."""
-    with tempfile.TemporaryDirectory() as folder:
+    prices = read_prices(settings.prices)
+    with tempfile.TemporaryDirectory() as folder, MemoryMeter() as memory:
         opening = now()
         work = open_work(prepared, workload, contract, Path(folder))
         parts = [Part(name="reading", once=now() - opening)]
         plan = network_plan(work, settings)
-        threads = plan.hardware.threads
-        trees, tree_export = _trees(work, threads)
-        parts.append(trees)
-        if work.options.linear:
-            parts.append(_linear(work, threads))
-        network = network_part(plan)
-        parts.append(network)
-        graphs = ("network", "linear") if work.options.linear else ("network",)
-        # One after the other, as in the training: the first also loads what exports.
-        exports = [measure(lambda name=name: keep_network(work, name, plan.network().eval(), 0.0)) for name in graphs]  # type: ignore[misc]
-        parts.append(Part(name="export", once=sum(exports, tree_export)))
-        parts.append(Part(name="choice", once=measure(lambda: _compare(work)) * (len(graphs) + 1)))
-        if work.options.search is not None:
-            parts.append(_search(network, work))
-    budget = budget_of(work.options.time_cap_minutes, workload.goal.training_usd, settings.price_per_hour)
+        parts += _probed(work, plan)
+    cap = partial(budget_of, work.options.time_cap_minutes, workload.goal.training_usd)
+    budget = cap(settings.price_per_hour)
     most, least = _total(parts, lambda part: part.most), _total(parts, lambda part: part.least)
     warnings = [f"stops at the {budget.cap} of {budget.seconds:.0f} s"] if most.wall > budget.seconds else []
     if work.options.devices > 1:
@@ -57,23 +49,36 @@ def estimate_candidates(prepared: Prepared, workload: Workload, contract: Contra
         warnings.append(
             f"the machine is busy (load {load:.1f} on {plan.machine.cores} cores): this holds for as long as it is"
         )
-    prices = read_prices()
     if stale := prices.warning(datetime.now(UTC).date()):
         warnings.append(stale)
     seconds = min(most.wall, budget.seconds)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Estimate(
         seconds=round(seconds, 1),
         least_seconds=round(min(least.wall, budget.seconds), 1),
         cpu_seconds=round(most.cpu, 1),
         usd=round(seconds / 3600 * settings.price_per_hour, 6),
-        memory_mb=round(memory, 1),
+        memory_mb=memory.peak.mb,
         parts=tuple(parts),
         steps=plan.steps,
-        cards=card_estimates(plan, prices, memory),
+        cards=card_estimates(plan, prices, parts, cap),
         prices_as_of=prices.as_of,
         warnings=tuple(warnings),
     )
+
+
+def _probed(work: Work, plan: Plan) -> list[Part]:
+    """Return what each part takes after the data are read."""
+    threads = plan.hardware.threads
+    trees, tree_export = _trees(work, threads)
+    floor = [_linear(work, threads)] if work.options.linear else []
+    network = network_part(plan)
+    graphs = ("network", *(one.name for one in floor))
+    # One after the other, as in the training: the first also loads what exports.
+    exports = [measure(lambda name=name: keep_network(work, name, plan.network().eval(), 0.0)) for name in graphs]  # type: ignore[misc]
+    export = Part(name="export", once=sum(exports, tree_export))
+    choice = Part(name="choice", once=measure(lambda: _compare(work)) * (len(graphs) + 1))
+    search = [_search(network, work)] if work.options.search is not None else []
+    return [trees, *floor, network, export, choice, *search]
 
 
 def _total(parts: list[Part], units: Callable[[Part], int]) -> Spent:
@@ -121,7 +126,7 @@ def _compare(work: Work) -> None:
     """Compare two arbitrary candidates as the choice between them does."""
     labels, random = work.tables["validation"].labels.numpy(), np.random.default_rng(0)
     raw = (random.random((len(labels), work.head.columns), dtype=np.float32) for _ in range(2))
-    answers = (work.head.judged(one) for one in raw)
+    answers = (judged(work, one) for one in raw)
     paired_difference(work.workload.goal.metric, labels, *answers, resamples=RESAMPLES, seed=work.workload.seed)
 
 
@@ -131,4 +136,12 @@ def _search(network: Part, work: Work) -> Part:
     assert search is not None, "asked only where there is a search"
     trial = network.taking(network.most)
     most = min(search.trials, max(1, int(search.minutes * 60 / max(trial.wall, 1e-9)))) - 1
-    return Part(name="search", once=Spent(), each=trial, unit=FURTHER_TRIAL, least=0, most=most)
+    return Part(
+        name="search",
+        once=Spent(),
+        each=trial,
+        steps=network.steps * network.most,
+        unit=FURTHER_TRIAL,
+        least=0,
+        most=most,
+    )

@@ -21,18 +21,26 @@ from components.training.engine import fit
 from components.training.guards import budget_of
 from components.training.onnx_export import finished, join
 from components.training.results import Trained
-from components.workloads.tabular.calibration import with_calibration
+from components.workloads.tabular.calibration import calibrated, with_calibration
 from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.data import Table
 from components.workloads.tabular.heads.head import Head
-from components.workloads.tabular.keeping import Work, network_answers, network_graph, network_inputs, open_work
+from components.workloads.tabular.keeping import (
+    Work,
+    network_answers,
+    network_graph,
+    network_inputs,
+    open_work,
+    with_options,
+)
 from components.workloads.tabular.model import make_network
+from components.workloads.tabular.options import TabularOptions
 from data_contracts.spec import ContractSpec
 
 # Shares of the trees that are kept: the first ones, which say most.
 SHARES = (0.75, 0.5, 0.25)
 ENSEMBLES = {"TreeEnsembleClassifier": "class", "TreeEnsembleRegressor": "target"}
-# The student's layers are this much narrower than the declared network's.
+# The student's layers are this much narrower than the network's.
 NARROWER = 4
 
 
@@ -47,6 +55,9 @@ def smaller_models(
 ) -> list[Smaller]:
     """Return what can be made of the chosen candidate, with a note where nothing can."""
     work = open_work(prepared, workload, contract, folder)
+    if trained.options is not None:
+        # What a search found best is what a student is a narrower form of.
+        work = with_options(work, TabularOptions.model_validate(trained.options))
     made: list[Smaller] = []
     if "pruned" in families:
         made += _pruned(work, trained.best.model, prepared)
@@ -155,4 +166,5 @@ def _taught(work: Work, trained: Trained, prepared: Prepared, split: str) -> Tab
 
 
 def _nearness(head: Head, answers: torch.Tensor, taught: torch.Tensor) -> float:
-    return -float(np.mean((head.judged(answers.numpy()) - taught.numpy()) ** 2))
+    raw, truth = answers.numpy(), taught.numpy()
+    return -float(np.mean((calibrated(raw, head.calibrate(truth, raw))[:, 0] - truth) ** 2))

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +24,9 @@ TWINS = 1e-6
 # Where a threshold lies between two values. Not in the middle: that is where the value of 10:15 lies when training saw
 # 10:14 and 10:16, and so on for every simple fraction.
 GOLDEN = (math.sqrt(5) - 1) / 2
+
+# Labels [rows] to the weights of their rows [rows].
+Weigh = Callable[[NDArray[Any]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,13 @@ def boosted(
     validation: Table,
     boosting: Boosting,
     *,
-    weights: NDArray[np.float64] | None = None,
+    weigh: Weigh | None = None,
     **objective: Any,
 ) -> Any:
     """Boost histogram trees until the validation metric no longer gets better, or the budget is used up.
 
     Only the best trees are kept, and every threshold lies between two training values. Returns an ``estimator`` of
-    XGBoost's; ``weights`` are of training rows.
+    XGBoost's; ``weigh`` says what a label's row weighs, in training and in the metric that stops it alike.
     """
     matrix, options = _without_twins(train.matrix()), boosting.options
     model = estimator(
@@ -75,11 +79,13 @@ def boosted(
         **objective,
     )
     kind = np.int32 if estimator is xgboost.XGBClassifier else np.float32
+    labels, held = (table.labels.numpy().astype(kind) for table in (train, validation))
     model.fit(
         matrix,
-        train.labels.numpy().astype(kind),
-        sample_weight=weights,
-        eval_set=[(validation.matrix(), validation.labels.numpy().astype(kind))],
+        labels,
+        sample_weight=None if weigh is None else weigh(labels),
+        eval_set=[(validation.matrix(), held)],
+        sample_weight_eval_set=None if weigh is None else [weigh(held)],
         verbose=False,
     )
     return _between_values(model, matrix)

@@ -3,17 +3,20 @@
 Started only with ``--grpc-port``: importing gRPC takes longer than the rest of the service.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 
-from deployments.data_plane import open_inference
+from deployments.data_plane.formats import open_inference
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
 from deployments.data_plane.grpc_api.tensors import contents_of, tensors_of
 from deployments.data_plane.refusals import UnknownModel
 from deployments.data_plane.service import Service
+from deployments.data_plane.telemetry.tracing import Trace
 
 SERVICE = "inference.GRPCInferenceService"
 
@@ -28,7 +31,33 @@ STATUSES = {
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
-Method = Callable[[Any, Any], Awaitable[Any]]
+# What is noted where the client did not wait; no HTTP client ever sees it.
+GONE = 499
+# The one method that answers rows.
+ANSWERING = "ModelInfer"
+
+
+class Call:
+    """One call, as the service wants to know it."""
+
+    method = "gRPC"
+
+    def __init__(self, name: str, request: Any, context: Any) -> None:
+        self._said = dict(context.invocation_metadata() or ())
+        self.path = f"/{SERVICE}/{name}"
+        # "ipv4:127.0.0.1:40000" or "ipv6:%5B::1%5D:40000": over HTTP the same client has the same name.
+        self.client = unquote(context.peer()).partition(":")[2].rpartition(":")[0]
+        self.request_id: str = getattr(request, "id", "")
+        self.remaining: float | None = context.time_remaining()
+        self.trace: Trace | None = None
+
+    def header(self, name: str) -> str | None:
+        """Return what the call's metadata say under a name in lower case."""
+        return self._said.get(name)
+
+
+Method = Callable[[Any, Call], Awaitable[Any]]
+Handler = Callable[[Any, Any], Awaitable[Any]]
 
 
 async def start_grpc(service: Service, host: str, port: int) -> Any:
@@ -70,52 +99,68 @@ class Servicer:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def guarded(self, name: str, method: Method) -> Method:
-        """Return a method whose failures become status codes, counted like those of HTTP."""
+    def guarded(self, name: str, method: Method) -> Handler:
+        """Return a method whose calls and failures are counted, logged and traced like requests over HTTP."""
 
-        async def call(request: Any, context: Any) -> Any:
-            metrics = self._service.metrics
+        async def handle(request: Any, context: Any) -> Any:
+            service, call = self._service, Call(name, request, context)
+            metrics, status, code, size = service.metrics, 200, grpc.StatusCode.OK, 0
+            # Like probes over HTTP, those that ask for health and metadata tell nothing.
+            if service.tracing is not None and name == ANSWERING:
+                call.trace = service.tracing.begin(call.header("traceparent"))
             start = time.perf_counter()
             metrics.in_flight += 1
-            status = grpc.StatusCode.OK
             try:
-                return await method(request, context)
-            except grpc.aio.AbortError:
+                if name == ANSWERING:
+                    call.request_id = call.request_id or service.admission.request_id(call.header("x-request-id"))
+                reply = await method(request, call)
+                size = reply.ByteSize()
+                return reply
+            except asyncio.CancelledError:
+                status, code = GONE, grpc.StatusCode.CANCELLED
                 raise
             except Exception as error:  # the boundary of the service, as in Service.answer
-                refusal = self._service.note_failure(error, f"grpc {name}")
-                status = STATUSES.get(refusal.status, grpc.StatusCode.INTERNAL)
-                place = "".join(f"{key} {value}: " for key, value in refusal.place.items())
-                await context.abort(status, place + refusal.reason)
+                refusal = service.note_failure(error, call.path)
+                status, code = refusal.status, STATUSES.get(refusal.status, grpc.StatusCode.INTERNAL)
+                call.request_id = service.admission.request_id(call.request_id)
+                retry = [header for header in refusal.headers if header[0] == "retry-after"]
+                told = (*retry, ("x-build", service.model.build_id), ("x-request-id", call.request_id))
+                await context.abort(code, refusal.text, told)
             finally:
                 metrics.in_flight -= 1
-                metrics.latency.observe(time.perf_counter() - start)
-                metrics.count_answer(f"grpc:{name}", status.value[0])
+                seconds = time.perf_counter() - start
+                metrics.latency.observe(seconds)
+                metrics.count_answer(f"grpc:{name}", code.value[0])
+                service.access_log.note(call, status, size, seconds, service.model.build_id)
+                if service.tracing is not None and call.trace is not None:
+                    call.trace.grpc_status = code.value[0]
+                    service.tracing.end(call.trace, call.path, status, service.model.build_id, call.request_id)
 
-        return call
+        return handle
 
-    async def server_live(self, request: Any, context: Any) -> Any:
+    async def server_live(self, request: Any, call: Call) -> Any:
         return messages.ServerLiveResponse(live=True)
 
-    async def server_ready(self, request: Any, context: Any) -> Any:
+    async def server_ready(self, request: Any, call: Call) -> Any:
         return messages.ServerReadyResponse(ready=not self._service.draining)
 
-    async def model_ready(self, request: Any, context: Any) -> Any:
+    async def model_ready(self, request: Any, call: Call) -> Any:
         self._check_model(request.name, request.version)
         return messages.ModelReadyResponse(ready=not self._service.draining)
 
-    async def server_metadata(self, request: Any, context: Any) -> Any:
+    async def server_metadata(self, request: Any, call: Call) -> Any:
         return messages.ServerMetadataResponse(**open_inference.SERVER)
 
-    async def model_metadata(self, request: Any, context: Any) -> Any:
+    async def model_metadata(self, request: Any, call: Call) -> Any:
         self._check_model(request.name, request.version)
-        return messages.ModelMetadataResponse(**open_inference.metadata(self._service.model))
+        return messages.ModelMetadataResponse(
+            versions=[self._service.model.build_id], **open_inference.metadata(self._service.model)
+        )
 
-    async def model_infer(self, request: Any, context: Any) -> Any:
+    async def model_infer(self, request: Any, call: Call) -> Any:
         self._check_model(request.model_name, request.model_version)
-        remaining, client = context.time_remaining(), context.peer().rpartition(":")[0]
         wanted = [output.name for output in request.outputs]
-        answered = await self._service.answer_tensors(tensors_of(request), wanted, request.id, remaining, client)
+        answered = await self._service.answer_tensors(tensors_of(request), wanted, call)
         outputs = [
             messages.ModelInferResponse.InferOutputTensor(
                 name=name, datatype=datatype, shape=[len(values)], contents=contents_of(datatype, values)

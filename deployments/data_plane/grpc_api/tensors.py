@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from deployments.data_plane.formats.open_inference import Tensor
+from deployments.data_plane.formats.request import MalformedRequest
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
-from deployments.data_plane.open_inference import Tensor
-from deployments.data_plane.request import MalformedRequest
 
 _CONTENTS = {
     "BOOL": "bool_contents",

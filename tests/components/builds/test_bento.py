@@ -55,12 +55,17 @@ def test_a_bento_travels_as_one_file_and_answers_the_golden_rows(tmp_path: Path)
             golden = open_build(build).golden()
             answer = client.post("/v1/predict", json=golden.rows).json()
             assert client.post("/v1/predict", json={"x": 1}).status_code == 422
+            counted = client.get("/metrics").text
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=30)
     assert answer["build"] == open_build(build).build_id
     probabilities = [prediction["probability"] for prediction in answer["predictions"]]
     assert probabilities == pytest.approx([row[0] for row in golden.answers], abs=golden.tolerance)
+    assert "bentoml_service_request_total" in counted
+    assert 'slipway_requests_total{path="/v1/predict",status="200"} 1.0' in counted
+    families = [line.split()[2] for line in counted.splitlines() if line.startswith("# TYPE")]
+    assert len(families) == len(set(families))
     logged = [pl.read_parquet(part) for part in predictions.rglob("*.parquet")]
     assert sum(map(len, logged)) == len(golden.rows), "what was logged is written when BentoML ends"
 

@@ -1,6 +1,6 @@
 """Variants are measured against the model as trained, and only one that pays within the declared loss ships."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +77,16 @@ def test_a_network_gets_every_narrower_graph_and_its_features_keep_their_precisi
     assert variants["int8-static"].company_change < 1e-6
     assert {one.metric for one in variants["fp16"].losses} == {"auc", "pr_auc", "log_loss", "brier"}
     assert sum(one.rows for one in variants["fp16"].classes) == example.prepared.splits["validation"].rows
+
+
+def test_a_student_is_a_narrower_form_of_what_the_search_found_best(example: Example) -> None:
+    assert example.trained.options is not None
+    assert example.trained.options["hidden"] == [256, 128]
+    found = example.trained.model_copy(update={"options": example.trained.options | {"hidden": [96, 48], "epochs": 1}})
+    compression = replace(example, trained=found).compressed("network", allow=["distilled"]).compression
+    assert compression is not None
+    (student,) = (one for one in compression.variants if one.family == "distilled")
+    assert student.note.startswith("a 24-12 perceptron that learnt the answers of network")
 
 
 def test_trees_have_no_narrower_numbers_and_the_table_says_so(example: Example) -> None:

@@ -137,7 +137,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         epochs=1,
         seconds=1,
         cost_usd=0.001,
-        peak_memory_mb=1,
         seed=1,
     )
     prepared = Prepared(

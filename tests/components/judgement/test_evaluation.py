@@ -40,7 +40,6 @@ def trained_with(candidates: tuple[Candidate, ...]) -> Trained:
         epochs=1,
         seconds=12.0,
         cost_usd=0.01,
-        peak_memory_mb=100.0,
         seed=1,
     )
 

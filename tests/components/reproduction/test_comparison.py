@@ -31,7 +31,6 @@ def record(
         "epochs": 1,
         "seconds": 1.0,
         "cost_usd": 0.0,
-        "peak_memory_mb": 1.0,
         "seed": 1,
     }
     return Recorded(

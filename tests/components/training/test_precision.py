@@ -10,8 +10,8 @@ from components.training.results import HardwareChoice
 from tests.components.training.small_fit import make_plan
 
 
-def by_lightning(hardware: HardwareChoice) -> dict[str, str]:
-    return {"precision": hardware.precision}
+def by_lightning(hardware: HardwareChoice) -> tuple[list[object], dict[str, str]]:
+    return [], {"precision": hardware.precision}
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

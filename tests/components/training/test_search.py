@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from components.errors import TrainingError, WorkloadError
+from components.errors import TrainingError
 from components.training.options import TrainingOptions
 from components.training.results import read_trials
 from components.training.search import Watch, search
@@ -102,9 +102,28 @@ def test_without_any_finished_trial_the_time_is_named(tmp_path: Path) -> None:
         search(BASE, wanted(minutes=1e-9), closeness, tmp_path, seed=1, report=quiet)
 
 
-def test_a_bad_value_in_a_range_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WorkloadError, match=r"'epochs': .* \(got 0\)"):
-        search(BASE, wanted(epochs={"choices": [0]}), closeness, tmp_path, seed=1, report=quiet)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epochs": {"choices": [3, 0]}}, "'epochs' in ranges cannot be 0: Input should be greater than or equal to 1"),
+        (
+            {"learning_rate": {"low": 0.1, "high": 20.0}},
+            "'learning_rate' in ranges cannot be 20.0: .* less than",
+        ),
+        ({"learning_rate": {"low": 0, "high": 1}}, "'learning_rate' in ranges cannot be 0: .* greater than 0"),
+        ({"patience": {"low": 1.0, "high": 5.0}}, "'patience' in ranges cannot be 2.27.*valid integer.*fractional"),
+        (
+            {"schedule": {"low": 1, "high": 2}},
+            "'schedule' in ranges cannot be 1: .* 'cosine' or 'constant'",
+        ),
+        ({"ema": {"choices": [None, 0.9]}}, "'ema' in ranges cannot be 0.9: ema averages whole weights"),
+    ],
+)
+def test_a_range_beyond_what_an_option_may_be_is_refused_when_the_file_is_read(
+    given: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TrainingOptions.model_validate({"strategy": "fsdp", "devices": 2, "search": {"ranges": given}})
 
 
 @pytest.mark.parametrize(

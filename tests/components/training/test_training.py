@@ -1,6 +1,3 @@
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +13,6 @@ from components.training.guards import Budget, budget_of
 from components.training.learner import LearningRate, Plan
 from components.training.options import TrainingOptions
 from tests.components.training.small_fit import KilledAt, Loss, loss, make_plain_network, make_plan
-from tests.conftest import REPOSITORY
 
 PLENTY = Budget(600.0)
 
@@ -33,6 +29,21 @@ def test_a_fit_learns_and_keeps_the_best_weights(tmp_path: Path) -> None:
     assert (fitted.epochs, fitted.steps) == (4, 4 * 8)
 
 
+def test_the_loss_of_each_epoch_is_the_mean_over_its_batches_and_over_validation_rows(tmp_path: Path) -> None:
+    lost: list[float] = []
+
+    def noted(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        value = loss(network, batch)
+        lost.append(float(value.detach()))
+        return value
+
+    fitted = fit(make_plan(noted, accumulate=3), tmp_path, PLENTY)
+    means = torch.tensor(lost).reshape(3, 8).mean(dim=1).tolist()
+    assert [epoch.training_loss for epoch in fitted.curve] == pytest.approx(means, rel=1e-5)
+    # The score of this task is the loss of all validation rows at once, with the sign turned.
+    assert [epoch.validation_loss for epoch in fitted.curve] == pytest.approx([-one for one in fitted.scores], rel=1e-5)
+
+
 def test_the_same_plan_twice_gives_the_same_weights(tmp_path: Path) -> None:
     assert same(fit(make_plan(), tmp_path / "a", PLENTY), fit(make_plan(), tmp_path / "b", PLENTY))
     assert not same(fit(make_plan(), tmp_path / "a", PLENTY), fit(make_plan(seed=2), tmp_path / "c", PLENTY))
@@ -43,26 +54,6 @@ def test_training_leaves_the_state_of_pytorch_as_it_was(tmp_path: Path) -> None:
     fit(make_plan(), tmp_path, PLENTY)
     assert torch.equal(before, torch.get_rng_state())
     assert torch.get_num_threads() == threads
-
-
-@pytest.mark.parametrize("extra", [{}, {"ema": 0.9}, {"accumulate": 3}])
-def test_a_killed_training_ends_as_one_that_was_not(tmp_path: Path, extra: dict[str, float]) -> None:
-    code = (
-        "import sys; from pathlib import Path; from tests.components.training.small_fit import make_plan, KilledAt;"
-        "from components.training.engine import fit; from components.training.guards import Budget;"
-        f"fit(make_plan(KilledAt(13), checkpoint_minutes=1e-9, **{extra!r}), Path(sys.argv[1]), Budget(600.0))"
-    )
-    killed = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "killed")], cwd=REPOSITORY, capture_output=True, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    resumed = fit(make_plan(**extra), tmp_path / "killed", PLENTY)
-    whole = fit(make_plan(**extra), tmp_path / "whole", PLENTY)
-    assert resumed.resumed
-    assert not whole.resumed
-    assert resumed.scores == whole.scores
-    assert resumed.steps == whole.steps
-    assert same(resumed, whole)
 
 
 def test_a_finished_training_run_again_takes_no_step(tmp_path: Path) -> None:
@@ -144,10 +135,30 @@ def test_the_learning_rate_climbs_and_then_falls_to_zero() -> None:
     assert LearningRate(TrainingOptions(warmup=0, schedule="constant"), steps=100)(70) == 1.0
 
 
+def test_batches_whose_gradients_are_summed_up_are_as_good_as_one_larger_batch(tmp_path: Path) -> None:
+    small = fit(make_plan(network=make_plain_network, accumulate=2), tmp_path / "small", PLENTY)
+    large = fit(make_plan(network=make_plain_network, batch_size=48), tmp_path / "large", PLENTY)
+    assert small.steps == large.steps == 3 * 4
+    for name, value in large.weights.items():
+        torch.testing.assert_close(small.weights[name], value, rtol=1e-4, atol=1e-6)
+
+
 def test_weight_averaging_scores_and_keeps_the_average(tmp_path: Path) -> None:
-    plain = fit(make_plan(), tmp_path / "plain", PLENTY)
-    averaged = fit(make_plan(ema=0.99), tmp_path / "averaged", PLENTY)
-    assert plain.scores != averaged.scores
+    steps: list[list[Tensor]] = []
+
+    def note(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        steps.append([p.detach().clone() for group in optimizer.param_groups for p in group["params"]])
+
+    handle = register_optimizer_step_post_hook(note)
+    try:
+        averaged = fit(make_plan(epochs=1, ema=0.9), tmp_path, PLENTY)
+    finally:
+        handle.remove()
+    expected = steps[0]
+    for later in steps[1:]:
+        expected = [0.9 * mean + 0.1 * value for mean, value in zip(expected, later, strict=True)]
+    for value, mean in zip(averaged.weights.values(), expected, strict=True):
+        torch.testing.assert_close(value, mean)
 
 
 def test_progress_is_reported_by_epoch(tmp_path: Path) -> None:
@@ -162,6 +173,8 @@ def test_two_processes_with_gloo_train_the_model_that_one_does(tmp_path: Path, s
     one = fit(make_plan(network=make_plain_network), tmp_path / "one", PLENTY)
     two = fit(make_plan(network=make_plain_network, devices=2, strategy=strategy), tmp_path / "two", PLENTY)
     assert two.steps == one.steps
+    for there, here in zip(two.curve, one.curve, strict=True):
+        assert there.model_dump() == pytest.approx(here.model_dump(), rel=1e-3)
     for name, value in one.weights.items():
         torch.testing.assert_close(two.weights[name], value, rtol=1e-4, atol=1e-5)
 

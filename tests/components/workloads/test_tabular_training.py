@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +15,18 @@ from components.declaration import Workload
 from components.errors import TrainingError, WorkloadError
 from components.settings import Settings
 from components.storage import digest_file
+from components.training.engine import fit
+from components.training.guards import Budget
 from components.training.results import Trained, read_trials
 from components.workloads.tabular.calibration import fit_line
+from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.data import read_table
 from components.workloads.tabular.heads.binary import BinaryHead
+from components.workloads.tabular.keeping import open_work
 from components.workloads.tabular.model import Linear
 from components.workloads.tabular.trees import GOLDEN, _between, _without_twins
 from tests.components.training.small_training import parcels_spec, parcels_workload, prepare_parcels
+from tests.conftest import REPOSITORY
 
 KIND = find_kind("tabular")
 SETTINGS = Settings(price_per_hour=0.085, threads=1)
@@ -215,8 +222,10 @@ def test_a_search_is_part_of_training_and_its_best_trial_is_the_network(example:
     assert trained.search is not None
     trials = read_trials(trained.search)
     assert len(trials) == 3
-    best = max(trial.score for trial in trials if trial.score is not None)
-    assert trained.candidate("network").score == pytest.approx(best, abs=5e-3)
+    best = max((trial for trial in trials if trial.score is not None), key=lambda trial: trial.score or 0.0)
+    assert trained.candidate("network").score == pytest.approx(best.score, abs=5e-3)
+    assert trained.options is not None
+    assert {name: trained.options[name] for name in best.options} == best.options
     assert train(example.prepared, workload, tmp_path).digest == trained.digest
 
 
@@ -241,6 +250,50 @@ def test_a_search_over_what_no_trial_varies_is_refused(example: Example, name: s
     with pytest.raises(WorkloadError, match=said):
         train(example.prepared, workload, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_training_killed_at_write_after_write_ends_with_the_models_of_one_that_was_not(
+    example: Example, tmp_path: Path
+) -> None:
+    prepared = tmp_path / "prepared.json"
+    prepared.write_text(example.prepared.model_dump_json())
+    command = [sys.executable, "-W", "ignore", "-m", "tests.components.workloads.killed_training", str(prepared)]
+    done = subprocess.run([*command, str(tmp_path / "killed")], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # Three candidates' graphs and records, the hardware's choice, checkpoints; what was written is not written again.
+    assert int(done.stdout) >= 5
+    ended = train(example.prepared, example.workload, tmp_path / "killed")
+    assert ended.digest == example.trained.digest
+    assert [one.score for one in ended.candidates] == [one.score for one in example.trained.candidates]
+    assert ended.curve == example.trained.curve
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"accumulate": 4},
+        {"clip": 0.01},
+        {"ema": 0.9},
+        {"schedule": "constant"},
+        {"warmup": 0.5},
+        {"weight_decay": 1.0},
+        {"batch_size": 128},
+        {"precision": "bf16"},
+        {"focal_gamma": 2.0},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_what_the_workload_file_says_of_training_reaches_the_network(
+    example: Example, tmp_path: Path, option: dict[str, object]
+) -> None:
+    ends = []
+    for name, given in (("without", {}), ("with", option)):
+        work = open_work(
+            example.prepared, parcels_workload(**{"precision": "fp32", "epochs": 1} | given), parcels_spec(), tmp_path
+        )
+        ends.append(fit(network_plan(work, SETTINGS), tmp_path / name, Budget(600.0)).weights)
+    assert any(not torch.equal(value, ends[1][key]) for key, value in ends[0].items())
 
 
 @pytest.mark.slow

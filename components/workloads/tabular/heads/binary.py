@@ -18,7 +18,10 @@ from components.workloads.tabular.trees import Boosting, Classifier, boosted
 
 @dataclass(frozen=True)
 class BinaryHead:
-    """``positive`` is the weight of a yes; ``gamma`` above 0 makes it the focal loss (Lin et al. 2017, eq. 4)."""
+    """``positive`` is the weight of a yes, trees included; ``gamma`` above 0 makes it the network's focal loss.
+
+    Lin et al. 2017, eq. 4.
+    """
 
     calibration: CalibrationMethod
     positive: float = 1.0
@@ -42,11 +45,9 @@ class BinaryHead:
     def raw(self, logits: Tensor) -> Tensor:
         return torch.sigmoid(logits).mean(dim=1)
 
-    def judged(self, raw: Raw) -> NDArray[np.float32]:
-        return raw[:, 0]
-
     def boost(self, train: Table, validation: Table, boosting: Boosting) -> Classifier:
-        model = boosted(xgboost.XGBClassifier, train, validation, boosting, eval_metric="logloss")
+        weigh = None if self.positive == 1 else lambda labels: np.where(labels > 0, self.positive, 1.0)
+        model = boosted(xgboost.XGBClassifier, train, validation, boosting, weigh=weigh, eval_metric="logloss")
         return Classifier(model, first=1)
 
     def calibrate(self, labels: NDArray[np.float32], raw: Raw) -> Calibration:

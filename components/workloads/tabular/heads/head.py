@@ -33,9 +33,6 @@ class Head(Protocol):
     def raw(self, logits: Tensor) -> Tensor:
         """Return what the members answer together."""
 
-    def judged(self, raw: Raw) -> NDArray[np.float32]:
-        """Return what the goal's metric judges, of raw numbers."""
-
     def boost(self, train: Table, validation: Table, boosting: Boosting) -> Trees:
         """Boost trees until they no longer get better on validation."""
 

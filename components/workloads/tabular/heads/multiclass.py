@@ -41,23 +41,10 @@ class MulticlassHead:
     def raw(self, logits: Tensor) -> Tensor:
         return torch.softmax(logits, dim=2).mean(dim=1)
 
-    def judged(self, raw: Raw) -> NDArray[np.float32]:
-        return raw
-
     def boost(self, train: Table, validation: Table, boosting: Boosting) -> Classifier:
-        weights = None
-        if self.weights is not None:
-            weights = np.array(self.weights)[train.labels.numpy().astype(np.int64)]
-        model = boosted(
-            xgboost.XGBClassifier,
-            train,
-            validation,
-            boosting,
-            weights=weights,
-            objective="multi:softprob",
-            eval_metric="mlogloss",
-        )
-        return Classifier(model)
+        weigh = None if self.weights is None else np.array(self.weights).__getitem__
+        asked = {"objective": "multi:softprob", "eval_metric": "mlogloss"}
+        return Classifier(boosted(xgboost.XGBClassifier, train, validation, boosting, weigh=weigh, **asked))
 
     def calibrate(self, labels: NDArray[np.float32], raw: Raw) -> Calibration:
         wide = raw.astype(np.float64)

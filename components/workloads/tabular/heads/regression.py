@@ -87,10 +87,6 @@ class RegressionHead:
     def raw(self, logits: Tensor) -> Tensor:
         return logits.mean(dim=1)
 
-    def judged(self, raw: Raw) -> NDArray[np.float32]:
-        judged: NDArray[np.float32] = raw[:, 0] * np.float32(self.deviation) + np.float32(self.mean)
-        return judged
-
     def boost(self, train: Table, validation: Table, boosting: Boosting) -> Regressors:
         learnt, held = (
             replace(table, labels=(table.labels - self.mean) / self.deviation) for table in (train, validation)

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from data_contracts.spec import FieldSpec
+from deployments.data_plane.formats.request import InvalidRow, MalformedRequest
 from deployments.data_plane.model import Model
-from deployments.data_plane.request import InvalidRow, MalformedRequest
 
 DATATYPES = {
     "string": "BYTES",
@@ -131,6 +131,14 @@ def _value(value: Any, field: FieldSpec) -> Any:
     return value
 
 
+def tensors_of_row(row: dict[str, Any], model: Model) -> list[dict[str, Any]]:
+    """Return a row as the inputs of a request, as JSON holds them."""
+    return [
+        {"name": field.name, "datatype": DATATYPES[field.dtype], "shape": [1], "data": [row[field.name]]}
+        for field in model.contract.inputs
+    ]
+
+
 def outputs_of(model: Model, answers: Sequence[Any], names: Sequence[str]) -> list[Output]:
     """Return the named output tensors, all of shape [rows], in the order of their names."""
     shape = model.serving.answer
@@ -159,13 +167,15 @@ def encode(model: Model, outputs: Sequence[Output], request_id: str) -> bytes:
 
 
 def metadata(model: Model) -> dict[str, Any]:
-    """Describe the model: names, datatypes and shapes of inputs and outputs."""
+    """Describe the model: names, datatypes and shapes of inputs and outputs.
+
+    There are no ``versions``: over REST the protocol lists those that have paths of their own, and a build has none.
+    """
     inputs = [
         {"name": field.name, "datatype": DATATYPES[field.dtype], "shape": [-1]} for field in model.contract.inputs
     ]
     return {
         "name": model.serving.workload,
-        "versions": [model.build_id],
         "platform": "onnxruntime_onnx",
         "inputs": inputs,
         "outputs": [

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: a span a request, and below it what it waited for its batch, the model and the reply.
+"""OpenTelemetry traces: a span a request, and below it reading, waiting in the queue, the model and the reply.
 
 The event loop only notes times for the requests that are sampled (by the caller's ``traceparent``, else by a share); a
 thread makes spans of them and sends them over OTLP/HTTP. It never makes an answer wait: what it cannot keep up with is
@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from components.errors import ServingError
-from deployments.data_plane.events import report
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.telemetry.events import report
+from deployments.data_plane.telemetry.metrics import Metrics
 
 # How often the thread looks for finished requests, how many it sends at once, and how many may wait for it.
 LOOK_SECONDS, AT_ONCE, WAITING = 0.5, 256, 4_096
@@ -36,7 +36,9 @@ class Trace(msgspec.Struct, gc=False):
     # The same moment on both clocks.
     started_ns: int
     started: float
-    # When its batch was taken, was a table of tensors, and was answered; zeros if it never came that far.
+    # When it was queued, was taken from the queue, was a table of tensors, and was answered; zeros if it never came
+    # that far.
+    queued: float = 0.0
     taken: float = 0.0
     prepared: float = 0.0
     computed: float = 0.0
@@ -46,6 +48,8 @@ class Trace(msgspec.Struct, gc=False):
     status: int = 0
     request_id: str = ""
     build: str = ""
+    # The status code of a gRPC call; None: it came over HTTP.
+    grpc_status: int | None = None
 
 
 def endpoint(given: str | None) -> str | None:
@@ -67,7 +71,7 @@ class Tracing:
         self._waiting: deque[Trace] = deque()
         self._stopping = threading.Event()
         try:
-            self._spans: Any = importlib.import_module("deployments.data_plane.spans")
+            self._spans: Any = importlib.import_module("deployments.data_plane.telemetry.spans")
         except ModuleNotFoundError as error:
             raise ServingError(f"traces need the package {error.name}: pip install 'slipway[traces]'") from None
         self._sender = self._spans.Sender(url, workload, SEND_SECONDS)
@@ -88,12 +92,13 @@ class Tracing:
             return None
         return Trace(random.getrandbits(128) or 1, None, time.time_ns(), time.perf_counter())
 
-    def end(self, trace: Trace, path: str, status: int, build: str) -> None:
+    def end(self, trace: Trace, path: str, status: int, build: str, request_id: str) -> None:
         """Take a request that was answered; returns at once."""
         if len(self._waiting) >= WAITING:
             self._metrics.lost_traces += 1
             return
-        trace.ended, trace.path, trace.status, trace.build = time.perf_counter(), path, status, build
+        trace.ended, trace.path, trace.status = time.perf_counter(), path, status
+        trace.build, trace.request_id = build, request_id
         self._waiting.append(trace)
 
     def stop(self) -> None:

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from deployments.data_plane.tracing import Trace
+from deployments.data_plane.telemetry.tracing import Trace
 
 SCOPE = InstrumentationScope("slipway.data_plane")
 FAILED = 500
@@ -44,20 +44,22 @@ class Sender:
     def _spans(self, trace: Trace) -> Iterator[ReadableSpan]:
         own = _context(trace.trace_id, random.getrandbits(64) or 1)
         parent = _context(trace.trace_id, trace.parent_id, remote=True) if trace.parent_id is not None else None
-        attributes: dict[str, str | int] = {
-            "http.request.method": "POST",
-            "url.path": trace.path,
-            "http.response.status_code": trace.status,
-            "slipway.build": trace.build,
-            "slipway.request_id": trace.request_id,
-        }
+        attributes: dict[str, str | int] = {"slipway.build": trace.build, "slipway.request_id": trace.request_id}
+        if trace.grpc_status is None:
+            attributes |= {"http.request.method": "POST", "url.path": trace.path}
+            attributes["http.response.status_code"] = trace.status
+        else:
+            service, _, method = trace.path.lstrip("/").partition("/")
+            attributes |= {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
+            attributes["rpc.grpc.status_code"] = trace.grpc_status
         failed = Status(StatusCode.ERROR if trace.status >= FAILED else StatusCode.UNSET)
         yield self._span(trace, trace.path, own, parent, (trace.started, trace.ended), attributes, failed)
         if not trace.computed:
             return
         rows: dict[str, str | int] = {"slipway.batch_rows": trace.batch_rows}
         for name, start, end in (
-            ("queue", trace.started, trace.taken),
+            ("read", trace.started, trace.queued),
+            ("queue", trace.queued, trace.taken),
             ("prepare", trace.taken, trace.prepared),
             ("model", trace.prepared, trace.computed),
             ("reply", trace.computed, trace.ended),

@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.errors import HostError, ServingError
-from data_contracts.spec import FieldSpec
-from deployments.data_plane.batching import Answered
-from deployments.data_plane.events import report
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats.arrow_columns import arrow_column
+from deployments.data_plane.load.batching import Answered
 from deployments.data_plane.options import Options
+from deployments.data_plane.telemetry.events import report
+from deployments.data_plane.telemetry.metrics import Metrics
 
 # How often the thread looks for new batches.
 LOOK_SECONDS = 0.1
@@ -39,7 +38,7 @@ class PredictionLog:
         self._folder = options.predictions
         self._options = options
         self._metrics = metrics
-        self._key = _read_key(options)
+        self._key = options.key()
         self._waiting: deque[Answered] = deque()
         self._stopping = threading.Event()
         self._taken = 0
@@ -168,33 +167,6 @@ class PredictionLog:
         return self._folder / f"{now:%Y-%m-%d}" / name
 
 
-def arrow_column(values: NDArray[Any], field: FieldSpec) -> Any:
-    """Return a graph's input column as an Arrow array of the contract's own type, null for missing."""
-    import pyarrow as pa
-
-    if field.dtype == "string":
-        array = pa.array(values, pa.string())
-        return array if not field.nullable else _null_where(array, values == "")
-    missing = np.isnan(values)
-    if field.dtype == "number":
-        return pa.array(values, mask=missing)
-    filled = np.where(missing, 0.0, values)
-    casts: dict[str, Callable[[], NDArray[Any]]] = {
-        "integer": lambda: filled.astype(np.int64),
-        "boolean": lambda: filled.astype(np.bool_),
-        "datetime": lambda: np.round(filled * 1e6).astype("datetime64[us]"),
-        "date": lambda: (filled // 86_400).astype("datetime64[D]"),
-    }
-    return pa.array(casts[field.dtype](), mask=missing)
-
-
-def _null_where(array: Any, missing: Any) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.if_else(pa.array(np.asarray(missing, dtype=np.bool_)), None, array)
-
-
 def _hashed(array: Any, key: bytes) -> Any:
     """Return keyed hashes of the values: equal values stay equal, and only the holder of the key can search for one."""
     import pyarrow as pa
@@ -204,20 +176,6 @@ def _hashed(array: Any, key: bytes) -> Any:
         [None if value is None else hashlib.blake2b(value, key=key, digest_size=16).hexdigest() for value in values],
         pa.string(),
     )
-
-
-def _read_key(options: Options) -> bytes:
-    if options.pii != "hash":
-        return b""
-    if options.pii_key is None:
-        raise ServingError("--pii hash needs --pii-key FILE: the key that the hashes are made with")
-    try:
-        key = options.pii_key.read_bytes().strip()
-    except OSError as error:
-        raise ServingError(f"cannot read the key {options.pii_key}: {error.strerror}") from None
-    if not 16 <= len(key) <= 64:
-        raise ServingError(f"the key {options.pii_key} has {len(key)} bytes; it must have 16 to 64")
-    return key
 
 
 def _repeated_ids(batches: list[Answered]) -> NDArray[Any]:

@@ -1,9 +1,9 @@
-"""Many rows at once as columns: Arrow IPC or Parquet in, Arrow IPC out, checked against the contract by column.
+"""Many rows at once as columns: Arrow IPC or Parquet in, either out, checked against the contract by column.
 
 pyarrow is imported when the first such request comes, not when the service starts.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 
 from components.errors import ServingError
 from data_contracts.spec import ContractSpec, FieldSpec
+from deployments.data_plane.formats.arrow_columns import arrow_column
+from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, TooManyRows
 from deployments.data_plane.model import Model
-from deployments.data_plane.request import InvalidRow, MalformedRequest, TooManyRows
 
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
-ROWS = 1_000_000
+FORMATS = (ARROW, PARQUET)
+# Where a table of one row can be had.
+EXAMPLES = {"/v1/score/example.arrow": ARROW, "/v1/score/example.parquet": PARQUET}
 
 Columns = dict[str, NDArray[Any]]
 
 
-def read_table(body: bytes, content_type: str, max_rows: int = ROWS) -> Any:
+def read_table(body: bytes, content_type: str, max_rows: int) -> Any:
     """Return the table in a body; raises MalformedRequest or TooManyRows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -45,7 +48,7 @@ def read_table(body: bytes, content_type: str, max_rows: int = ROWS) -> Any:
 
 def _check_rows(rows: int, limit: int) -> None:
     if rows > limit:
-        raise TooManyRows(f"{rows} rows in one request; at most {limit}")
+        raise TooManyRows(f"{rows} rows in one table; at most {limit}")
 
 
 def columns_of(table: Any, contract: ContractSpec) -> Columns:
@@ -171,8 +174,8 @@ def _refuse(wrong: NDArray[np.bool_], field: FieldSpec, reason: Callable[[int], 
         raise InvalidRow(row, field.name, reason(row))
 
 
-def write_answers(model: Model, answers: NDArray[np.float32], request_id: str) -> bytes:
-    """Return an Arrow stream with the numbers of each row, and the decision if there is one."""
+def write_answers(model: Model, answers: NDArray[np.float32], request_id: str, content_type: str) -> bytes:
+    """Return a table in a format, with the numbers of each row, and the decision if there is one."""
     import pyarrow as pa
 
     if not np.isfinite(answers).all():
@@ -180,9 +183,28 @@ def write_answers(model: Model, answers: NDArray[np.float32], request_id: str) -
     shape = model.serving.answer
     columns = [pa.array(np.ascontiguousarray(column)) for column in shape.values(answers)]
     table = pa.table(columns, names=[output.name for output in shape.outputs])
-    table = table.replace_schema_metadata({"build": model.build_id, "request_id": request_id})
+    return _written(table.replace_schema_metadata({"build": model.build_id, "request_id": request_id}), content_type)
+
+
+def write_example(model: Model, row: Mapping[str, Any], content_type: str) -> bytes:
+    """Return a row as a table in a format, in the contract's types; raises InvalidRow if the contract refuses it."""
+    import pyarrow as pa
+
+    tensors = model.predictor.tensors(model.decoder.check([row]))
+    fields = model.contract.inputs
+    columns = [arrow_column(tensors[field.name], field) for field in fields]
+    return _written(pa.table(columns, names=[field.name for field in fields]), content_type)
+
+
+def _written(table: Any, content_type: str) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
+    if content_type == PARQUET:
+        pq.write_table(table, sink, compression="zstd")
+    else:
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
     written: bytes = sink.getvalue().to_pybytes()
     return written

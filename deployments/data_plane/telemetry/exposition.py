@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from deployments.data_plane.metrics import Histogram, Metrics
+from deployments.data_plane.telemetry.metrics import Histogram, Metrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -27,7 +27,11 @@ class _Collected(Collector):
         yield from self._gauges()
         metrics = self._metrics
         yield _histogram("slipway_request_seconds", "From reading a request to its answer.", metrics.latency)
-        yield _histogram("slipway_queue_seconds", "What a request waited for its batch.", metrics.queue)
+        yield _histogram(
+            "slipway_queue_seconds",
+            "What a request waited in the queue, from when its rows were checked.",
+            metrics.queue,
+        )
         yield _histogram("slipway_model_seconds", "One call of the model.", metrics.model)
         yield _histogram("slipway_batch_rows", "Rows in one call of the model.", metrics.batch)
         name, text = self._watched
@@ -40,7 +44,11 @@ class _Collected(Collector):
         yield requests
         for name, text, counts in (
             ("slipway_errors", "Requests that were refused or failed, by kind.", self._metrics.errors),
-            ("slipway_build_changes", "Changes of the build, by what became of them.", self._metrics.changes),
+            (
+                "slipway_build_changes",
+                "Changes of the build, by what became of them; each worker counts its own.",
+                self._metrics.changes,
+            ),
             ("slipway_decisions", "Rows by the class that was answered.", self._metrics.decisions),
         ):
             family = CounterMetricFamily(name, text, labels=["kind"])

@@ -6,8 +6,8 @@ from string import Template
 import msgspec
 
 from data_contracts.spec import FieldSpec
+from deployments.data_plane.documents.openapi_schemas import example_row
 from deployments.data_plane.model import Model
-from deployments.data_plane.openapi import example_row
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>$workload</title>

@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.data_plane.limits import Overloaded
-from deployments.data_plane.metrics import Metrics
+from deployments.data_plane.formats.request import Row
+from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
-from deployments.data_plane.request import Row
-from deployments.data_plane.tracing import Trace
+from deployments.data_plane.telemetry.metrics import Metrics
+from deployments.data_plane.telemetry.tracing import Trace
 
 # Rows of a table in one call of the model.
 SLICE = 8_192
@@ -38,6 +38,7 @@ class Pending(msgspec.Struct, gc=False):
     future: "asyncio.Future[list[Any]]"
     request_id: str
     arrived: float
+    queued: float
     deadline: float
     # Sends the answer as soon as it is known, instead of when the task that waits for the future comes to its turn.
     deliver: "Callable[[list[Any]], object] | None" = None
@@ -100,7 +101,8 @@ class Batcher:
         count = len(rows)
         self.take_room(count)
         loop = asyncio.get_running_loop()
-        pending = Pending(rows, loop.create_future(), request_id, arrived, deadline, deliver, trace)
+        queued = time.perf_counter()
+        pending = Pending(rows, loop.create_future(), request_id, arrived, queued, deadline, deliver, trace)
         if count > self._options.batch_rows:
             self._run_large(loop, pending)
             return pending.future
@@ -153,7 +155,7 @@ class Batcher:
             count = len(pending.rows)
             self._queued_rows -= count
             self._metrics.waiting_rows -= count
-            self._metrics.queue.observe(now - pending.arrived)
+            self._metrics.queue.observe(now - pending.queued)
             if pending.future.done():
                 continue
             if now > pending.deadline:
@@ -178,8 +180,9 @@ class Batcher:
         metrics.batch.observe(len(computed.answers))
         for pending in batch:
             if (trace := pending.trace) is not None:
+                trace.queued = pending.queued
                 trace.taken, trace.prepared, trace.computed = computed.taken, computed.prepared, computed.computed
-                trace.batch_rows, trace.request_id = len(computed.answers), pending.request_id
+                trace.batch_rows = len(computed.answers)
         if self._on_answered is not None:
             ids = [pending.request_id for pending in batch]
             lengths = [len(pending.rows) for pending in batch]
@@ -192,7 +195,9 @@ class Batcher:
         metrics.count_rows(len(answers), shape.counted(rounded))
         return answers
 
-    def answer_columns(self, columns: dict[str, NDArray[Any]], request_id: str) -> NDArray[np.float32]:
+    def answer_columns(
+        self, columns: dict[str, NDArray[Any]], request_id: str, trace: Trace | None = None
+    ) -> NDArray[np.float32]:
         """Answer columns at once, in the thread that calls, in slices that fit the processor's cache."""
         count = len(next(iter(columns.values())))
         start = time.perf_counter()
@@ -201,7 +206,10 @@ class Batcher:
             for at in range(0, count, SLICE)
         ]
         answers = np.concatenate(parts)
-        self._metrics.model.observe(time.perf_counter() - start)
+        end = time.perf_counter()
+        if trace is not None:
+            trace.prepared, trace.computed, trace.batch_rows = start, end, count
+        self._metrics.model.observe(end - start)
         self._metrics.batch.observe(count)
         shape = self._model.serving.answer
         leading = shape.leading(answers)
@@ -225,6 +233,7 @@ class Batcher:
                 if not pending.future.done():
                     pending.future.set_exception(error)
                 return
+            self._metrics.queue.observe(done.result().taken - pending.queued)
             _settle(pending, self._record(done.result(), [pending]))
 
         loop.run_in_executor(self._large, compute).add_done_callback(finished)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from deployments.data_plane.metrics import Metrics, merge
+from deployments.data_plane.telemetry.metrics import Metrics, merge
 
 
 class Exchange:

@@ -1,0 +1,107 @@
+"""What can be looked at: health, metrics, documents, and the metadata of the Open Inference Protocol."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from deployments.data_plane.formats import columnar, open_inference
+from deployments.data_plane.model import Model
+from deployments.data_plane.protocol import HTML, JSON, Reply, Request
+from deployments.data_plane.telemetry.exchange import Exchange
+
+Handler = Callable[[Request], Awaitable[Reply]]
+
+_RETRY = (("retry-after", "1"),)
+
+
+class State(Protocol):
+    """What the pages show of the service."""
+
+    model: Model
+    draining: bool
+    exchange: Exchange
+    price_per_hour: float
+
+
+def pages_of(state: State) -> dict[str, Handler]:
+    """Return the pages by path."""
+
+    async def live(request: Request) -> Reply:
+        return 200, JSON, b'{"live":true}'
+
+    async def ready(request: Request) -> Reply:
+        # The model was warmed up and checked before there was a service: only draining can make it unready.
+        if state.draining:
+            return _unready({"build": state.model.build_id})
+        return _json({"ready": True, "build": state.model.build_id})
+
+    async def model_ready(request: Request) -> Reply:
+        names = {"name": state.model.serving.workload, "build": state.model.build_id}
+        return _unready(names) if state.draining else _json({"ready": True, **names})
+
+    async def metrics(request: Request) -> Reply:
+        from deployments.data_plane.telemetry import exposition
+
+        return 200, (("content-type", exposition.CONTENT_TYPE),), scrape(state)
+
+    async def openapi(request: Request) -> Reply:
+        from deployments.data_plane.documents.openapi import describe
+
+        return _json(describe(state.model))
+
+    def example(kind: str) -> Handler:
+        async def table(request: Request) -> Reply:
+            from deployments.data_plane.documents.openapi_schemas import example_row
+
+            model = state.model
+            # In a thread: the first one imports pyarrow.
+            written = await asyncio.to_thread(columnar.write_example, model, example_row(model.contract), kind)
+            return 200, (("content-type", kind),), written
+
+        return table
+
+    async def docs(request: Request) -> Reply:
+        from deployments.data_plane.documents.docs_page import page
+
+        return 200, HTML, page(state.model)
+
+    async def server(request: Request) -> Reply:
+        return _json(open_inference.SERVER)
+
+    async def metadata(request: Request) -> Reply:
+        return _json(open_inference.metadata(state.model))
+
+    model = f"/v2/models/{state.model.serving.workload}"
+    return {
+        "/livez": live,
+        "/readyz": ready,
+        "/metrics": metrics,
+        "/openapi.json": openapi,
+        "/docs": docs,
+        **{path: example(kind) for path, kind in columnar.EXAMPLES.items()},
+        "/v2": server,
+        "/v2/health/live": live,
+        "/v2/health/ready": ready,
+        model: metadata,
+        f"{model}/ready": model_ready,
+    }
+
+
+def scrape(state: State) -> bytes:
+    """Return the counts of the whole service as Prometheus reads them."""
+    # Imported when somebody looks: starting does without.
+    from deployments.data_plane.telemetry import exposition
+
+    labels = {"build": state.model.build_id, "workload": state.model.serving.workload}
+    watched = state.model.serving.answer.watched
+    return exposition.render(state.exchange.total(), labels, state.price_per_hour, watched)
+
+
+def _unready(names: dict[str, str]) -> Reply:
+    return 503, (*JSON, *_RETRY), msgspec.json.encode({"ready": False, "reason": "draining", **names})
+
+
+def _json(value: Any) -> Reply:
+    return 200, JSON, msgspec.json.encode(value)

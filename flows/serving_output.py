@@ -1,0 +1,96 @@
+"""What a person sees of serving: a build checked and profiled, a service that answers, a file that was scored."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.drawing import coloured, make_table, open_console, plain
+
+if TYPE_CHECKING:
+    from components.builds.build import Build
+    from components.builds.live_check import Endpoint, LiveCheck
+    from components.builds.parity_ladder import Ladder
+    from components.builds.serving_environment import FreshEnvironment
+    from components.builds.stage_budget import StageBudget
+    from components.declaration import Goal
+
+
+def endpoint_lines(build: "Build", url: str, *, running: bool) -> list[str]:
+    """Return what tells a person how to ask a service."""
+    row = build.golden().rows[0]
+    curl = f"curl -s {url}/v1/predict -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(row))}"
+    head = f"{url} answers; try:" if running else f"serve it: slipway serve {build.manifest.workload}   then ask:"
+    return ["", head, curl]
+
+
+def print_check(build: "Build", ladder: "Ladder", live: "LiveCheck | None", fresh: "FreshEnvironment | None") -> None:
+    """Print what a check of a build found."""
+    console = open_console()
+    rows = [
+        (
+            rung.name,
+            coloured("passed" if rung.holds else "failed"),
+            f"{rung.largest_difference:.1e}",
+            f"{rung.tolerance:.0e}",
+            ", ".join(f"{count} {which}" for which, count in rung.turned.items()) or f"none of {rung.rows}",
+        )
+        for rung in ladder.rungs
+    ]
+    title = f"{build.build_id}: {len(build.manifest.files)} files are what was built and signed"
+    columns = ("station", "", "largest difference", "allowed", "decisions turned")
+    console.print(make_table(*columns, rows=rows, title=title))
+    if ladder.broken:
+        console.print(ladder.told(), markup=False)
+    if live:
+        console.print(
+            f"served: {live.rows} held-out rows over HTTP, largest difference {live.max_difference:.1e}, "
+            f"p95 {live.latency_p95_ms:.2f} ms, ready in {live.start_seconds:.1f} s"
+        )
+    if fresh:
+        console.print(
+            f"fresh environment: {fresh.packages} packages, {fresh.megabytes:.0f} MB, {fresh.rows} golden rows, "
+            f"largest difference {fresh.largest_difference:.1e}, {fresh.seconds:.0f} s"
+        )
+
+
+def print_budget(build: "Build", budget: "StageBudget", goal: "Goal", flame: Path | None) -> None:
+    """Print where the time of a request goes."""
+    console = open_console()
+    rows = [
+        (stage.name, f"{stage.p50_us:.1f}", f"{stage.p95_us:.1f}", f"{stage.p99_us:.1f}", stage.meaning)
+        for stage in budget.stages
+    ]
+    rows.append(("sum", f"{budget.sum_p50_us:.1f}", f"{budget.sum_p95_us:.1f}", f"{budget.sum_p99_us:.1f}", ""))
+    title = f"{build.build_id}: microseconds of one row a request, one request at a time, {budget.requests:,} requests"
+    console.print(make_table("stage", "p50", "p95", "p99", "what it is", rows=rows, title=title))
+    limits = (("p95", budget.sum_p95_us, goal.latency_p95_ms), ("p99", budget.sum_p99_us, goal.latency_p99_ms))
+    for name, spent_us, declared_ms in limits:
+        if declared_ms is not None:
+            within = "within" if spent_us <= declared_ms * 1000 else "[red]over[/]"
+            console.print(
+                f"{name} of the stages, summed: {spent_us / 1000:.2f} ms, {within} the declared {declared_ms:g} ms"
+            )
+    if flame:
+        console.print(f"flame graph: {flame}", markup=False, soft_wrap=True)
+
+
+def print_endpoint(endpoint: "Endpoint", build: "Build", as_json: bool) -> None:
+    """Print where a data plane answers, with how many workers, and how to ask it."""
+    if as_json:
+        sys.stdout.write(json.dumps({"build": build.build_id, **plain(endpoint)}, indent=2) + "\n")
+    else:
+        lines = endpoint_lines(build, endpoint.url, running=True)
+        if endpoint.grpc:
+            lines.append(f"gRPC: {endpoint.grpc} (inference.GRPCInferenceService)")
+        for line in (*lines, f"workers: {endpoint.workers} ({endpoint.because})"):
+            sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def print_scored(scored: Any) -> None:
+    """Print what became of a file."""
+    refused = f", {scored.refused:,} refused: {scored.refusals}" if scored.refused else ""
+    told = f"{scored.rows:,} rows scored by {scored.build_id} into {scored.target}{refused}"
+    open_console().print(told, markup=False)
