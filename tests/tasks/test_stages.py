@@ -282,7 +282,7 @@ def test_a_gate_that_fails_live_stops_the_promotion_and_changes_nothing(
 ) -> None:
     goal = {
         **document["goal"],
-        "statement": "AUC at least 0.55, p95 under 0.001 ms, training under 1 USD, serving 0.1 USD for 1,000 rows.",
+        "statement": "AUC at least 0.55, p95 under 0.001 ms, p99 900 ms, training 1 USD, 0.1 USD for 1,000 rows.",
         "latency_p95_ms": 0.001,
     }
     strict = parse_workload({**document, "goal": goal}, where="sample.yaml")
