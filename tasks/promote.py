@@ -1,39 +1,44 @@
 """Promote: serve the challenger, look at it as a client does, and make it the champion."""
 
+from pathlib import Path
+
 from components.builds.build import Build
 from components.declaration import Workload
 from components.delivery.promotion import Promotion, promote_challenger
+from components.delivery.promotion_record import PromotionRecord
 from components.settings import Home, Settings
 from tasks.gate import verdicts
-from tasks.stage import stage, table
+from tasks.stage import show, stage, table
 
 
-def _artifact(promotion: Promotion) -> str:
-    live = promotion.live
+def page(record: PromotionRecord, written: Path) -> str:
+    """Return what a build was judged by as Markdown: facts, verdicts, what is gained over the champion."""
+    live = record.live
     facts: dict[str, object] = {
-        "champion": promotion.build_id,
-        "replaced": promotion.replaced or "nothing",
+        "build": f"{record.build_id}: {record.outcome}",
+        "champion before": record.champion or "none",
+        "accepted by name": ", ".join(record.accepted) or "nothing",
         "live answers against evaluated ones": f"{live.rows} rows, largest difference {live.max_difference:.1e}",
         "latency p95": f"{live.latency_p95_ms:.2f} ms",
-        "what it was judged by": promotion.evidence,
+        "kept as": written,
     }
-    return "\n\n".join([table(facts), verdicts(promotion.gates), *_gains(promotion)])
+    return "\n\n".join([table(facts), verdicts(record.gates), *_gains(record)])
 
 
-def _gains(promotion: Promotion) -> list[str]:
+def _gains(record: PromotionRecord) -> list[str]:
     """Return what is gained over the champion, the whole first, as a Markdown table; nothing without a champion."""
-    if not promotion.gains:
+    if not record.gains:
         return []
-    first = promotion.gains[0]
+    first = record.gains[0]
     lines = [
         f"| {gain.slice or 'the whole'} | {gain.n or ''} | {gain.value:+.4f} | {gain.low:+.4f} to {gain.high:+.4f} |"
-        for gain in promotion.gains
+        for gain in record.gains
     ]
     head = [f"| gain in {first.unit} over {first.detail} | rows | gain | 95 % interval |", "| --- | --- | --- | --- |"]
     return ["\n".join([*head, *lines])]
 
 
-@stage("promote", cached=False, artifact=_artifact)
+@stage("promote", cached=False)
 def promote(
     workload: Workload,
     build: Build,
@@ -42,5 +47,9 @@ def promote(
     accept: tuple[str, ...] = (),
     dry_run: bool = False,
 ) -> Promotion:
-    """Judge the build live and write the rollout document."""
-    return promote_challenger(workload, build, home, settings, accept=accept, dry_run=dry_run)
+    """Judge the build live and write the rollout document; what it was judged by is shown, also of a refusal."""
+
+    def shown(record: PromotionRecord, written: Path) -> None:
+        show("promote", page(record, written))
+
+    return promote_challenger(workload, build, home, settings, accept=accept, dry_run=dry_run, show=shown)

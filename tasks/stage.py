@@ -94,11 +94,17 @@ def _recorded(
             if ledger and record:
                 record.seconds = time.perf_counter() - started
                 ledger.save()
-        if artifact and TaskRunContext.get():
-            create_markdown_artifact(artifact(result), key=name.replace("_", "-"), description=f"What {name} did")
+        if artifact:
+            show(name, artifact(result))
         return result
 
     return run
+
+
+def show(name: str, markdown: str) -> None:
+    """Show in the Prefect UI what a stage did; without a Prefect run around it there is nowhere to."""
+    if TaskRunContext.get():
+        create_markdown_artifact(markdown, key=name.replace("_", "-"), description=f"What {name} did")
 
 
 @dataclass

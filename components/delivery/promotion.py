@@ -1,6 +1,6 @@
 """Make a build the champion, or take that back: checked live first, written once, recorded in the ledger."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,12 @@ def promote_challenger(
     *,
     accept: Collection[str] = (),
     dry_run: bool = False,
+    show: Callable[[PromotionRecord, Path], None] = lambda record, written: None,
 ) -> Promotion:
     """Serve the build, judge what a client sees of it, and make it the champion if every gate passes.
 
-    What it was judged by is written beside the rollout document in any case. ``accept`` names gates whose failure is
-    accepted; the ledger says so. Raises GateError with every refusal.
+    What it was judged by is written beside the rollout document and shown in any case. ``accept`` names gates whose
+    failure is accepted; the ledger says so. Raises GateError with every refusal.
     """
     path = rollout_path(home.room("rollouts"), workload.name)
     before = read_rollout(path, workload.name)
@@ -103,6 +104,7 @@ def promote_challenger(
         gates=report,
     )
     written = write_record(path.parent, record)
+    show(record, written)
     if refused:
         told = "; ".join(verdict.line for verdict in refused)
         raise GateError(
@@ -119,7 +121,7 @@ def promote_challenger(
         replaced=before.champion if before.champion != build.build_id else None,
         live=live,
         gates=report,
-        gains=evidence.named("gain_over_champion"),
+        gains=record.gains,
         evidence=written,
         rollout=path,
         dry_run=dry_run,

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.builds.live_check import LiveCheck
-from components.judgement.evidence import Evidence, Record
+from components.judgement.evidence import Evidence, Measure, Record
 from components.judgement.gates import GateReport
 from components.storage import write_atomically
 
@@ -26,6 +26,11 @@ class PromotionRecord(Record):
     live: LiveCheck
     evidence: Evidence
     gates: GateReport
+
+    @property
+    def gains(self) -> tuple[Measure, ...]:
+        """What is gained over the champion on the same rows: of the whole, then of its slices."""
+        return self.evidence.named("gain_over_champion")
 
 
 def write_record(rollouts: Path, record: PromotionRecord) -> Path:

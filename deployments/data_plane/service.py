@@ -154,12 +154,14 @@ class Service:
     async def predict(self, request: Request) -> Reply:
         """Answer rows given as JSON."""
         arrived = time.perf_counter()
-        await self.admission.limit_rate(request)
+        admission = self.admission
+        if admission.limits_rates:
+            await admission.limit_rate(request)
         model, batcher, encoder = self.model, self._batcher, self._answers
         body = await request.body(model.serving.max_body_bytes)
         rows = model.decoder.decode(body)
-        request.request_id = request_id = self.admission.request_id(request.header("x-request-id"))
-        deadline = arrived + self.admission.patience(request)
+        request.request_id = request_id = admission.request_id(request.header("x-request-id"))
+        deadline = arrived + admission.patience(request)
         early = partial(self._send, request.send, encoder, request_id) if request.send else None
         answers = await batcher.submit(rows, request_id, arrived, deadline, early, request.trace)
         return request.sent or (200, JSON, encoder.encode(answers, request_id))

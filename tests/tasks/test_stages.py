@@ -27,7 +27,7 @@ from tasks.ingest import ingest
 from tasks.monitor import monitor
 from tasks.package import package
 from tasks.prepare import prepare
-from tasks.promote import _artifact, promote
+from tasks.promote import page, promote
 from tasks.register import register
 from tasks.validate import validate
 from tests.tasks.staging import Staged
@@ -225,7 +225,12 @@ def served_by(staged: Staged, home: Home) -> Path:
 OTHERS = ("environment", "live-parity")
 
 
-def test_a_better_champion_keeps_its_place_and_the_refusal_is_on_record(staged: Staged, tmp_path: Path) -> None:
+def test_a_better_champion_keeps_its_place_and_the_refusal_is_on_record(
+    staged: Staged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    # Without a Prefect run there is nowhere to show it.
+    monkeypatch.setattr("tasks.promote.show", lambda name, markdown: shown.append(f"{name}: {markdown}"))
     home, build = Home(tmp_path / "home"), worse_challenger(staged, tmp_path / "worse", pl.lit(True))
     rollout = served_by(staged, home)
     known, arguments = rollout.read_bytes(), (staged.workload, build, home, staged.settings)
@@ -243,6 +248,10 @@ def test_a_better_champion_keeps_its_place_and_the_refusal_is_on_record(staged: 
     assert whole.high is not None
     assert whole.high < -staged.workload.gates.champion_margin
     assert record.evidence.find("gain_over_champion", "origin=JFK") is not None
+    assert len(shown) == 1
+    assert shown[0].startswith("promote: ")
+    assert f"| build | {build.build_id}: refused |" in shown[0]
+    assert "| champion | failed |" in shown[0]
 
 
 def test_a_better_champion_can_be_given_up_by_name_and_what_was_judged_is_shown(staged: Staged, tmp_path: Path) -> None:
@@ -254,10 +263,11 @@ def test_a_better_champion_can_be_given_up_by_name_and_what_was_judged_is_shown(
     record = PromotionRecord.model_validate_json(accepted.evidence.read_bytes())
     assert (record.outcome, record.accepted) == ("dry run", tuple(sorted(accept)))
     assert record.evidence.named("gain_over_champion") == accepted.gains
-    page = _artifact(accepted)
-    assert f"gain in auc over {staged.build.build_id} on the same rows" in page
-    assert "| the whole |" in page
-    assert "| origin=JFK |" in page
+    shown = page(record, accepted.evidence)
+    assert f"| build | {build.build_id}: dry run |" in shown
+    assert f"gain in auc over {staged.build.build_id} on the same rows" in shown
+    assert "| the whole |" in shown
+    assert "| origin=JFK |" in shown
 
 
 def test_a_champion_that_is_better_in_one_slice_keeps_its_place(staged: Staged, tmp_path: Path) -> None:

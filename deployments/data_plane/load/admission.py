@@ -21,6 +21,8 @@ class Admission:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        # Asked in the hot path: a coroutine that does nothing costs 0.2 us.
+        self.limits_rates = options.rate_limit > 0
         self._rates = RateLimit(options.rate_limit, shared=options.exchange) if options.rate_limit else None
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)

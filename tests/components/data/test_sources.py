@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -67,6 +68,10 @@ def write(name: str, folder: Path) -> str:
         FRAME.write_csv(path)
     elif name == "rows.csv.gz":
         path.write_bytes(gzip.compress(FRAME.write_csv().encode()))
+    elif name == "rows.zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("part-1.csv", FRAME.head(half).write_csv())
+            archive.writestr("part-2.csv", FRAME.tail(-half).write_csv())
     elif name == "rows.arrow":
         FRAME.write_ipc(path)
     elif name == "stream.arrow":
@@ -86,7 +91,7 @@ def write(name: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["rows.csv", "rows.csv.gz", "rows.arrow", "stream.arrow", "rows.jsonl", "folder", "part-*.csv"]
+    "name", ["rows.csv", "rows.csv.gz", "rows.zip", "rows.arrow", "stream.arrow", "rows.jsonl", "folder", "part-*.csv"]
 )
 def test_the_same_rows_in_another_file_have_the_same_digest(name: str, tmp_path: Path, expected: str) -> None:
     assert digest(Source(path=write(name, tmp_path)), tmp_path) == expected
@@ -109,7 +114,9 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield bucket
 
 
-@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz", "rows.arrow", "stream.arrow", "rows.jsonl", "part-*.csv"])
+@pytest.mark.parametrize(
+    "name", ["rows.csv", "rows.csv.gz", "rows.zip", "rows.arrow", "stream.arrow", "rows.jsonl", "part-*.csv"]
+)
 def test_objects_are_read_as_local_files_are(name: str, lake: Path, tmp_path: Path, expected: str) -> None:
     write(name, lake)
     assert digest(Source(path=f"s3://lake/{name}"), tmp_path) == expected
