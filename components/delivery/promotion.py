@@ -17,7 +17,7 @@ from components.builds.signing import public_key_path
 from components.declaration import Workload
 from components.delivery.champion import against_champion
 from components.delivery.promotion_record import PromotionRecord, now, write_record
-from components.delivery.registry import CHALLENGER, aliased_build, set_champion
+from components.delivery.registry import CHALLENGER, aliased_build, check_registered, set_champion
 from components.delivery.rollout import promoted, read_rollout, rolled_back, rollout_path, write_rollout
 from components.errors import BuildError, GateError
 from components.judgement.evidence import Measure
@@ -93,6 +93,8 @@ def promote_challenger(
         evidence = evidence.model_copy(update={"tables": {"slices_too_small": list(found.too_small)}})
     report = promotion_gates(workload, evidence, not_compared=found.impossible if found else "")
     refused = [] if report.passed else [verdict for verdict in report.refused if verdict.gate not in accept]
+    if not refused and not dry_run:
+        check_registered(workload.name, build.build_id, home=home, settings=settings)
     record = PromotionRecord(
         at=now(),
         build_id=build.build_id,
@@ -142,6 +144,7 @@ def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str
     assert after.champion
     assert after.champion_path
     open_build(Path(after.champion_path))
+    check_registered(workload.name, after.champion, home=home, settings=settings)
     if not dry_run:
         write_rollout(path, after)
         set_champion(workload.name, after.champion, home=home, settings=settings)

@@ -178,13 +178,24 @@ def _version_of(client: "MlflowClient", workload: str, build_id: str) -> Any:
     return found[0] if found else None
 
 
+def check_registered(workload: str, build_id: str, *, home: Home, settings: Settings) -> None:
+    """Raise BuildError if a build was never registered, before anything is changed that would name it."""
+    with _client(home, settings) as client:
+        _registered(client, workload, build_id)
+
+
 def set_champion(workload: str, build_id: str, *, home: Home, settings: Settings) -> None:
     """Point the alias ``champion`` at a build's version; BuildError if it was never registered."""
     with _client(home, settings) as client:
-        version = _version_of(client, workload, build_id)
-        if version is None:
-            raise BuildError(f"build {build_id} is not in the registry ({client.tracking_uri}): build it again")
+        version = _registered(client, workload, build_id)
         client.set_registered_model_alias(workload, CHAMPION, str(version.version))
+
+
+def _registered(client: "MlflowClient", workload: str, build_id: str) -> Any:
+    version = _version_of(client, workload, build_id)
+    if version is None:
+        raise BuildError(f"build {build_id} is not in the registry ({client.tracking_uri}): build it again")
+    return version
 
 
 def aliased_build(workload: str, alias: str, *, home: Home, settings: Settings) -> str | None:

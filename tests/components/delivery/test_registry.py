@@ -10,7 +10,10 @@ from onnx import TensorProto, helper
 
 from components.answer_shape import Binary
 from components.builds.build import Build, ServingSpec, open_build, seal
+from components.declaration import read_workload
+from components.delivery.promotion import roll_back
 from components.delivery.registry import CHALLENGER, CHAMPION, Registered, aliased_build, register_build, set_champion
+from components.delivery.rollout import promoted, read_rollout, rollout_path, write_rollout
 from components.errors import BuildError
 from components.settings import Home, Settings
 from components.storage import write_json
@@ -82,6 +85,21 @@ def test_an_unregistered_build_cannot_become_champion(build: Build, home: Home) 
     register(build, home)
     with pytest.raises(BuildError, match="flights-0000 is not in the registry"):
         set_champion("flights", "flights-0000", home=home, settings=Settings())
+
+
+def test_nobody_goes_back_to_a_build_that_the_registry_does_not_know(build: Build, home: Home) -> None:
+    path = rollout_path(home.room("rollouts"), "flights")
+    path.parent.mkdir(parents=True)
+    first = promoted(read_rollout(path, "flights"), build.build_id, build.path, "test")
+    write_rollout(path, promoted(first, "flights-0000", build.path, "test"))
+    known = path.read_bytes()
+    workload, settings = read_workload("flights"), Settings()
+    with pytest.raises(BuildError, match=f"{build.build_id} is not in the registry"):
+        roll_back(workload, home, settings, reason="test")
+    assert path.read_bytes() == known
+    register(build, home)
+    assert roll_back(workload, home, settings, reason="test") == build.build_id
+    assert aliased_build("flights", CHAMPION, home=home, settings=settings) == build.build_id
 
 
 TRIALS = (
