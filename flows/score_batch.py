@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import flow
 
 from components.delivery.promotion import champion_of
-from components.delivery.scoring import Scored
+from components.scoring.score import Scored
 from flows.build_model import WorkloadName
 from flows.opening import opened
 from tasks.score import score

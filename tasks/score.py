@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.builds.build import Build
-from components.delivery.scoring import Scored, score_file
+from components.scoring.score import Scored, score_file
 from tasks.stage import fields_of, stage
 
 

@@ -28,7 +28,7 @@ from benchmarks.serving.load import measure, started, write_script
 from benchmarks.serving.model import Material, make_material
 from benchmarks.serving.ports import free_port
 from components.builds.build import open_build
-from components.delivery.scoring import score_file
+from components.scoring.score import score_file
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import read_flights
 from deployments.data_plane.formats.columnar import ARROW, columns_of

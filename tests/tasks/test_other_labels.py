@@ -10,8 +10,8 @@ import yaml
 
 from components.declaration import contract_of
 from components.delivery.promotion import challenger_of, champion_of
-from components.delivery.scoring import score_file
 from components.judgement.evidence import read_evidence
+from components.scoring.score import score_file
 from components.settings import Home
 from tasks.monitor import monitor
 from tasks.promote import promote

@@ -18,10 +18,10 @@ from components.declaration import contract_of, parse_workload
 from components.delivery.promotion import challenger_of, champion_of, roll_back
 from components.delivery.promotion_record import PromotionRecord
 from components.delivery.rollout import promoted, read_rollout, rollout_path, write_rollout
-from components.delivery.scoring import score_file
 from components.errors import BuildError, ContractError, GateError, SourceError, SplitError, WorkloadError
 from components.faults.graph import wrong_normaliser
 from components.judgement.evidence import read_evidence
+from components.scoring.score import score_file
 from components.settings import Home, Settings
 from tasks.ingest import ingest
 from tasks.monitor import monitor

@@ -1,5 +1,6 @@
 """Judging each different string once refuses the rows, for the reasons, that judging every row does."""
 
+from datetime import date, datetime
 from typing import Literal
 
 import msgspec
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.data.quarantine import reasons_of
 from components.data.record_batches import record_batch
-from components.delivery.score_parts import Judge, Part
+from components.scoring.parts import Judge, Part
 from data_contracts.contract import Contract, column
 from data_contracts.frame_schema import frame_schema, raw_column
 from data_contracts.row_checks import keeps, row_checks
@@ -50,6 +51,57 @@ def test_each_string_once_is_as_good_as_every_row(drawn: list[tuple[object, ...]
     assert judged.is_kept.to_list() == kept.to_list()
     reasons = frame.select(reasons_of(row_checks(INPUTS, frame.columns))).to_series().to_list()
     assert judged.reasons.to_list() == [found or None for found in reasons]
+
+
+class Measured(Contract):
+    """Numbers and moments with every kind of range."""
+
+    size: float = column("how large", gt=-1, le=2)
+    share: float | None = column("of the whole", ge=0, lt=1)
+    count: int | None = column("how many", ge=-1, le=2)
+    day: date | None = column("when")
+    moment: datetime = column("when exactly")
+    open: bool | None = column("whether")
+    late: bool = column("too late", roles=("label",), available="after")
+
+
+MEASURED = msgspec.structs.replace(Measured.spec(), fields=Measured.spec().inputs)
+GOOD: tuple[list[object], ...] = ([0.5, 1.0, 2.0], [0.5, 0.0, None], [0, 1, 2, None], [0, 1], [0, 1], [True, None])
+NUMBERS: list[object] = [0.999, 1.0, 2.5, -1.0, float("nan"), float("inf"), -float("inf"), None]
+ODD: tuple[list[object], ...] = (
+    NUMBERS,
+    NUMBERS,
+    [-2, -1, 3, None],
+    # As days and microseconds: Polars holds years that Python has no date for.
+    [-719_162, -719_163, 2_932_896, 2_932_897, None],
+    [-62_135_596_800_000_000, -62_135_596_800_000_001, 2**62, None],
+    [False, None],
+)
+
+
+@st.composite
+def measures(draw: st.DrawFn) -> list[list[object]]:
+    """Draw good rows, with at most one value among them that may not be."""
+    rows = draw(st.lists(st.tuples(*map(st.sampled_from, GOOD)).map(list), min_size=2, max_size=4))
+    column = draw(st.integers(0, len(GOOD)))
+    if column < len(GOOD):
+        draw(st.sampled_from(rows))[column] = draw(st.sampled_from(ODD[column]))
+    return rows
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(measures(), min_size=1, max_size=4))
+def test_ranges_of_earlier_parts_hide_nothing(parts: list[list[list[object]]]) -> None:
+    schema = frame_schema(MEASURED)
+    stored = {name: pl.Int32() if kind == pl.Date else kind for name, kind in schema.items()}
+    stored = {name: pl.Int64() if kind == pl.Datetime else kind for name, kind in stored.items()}
+    judge = Judge(MEASURED)
+    for drawn in parts:
+        frame = pl.DataFrame(drawn, schema=stored, orient="row").cast(dict(schema))
+        judged = judge.judge(Part(record_batch(frame), []))
+        assert judged.is_kept.to_list() == frame.select(kept=keeps(MEASURED)).to_series().to_list()
+        reasons = frame.select(reasons_of(row_checks(MEASURED))).to_series().to_list()
+        assert judged.reasons.to_list() == [found or None for found in reasons]
 
 
 def test_a_contract_without_numbers_is_judged_by_its_strings() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -21,11 +21,12 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-def _parquet(path: Path, schema: pa.Schema) -> Writer:
+def parquet_writer(target: Path | BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
+    """Return a writer of answers, with the inputs or alone."""
     # Answers hardly repeat, so a dictionary of them is wasted; statistics of the inputs cost a fifth of the writing.
     plain = {name for name in schema.names if pa.types.is_float32(schema.field(name).type)}
-    writer: Writer = pq.ParquetWriter(
-        path,
+    return pq.ParquetWriter(
+        target,
         schema,
         compression="snappy",
         use_dictionary=[name for name in schema.names if name not in plain],
@@ -33,7 +34,6 @@ def _parquet(path: Path, schema: pa.Schema) -> Writer:
         # Readers get categories as the strings that they are.
         store_schema=False,
     )
-    return writer
 
 
 def _csv(path: Path, schema: pa.Schema) -> Writer:
@@ -80,14 +80,15 @@ def _plain(dtype: pa.DataType) -> pa.DataType:
     return dtype.value_type if pa.types.is_dictionary(dtype) else dtype
 
 
-WRITERS: dict[str, Callable[[Path, pa.Schema], Writer]] = {".parquet": _parquet, ".csv": _csv, ".arrow": _arrow}
+WRITERS: dict[str, Callable[[Path, pa.Schema], Writer]] = {".parquet": parquet_writer, ".csv": _csv, ".arrow": _arrow}
 
 
 class Output:
     """A file that frames are appended to; at most one is being written while the next is made."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, open_writer: Callable[[Path, pa.Schema], Writer]) -> None:
         self._path = path
+        self._open_writer = open_writer
         self._writer: Writer | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score-output")
         self._last: Future[None] | None = None
@@ -109,7 +110,7 @@ class Output:
     def _write(self, rows: pa.RecordBatch) -> None:
         table = pa.Table.from_batches([rows])
         if self._writer is None:
-            self._writer = WRITERS[self._path.suffix](self._path, table.schema)
+            self._writer = self._open_writer(self._path, table.schema)
         self._writer.write_table(table)
 
     def _wait(self) -> None:

@@ -11,20 +11,24 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from components.builds.build import Build
 from components.catalog import find_kind
 from components.data.record_batches import record_batch
-from components.delivery.score_output import WRITERS, Output
-from components.delivery.score_parts import Judge, Part, read_parts, spread
 from components.errors import SourceError
 from components.result import Result
+from components.scoring.joined import JoinedWriter, stored_columns
+from components.scoring.output import WRITERS, Output
+from components.scoring.parts import Judge, Part, read_parts, spread
 from components.storage import digest_json
 from data_contracts.spec import ContractSpec
 
@@ -68,14 +72,18 @@ def score_file(
     contract = build.contract()
     cores = os.cpu_count() or 1
     inputs = msgspec.structs.replace(contract, fields=contract.inputs, expectations=())
-    answerer = _Answerer(build, inputs, work, answers_only)
     counts = Counter[str]()
     rows = refused = 0
     try:
-        with closing(Output(work / target.name)) as output, ThreadPoolExecutor(cores) as pool:
-            parts = enumerate(read_parts(source, inputs, work, part_rows))
+        read = read_parts(source, inputs, work, part_rows)
+        stored = None
+        if read.are_stored and target.suffix == ".parquet" and not answers_only:
+            stored = stored_columns(source, [field.name for field in inputs.fields])
+        answerer = _Answerer(build, inputs, work, answers_only or stored is not None)
+        writer = WRITERS[target.suffix] if stored is None else partial(JoinedWriter, stored=stored)
+        with closing(Output(work / target.name, writer)) as output, ThreadPoolExecutor(cores) as pool:
             # One more than are answered: a core never waits for the reader.
-            for answered in _in_order(pool, answerer.answer, parts, cores + 1):
+            for answered in _in_order(pool, answerer.answer, enumerate(read.parts), cores + 1):
                 output.append(answered.table)
                 rows += answered.table.num_rows
                 refused += answered.refused
@@ -119,7 +127,7 @@ class _Answerer:
         """Judge the rows of a part, and answer those that are valid."""
         number, part = numbered
         judged = self._judge.judge(part)
-        answers = self._answers(part.rows, judged.is_kept, self._work / f"part-{number:06}.arrow")
+        answers = self._answers(part.rows, judged.is_kept, self._work / f"part-{number:06}.npy")
         table = record_batch(pl.DataFrame([*answers.get_columns(), judged.reasons]))
         if not self._answers_only:
             names = [*part.rows.schema.names, *table.schema.names]
@@ -129,13 +137,21 @@ class _Answerer:
     def _answers(self, rows: pa.RecordBatch, is_kept: pl.Series, path: Path) -> pl.DataFrame:
         """Return the answers of a part, null for a refused row; ``path`` holds those of the others."""
         valid = rows if is_kept.all() else rows.filter(is_kept.to_arrow())
-        known = pl.read_ipc(path) if path.is_file() else None
-        if known is None or len(known) != valid.num_rows:
-            known = pl.DataFrame(self._shape.named(self._bulk.predict(valid)))
-            scratch = path.with_suffix(".scratch")
-            known.write_ipc(scratch)
-            scratch.replace(path)
+        answers = _kept(path, valid.num_rows)
+        if answers is None:
+            answers = self._bulk.predict(valid)
+            np.save(path, answers)
+        known = pl.DataFrame(self._shape.named(answers))
         return known if valid is rows else spread(known, is_kept)
+
+
+def _kept(path: Path, rows: int) -> NDArray[np.float32] | None:
+    """Return the answers of a part that an earlier run finished, if that is there and whole."""
+    try:
+        answers: NDArray[np.float32] = np.load(path)
+    except (FileNotFoundError, EOFError, ValueError):
+        return None
+    return answers if len(answers) == rows else None
 
 
 def _in_order(

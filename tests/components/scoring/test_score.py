@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.builds.build import Build, open_build
-from components.delivery.scoring import score_file
 from components.errors import SourceError
+from components.scoring.score import score_file
 from components.workloads.tabular.bulk import BulkPredictor
 from components.workloads.tabular.inference import Predictor
 from tests.deployments.small_build import Sample, draw_sample, write_build
@@ -68,9 +69,15 @@ def test_a_stopped_run_goes_on_where_it_was(
     with pytest.raises(KeyboardInterrupt):
         score_file(build, source, target, part_rows=250)
     assert not target.exists()
+    # One part was cut off while it was written, as by SIGKILL.
+    kept = min(tmp_path.glob(".out.parquet.*/*.npy"))
+    with kept.open("r+b") as opened:
+        opened.truncate(kept.stat().st_size - 1)
     assert score_file(build, source, target, part_rows=250).rows == 1_000
-    # Each of the four parts once, and the one that was interrupted.
-    assert len(calls) == 5
+    # Each of the four parts once, the one that was interrupted, and the one that was cut off.
+    assert len(calls) == 6
+    known = pl.read_parquet(score_file(build, source, tmp_path / "known.parquet", part_rows=250).target)
+    assert pl.read_parquet(target).equals(known)
 
 
 def test_what_another_source_left_behind_is_not_mixed_in(
@@ -146,3 +153,14 @@ def test_answers_are_those_of_the_graph(build: Build, source: Path, tmp_path: Pa
     predictor = Predictor(build.model, contract)
     whole = predictor.predict(predictor.tensors(valid.select([field.name for field in contract.inputs]).rows()))
     np.testing.assert_array_equal(valid["probability"].to_numpy(), whole)
+
+
+def test_parquet_comes_out_in_the_row_groups_and_bytes_that_it_had(build: Build, source: Path, tmp_path: Path) -> None:
+    rows = pl.concat([pl.read_parquet(source)] * 20)
+    rows.write_parquet(source, row_group_size=10_000, compression="gzip")
+    target = score_file(build, source, tmp_path / "out.parquet", part_rows=3_000).target
+    told = pq.read_metadata(target)
+    assert [told.row_group(place).num_rows for place in range(told.num_row_groups)] == [10_000, 10_000]
+    assert told.row_group(1).column(0).compression == "GZIP"
+    assert told.row_group(1).column(told.num_columns - 1).compression == "SNAPPY"
+    assert pl.read_parquet(target, columns=rows.columns).equals(rows)

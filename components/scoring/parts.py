@@ -1,0 +1,212 @@
+"""Parts of a file to score: read with the contract's types, judged row by row, and explained where refused."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.data.casting import cast_columns, contract_casts
+from components.data.quarantine import reasons_of
+from components.data.record_batches import record_batch, text_indices
+from components.data.source_files import FORMATS
+from components.data.sources import open_source
+from components.declaration import Source
+from components.errors import SourceError
+from data_contracts.frame_schema import frame_schema
+from data_contracts.row_checks import keeps, row_checks
+from data_contracts.spec import ContractSpec, FieldSpec
+
+# Strings of a column that are remembered as good; a column with more of them is checked anew in each part.
+MOST_TEXTS = 10_000
+
+
+class Part(NamedTuple):
+    """Some rows with the contract's types, and the text of those values that would not become one."""
+
+    rows: pa.RecordBatch
+    raw: list[pl.Series]
+
+
+class Judged(NamedTuple):
+    """Which rows of a part are valid, and why the others are not."""
+
+    is_kept: pl.Series
+    reasons: pl.Series
+
+
+class Parts(NamedTuple):
+    """The rows of a file in order, the same parts each time."""
+
+    parts: Iterator[Part]
+    # Whether the file is Parquet of the contract's types, so that its rows need no cast.
+    are_stored: bool
+
+
+def read_parts(source: Path, inputs: ContractSpec, scratch: Path, part_rows: int) -> Parts:
+    """Return a file's rows, about ``part_rows`` at a time; SourceError, now or then, if it cannot be read."""
+    with _readable(source):
+        frame = open_source(Source(path=source), inputs, scratch)
+        schema, wanted = frame.collect_schema(), frame_schema(inputs)
+        rows = frame.select(cast_columns(contract_casts(schema, inputs)))
+    is_parquet = FORMATS.get(source.suffix.lower()) == "parquet"
+    are_stored = is_parquet and all(schema[name] == dtype for name, dtype in wanted.items())
+    parts = _stored_parts(source, inputs, part_rows) if are_stored else _cast_parts(rows, inputs, part_rows)
+    return Parts(_guarded(source, parts), are_stored)
+
+
+def _guarded(source: Path, parts: Iterator[Part]) -> Iterator[Part]:
+    with _readable(source):
+        yield from parts
+
+
+@contextmanager
+def _readable(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+        raise SourceError(f"{source} cannot be read: {' '.join(str(error).split())[:300]}") from error
+
+
+def _cast_parts(rows: pl.LazyFrame, inputs: ContractSpec, part_rows: int) -> Iterator[Part]:
+    names = [field.name for field in inputs.fields]
+    for part in rows.collect_batches(chunk_size=part_rows, maintain_order=True):
+        yield Part(record_batch(part.select(names)), part.drop(names).get_columns())
+
+
+def _stored_parts(source: Path, inputs: ContractSpec, part_rows: int) -> Iterator[Part]:
+    """Yield the rows of a Parquet file that has the contract's types already.
+
+    Its dictionaries of strings are taken as they are, and row groups are put together only if they are small. By way
+    of Polars every row gets a string of its own, and rows are copied into parts of one size.
+    """
+    names = [field.name for field in inputs.fields]
+    texts = [field.name for field in inputs.fields if field.dtype == "string"]
+    waiting: list[pa.RecordBatch] = []
+    with pq.ParquetFile(source, read_dictionary=texts, pre_buffer=True) as file:
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(part_rows, row_groups=[group], columns=names, use_threads=False):
+                waiting.append(batch.select(names))
+                if sum(some.num_rows for some in waiting) >= part_rows // 2:
+                    yield Part(_together(waiting), [])
+                    waiting = []
+    if waiting:
+        yield Part(_together(waiting), [])
+
+
+def _together(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+class Judge:
+    """Checks parts against a contract; each different string is checked once."""
+
+    def __init__(self, inputs: ContractSpec) -> None:
+        self._inputs = inputs
+        self._texts = [field for field in inputs.fields if field.dtype == "string"]
+        numbers = tuple(field for field in inputs.fields if field.dtype != "string")
+        self._numbers = msgspec.structs.replace(inputs, fields=numbers)
+        # What has been found good in earlier parts: nearly all parts hold the same.
+        self._good: list[_Range] | None = None
+        self._good_texts: dict[str, set[str | None]] = {field.name: set() for field in self._texts}
+
+    def judge(self, part: Part) -> Judged:
+        """Explain what is refused; the reasons of the few cost as much as judging all."""
+        names = [field.name for field in self._numbers.fields]
+        numbers = pl.DataFrame([*_columns(part.rows.select(names)), *part.raw])
+        is_kept = pl.Series([True]).new_from_index(0, part.rows.num_rows)
+        if part.raw or not self._are_all_good(numbers):
+            is_kept = numbers.select(kept=keeps(self._numbers, numbers.columns)).to_series()
+        for field in self._texts:
+            good = self._kept_texts(part.rows.column(field.name), field)
+            is_kept = is_kept if good is None else is_kept & good
+        if is_kept.all():
+            nothing = pl.Series("reasons", [None], dtype=pl.List(pl.String))
+            return Judged(is_kept, nothing.new_from_index(0, len(is_kept)))
+        refused = part.rows.filter((~is_kept).to_arrow())
+        rows = pl.DataFrame([*_columns(refused), *(raw.filter(~is_kept) for raw in part.raw)])
+        explained = rows.select(reasons_of(row_checks(self._inputs, rows.columns)))["reasons"]
+        assert explained.list.len().min() != 0, "a row was refused without a reason"
+        return Judged(is_kept, spread(explained.to_frame(), ~is_kept).to_series())
+
+    def _are_all_good(self, numbers: pl.DataFrame) -> bool:
+        """Return whether a few values prove every number and moment good; where they do not, any may still be.
+
+        The rules are ranges: they hold for all if they hold for the smallest, the largest, and for null and NaN where
+        there is one. What lies within the ranges of earlier parts needs not even that.
+        """
+        if any(field.allowed for field in self._numbers.fields):
+            return False
+        ranges = [_Range.of(column) for column in numbers]
+        if self._good is None or not all(map(_Range.is_within, ranges, self._good)):
+            few = [found.ends(column) for found, column in zip(ranges, numbers, strict=True)]
+            if few and not pl.DataFrame(few).select(kept=keeps(self._numbers)).to_series().all():
+                return False
+            self._good = ranges if self._good is None else list(map(_Range.joined, ranges, self._good))
+        return True
+
+    def _kept_texts(self, texts: pa.DictionaryArray, field: FieldSpec) -> pl.Series | None:
+        """Return which rows hold a good string, None if all do."""
+        distinct = set(texts.dictionary.to_pylist())
+        known = self._good_texts[field.name]
+        if distinct <= known and (field.nullable or not texts.null_count):
+            return None
+        rules = keeps(msgspec.structs.replace(self._inputs, fields=(field,)))
+        frame = pl.DataFrame({field.name: pl.Series(texts.dictionary, dtype=pl.String)})
+        good = frame.select(kept=rules).to_series()
+        if good.all() and (field.nullable or not texts.null_count):
+            if len(known) < MOST_TEXTS:
+                self._good_texts[field.name] = known | distinct
+            return None
+        return good.append(pl.Series([field.nullable])).gather(pl.Series(text_indices(texts)))
+
+
+class _Range(NamedTuple):
+    """Where the values of a column lie, as they are stored (None: it has none), and what else is among them."""
+
+    low: Any
+    high: Any
+    null: bool
+    nan: bool
+
+    @classmethod
+    def of(cls, column: pl.Series) -> "_Range":
+        """Return the range of a column."""
+        # By way of an expression, which takes its time: only where it changes something.
+        stored = column.to_physical() if column.dtype.is_temporal() else column
+        # The smallest and the largest leave NaN out, a sum does not.
+        nan = stored.dtype.is_float() and math.isnan(stored.sum())
+        return cls(stored.min(), stored.max(), column.null_count() > 0, nan)
+
+    def is_within(self, other: "_Range") -> bool:
+        """Return whether a rule that holds for the other range holds for this one too."""
+        inside = self.low is None or (other.low is not None and other.low <= self.low and self.high <= other.high)
+        return inside and self.null <= other.null and self.nan <= other.nan
+
+    def joined(self, other: "_Range") -> "_Range":
+        """Return the range of both columns."""
+        lows, highs = ([end for end in ends if end is not None] for ends in zip(self[:2], other[:2], strict=True))
+        return _Range(min(lows, default=None), max(highs, default=None), self.null or other.null, self.nan or other.nan)
+
+    def ends(self, column: pl.Series) -> pl.Series:
+        """Return the four values that a rule on the column is decided by."""
+        few = [self.low, self.high, None if self.null else self.low, math.nan if self.nan else self.low]
+        return pl.Series(column.name, few, dtype=column.to_physical().dtype).cast(column.dtype)
+
+
+def spread(rows: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
+    """Return rows where ``places`` is true, in order, and nulls elsewhere."""
+    index = pl.select(pl.when(places).then(places.cum_sum() - 1).cast(pl.UInt32)).to_series()
+    return rows.select(pl.all().gather(index))
+
+
+def _columns(rows: pa.RecordBatch) -> list[pl.Series]:
+    """Return the columns of a record batch; categories of Polars would outlive them, so strings are strings again."""
+    columns = zip(rows.schema.names, rows.columns, strict=True)
+    plain = ((name, one.cast(pa.large_string()) if pa.types.is_dictionary(one.type) else one) for name, one in columns)
+    return [pl.Series(name, column) for name, column in plain]
