@@ -44,8 +44,11 @@ def split_rows(
     else:
         names, named = list(split.shares()), _by_share(kept, split)
     columns = [field.name for field in contract.fields]
-    kept_name = pl.when(MARK).then(NAME).alias(NAME)
-    with BlockFiles(folder) as files:
+    # As numbers: a comparison of strings for each split takes ten times as long.
+    kept_name = pl.when(MARK).then(NAME).cast(pl.Enum(names)).alias(NAME)
+    # Validation has refused the rows that lack what may not be missing.
+    filled = {field.name for field in contract.fields if not field.nullable}
+    with BlockFiles(folder, filled=filled) as files:
         for block in kept.blocks(BLOCK):
             rows = named(block).select(*columns, kept_name).collect(engine="streaming")
             parts = {name: rows.filter(pl.col(NAME) == name).drop(NAME) for name in names}
