@@ -1,4 +1,4 @@
-"""Settings for Prefect that must stand in the environment before it is imported.
+"""Settings for Prefect, and for Polars, that must stand in the environment before they are imported.
 
 With ``PREFECT_API_URL`` set, that server is used as it is. Without it each command runs its own temporary server on a
 SQLite database in the home, so that a single machine needs nothing else.
@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from components.data.freed_memory import keep_freed_memory
 from components.errors import HostError
 from components.settings import Home
 from components.training.processor_threads import let_waiting_threads_sleep
@@ -18,6 +19,7 @@ from components.training.processor_threads import let_waiting_threads_sleep
 def configure_orchestrator(home: Home) -> None:
     """Point Prefect at the home and keep it quiet; what the user has set stays as it is."""
     let_waiting_threads_sleep()
+    keep_freed_memory()
     folder = home.room("prefect")
     folder.mkdir(parents=True, exist_ok=True)
     defaults = {

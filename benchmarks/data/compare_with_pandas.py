@@ -18,6 +18,7 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from benchmarks.data.flight_rows import write_flights
+from components.data.freed_memory import keep_freed_memory
 
 SIDES = ("slipway", "pandas")
 
@@ -64,6 +65,8 @@ def assert_equal(slipway: Path, pandas: Path) -> None:
 
 def main(rows: int, rounds: int) -> None:
     """Compare both sides and print a line for each run, then the ratios."""
+    # As the command does; the sides are processes of their own.
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "flights.parquet"
         write_flights(rows, source)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 ROW_GROUP = 500_000
@@ -87,21 +88,27 @@ class BlockFiles:
 
 
 def _writer(path: Path, first: pa.Table) -> pq.ParquetWriter:
-    # A dictionary is worth its time for text and codes; looking for one in numbers or moments takes too long.
-    single = (pa.types.is_floating, pa.types.is_temporal)
-    plain = {field.name for field in first.schema if any(is_one(field.type) for is_one in single)}
     return pq.ParquetWriter(
         path,
         first.schema,
-        compression={
-            name: "none" if name in plain and _is_dense(first[name]) else CODEC for name in first.column_names
-        },
-        use_dictionary=[name for name in first.column_names if name not in plain],
+        compression={name: "none" if _is_dense(first[name]) else CODEC for name in first.column_names},
+        use_dictionary=[field.name for field in first.schema if not _is_plain(field.type)],
         write_statistics=False,
     )
 
 
-def _is_dense(numbers: pa.ChunkedArray) -> bool:
-    """Return whether compressing a column's bytes would not halve them, judged by its first values."""
-    _, values = numbers.slice(0, PROBE).combine_chunks().buffers()
+def _is_dense(column: pa.ChunkedArray) -> bool:
+    """Return whether compressing a column as it is written would not halve it, judged by its first values."""
+    some = column.slice(0, PROBE).combine_chunks()
+    if pa.types.is_integer(column.type):
+        # Places in a small dictionary are packed to a few bits each already.
+        return bool(pc.count_distinct(some).as_py() * 8 <= len(some))
+    if not _is_plain(column.type):
+        return False
+    values = some.buffers()[1]
     return values is None or 2 * len(pa.compress(values, codec=CODEC, asbytes=True)) > values.size
+
+
+def _is_plain(dtype: pa.DataType) -> bool:
+    """Return whether no dictionary is looked for: it is worth its time for text and codes, not in other numbers."""
+    return bool(pa.types.is_floating(dtype) or pa.types.is_temporal(dtype))

@@ -40,11 +40,12 @@ class _Cycle(Transform, frozen=True):
     def expressions(self) -> list[pl.Expr]:
         moment = seconds(self.field) + self.offset
         position = moment - (moment / self.period).floor() * self.period
-        angle = position * (2 * math.pi / self.period)
+        # In float32, as the graph; the angle lies in [0, 2 pi), so little is lost.
+        angle = (position * (2 * math.pi / self.period)).cast(pl.Float32)
         names = [feature.name for feature in self.features()]
         return [
-            angle.sin().fill_null(0.0).cast(pl.Float32).alias(names[0]),
-            angle.cos().fill_null(0.0).cast(pl.Float32).alias(names[1]),
+            angle.sin().fill_null(0.0).alias(names[0]),
+            angle.cos().fill_null(0.0).alias(names[1]),
         ]
 
     def nodes(self, graph: GraphBuilder) -> list[str]:
@@ -53,7 +54,7 @@ class _Cycle(Transform, frozen=True):
         period = graph.number(self.period)
         cycles = graph.add("Mul", [graph.add("Floor", [graph.add("Div", [moment, period])]), period])
         position = graph.add("Sub", [moment, cycles])
-        # In float32, which every runtime has; the angle lies in [0, 2 pi), so little is lost.
+        # In float32, which every runtime has a sine of.
         angle = graph.add("Mul", [position, graph.number(2 * math.pi / self.period)])
         single = graph.add("Cast", [angle], to=TensorProto.FLOAT)
         zero = graph.add("Cast", [graph.number(0.0)], to=TensorProto.FLOAT)

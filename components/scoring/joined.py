@@ -6,7 +6,7 @@ the footer. Source: https://github.com/apache/parquet-format/blob/master/src/mai
 """
 
 import io
-import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,16 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from components.errors import SourceError
+from components.scoring.footer import MAGIC, Footer, footer_of, is_encrypted, state_of
 from components.scoring.output import parquet_writer
-from components.scoring.thrift import BINARY, I16, I32, I64, LIST, STRUCT, List, Struct, read_struct, write_struct
+from components.scoring.thrift import BINARY, I16, I32, I64, LIST, STRUCT, List, Struct, write_struct
 
-MAGIC = b"PAR1"
+# Numbers of the types of a schema: physical, converted, logical.
+BOOLEAN, INT32, INT64, DOUBLE, BYTE_ARRAY = 0, 1, 2, 5, 6
+UTF8, DATE, INT_64 = 0, 6, 18
+STRING_TYPE, DATE_TYPE, TIMESTAMP_TYPE = 1, 6, 8
+# They left the head of a dictionary page out of a chunk's size (PARQUET-816).
+SHORT_SIZES = re.compile(rb"parquet-mr version 1\.[0-2]\.")
 # The answers of a row group are held until it is whole; very many groups cost more than encoding again saves.
 MOST_GROUP_ROWS = 4_000_000
 LEAST_GROUP_ROWS = 8_192
@@ -28,7 +34,7 @@ LEAST_GROUP_ROWS = 8_192
 class _Group:
     """The chunks of a row group that are wanted, and its number of rows."""
 
-    chunks: list[Struct]
+    chunks: tuple[Struct, ...]
     rows: int
 
 
@@ -37,43 +43,44 @@ class StoredColumns:
     """What the footer of a Parquet file says of some of its columns, in the order that they are wanted in."""
 
     file: Path
-    footer: Struct
+    footer: Footer
     # As in the footer: depth first.
     elements: list[Struct]
     orders: list[Struct] | None
     groups: list[_Group]
 
+    @property
+    def rows(self) -> int:
+        """The number of rows that the footer tells."""
+        return sum(group.rows for group in self.groups)
 
-def stored_columns(file: Path, names: Sequence[str]) -> StoredColumns | None:
-    """Return columns of a Parquet file to be copied, None if it is none, or encrypted, or cut into ill-sized groups."""
-    with file.open("rb") as opened:
-        try:
-            footer = _footer(opened)
-        except ValueError:
-            return None
-    # 8: the algorithm that it is encrypted by.
-    if footer is None or 8 in footer.fields:
+
+def stored_columns(file: Path, footer: Footer, names: Sequence[str]) -> StoredColumns | None:
+    """Return columns of a Parquet file to be copied; None where encoding them again is the safer way.
+
+    That is a file with encrypted or nested columns, types that stand in metadata alone, very small or large row groups,
+    or sizes that readers mend.
+    """
+    # 6: who wrote it.
+    if SHORT_SIZES.match(footer.told.get(6, b"")):
         return None
-    nodes = _nodes(footer)
-    if not all(name in nodes and len(nodes[name][1]) == 1 for name in names):
+    found = footer.columns()
+    if not all(name in found and len(found[name].elements) == 1 and _is_plain(*found[name].elements) for name in names):
         return None
-    groups = [
-        _Group([group.get(1).items[nodes[name][0]] for name in names], group.get(3))
-        for group in footer.get(4).items
-        if group.get(3)
-    ]
-    rows = [group.rows for group in groups]
+    columns = [found[name] for name in names]
+    rows = footer.rows()
     if not rows or max(rows) > MOST_GROUP_ROWS or (len(rows) > 1 and sum(rows) < LEAST_GROUP_ROWS * len(rows)):
         return None
-    # 1: in another file; 8 and 9: encrypted; 3: where it lies.
-    if any(chunk.fields.keys() & {1, 8, 9} or 3 not in chunk.fields for group in groups for chunk in group.chunks):
+    chunks = zip(*(footer.chunks(column) for column in columns), strict=True)
+    groups = [_Group(some, size) for some, size in zip(chunks, rows, strict=True)]
+    if not all(_can_move(chunk, group.rows) for group in groups for chunk in group.chunks):
         return None
-    orders = footer.get(7)
+    orders = footer.told.get(7)
     return StoredColumns(
         file,
         footer,
-        [element for name in names for element in nodes[name][1]],
-        orders and [orders.items[nodes[name][0]] for name in names],
+        [element for column in columns for element in column.elements],
+        orders and [orders.items[column.place] for column in columns],
         groups,
     )
 
@@ -85,7 +92,6 @@ class JoinedWriter:
         self._schema = schema
         self._stored = stored
         self._source = stored.file.open("rb")
-        self._before = _state(self._source)
         self._target = path.open("wb")
         self._target.write(MAGIC)
         self._waiting: list[pa.Table] = []
@@ -118,7 +124,7 @@ class JoinedWriter:
         encoded = io.BytesIO()
         with parquet_writer(encoded, self._schema) as writer:
             writer.write_table(answers, row_group_size=stored.rows)
-        self._answers = _footer(encoded)
+        self._answers = footer_of(encoded)
         assert self._answers is not None, "a Parquet file has a footer"
         (made,) = self._answers.get(4).items
         start = self._target.tell()
@@ -145,7 +151,7 @@ class JoinedWriter:
         meta = Struct(dict(chunk.get(3).fields))
         # 9 to 11: pages of data, index, dictionary; 14 and 15: a Bloom filter, which is not copied.
         for number in (9, 10, 11):
-            if meta.get(number, 0) > 0:
+            if number in meta.fields:
                 meta.put(number, I64, meta.get(number) + moved)
         meta.drop(14, 15)
         told = Struct()
@@ -154,7 +160,7 @@ class JoinedWriter:
         return told
 
     def _check_source(self) -> None:
-        if _state(self._source) != self._before:
+        if state_of(self._source) != self._stored.footer.state:
             raise SourceError(f"{self._stored.file} was changed while it was read: score it again")
 
     def _footer(self, answers: Struct) -> Struct:
@@ -165,21 +171,35 @@ class JoinedWriter:
         if self._stored.orders is not None and answers.get(7) is not None:
             orders = [*self._stored.orders, *answers.get(7).items]
         footer = Struct()
-        footer.put(1, I32, max(self._stored.footer.get(1), answers.get(1)))
+        footer.put(1, I32, max(self._stored.footer.told.get(1), answers.get(1)))
         footer.put(2, LIST, List(STRUCT, [first, *self._stored.elements, *elements]))
         footer.put(3, I64, sum(group.get(3) for group in self._groups))
         footer.put(4, LIST, List(STRUCT, self._groups))
         # Readers know the errors of old writers by their names.
-        if (maker := self._stored.footer.get(6)) is not None:
+        if (maker := self._stored.footer.told.get(6)) is not None:
             footer.put(6, BINARY, maker)
         if orders is not None:
             footer.put(7, LIST, List(STRUCT, orders))
         return footer
 
 
-def _state(file: BinaryIO) -> tuple[int, int]:
-    status = os.fstat(file.fileno())
-    return status.st_size, status.st_mtime_ns
+def _is_plain(element: Struct) -> bool:
+    """Return whether a column's type follows from the schema for every reader, without metadata beside it."""
+    kind, converted, logical = element.get(1), element.get(6), element.get(10, Struct()).fields.keys()
+    return (
+        kind in (BOOLEAN, DOUBLE)
+        or (kind == BYTE_ARRAY and (converted == UTF8 or STRING_TYPE in logical))
+        or (kind == INT32 and (converted == DATE or DATE_TYPE in logical))
+        or (kind == INT64 and (converted in (None, INT_64) or TIMESTAMP_TYPE in logical))
+    )
+
+
+def _can_move(chunk: Struct, rows: int) -> bool:
+    """Return whether a chunk lies where the footer says, in this file, unencrypted, with a value for each row."""
+    # 1: the other file it lies in; 5: the number of values; 11: a dictionary at 0 is none.
+    if is_encrypted(chunk) or 1 in chunk.fields:
+        return False
+    return bool(chunk.get(3).get(5) == rows and chunk.get(3).get(11, 1) > 0)
 
 
 def _place(chunk: Struct) -> tuple[int, int]:
@@ -189,34 +209,3 @@ def _place(chunk: Struct) -> tuple[int, int]:
     if 0 < meta.get(11, 0) < begin:
         begin = meta.get(11)
     return begin, meta.get(7)
-
-
-def _nodes(footer: Struct) -> dict[str, tuple[int, list[Struct]]]:
-    """Return the columns at the top of a schema: the place of the first chunk of each, and its elements."""
-    root, *elements = footer.get(2).items
-    nodes: dict[str, tuple[int, list[Struct]]] = {}
-    at = leaf = 0
-    for _ in range(root.get(5, 0)):
-        end, first = at + 1, leaf
-        open_children = elements[at].get(5, 0)
-        leaf += not open_children
-        while open_children:
-            children = elements[end].get(5, 0)
-            leaf += not children
-            open_children += children - 1
-            end += 1
-        nodes[elements[at].get(4).decode()] = (first, elements[at:end])
-        at = end
-    return nodes
-
-
-def _footer(file: BinaryIO) -> Struct | None:
-    """Return what stands at the end of a Parquet file, None if it is another file or encrypted as a whole."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - len(MAGIC) - 4))
-    tail = file.read()
-    length = int.from_bytes(tail[:4], "little")
-    if tail[4:] != MAGIC or length > size:
-        return None
-    file.seek(size - len(tail) - length)
-    return read_struct(file.read(length))

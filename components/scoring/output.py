@@ -10,8 +10,6 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from components.errors import HostError
-
 
 class Writer(Protocol):
     """Appends tables of one schema to a file."""
@@ -94,12 +92,12 @@ class Output:
         self._last: Future[None] | None = None
 
     def append(self, table: pa.RecordBatch) -> None:
-        """Hand rows to the writing thread; HostError if an earlier one could not be written."""
+        """Hand rows to the writing thread; OSError if earlier ones could not be written."""
         self._wait()
         self._last = self._thread.submit(self._write, table)
 
     def close(self) -> None:
-        """Write what is left and end the thread; HostError if that fails."""
+        """Write what is left and end the thread; OSError if that fails."""
         try:
             self._wait()
         finally:
@@ -114,8 +112,5 @@ class Output:
         self._writer.write_table(table)
 
     def _wait(self) -> None:
-        try:
-            if self._last is not None:
-                self._last.result()
-        except OSError as error:
-            raise HostError(f"cannot write {self._path}: {error.strerror or error}") from error
+        if self._last is not None:
+            self._last.result()

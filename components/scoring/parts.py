@@ -18,10 +18,13 @@ from components.data.source_files import FORMATS
 from components.data.sources import open_source
 from components.declaration import Source
 from components.errors import SourceError
+from components.scoring.footer import Footer, is_encrypted, read_footer
 from data_contracts.frame_schema import frame_schema
 from data_contracts.row_checks import keeps, row_checks
 from data_contracts.spec import ContractSpec, FieldSpec
 
+# Numbers of the encodings DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY.
+DELTAS = frozenset({6, 7})
 # Strings of a column that are remembered as good; a column with more of them is checked anew in each part.
 MOST_TEXTS = 10_000
 
@@ -44,8 +47,8 @@ class Parts(NamedTuple):
     """The rows of a file in order, the same parts each time."""
 
     parts: Iterator[Part]
-    # Whether the file is Parquet of the contract's types, so that its rows need no cast.
-    are_stored: bool
+    # Of a Parquet file of the contract's types, whose rows need no cast.
+    footer: Footer | None
 
 
 def read_parts(source: Path, inputs: ContractSpec, scratch: Path, part_rows: int) -> Parts:
@@ -54,10 +57,27 @@ def read_parts(source: Path, inputs: ContractSpec, scratch: Path, part_rows: int
         frame = open_source(Source(path=source), inputs, scratch)
         schema, wanted = frame.collect_schema(), frame_schema(inputs)
         rows = frame.select(cast_columns(contract_casts(schema, inputs)))
-    is_parquet = FORMATS.get(source.suffix.lower()) == "parquet"
-    are_stored = is_parquet and all(schema[name] == dtype for name, dtype in wanted.items())
-    parts = _stored_parts(source, inputs, part_rows) if are_stored else _cast_parts(rows, inputs, part_rows)
-    return Parts(_guarded(source, parts), are_stored)
+        is_parquet = FORMATS.get(source.suffix.lower()) == "parquet"
+        is_alike = is_parquet and all(schema[name] == dtype for name, dtype in wanted.items())
+        footer = _stored_footer(source, wanted) if is_alike else None
+    parts = _cast_parts(rows, inputs, part_rows) if footer is None else _stored_parts(source, inputs, part_rows)
+    return Parts(_guarded(source, parts), footer)
+
+
+def _stored_footer(source: Path, wanted: pl.Schema) -> Footer | None:
+    """Return the footer of a Parquet file whose columns pyarrow reads as Polars does, strings as categories."""
+    footer = read_footer(source)
+    if footer is None:
+        return None
+    columns = footer.columns()
+    if any(is_encrypted(chunk) for name in wanted for chunk in footer.chunks(columns[name])):
+        return None
+    texts = [name for name, dtype in wanted.items() if dtype == pl.String]
+    # 2: the encodings of a chunk; pyarrow makes no categories of some.
+    if any(DELTAS & set(chunk.get(3).get(2).items) for name in texts for chunk in footer.chunks(columns[name])):
+        return None
+    empty = pq.read_schema(source).empty_table().select(list(wanted))
+    return footer if pl.DataFrame(empty).schema == wanted else None
 
 
 def _guarded(source: Path, parts: Iterator[Part]) -> Iterator[Part]:
@@ -92,6 +112,9 @@ def _stored_parts(source: Path, inputs: ContractSpec, part_rows: int) -> Iterato
         for group in range(file.num_row_groups):
             for batch in file.iter_batches(part_rows, row_groups=[group], columns=names, use_threads=False):
                 waiting.append(batch.select(names))
+                for name in texts:
+                    # Places beyond the dictionary, bytes that are no text: an error here, and not in what follows.
+                    waiting[-1].column(name).validate(full=True)
                 if sum(some.num_rows for some in waiting) >= part_rows // 2:
                     yield Part(_together(waiting), [])
                     waiting = []

@@ -6,7 +6,6 @@ whole: a run that was stopped does not compute them again, if build and source a
 """
 
 import os
-import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,7 +28,7 @@ from components.result import Result
 from components.scoring.joined import JoinedWriter, stored_columns
 from components.scoring.output import WRITERS, Output
 from components.scoring.parts import Judge, Part, read_parts, spread
-from components.storage import digest_json
+from components.scoring.work_folder import work_folder
 from data_contracts.spec import ContractSpec
 
 PART_ROWS = 131_072
@@ -66,51 +65,37 @@ def score_file(
     """
     if target.suffix not in WRITERS:
         raise SourceError(f"cannot write {target.name}: the ending must be one of {', '.join(WRITERS)}")
-    if not target.parent.is_dir():
-        raise SourceError(f"cannot write {target}: there is no folder {target.parent}")
-    work = _work_folder(build, source, target, part_rows)
+    with work_folder(build, source, target, part_rows) as work:
+        scored = _score(build, source, target, work, part_rows, answers_only)
+        (work / target.name).replace(target)
+    return scored
+
+
+def _score(build: Build, source: Path, target: Path, work: Path, part_rows: int, answers_only: bool) -> Scored:
     contract = build.contract()
-    cores = os.cpu_count() or 1
     inputs = msgspec.structs.replace(contract, fields=contract.inputs, expectations=())
+    read = read_parts(source, inputs, work, part_rows)
+    stored = None
+    if read.footer is not None and target.suffix == ".parquet" and not answers_only:
+        stored = stored_columns(source, read.footer, [field.name for field in inputs.fields])
+    answerer = _Answerer(build, inputs, work, answers_only or stored is not None)
+    writer = WRITERS[target.suffix] if stored is None else partial(JoinedWriter, stored=stored)
+    cores = os.cpu_count() or 1
     counts = Counter[str]()
     rows = refused = 0
-    try:
-        read = read_parts(source, inputs, work, part_rows)
-        stored = None
-        if read.are_stored and target.suffix == ".parquet" and not answers_only:
-            stored = stored_columns(source, [field.name for field in inputs.fields])
-        answerer = _Answerer(build, inputs, work, answers_only or stored is not None)
-        writer = WRITERS[target.suffix] if stored is None else partial(JoinedWriter, stored=stored)
-        with closing(Output(work / target.name, writer)) as output, ThreadPoolExecutor(cores) as pool:
-            # One more than are answered: a core never waits for the reader.
-            for answered in _in_order(pool, answerer.answer, enumerate(read.parts), cores + 1):
-                output.append(answered.table)
-                rows += answered.table.num_rows
-                refused += answered.refused
-                counts.update(answered.reasons.drop_nulls().explode())
-        if not rows:
-            raise SourceError(f"{source} has no rows to score")
-    except SourceError:
-        shutil.rmtree(work)
-        raise
-    (work / target.name).replace(target)
-    shutil.rmtree(work)
+    with closing(Output(work / target.name, writer)) as output, ThreadPoolExecutor(cores) as pool:
+        # One more than are answered: a core never waits for the reader.
+        for answered in _in_order(pool, answerer.answer, enumerate(read.parts), cores + 1):
+            output.append(answered.table)
+            rows += answered.table.num_rows
+            refused += answered.refused
+            counts.update(answered.reasons.drop_nulls().explode())
+    if not rows:
+        raise SourceError(f"{source} has no rows to score")
+    if stored is not None and rows != stored.rows:
+        raise SourceError(f"{source} has {rows:,} rows where its footer says {stored.rows:,}")
     ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     return Scored(build_id=build.build_id, target=target, rows=rows, refused=refused, refusals=ordered)
-
-
-def _work_folder(build: Build, source: Path, target: Path, part_rows: int) -> Path:
-    """Return the folder of this run's parts; what a run with another build or source left behind is removed."""
-    if not source.is_file():
-        raise SourceError(f"{source} does not exist; give a Parquet, CSV or Arrow file")
-    status = source.stat()
-    key = digest_json([build.build_id, str(source.resolve()), status.st_size, status.st_mtime_ns, part_rows])[:16]
-    work = target.parent / f".{target.name}.{key}"
-    for stale in target.parent.glob(f".{target.name}.????????????????"):
-        if stale != work:
-            shutil.rmtree(stale)
-    work.mkdir(exist_ok=True)
-    return work
 
 
 class _Answerer:

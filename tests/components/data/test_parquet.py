@@ -16,7 +16,10 @@ def test_blocks_become_one_file_with_compression_where_it_pays(tmp_path: Path, m
     monkeypatch.setattr(parquet, "ROW_GROUP", 1_000)
     numbers = np.random.default_rng(0).random(2_500)
     rows = pl.DataFrame({"dense": numbers, "flag": numbers < 0.01, "text": ["late", "early"] * 1_250}).with_columns(
-        pl.col("flag").cast(pl.Float32), gap=pl.when(pl.col("dense") > 0.5).then(pl.col("dense"))
+        pl.col("flag").cast(pl.Float32),
+        gap=pl.when(pl.col("dense") > 0.5).then(pl.col("dense")),
+        few=pl.int_range(pl.len()) % 7,
+        many=pl.int_range(pl.len()),
     )
     with BlockFiles(tmp_path, filled=["dense", "flag"]) as files:
         for start in range(0, rows.height, 700):
@@ -25,11 +28,12 @@ def test_blocks_become_one_file_with_compression_where_it_pays(tmp_path: Path, m
     assert_frame_equal(pl.read_parquet(path), rows)
     told = pq.read_metadata(path)
     assert [told.row_group(group).num_rows for group in range(told.num_row_groups)] == [1_000, 1_000, 500]
-    chunks = {told.row_group(0).column(place).path_in_schema: told.row_group(0).column(place) for place in range(4)}
+    chunks = {told.row_group(0).column(place).path_in_schema: told.row_group(0).column(place) for place in range(6)}
     compression = {name: chunk.compression for name, chunk in chunks.items()}
-    assert compression == {"dense": "UNCOMPRESSED", "flag": "SNAPPY", "text": "SNAPPY", "gap": "UNCOMPRESSED"}
+    plain = dict.fromkeys(["dense", "gap", "few"], "UNCOMPRESSED")
+    assert compression == {**plain, "flag": "SNAPPY", "text": "SNAPPY", "many": "SNAPPY"}
     nullable = {field.name: field.nullable for field in pq.read_schema(path)}
-    assert nullable == {"dense": False, "flag": False, "text": True, "gap": True}
+    assert nullable == {"dense": False, "flag": False, "text": True, "gap": True, "few": True, "many": True}
 
 
 def test_a_gap_where_none_was_promised_is_an_error(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Columns copied from one Parquet file beside those of another are what every reader finds in the whole."""
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 from components.errors import SourceError
 from components.scoring import joined
-from components.scoring.joined import JoinedWriter, stored_columns
+from components.scoring.footer import read_footer
+from components.scoring.joined import JoinedWriter, StoredColumns, stored_columns
+from components.scoring.thrift import BINARY, I64, Struct, read_struct, write_struct
 
 ROWS = pl.DataFrame(
     {
@@ -36,9 +39,15 @@ ANSWERS = pl.DataFrame(
 )
 
 
+def columns_of(file: Path, names: list[str]) -> StoredColumns | None:
+    """Return columns of a file to be copied."""
+    footer = read_footer(file)
+    return footer and stored_columns(file, footer, names)
+
+
 def join(source: Path, target: Path, cuts: list[int]) -> None:
     """Write the answers in pieces beside the wanted columns."""
-    stored = stored_columns(source, WANTED)
+    stored = columns_of(source, WANTED)
     assert stored is not None
     answers = ANSWERS.to_arrow()
     writer = JoinedWriter(target, answers.schema, stored)
@@ -106,7 +115,7 @@ def test_what_polars_wrote_is_copied_too(tmp_path: Path) -> None:
 def test_a_source_that_changes_is_an_error(tmp_path: Path) -> None:
     source = tmp_path / "in.parquet"
     ROWS.write_parquet(source)
-    stored = stored_columns(source, WANTED)
+    stored = columns_of(source, WANTED)
     assert stored is not None
     writer = JoinedWriter(tmp_path / "out.parquet", ANSWERS.to_arrow().schema, stored)
     with source.open("r+b") as opened:
@@ -126,13 +135,76 @@ def test_what_cannot_be_copied_is_left_to_others(tmp_path: Path, monkeypatch: py
     if kind == "huge groups":
         monkeypatch.setattr(joined, "MOST_GROUP_ROWS", 99)
     names = {"column absent": ["text", "none"], "nested": ["text", "pair"]}.get(kind, WANTED)
-    assert stored_columns(source, names) is None
+    assert columns_of(source, names) is None
+
+
+def change_footer(file: Path, change: Callable[[Struct], None]) -> None:
+    """Write another footer behind the pages of a Parquet file."""
+    content = file.read_bytes()
+    length = int.from_bytes(content[-8:-4], "little")
+    footer = read_struct(content[-8 - length : -8])
+    change(footer)
+    made = write_struct(footer)
+    file.write_bytes(content[: -8 - length] + made + len(made).to_bytes(4, "little") + b"PAR1")
+
+
+def converted_types_alone(footer: Struct) -> None:
+    for element in footer.get(2).items:
+        element.drop(10)
+
+
+def strings_by_metadata_alone(footer: Struct) -> None:
+    for element in footer.get(2).items:
+        element.drop(6, 10)
+
+
+def written_long_ago(footer: Struct) -> None:
+    footer.put(6, BINARY, b"parquet-mr version 1.2.8 (build 1234)")
+
+
+def dictionaries_at_nowhere(footer: Struct) -> None:
+    for chunk in footer.get(4).items[0].get(1).items:
+        chunk.get(3).put(11, I64, 0)
+
+
+def fewer_rows_than_values(footer: Struct) -> None:
+    group = footer.get(4).items[0]
+    group.put(3, I64, group.get(3) - 5)
+
+
+def pages_in_another_file(footer: Struct) -> None:
+    for chunk in footer.get(4).items[0].get(1).items:
+        chunk.put(1, BINARY, b"other.parquet")
+
+
+def an_unknown_field(footer: Struct) -> None:
+    footer.put(99, BINARY, b"of a later version")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        converted_types_alone,
+        strings_by_metadata_alone,
+        written_long_ago,
+        dictionaries_at_nowhere,
+        fewer_rows_than_values,
+        pages_in_another_file,
+    ],
+)
+def test_a_footer_that_readers_differ_on_is_not_copied(tmp_path: Path, change: Callable[[Struct], None]) -> None:
+    source = tmp_path / "in.parquet"
+    pq.write_table(ROWS.to_arrow(), source)
+    change_footer(source, an_unknown_field)
+    assert columns_of(source, WANTED) is not None
+    change_footer(source, change)
+    assert columns_of(source, WANTED) is None
 
 
 def test_rows_that_never_came_leave_no_footer(tmp_path: Path) -> None:
     source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
     ROWS.write_parquet(source)
-    stored = stored_columns(source, WANTED)
+    stored = columns_of(source, WANTED)
     assert stored is not None
     writer = JoinedWriter(target, ANSWERS.to_arrow().schema, stored)
     writer.write_table(ANSWERS.head(99).to_arrow())

@@ -1,5 +1,7 @@
 """A file is scored part by part: stopped anywhere it goes on, and the parts make the same whole."""
 
+import base64
+import errno
 import itertools
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as pe
 import pytest
 
 from components.builds.build import Build, open_build
-from components.errors import SourceError
+from components.errors import ContractError, HostError, SourceError
+from components.scoring.joined import JoinedWriter
 from components.scoring.score import score_file
+from components.scoring.work_folder import work_folder
 from components.workloads.tabular.bulk import BulkPredictor
 from components.workloads.tabular.inference import Predictor
 from tests.deployments.small_build import Sample, draw_sample, write_build
@@ -123,7 +128,7 @@ def test_every_format_holds_the_same(build: Build, source: Path, tmp_path: Path,
     assert found.select("carrier", "reasons").schema == known.with_columns(reasons).select("carrier", "reasons").schema
 
 
-@pytest.mark.parametrize("kind", ["small row groups", "narrow numbers", "csv", "arrow"])
+@pytest.mark.parametrize("kind", ["small row groups", "narrow numbers", "delta", "csv", "arrow"])
 def test_whatever_holds_the_rows_they_are_answered_alike(build: Build, source: Path, tmp_path: Path, kind: str) -> None:
     """A Parquet file of the contract's own types is read as it is stored, everything else is cast."""
     known = pl.read_parquet(score_file(build, source, tmp_path / "known.parquet").target)
@@ -133,6 +138,11 @@ def test_whatever_holds_the_rows_they_are_answered_alike(build: Build, source: P
         rows.write_csv(other)
     elif kind == "arrow":
         rows.write_ipc(other)
+    elif kind == "delta":
+        # As some writers encode strings; pyarrow makes no dictionaries of them.
+        texts = [name for name, dtype in rows.schema.items() if dtype == pl.String]
+        encodings = dict.fromkeys(texts, "DELTA_BYTE_ARRAY")
+        pq.write_table(rows.to_arrow(), other, use_dictionary=False, column_encoding=encodings)
     elif kind == "narrow numbers":
         rows.with_columns(pl.col(pl.Int64).cast(pl.Int32)).write_parquet(other)
     else:
@@ -164,3 +174,112 @@ def test_parquet_comes_out_in_the_row_groups_and_bytes_that_it_had(build: Build,
     assert told.row_group(1).column(0).compression == "GZIP"
     assert told.row_group(1).column(told.num_columns - 1).compression == "SNAPPY"
     assert pl.read_parquet(target, columns=rows.columns).equals(rows)
+
+
+def test_a_source_that_is_replaced_meanwhile_is_an_error(
+    build: Build, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a nightly job does it: a whole new file under the same name, with the same rows in another order."""
+    original = BulkPredictor.predict
+
+    def replaced(self: BulkPredictor, rows: pa.RecordBatch) -> Any:
+        pl.read_parquet(source).reverse().write_parquet(tmp_path / "new.parquet")
+        (tmp_path / "new.parquet").replace(source)
+        return original(self, rows)
+
+    monkeypatch.setattr(BulkPredictor, "predict", replaced)
+    with pytest.raises(SourceError, match=r"in\.parquet was changed while it was read"):
+        score_file(build, source, tmp_path / "out.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_a_second_run_to_the_same_file_is_refused(build: Build, source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.parquet"
+    other = tmp_path / "other.parquet"
+    other.write_bytes(source.read_bytes())
+    with work_folder(build, source, target, 250) as work:
+        for given, rows in ((source, 250), (source, 300), (other, 250)):
+            with pytest.raises(HostError, match="another run is writing"):
+                score_file(build, given, target, part_rows=rows)
+        assert list(tmp_path.glob(".out*")) == [work]
+    assert score_file(build, source, target, part_rows=250).rows == 1_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "other.parquet", "out.parquet"]
+
+
+def test_only_what_runs_left_behind_is_removed(build: Build, source: Path, tmp_path: Path) -> None:
+    ours = tmp_path / ".out[1].parquet.0123456789abcdef"
+    others = [tmp_path / ".out[1].parquet.backup-2026-1122", tmp_path / ".out1.parquet.0123456789abcdef"]
+    for folder in (ours, *others):
+        folder.mkdir()
+    (tmp_path / ".out[1].parquet.0123456789abcdee").write_text("a file")
+    score_file(build, source, tmp_path / "out[1].parquet")
+    assert not ours.exists()
+    assert all(folder.is_dir() for folder in others)
+
+
+class _Keys(pe.KmsClient):
+    """Keys that are no secret."""
+
+    def __init__(self, _: object) -> None:
+        super().__init__()
+
+    def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> bytes:
+        return base64.b64encode(key_bytes)
+
+    def unwrap_key(self, wrapped_key: bytes, master_key_identifier: str) -> bytes:
+        return base64.b64decode(wrapped_key)
+
+
+def write_encrypted(rows: pa.Table, file: Path) -> None:
+    """Write a file whose footer can be read and one of whose columns cannot."""
+    keys = pe.EncryptionConfiguration(footer_key="footer", column_keys={"column": ["carrier"]}, plaintext_footer=True)
+    properties = pe.CryptoFactory(_Keys).file_encryption_properties(pe.KmsConnectionConfig(), keys)
+    with pq.ParquetWriter(file, rows.schema, encryption_properties=properties) as writer:
+        writer.write_table(rows)
+
+
+@pytest.mark.parametrize("fault", ["column", "bytes", "name", "folder", "encrypted"])
+def test_nothing_is_left_of_what_cannot_be_scored(build: Build, source: Path, tmp_path: Path, fault: str) -> None:
+    """One clear error for a column that is missing, text that is none, a name that is too long, a folder as target."""
+    target = tmp_path / ("x" * 300 + ".parquet" if fault == "name" else "out.parquet")
+    rows = pl.read_parquet(source).to_arrow()
+    if fault == "column":
+        pq.write_table(rows.drop_columns(["carrier"]), source)
+    if fault == "bytes":
+        broken = pa.array([b"\xff\xfe"] * len(rows)).view(pa.string())
+        pq.write_table(rows.set_column(rows.schema.get_field_index("carrier"), "carrier", broken), source)
+    if fault == "folder":
+        target.mkdir()
+    if fault == "encrypted":
+        write_encrypted(rows, source)
+    expected = {
+        "column": (ContractError, "no column 'carrier'"),
+        "bytes": (SourceError, "cannot be read"),
+        "name": (HostError, "cannot write .*name too long"),
+        "folder": (SourceError, "it is a folder"),
+        "encrypted": (SourceError, "cannot be read"),
+    }
+    kind, message = expected[fault]
+    with pytest.raises(kind, match=message):
+        score_file(build, source, target)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"in.parquet", "out.parquet"} if fault == "folder" else left == {"in.parquet"}
+
+
+def test_a_full_disk_is_said_and_what_is_finished_stays(
+    build: Build, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = JoinedWriter.close
+
+    def full(self: JoinedWriter) -> None:
+        close(self)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = tmp_path / "out.parquet"
+    with monkeypatch.context() as patched:
+        patched.setattr(JoinedWriter, "close", full)
+        with pytest.raises(HostError, match=r"cannot write .*out\.parquet: No space left"):
+            score_file(build, source, target, part_rows=250)
+    assert not target.exists()
+    assert len(list(tmp_path.glob(".out.parquet.*/*.npy"))) == 4
+    assert score_file(build, source, target, part_rows=250).rows == 1_000
