@@ -1,10 +1,12 @@
 """The words of the gates: why a verdict is what it is, what would make it pass, and what it could not see."""
 
+import math
 from collections.abc import Sequence
 
 from scipy.stats import norm
 
 from components.judgement.evidence import Measure
+from components.judgement.metrics import HIGHER_IS_BETTER
 from components.judgement.policy import Rule
 from components.judgement.power import ALPHA, chance_to_pass, detectable_difference, rows_to_decide
 
@@ -71,6 +73,9 @@ def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, ro
     # What must be proven has to clear the limit by the reach of the bound; what must only not be refuted may miss it.
     reach = -reach if rule.proof == "harm" else reach
     value = rule.limit + reach if rule.direction == "at_least" else rule.limit - reach
+    best = _best(rule)
+    if best is not None and (value > best if rule.direction == "at_least" else value < best):
+        return _out_of_reach(rule, measure, reach, best)
     asked = f"would pass with {rule.direction.replace('_', ' ')} {number(value)}"
     if measure.n and low != high:
         asked += f" on {_rows(measure)}"
@@ -79,6 +84,25 @@ def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, ro
         verb = "would pass" if good_side else "would fail"
         asked += f"; the same value on {rows_needed:,} rows {verb} ({rows_needed - measure.n:,} more)"
     return asked + (f"; {rule.todo}" if rule.todo and not (state == "undecided" and good_side) else "")
+
+
+def _best(rule: Rule) -> float | None:
+    """Return the best that a measure can be, None if there is no end to it."""
+    if rule.direction == "at_most":
+        # Errors, times, costs and gaps.
+        return 0.0
+    return 1.0 if rule.measure in HIGHER_IS_BETTER or rule.gate.startswith("floor-") else None
+
+
+def _out_of_reach(rule: Rule, measure: Measure, reach: float, best: float) -> str:
+    """Say that nothing can clear the limit by the reach of an interval from so few rows, and which number could."""
+    said = f"nothing could pass on {_rows(measure)}, which tell {rule.subject} to {number(reach)} either way"
+    todo = rule.todo or "change the limit openly"
+    room = abs(best - rule.limit)
+    if not room or not measure.n:
+        return f"{said}; {todo}"
+    # An interval narrows with the square root of the rows.
+    return f"{said}: it takes more than {math.ceil(measure.n * (reach / room) ** 2):,} rows; {todo}"
 
 
 def family_reason(rule: Rule, measures: Sequence[Measure], broken: Sequence[Measure], worst: Measure) -> str:

@@ -123,6 +123,22 @@ def test_a_value_too_close_to_call_is_undecided_and_says_how_many_rows_would_dec
     assert not report.passed
 
 
+def test_a_value_that_cannot_be_is_not_asked_for(flights: Workload) -> None:
+    """The bound of an interval of 120 rows would ask for an AUC of 1.07, and for an error below zero."""
+    report = judge(
+        evidence(
+            auc=measured("auc", 0.62, 0.25, 120), calibration_error=measured("calibration_error", 0.06, 0.04, 120)
+        ),
+        flights,
+    )
+    goal, calibration = verdict(report, "goal").would_pass, verdict(report, "calibration").would_pass
+    # 1.645 x 0.25 either way, of which a perfect 1 leaves 0.34 above the limit: (0.4112 / 0.34) ** 2 as many rows.
+    assert "nothing could pass on 120 rows, which tell auc to 0.4112 either way: it takes more than 176 rows" in goal
+    assert "nothing could pass on 120 rows" in calibration
+    possible = judge(evidence(auc=measured("auc", 0.62, 0.2, 120)), flights)
+    assert "would pass with at least 0.989 on 120 rows" in verdict(possible, "goal").would_pass
+
+
 def test_undecided_passes_only_if_the_workload_file_says_so(flights: Workload) -> None:
     lenient = flights.model_copy(update={"gates": flights.gates.model_copy(update={"undecided": "pass"})})
     unsure = evidence(auc=measured("auc", 0.663, 0.004))
