@@ -39,11 +39,14 @@ class Footer(NamedTuple):
 
     def chunks(self, column: "Column") -> list[Struct]:
         """Return the first chunk of a column in each row group that has rows."""
-        return [group.get(1).items[column.place] for group in self.told.get(4).items if group.get(3)]
+        return [group.get(1).items[column.place] for group in self._groups()]
 
     def rows(self) -> list[int]:
         """Return the number of rows of each row group that has some."""
-        return [group.get(3) for group in self.told.get(4).items if group.get(3)]
+        return [group.get(3) for group in self._groups()]
+
+    def _groups(self) -> list[Struct]:
+        return [group for group in self.told.get(4).items if group.get(3)]
 
 
 class Column(NamedTuple):

@@ -177,12 +177,13 @@ class Judge:
         """Return which rows hold a good string, None if all do."""
         distinct = set(texts.dictionary.to_pylist())
         known = self._good_texts[field.name]
-        if distinct <= known and (field.nullable or not texts.null_count):
+        is_filled = field.nullable or not texts.null_count
+        if is_filled and distinct <= known:
             return None
         rules = keeps(msgspec.structs.replace(self._inputs, fields=(field,)))
         frame = pl.DataFrame({field.name: pl.Series(texts.dictionary, dtype=pl.String)})
         good = frame.select(kept=rules).to_series()
-        if good.all() and (field.nullable or not texts.null_count):
+        if is_filled and good.all():
             if len(known) < MOST_TEXTS:
                 self._good_texts[field.name] = known | distinct
             return None
