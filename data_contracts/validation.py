@@ -27,6 +27,9 @@ from data_contracts.spec import ContractSpec, Expectation
 SAMPLE = 1_000_000
 ROW = "slipway:row"
 
+# Held while Great Expectations is imported.
+_LOADING = threading.Lock()
+
 
 class ExpectationResult(BaseModel):
     """How one expectation was judged."""
@@ -55,6 +58,7 @@ def check_dataset(
     # By row number and not with gather_every, which would bring every row into memory first.
     sample = rows.select(columns).with_row_index(ROW).filter(pl.col(ROW) % max(step, 1) == 0).drop(ROW)
     frame = sample.collect(engine="streaming").with_columns(_figures(rows, facts))
+    _load()
     with _quiet():
         found = _judge(frame, _judgements(contract, facts), contract.name, docs)
     basis = "all rows" if step <= 1 else f"every {step}th row: {frame.height:,} of {size:,}"
@@ -74,7 +78,8 @@ def check_dataset(
 def judge_loaded_meanwhile(contract: ContractSpec) -> Iterator[None]:
     """Import Great Expectations on a thread while something else runs, if the contract will need it.
 
-    It takes two to three seconds of one core, which Polars reading the rows leaves to spare.
+    It takes two to three seconds of one core, which Polars reading the rows leaves to spare. ``check_dataset`` waits
+    for it when it has read its sample.
     """
     loading = threading.Thread(target=_load) if contract.expectations else None
     if loading:
@@ -87,19 +92,20 @@ def judge_loaded_meanwhile(contract: ContractSpec) -> Iterator[None]:
 
 
 def _load() -> None:
-    if "great_expectations" in sys.modules:
-        return
-    # A million objects that stay: looking for garbage among them takes a seventh of the time.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            importlib.import_module("great_expectations")
-        gc.freeze()
-    finally:
-        if collects:
-            gc.enable()
+    with _LOADING:
+        if "great_expectations" in sys.modules:
+            return
+        # A million objects that stay: looking for garbage among them takes a seventh of the time.
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                importlib.import_module("great_expectations")
+            gc.freeze()
+        finally:
+            if collects:
+                gc.enable()
 
 
 def _figures(rows: pl.LazyFrame, facts: Sequence[Fact | None]) -> list[pl.Expr]:

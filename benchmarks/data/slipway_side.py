@@ -1,10 +1,12 @@
-"""Slipway's own path for flights: validate and prepare a snapshot.
+"""Slipway's own path for flights: take a snapshot, then validate and prepare it.
 
-python -m benchmarks.data.slipway_side rows.parquet out/
+python -m benchmarks.data.slipway_side snapshot rows.parquet out/
+python -m benchmarks.data.slipway_side prepare out/snapshot.json out/
 """
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -12,19 +14,34 @@ import polars as pl
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot
-from components.declaration import read_workload
+from components.data.snapshots import have_nan, take_snapshot
+from components.declaration import Source, read_workload
 from components.settings import Home
 from data_contracts.flights import Flight
 
+RECORD = "snapshot.json"
 
-def main(source: Path, folder: Path) -> None:
-    """Validate and prepare a file of contract rows."""
+
+def snapshot(source: Path, folder: Path) -> None:
+    """Take a snapshot and write down its record, and what it took to find which columns have a NaN.
+
+    That is asked while a snapshot is taken, since the values are in memory then, but it is a part of validating.
+    """
     contract = Flight.spec()
-    rows = pl.scan_parquet(source).select(pl.len()).collect().item()
-    columns = {field.name: field.dtype for field in contract.fields}
-    snapshot = Snapshot(digest="benchmark", path=source, rows=rows, columns=dict(columns), source=str(source))
-    home = Home(folder / "home")
-    validated = validate_snapshot(snapshot, contract, home, where="benchmark")
+    taken = take_snapshot(Source(path=str(source)), contract, Home(folder / "home"))
+    numbers = [field.name for field in contract.fields if field.dtype == "number"]
+    in_memory = pl.read_parquet(taken.path, columns=numbers).lazy()
+    wall, cpu = time.perf_counter(), time.process_time()
+    in_memory.select(have_nan(contract)).collect(engine="streaming")
+    asked = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    (folder / RECORD).write_text(json.dumps({"snapshot": taken.model_dump(mode="json"), "asked": asked}))
+
+
+def validate_and_prepare(record: Path, folder: Path) -> None:
+    """Validate and prepare a snapshot, as the stages of a build do."""
+    contract, home = Flight.spec(), Home(folder / "home")
+    taken = Snapshot.model_validate_json(json.dumps(json.loads(record.read_text())["snapshot"]))
+    validated = validate_snapshot(taken, contract, home, where="benchmark")
     prepared = prepare(validated, read_workload("flights"), contract, home)
     result = {
         "kept": validated.rows,
@@ -38,4 +55,4 @@ def main(source: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    {"snapshot": snapshot, "prepare": validate_and_prepare}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))

@@ -17,8 +17,12 @@ import pyarrow.parquet as pq
 ROW_GROUP = 500_000
 BLOCK = 1_000_000
 CODEC = "snappy"
-# Values of a column that tell whether compressing it pays: by half at least, or it costs more time than it saves.
+# Values that are encoded at once: 1,024, which is the default, take 5 % longer.
+BATCH = 65_536
+# Values of a column that tell whether compressing it pays: to a quarter at most. Less would save a sixth of the size of
+# features, and writing those columns would take three times as long (7 ms a million float32 instead of 2).
 PROBE = 65_536
+SHRINK = 4
 
 
 def sink(rows: pl.LazyFrame, path: Path, *, statistics: bool = False) -> pl.LazyFrame:
@@ -94,11 +98,12 @@ def _writer(path: Path, first: pa.Table) -> pq.ParquetWriter:
         compression={name: "none" if _is_dense(first[name]) else CODEC for name in first.column_names},
         use_dictionary=[field.name for field in first.schema if not _is_plain(field.type)],
         write_statistics=False,
+        write_batch_size=BATCH,
     )
 
 
 def _is_dense(column: pa.ChunkedArray) -> bool:
-    """Return whether compressing a column as it is written would not halve it, judged by its first values."""
+    """Return whether a column as it is written is not worth compressing, judged by its first values."""
     some = column.slice(0, PROBE).combine_chunks()
     if pa.types.is_integer(column.type):
         # Places in a small dictionary are packed to a few bits each already.
@@ -106,7 +111,7 @@ def _is_dense(column: pa.ChunkedArray) -> bool:
     if not _is_plain(column.type):
         return False
     values = some.buffers()[1]
-    return values is None or 2 * len(pa.compress(values, codec=CODEC, asbytes=True)) > values.size
+    return values is None or SHRINK * len(pa.compress(values, codec=CODEC, asbytes=True)) > values.size
 
 
 def _is_plain(dtype: pa.DataType) -> bool:

@@ -52,18 +52,19 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
     digest = digest_json([snapshot.digest, contract, code_part(CODE)])
     rooms = home.room("validated")
     rooms.mkdir(parents=True, exist_ok=True)
+    docs = home.room("reports", where, "expectations", digest[:16]) if contract.expectations else None
     with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         mask, refused = Path(scratch) / MASK, Path(scratch) / ROWS
         with judge_loaded_meanwhile(contract):
             division = divide(snapshot, contract, mask, refused)
-        quarantine = _settle(refused, home.room("quarantine", digest), division) if division.quarantined else None
-        _check_tolerance(division, contract, where, quarantine)
-        mask = _settle(mask, home.room("validated", digest), division)
-    docs = home.room("reports", where, "expectations", digest[:16]) if contract.expectations else None
-    try:
-        expectations = check_dataset(KeptRows(snapshot.path, mask, contract).scan(), division.kept, contract, docs)
-    except TypeError as error:
-        raise ContractError(f"{where}: {error}") from error
+            quarantine = _settle(refused, home.room("quarantine", digest), division) if division.quarantined else None
+            _check_tolerance(division, contract, where, quarantine)
+            mask = _settle(mask, home.room("validated", digest), division)
+            kept = KeptRows(snapshot.path, mask, contract).scan()
+            try:
+                expectations = check_dataset(kept, division.kept, contract, docs)
+            except TypeError as error:
+                raise ContractError(f"{where}: {error}") from error
     if failed := [result for result in expectations if not result.success]:
         first = failed[0]
         more = f" (and {len(failed) - 1} more expectations fail)" if len(failed) > 1 else ""

@@ -5,6 +5,7 @@ than it says), everything else by total variation over the most frequent values.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +29,14 @@ def split_report(samples: Mapping[str, pl.DataFrame], contract: ContractSpec) ->
     """
     train = samples["train"]
     others = {name: sample for name, sample in samples.items() if name != "train"}
-    shifts = [
-        FieldShift(field=field.name, split=name, distance=round(distance, 4))
-        for field in contract.fields
-        for name, distance in zip(others, distances(train, list(others.values()), field), strict=True)
-    ]
+    # NumPy and Polars let go of the interpreter.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        found = pool.map(lambda field: distances(train, list(others.values()), field), contract.fields)
+        shifts = [
+            FieldShift(field=field.name, split=name, distance=round(distance, 4))
+            for field, apart in zip(contract.fields, found, strict=True)
+            for name, distance in zip(others, apart, strict=True)
+        ]
     return tuple(sorted(shifts, key=lambda shift: (-shift.distance, shift.field, shift.split)))
 
 

@@ -6,6 +6,7 @@ Both sides compute from seconds since 1970-01-01 in float64, so that one formula
 import math
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import polars as pl
 from onnx import TensorProto
 
@@ -42,11 +43,10 @@ class _Cycle(Transform, frozen=True):
         position = moment - (moment / self.period).floor() * self.period
         # In float32, as the graph; the angle lies in [0, 2 pi), so little is lost.
         angle = (position * (2 * math.pi / self.period)).cast(pl.Float32)
+        # NumPy's sine takes a twentieth of the time of Polars', and agrees to the last bit but one.
+        turned = [angle.map_batches(by, return_dtype=pl.Float32, is_elementwise=True) for by in (_sine, _cosine)]
         names = [feature.name for feature in self.features()]
-        return [
-            angle.sin().fill_null(0.0).alias(names[0]),
-            angle.cos().fill_null(0.0).alias(names[1]),
-        ]
+        return [value.fill_nan(0.0).alias(name) for value, name in zip(turned, names, strict=True)]
 
     def nodes(self, graph: GraphBuilder) -> list[str]:
         value, missing = graph.finite(self.field)
@@ -59,6 +59,15 @@ class _Cycle(Transform, frozen=True):
         single = graph.add("Cast", [angle], to=TensorProto.FLOAT)
         zero = graph.add("Cast", [graph.number(0.0)], to=TensorProto.FLOAT)
         return [graph.add("Where", [missing, zero, graph.add(op, [single])]) for op in ("Sin", "Cos")]
+
+
+def _sine(angles: pl.Series) -> pl.Series:
+    # What is null is NaN as an array.
+    return pl.Series(np.sin(angles.to_numpy()))
+
+
+def _cosine(angles: pl.Series) -> pl.Series:
+    return pl.Series(np.cos(angles.to_numpy()))
 
 
 class TimeOfDay(_Cycle, tag="time_of_day", frozen=True):

@@ -216,3 +216,12 @@ def test_known_answers(train: pl.LazyFrame) -> None:
 def test_a_step_that_cannot_be_fitted_says_why(train: pl.LazyFrame, step: dict[str, Any], message: str) -> None:
     with pytest.raises(WorkloadError, match=message):
         fit_recipe(train, [FeatureStep(**step)], CONTRACT)
+
+
+def test_numbers_too_large_to_scale_are_refused_with_their_name(train: pl.LazyFrame) -> None:
+    large = train.with_columns(pl.when(pl.col("flag")).then(pl.lit(1e300)).otherwise(pl.lit(-1e300)).alias("number"))
+    with pytest.raises(
+        WorkloadError, match=r"'number' has values too large for 'standardise' .* bound it in the contract"
+    ):
+        fit_recipe(large, [FeatureStep(transform="standardise", fields=("number",))], CONTRACT)
+    fit_recipe(large, [FeatureStep(transform="log1p", fields=("number",))], CONTRACT)
