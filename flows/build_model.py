@@ -11,6 +11,7 @@ from pydantic import Field
 from components.builds.packaging import PackagedBuild
 from components.data.results import Prepared, Validated
 from components.data.versions import find_version
+from components.declaration import contract_of
 from components.delivery.registry import Registered
 from components.judgement.evidence import Evaluated
 from components.judgement.gates import GateReport
@@ -55,7 +56,7 @@ def build_model(workload: WorkloadName = "flights", data: str | None = None) -> 
     """
     with opened(workload, "build-model") as run:
         declared, home, settings = run.workload, run.home, run.settings
-        snapshot = find_version(data, home) if data else ingest(declared, home)
+        snapshot = find_version(data, home, contract_of(declared)) if data else ingest(declared, home)
         validated = validate(declared, snapshot, home)
         prepared = prepare(declared, validated, home)
         audited = audit(declared, prepared)

@@ -15,6 +15,7 @@ import typer
 from components import progress
 from components.errors import SlipwayError
 from components.settings import Home, Settings
+from components.user_modules import find_user_modules
 from flows import build_commands, serve_command, serving_output, terminal
 
 app = typer.Typer(
@@ -248,12 +249,12 @@ def data_diff(
 @data.command("rm")
 def data_rm(
     digests: Annotated[list[str] | None, typer.Argument(help="The first characters of each digest.")] = None,
-    keep_latest: Annotated[int | None, typer.Option(min=0, help="Keep this many of the newest.")] = None,
+    keep_latest: Annotated[int | None, typer.Option(min=0, help="Keep this many of the newest of each source.")] = None,
     older_than_days: Annotated[int | None, typer.Option(min=0, help="Delete only older ones.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it only say what would be.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete data versions by digest or by age; one that a build was made from stays."""
+    """Delete data versions, and what was made of them, by digest or by age; one that a build was made from stays."""
     from components.data.versions import delete_versions
 
     deletion = delete_versions(
@@ -275,8 +276,7 @@ def doctor(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command line; an error a user can mend is one line and its own exit code."""
-    # A contract or source of the user's own lies beside the workload file or in the working directory.
-    sys.path.insert(0, str(Path.cwd()))
+    find_user_modules(Path.cwd())
     try:
         code = app(prog_name="slipway", standalone_mode=False)
     except SlipwayError as error:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from components.catalog import check_target, kind_options
 from components.declaration import Workload, contract_of, read_workload
 from components.features.recipe import check_feature_field
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
+from components.user_modules import find_user_modules
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ def checked_workload(workload: str) -> Workload:
 @contextmanager
 def opened(workload: str, flow: str) -> Iterator[Opened]:
     """Check the workload file, then record what happens in the block."""
+    # A worker of Prefect's does not come by way of the command line.
+    find_user_modules(Path.cwd())
     declared = checked_workload(workload)
     settings = Settings()
     home = settings.folder()

@@ -355,7 +355,7 @@ def print_versions(versions: "Sequence[DataVersion]") -> None:
             version.digest[:12],
             f"{version.rows:,}",
             f"{len(version.columns)}",
-            f"{version.size / 1e6:.1f} MB",
+            _bytes(version.size),
             f"{version.taken:%Y-%m-%d %H:%M}",
             version.source,
             ", ".join(version.used_by) or "-",
@@ -388,7 +388,11 @@ def print_deletion(deletion: "Deletion") -> None:
     for version in deletion.kept_for_builds:
         console.print(f"kept {version.digest[:12]}: {', '.join(version.used_by)} was made from it", markup=False)
     hint = "; --yes does it" if deletion.dry_run and deletion.deleted else ""
-    console.print(f"{len(deletion.deleted)} data versions, {deletion.freed / 1e6:.1f} MB{hint}")
+    console.print(f"{len(deletion.deleted)} data versions, {_bytes(deletion.freed)}{hint}")
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
 
 
 def print_findings(findings: Sequence["Finding"]) -> None:

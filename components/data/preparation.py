@@ -51,6 +51,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
             shifts=split_report(samples, contract),
             values=recipe.values,
             codes={feature.name: feature.cardinality for feature in recipe.codes},
+            snapshot=validated.snapshot,
         )
         if not target.is_dir():
             write_json(folder / RECORD, prepared.model_dump(mode="json"))

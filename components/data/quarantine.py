@@ -32,8 +32,9 @@ CODE = ("components.data.quarantine", "components.data.proven_fields", "data_con
 
 
 class Division(msgspec.Struct, frozen=True, kw_only=True):
-    """What dividing a snapshot gave: counts, and refused rows by reason."""
+    """What dividing a snapshot gave: its digest, counts, and refused rows by reason."""
 
+    snapshot: str
     kept: int
     quarantined: int
     reasons: dict[str, int]
@@ -82,6 +83,7 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
         reasons=division.reasons,
         expectations=expectations,
         docs=docs,
+        snapshot=snapshot.digest,
     )
 
 
@@ -106,7 +108,7 @@ def divide(snapshot: Snapshot, contract: ContractSpec, mask: Path, refused: Path
     quarantined = pl.scan_parquet(refused).select(pl.len()).collect().item()
     assert kept + quarantined == read == snapshot.rows, "kept + quarantined is not what was read"
     most_first = sorted(counts.iter_rows(), key=lambda item: (-item[1], item[0]))
-    return Division(kept=kept, quarantined=quarantined, reasons=dict(most_first))
+    return Division(snapshot=snapshot.digest, kept=kept, quarantined=quarantined, reasons=dict(most_first))
 
 
 def _write_mask(refused: Path, rows: int, mask: Path) -> None:

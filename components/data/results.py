@@ -31,6 +31,7 @@ class Validated(Result):
     reasons: dict[str, int] = Field(description="Refused rows by reason; a row with two reasons counts in both.")
     expectations: tuple[ExpectationResult, ...] = ()
     docs: Path | None = None
+    snapshot: str = Field("", description="Digest of the data version.")
 
 
 class Split(Result):
@@ -63,3 +64,4 @@ class Prepared(Result):
     shifts: tuple[FieldShift, ...] = Field((), description="Every field in every split against training.")
     values: tuple[str, ...] = Field(description="Names of the float32 features, in order.")
     codes: dict[str, int] = Field(description="Names of the int64 features, in order, with their cardinalities.")
+    snapshot: str = Field("", description="Digest of the data version.")

@@ -1,6 +1,8 @@
 """Data versions: list the snapshots, compare two of them, delete what no build needs any more."""
 
+import json
 import shutil
+from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +10,8 @@ from pathlib import Path
 import polars as pl
 from pydantic import Field, ValidationError
 
+from components.data.preparation import RECORD as PREPARED
+from components.data.quarantine import RECORD as COUNTS
 from components.data.results import FieldShift, Snapshot
 from components.data.snapshots import RECORD
 from components.data.split_report import distances, sampled_file
@@ -17,7 +21,7 @@ from components.row_hash import with_row_hash
 from components.settings import Home
 from components.storage import scratch_prefix
 from data_contracts.frame_schema import raw_column
-from data_contracts.spec import FieldSpec
+from data_contracts.spec import ContractSpec, FieldSpec
 
 HASH = "slipway:hash"
 
@@ -30,7 +34,7 @@ class DataVersion(Result):
     columns: dict[str, str]
     source: str
     taken: datetime
-    size: int = Field(description="Bytes on disk.")
+    size: int = Field(description="Bytes on disk, with what was made of it: masks, quarantine, splits and features.")
     used_by: tuple[str, ...] = Field(description="Builds that were made from it.")
 
 
@@ -63,7 +67,7 @@ class Deletion(Result):
 
 def list_versions(home: Home) -> tuple[DataVersion, ...]:
     """Return every snapshot, the latest first."""
-    builds = _provenances(home)
+    builds, made = _provenances(home), _made_from(home)
     found = []
     for record in sorted(home.room("snapshots").glob(f"*/{RECORD}")):
         snapshot = _read(record)
@@ -75,22 +79,31 @@ def list_versions(home: Home) -> tuple[DataVersion, ...]:
                 columns=snapshot.columns,
                 source=snapshot.source,
                 taken=datetime.fromtimestamp(record.stat().st_mtime, UTC),
-                size=sum(file.stat().st_size for file in record.parent.iterdir()),
+                size=sum(map(_size, [record.parent, *made.get(snapshot.digest, [])])),
                 used_by=users,
             )
         )
     return tuple(sorted(found, key=lambda version: (version.taken, version.digest), reverse=True))
 
 
-def find_version(prefix: str, home: Home) -> Snapshot:
-    """Return the snapshot whose digest starts so; DataError if there is none, or more than one."""
+def find_version(prefix: str, home: Home, contract: ContractSpec | None = None) -> Snapshot:
+    """Return the snapshot whose digest starts so; DataError unless there is one, and of the contract's columns."""
     records = [record for record in sorted(home.room("snapshots").glob(f"*/{RECORD}")) if _names(record, prefix)]
-    if len(records) == 1:
-        return _read(records[0])
-    known = ", ".join(version.digest[:12] for version in list_versions(home)[:10]) or "none"
+    if len(records) > 1:
+        raise DataError(f"{len(records)} data versions start with '{prefix}': give more of the digest")
     if not records:
+        known = ", ".join(version.digest[:12] for version in list_versions(home)[:10]) or "none"
         raise DataError(f"no data version starts with '{prefix}'; known: {known}")
-    raise DataError(f"{len(records)} data versions start with '{prefix}': give more of the digest")
+    snapshot = _read(records[0])
+    needed = {field.name: field.dtype for field in contract.fields} if contract else snapshot.columns
+    if contract and snapshot.columns != needed:
+        differing = sorted({name for name, _ in snapshot.columns.items() ^ needed.items()})
+        raise DataError(
+            f"data version {snapshot.digest[:12]} was taken from {snapshot.source} for another contract: "
+            f"{', '.join(differing[:5])} differ from {contract.name}; see slipway data list, or "
+            "leave the version out and the source is read"
+        )
+    return snapshot
 
 
 def diff_versions(before: Snapshot, after: Snapshot) -> VersionDiff:
@@ -134,25 +147,65 @@ def delete_versions(
     older_than_days: int | None = None,
     dry_run: bool = True,
 ) -> Deletion:
-    """Delete the named versions, or those beyond the latest few that are old enough; never one that a build is made of.
+    """Delete the named versions, or those beyond the latest few of each source that are old enough.
 
-    Raises DataError if nothing is chosen, or a named version does not exist.
+    What was made of a version goes with it. One that a build is made of stays: named, it is a DataError, and so are a
+    name that does not exist, names beside an age or a number, and nothing at all.
     """
     versions = list_versions(home)
+    aged = keep_latest is not None or older_than_days is not None
+    if bool(digests) == aged:
+        what = (
+            "nothing to delete was named" if not aged else "digests name what to delete, an age or a number chooses it"
+        )
+        raise DataError(f"{what}: give either digests, or --keep-latest, --older-than-days or both")
     if digests:
         named = {find_version(digest, home).digest for digest in digests}
         chosen = [version for version in versions if version.digest in named]
-    elif keep_latest is None and older_than_days is None:
-        raise DataError("nothing to delete was named: give digests, how many to keep, or an age in days")
+        if used := [version for version in chosen if version.used_by]:
+            raise DataError(
+                f"data version {used[0].digest[:12]} stays: {', '.join(used[0].used_by)} was made from it; delete the "
+                "build first"
+            )
     else:
         limit = datetime.now(UTC) - timedelta(days=older_than_days or 0)
-        chosen = [version for version in versions[keep_latest or 0 :] if version.taken <= limit]
+        chosen = [version for version in _beyond(versions, keep_latest or 0) if version.taken <= limit]
     deleted = tuple(version for version in chosen if not version.used_by)
     if not dry_run:
+        made = _made_from(home)
         for version in deleted:
-            _remove(home.room("snapshots", version.digest))
+            # The rows themselves last: until then the version is listed, and what is left can be deleted again.
+            for folder in [*made.get(version.digest, []), home.room("snapshots", version.digest)]:
+                _remove(folder)
     kept = tuple(version for version in chosen if version.used_by)
     return Deletion(deleted=deleted, kept_for_builds=kept, dry_run=dry_run)
+
+
+def _beyond(versions: Collection[DataVersion], latest: int) -> list[DataVersion]:
+    """Return the versions, the latest first, without so many of the latest of each source."""
+    seen: Counter[str] = Counter()
+    beyond = []
+    for version in versions:
+        seen[version.source] += 1
+        if seen[version.source] > latest:
+            beyond.append(version)
+    return beyond
+
+
+def _made_from(home: Home) -> dict[str, list[Path]]:
+    """Return for each data version the folders that hold rows of it, or pages about them."""
+    made: dict[str, list[Path]] = {}
+    for room, record in (("validated", COUNTS), ("quarantine", COUNTS), ("prepared", PREPARED)):
+        for file in sorted(home.root.glob(f"{room}/*/{record}")):
+            folders = made.setdefault(json.loads(file.read_bytes()).get("snapshot", ""), [])
+            folders.append(file.parent)
+            if room == "validated":
+                folders += sorted(home.root.glob(f"reports/*/expectations/{file.parent.name[:16]}"))
+    return made
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _row_counts(path: Path, fields: Collection[FieldSpec]) -> pl.LazyFrame:
@@ -181,7 +234,9 @@ def _read(record: Path) -> Snapshot:
     try:
         return Snapshot.model_validate_json(record.read_bytes())
     except ValidationError as error:
-        raise DataError(f"{record} is not the record of a data version: take the snapshot again") from error
+        raise DataError(
+            f"{record} is not the record of a data version: delete {record.parent}, and take the snapshot again"
+        ) from error
 
 
 def _provenances(home: Home) -> dict[str, str]:

@@ -4,7 +4,7 @@ Inputs are one-dimensional: strings as ``tensor(string)`` with "" for missing, e
 with NaN for missing; dates and times are seconds since 1970-01-01 in the contract's own (zone-less) time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,15 @@ from data_contracts.spec import FieldSpec
 OPSET = 20
 ML_OPSET = 3
 IR_VERSION = 10
+# Operators that ONNX Runtime has beyond the standard: a graph that holds one runs nowhere else.
+CONTRIBUTED = "com.microsoft"
+
+
+def operator_sets(domains: Collection[str]) -> list[onnx.OperatorSetIdProto]:
+    """Return the operator sets of a graph whose nodes are of these domains; the standard ones are always there."""
+    extra = {CONTRIBUTED: 1} if CONTRIBUTED in domains else {}
+    versions = {"": OPSET, "ai.onnx.ml": ML_OPSET, **extra}
+    return [helper.make_opsetid(domain, version) for domain, version in versions.items()]
 
 
 class GraphBuilder:
@@ -87,12 +96,9 @@ class GraphBuilder:
             nodes.append(helper.make_node("Identity", [tensor], [output], name=f"output_{output}"))
             infos.append(helper.make_tensor_value_info(output, dtype, ["rows", columns]))
         graph = helper.make_graph(nodes, name, list(self._inputs.values()), infos, self._constants)
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-        if any(node.domain == "com.microsoft" for node in nodes):
-            opsets.append(helper.make_opsetid("com.microsoft", 1))
         model = helper.make_model(
             graph,
-            opset_imports=opsets,
+            opset_imports=operator_sets({node.domain for node in nodes}),
             ir_version=IR_VERSION,
             producer_name="slipway",
         )

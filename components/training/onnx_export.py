@@ -4,7 +4,7 @@ import importlib.metadata
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from components.errors import TrainingError
 from components.features.fusion import unstack_columns
-from components.features.graph import IR_VERSION, ML_OPSET, OPSET
+from components.features.graph import IR_VERSION, OPSET, operator_sets
 
 
 def export_network(
@@ -73,9 +73,10 @@ def stacked(model: onnx.ModelProto, values: int, codes: int) -> onnx.ModelProto:
 
 def join(front: onnx.ModelProto, back: onnx.ModelProto) -> onnx.ModelProto:
     """Return ``front`` followed by ``back``, whose inputs are outputs of ``front`` by name."""
+    domains = {node.domain for model in (front, back) for node in model.graph.node}
     merged = compose.merge_models(
-        compose.add_prefix(_with_versions(front), "recipe/", rename_inputs=False),
-        compose.add_prefix(_with_versions(back), "model/", rename_outputs=False),
+        compose.add_prefix(_with_versions(front, domains), "recipe/", rename_inputs=False),
+        compose.add_prefix(_with_versions(back, domains), "model/", rename_outputs=False),
         io_map=[(f"recipe/{tensor.name}", f"model/{tensor.name}") for tensor in back.graph.input],
         name="slipway",
         producer_name="slipway",
@@ -142,10 +143,11 @@ def repeatable(model: onnx.ModelProto) -> onnx.ModelProto:
     return clean
 
 
-def _with_versions(model: onnx.ModelProto) -> onnx.ModelProto:
+def _with_versions(model: onnx.ModelProto, domains: Collection[str]) -> onnx.ModelProto:
+    """Return a model of the operator sets that every graph of ours is of, and of those in ``domains``."""
     same = onnx.ModelProto()
     same.CopyFrom(model)
     same.ir_version = IR_VERSION
     del same.opset_import[:]
-    same.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)])
+    same.opset_import.extend(operator_sets(domains))
     return same

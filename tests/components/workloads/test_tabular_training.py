@@ -13,6 +13,7 @@ from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.errors import TrainingError, WorkloadError
+from components.features.recipe import TRANSFORMS
 from components.settings import Settings
 from components.storage import digest_file
 from components.training.engine import fit
@@ -129,6 +130,20 @@ def test_a_time_cap_still_gives_usable_models_and_is_said(example: Example, tmp_
     trained = train(example.prepared, workload, tmp_path)
     assert trained.stopped == "time cap"
     assert all(0.3 < one.score < 1 for one in trained.candidates)
+
+
+def test_every_transform_of_one_field_becomes_a_part_of_the_graph(tmp_path: Path) -> None:
+    fields = {"category": "depot", "hash_bucket": "depot", "frequency": "depot", "target_mean": "depot"}
+    fields |= dict.fromkeys(["time_of_day", "weekday", "season", "date_parts"], "sent")
+    single = {name for name, transform in TRANSFORMS.items() if not transform.joint}
+    document = parcels_workload(epochs=1).model_dump(mode="json")
+    document["features"] = [{"transform": name, "fields": [fields.get(name, "weight")]} for name in sorted(single)]
+    workload = Workload.model_validate(document)
+    prepared = prepare_parcels(tmp_path / "prepared", workload, rows=400)
+    for candidate in train(prepared, workload, tmp_path / "training").candidates:
+        own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test").sort("row")["answer"].to_numpy()
+        given = KIND.predict_file(candidate.model, parcels_spec(), prepared.path / "test.parquet")
+        np.testing.assert_allclose(given, own, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("kept", [{"depot"}, {"sent", "weight", "distance"}])

@@ -1,0 +1,22 @@
+"""Contracts and sources of the user's own are found in the working directory; nothing there takes the place of ours.
+
+A folder with one of our names there (``deployments/``, ``tasks/``) would be taken for a part of our package where this
+one is installed as a checkout, whose packages Python's own search does not know.
+"""
+
+import sys
+from pathlib import Path
+
+import data_contracts
+from components.provenance import ROOT
+
+
+def find_user_modules(folder: Path) -> None:
+    """Have imports look into ``folder`` after everything else, and for contracts into its ``data_contracts/``."""
+    ours, theirs = str(ROOT), str(folder)
+    known = [path for path in sys.path if path not in ("", theirs)]
+    first = [] if ours in known else [ours]
+    sys.path[:] = [*first, *known, *([] if theirs == ours else [theirs])]
+    contracts = str(folder / "data_contracts")
+    if Path(contracts).is_dir() and contracts not in data_contracts.__path__:
+        data_contracts.__path__.append(contracts)
