@@ -12,7 +12,6 @@ import io
 import logging
 import os
 import sys
-import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,9 +25,6 @@ from data_contracts.spec import ContractSpec, Expectation
 
 SAMPLE = 1_000_000
 ROW = "slipway:row"
-
-# Held while Great Expectations is imported.
-_LOADING = threading.Lock()
 
 
 class ExpectationResult(BaseModel):
@@ -74,38 +70,20 @@ def check_dataset(
     )
 
 
-@contextlib.contextmanager
-def judge_loaded_meanwhile(contract: ContractSpec) -> Iterator[None]:
-    """Import Great Expectations on a thread while something else runs, if the contract will need it.
-
-    It takes two to three seconds of one core, which Polars reading the rows leaves to spare. ``check_dataset`` waits
-    for it when it has read its sample.
-    """
-    loading = threading.Thread(target=_load) if contract.expectations else None
-    if loading:
-        loading.start()
-    try:
-        yield
-    finally:
-        if loading:
-            loading.join()
-
-
 def _load() -> None:
-    with _LOADING:
-        if "great_expectations" in sys.modules:
-            return
-        # A million objects that stay: looking for garbage among them takes a seventh of the time.
-        collects = gc.isenabled()
-        gc.disable()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                importlib.import_module("great_expectations")
-            gc.freeze()
-        finally:
-            if collects:
-                gc.enable()
+    if "great_expectations" in sys.modules:
+        return
+    # A million objects that stay: looking for garbage among them takes a seventh of the time.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module("great_expectations")
+        gc.freeze()
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _figures(rows: pl.LazyFrame, facts: Sequence[Fact | None]) -> list[pl.Expr]:

@@ -9,7 +9,7 @@ from prefect import flow
 from pydantic import Field
 
 from components.builds.packaging import PackagedBuild
-from components.data.results import Prepared, Validated
+from components.data.results import Expected, Prepared, Validated
 from components.data.versions import find_version
 from components.declaration import contract_of
 from components.delivery.registry import Registered
@@ -17,6 +17,7 @@ from components.judgement.evidence import Evaluated
 from components.judgement.gates import GateReport
 from components.result import Result
 from components.training.results import Trained
+from flows.data_stages import checked_and_prepared
 from flows.opening import opened
 from tasks.audit import audit
 from tasks.compress import compress
@@ -24,11 +25,9 @@ from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.ingest import ingest
 from tasks.package import package
-from tasks.prepare import prepare
 from tasks.register import register
 from tasks.rehearse import rehearse
 from tasks.train import train
-from tasks.validate import validate
 
 # Prefect's form takes bounds from the annotation and the description from the docstring's Args.
 WorkloadName = Annotated[str, Field(min_length=1)]
@@ -38,6 +37,7 @@ class BuildOutcome(Result):
     """What a build run ended with: a registered build and what led to it."""
 
     validated: Validated
+    expected: Expected
     prepared: Prepared
     trained: Trained
     evaluated: Evaluated
@@ -57,18 +57,18 @@ def build_model(workload: WorkloadName = "flights", data: str | None = None) -> 
     with opened(workload, "build-model") as run:
         declared, home, settings = run.workload, run.home, run.settings
         snapshot = find_version(data, home, contract_of(declared)) if data else ingest(declared, home)
-        validated = validate(declared, snapshot, home)
-        prepared = prepare(declared, validated, home)
+        validated, expected, prepared = checked_and_prepared(declared, snapshot, home)
         audited = audit(declared, prepared)
         trained = train(declared, prepared, home, settings)
         trained = compress(declared, trained, prepared, home, settings)
         evaluated = evaluate(declared, trained, prepared, home)
         evaluated = rehearse(declared, trained, prepared, evaluated, settings)
         gates = gate(declared, evaluated, audited, prepared)
-        packaged = package(declared, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
+        packaged = package(declared, snapshot, validated, expected, prepared, trained, evaluated, gates, home, settings)
         registered = register(declared, packaged, trained, evaluated, gates.passed, home, settings)
     return BuildOutcome(
         validated=validated,
+        expected=expected,
         prepared=prepared,
         trained=trained,
         evaluated=evaluated,

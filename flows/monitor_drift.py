@@ -8,11 +8,10 @@ from prefect import flow
 from components.delivery.monitoring import Monitored
 from components.delivery.promotion import champion_of
 from flows.build_model import WorkloadName
+from flows.data_stages import checked_and_prepared
 from flows.opening import opened
 from tasks.ingest import ingest
 from tasks.monitor import monitor
-from tasks.prepare import prepare
-from tasks.validate import validate
 
 
 @flow(name="monitor-drift", validate_parameters=True)
@@ -26,6 +25,5 @@ def monitor_drift(workload: WorkloadName = "flights") -> Monitored:
         declared, home = run.workload, run.home
         champion = champion_of(declared, home)
         snapshot = ingest(declared, home)
-        validated = validate(declared, snapshot, home)
-        prepared = prepare(declared, validated, home)
+        _, _, prepared = checked_and_prepared(declared, snapshot, home)
         return monitor(declared, champion, prepared, home)

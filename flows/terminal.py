@@ -197,8 +197,8 @@ def _where_next(home: "Home", built: "BuildOutcome", monitored: "Monitored | Non
         f"MLflow     mlflow ui --backend-store-uri {built.registered.tracking_uri}",
         f"Bento      BENTOML_HOME={home.room('bentoml')} bentoml serve {built.packaged.bento}",
     ]
-    if built.validated.docs:
-        lines.append(f"data docs  {built.validated.docs / 'index.html'}")
+    if built.expected.docs:
+        lines.append(f"data docs  {built.expected.docs / 'index.html'}")
     if built.validated.quarantine:
         lines.append(f"quarantine {built.validated.quarantine}")
     if monitored:

@@ -9,7 +9,7 @@ from components.answer_shape import read_shape
 from components.builds.packaging import PackagedBuild, package_build
 from components.catalog import kind_module
 from components.compression.results import AS_TRAINED
-from components.data.results import Prepared, Snapshot, Validated
+from components.data.results import Expected, Prepared, Snapshot, Validated
 from components.declaration import Workload, contract_of
 from components.judgement.dossier import Subject, write_dossier
 from components.judgement.evidence import Evaluated, read_evidence, write_evidence
@@ -40,6 +40,7 @@ def package(
     workload: Workload,
     snapshot: Snapshot,
     validated: Validated,
+    expected: Expected,
     prepared: Prepared,
     trained: Trained,
     evaluated: Evaluated,
@@ -76,7 +77,9 @@ def package(
             update={"made": {**made, "uncommitted_changes": bool(code.diff), "packages": packages}}
         )
         whole = write_evidence(Path(scratch, "evidence.json"), evidence)
-        subject = Subject(workload, contract, evidence, report, validated, prepared, trained, lineage, seconds)
+        subject = Subject(
+            workload, contract, evidence, report, validated, expected, prepared, trained, lineage, seconds
+        )
         dossier = write_dossier(Path(scratch, "dossier.html"), subject)
         return package_build(
             workload,
@@ -88,7 +91,7 @@ def package(
             answers=pl.read_parquet(evaluated.predictions),
             shape=read_shape(evaluated.shape.read_bytes()),
             documents={"evidence.json": whole, "gates.json": gates, "dossier.html": dossier},
-            card=write_card(workload, validated, prepared, trained, evaluated, report),
+            card=write_card(workload, validated, expected, prepared, trained, evaluated, report),
             provenance=made,
             code=code,
             dependencies=graph,

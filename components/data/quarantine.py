@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from components.data.kept_rows import KEPT, KeptRows
+from components.data.kept_rows import KEPT
 from components.data.parquet import BLOCK, BlockFiles, sink
 from components.data.proven_fields import unproven
 from components.data.results import Snapshot, Validated
@@ -18,7 +18,6 @@ from components.stage_keys import code_part
 from components.storage import atomic_folder, digest_json, scratch_prefix, write_json
 from data_contracts.row_checks import RowCheck, keeps, row_checks
 from data_contracts.spec import ContractSpec
-from data_contracts.validation import check_dataset, judge_loaded_meanwhile
 
 ROWS = "rows.parquet"
 MASK = "kept.parquet"
@@ -45,34 +44,19 @@ class Division(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, where: str) -> Validated:
-    """Divide a snapshot into kept and refused rows, then judge the kept rows as a whole.
+    """Divide a snapshot into kept and refused rows.
 
-    Raises ContractError, with the quarantine file kept, if more rows are refused than the contract tolerates, and if
-    an expectation about the whole data set fails.
+    Raises ContractError, with the quarantine file kept, if more rows are refused than the contract tolerates.
     """
     digest = digest_json([snapshot.digest, contract, code_part(CODE)])
     rooms = home.room("validated")
     rooms.mkdir(parents=True, exist_ok=True)
-    docs = home.room("reports", where, "expectations", digest[:16]) if contract.expectations else None
     with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         mask, refused = Path(scratch) / MASK, Path(scratch) / ROWS
-        with judge_loaded_meanwhile(contract):
-            division = divide(snapshot, contract, mask, refused)
-            quarantine = _settle(refused, home.room("quarantine", digest), division) if division.quarantined else None
-            _check_tolerance(division, contract, where, quarantine)
-            mask = _settle(mask, home.room("validated", digest), division)
-            kept = KeptRows(snapshot.path, mask, contract).scan()
-            try:
-                expectations = check_dataset(kept, division.kept, contract, docs)
-            except TypeError as error:
-                raise ContractError(f"{where}: {error}") from error
-    if failed := [result for result in expectations if not result.success]:
-        first = failed[0]
-        more = f" (and {len(failed) - 1} more expectations fail)" if len(failed) > 1 else ""
-        raise ContractError(
-            f"{where}: {contract.name} expects {first.expectation} {first.arguments}, observed {first.observed} "
-            f"({first.basis}){more}; see {docs}/index.html"
-        )
+        division = divide(snapshot, contract, mask, refused)
+        quarantine = _settle(refused, home.room("quarantine", digest), division) if division.quarantined else None
+        _check_tolerance(division, contract, where, quarantine)
+        mask = _settle(mask, home.room("validated", digest), division)
     return Validated(
         digest=digest,
         path=snapshot.path,
@@ -81,8 +65,6 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
         quarantined=division.quarantined,
         quarantine=quarantine,
         reasons=division.reasons,
-        expectations=expectations,
-        docs=docs,
         snapshot=snapshot.digest,
     )
 

@@ -29,9 +29,14 @@ class Validated(Result):
     quarantined: int
     quarantine: Path | None
     reasons: dict[str, int] = Field(description="Refused rows by reason; a row with two reasons counts in both.")
+    snapshot: str = Field("", description="Digest of the data version.")
+
+
+class Expected(Result):
+    """How the kept rows were judged as a whole, and the pages about it."""
+
     expectations: tuple[ExpectationResult, ...] = ()
     docs: Path | None = None
-    snapshot: str = Field("", description="Digest of the data version.")
 
 
 class Split(Result):

@@ -1,6 +1,6 @@
 """The dossier: one self-contained HTML page that says what a build is, how good it is, and why to believe it.
 
-    write_dossier(path, Subject(workload, contract, evidence, report, validated, prepared, trained, lineage))
+    write_dossier(path, Subject(workload, contract, evidence, report, validated, expected, prepared, trained, lineage))
 
 Everything on the page is computed from evidence and results that lie beside it; nothing is fetched when it is opened.
 """
@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from scipy.stats import norm
 
-from components.data.results import Prepared, Validated
+from components.data.results import Expected, Prepared, Validated
 from components.declaration import Workload
 from components.judgement.charts import Plane, bars, intervals, learning
 from components.judgement.evidence import Evidence, Measure
@@ -62,6 +62,7 @@ class Subject:
     evidence: Evidence
     report: GateReport
     validated: Validated | None = None
+    expected: Expected | None = None
     prepared: Prepared | None = None
     trained: Trained | None = None
     lineage: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +137,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "validated": subject.validated,
         "limits": _limits(subject),
         "stages": list(subject.stages.items()),
-        "expectations": _expectations(subject.validated),
+        "expectations": _expectations(subject.expected),
         "cost": _cost(subject),
         "choice": _choice(subject),
         "candidates": _candidates(subject),
@@ -386,7 +387,7 @@ def _choice(subject: Subject) -> str:
     )
 
 
-def _expectations(validated: Validated | None) -> list[dict[str, Any]]:
+def _expectations(expected: Expected | None) -> list[dict[str, Any]]:
     """Return Great Expectations' verdicts with their names as words."""
     return [
         {
@@ -398,5 +399,5 @@ def _expectations(validated: Validated | None) -> list[dict[str, Any]]:
             "observed": one.observed,
             "success": one.success,
         }
-        for one in (validated.expectations if validated else ())
+        for one in (expected.expectations if expected else ())
     ]

@@ -1,6 +1,6 @@
 """The model card: what a build is for, what it saw, how good it is, and its limits (Mitchell et al. 2019)."""
 
-from components.data.results import Prepared, Validated
+from components.data.results import Expected, Prepared, Validated
 from components.declaration import Workload
 from components.judgement.evidence import Evaluated, read_evidence
 from components.judgement.gates import GateReport
@@ -12,6 +12,7 @@ SHIFTS = 8
 def write_card(
     workload: Workload,
     validated: Validated,
+    expected: Expected,
     prepared: Prepared,
     trained: Trained,
     evaluated: Evaluated,
@@ -30,10 +31,10 @@ def write_card(
     ]
     gates = [f"| {v.gate} | {v.state} | {v.reason} |" for v in report.verdicts]
     refused = [f"- {count:,} rows refused: {reason}" for reason, count in validated.reasons.items()]
-    expected = [
+    judged = [
         f"- {'kept' if one.success else 'broken'}: {one.expectation} {one.arguments}, "
         f"observed {one.observed} ({one.basis})"
-        for one in validated.expectations
+        for one in expected.expectations
     ]
     shifts = [f"| {shift.field} | {shift.split} | {shift.distance:.3f} |" for shift in prepared.shifts[:SHIFTS]]
     return "\n".join(
@@ -55,7 +56,7 @@ def write_card(
             *splits,
             "",
             *refused,
-            *expected,
+            *judged,
             "",
             "Farthest from training (0 is alike, 1 has nothing in common):",
             "",

@@ -17,7 +17,19 @@ from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.e2e
 
-STAGES = ["ingest", "validate", "prepare", "audit", "train", "compress", "evaluate", "rehearse", "gate", "package"]
+STAGES = [
+    "ingest",
+    "validate",
+    "expect",
+    "prepare",
+    "audit",
+    "train",
+    "compress",
+    "evaluate",
+    "rehearse",
+    "gate",
+    "package",
+]
 
 
 def start(home: Home, workload: Path) -> subprocess.Popen[bytes]:

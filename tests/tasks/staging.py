@@ -5,7 +5,7 @@ from typing import Any
 
 from components.builds.build import Build, open_build
 from components.builds.packaging import PackagedBuild
-from components.data.results import Prepared, Snapshot, Validated
+from components.data.results import Expected, Prepared, Snapshot, Validated
 from components.declaration import Workload, parse_workload
 from components.delivery.registry import Registered
 from components.judgement.evidence import Evaluated
@@ -15,6 +15,7 @@ from components.training.results import Trained
 from tasks.audit import audit
 from tasks.compress import compress
 from tasks.evaluate import evaluate
+from tasks.expect import expect
 from tasks.gate import gate
 from tasks.ingest import ingest
 from tasks.package import package
@@ -34,6 +35,7 @@ class Staged:
     settings: Settings
     snapshot: Snapshot
     validated: Validated
+    expected: Expected
     prepared: Prepared
     trained: Trained
     evaluated: Evaluated
@@ -52,6 +54,7 @@ def stage_all(document: dict[str, Any], home: Home) -> Staged:
     workload = parse_workload(document, where="sample.yaml")
     snapshot = ingest.fn(workload, home)
     validated = validate.fn(workload, snapshot, home)
+    expected = expect.fn(workload, validated, home)
     prepared = prepare.fn(workload, validated, home)
     trained = train.fn(workload, prepared, home, settings)
     trained = compress.fn(workload, trained, prepared, home, settings)
@@ -59,8 +62,19 @@ def stage_all(document: dict[str, Any], home: Home) -> Staged:
     evaluated = rehearse.fn(workload, trained, prepared, evaluated, settings)
     audited = audit.fn(workload, prepared)
     gates = gate.fn(workload, evaluated, audited, prepared)
-    packaged = package.fn(workload, snapshot, validated, prepared, trained, evaluated, gates, home, settings)
+    packaged = package.fn(workload, snapshot, validated, expected, prepared, trained, evaluated, gates, home, settings)
     registered = register.fn(workload, packaged, trained, evaluated, gates.passed, home, settings)
     return Staged(
-        workload, home, settings, snapshot, validated, prepared, trained, evaluated, gates, packaged, registered
+        workload,
+        home,
+        settings,
+        snapshot,
+        validated,
+        expected,
+        prepared,
+        trained,
+        evaluated,
+        gates,
+        packaged,
+        registered,
     )

@@ -52,10 +52,10 @@ def test_no_row_is_lost_between_snapshot_and_quarantine(staged: Staged) -> None:
 
 
 def test_the_dataset_was_judged_and_the_docs_are_there(staged: Staged) -> None:
-    assert len(staged.validated.expectations) == 4
-    assert all(result.success for result in staged.validated.expectations)
-    assert staged.validated.docs is not None
-    assert list(staged.validated.docs.rglob("index.html"))
+    assert len(staged.expected.expectations) == 4
+    assert all(result.success for result in staged.expected.expectations)
+    assert staged.expected.docs is not None
+    assert list(staged.expected.docs.rglob("index.html"))
 
 
 def test_splits_are_in_order_of_time_and_the_recipe_saw_the_training_split_alone(staged: Staged) -> None:
@@ -151,7 +151,8 @@ def test_the_rehearsal_climbed_every_rung_and_budgeted_every_stage(staged: Stage
 def test_only_what_was_rehearsed_is_packaged(staged: Staged) -> None:
     other = next(one.name for one in staged.trained.candidates if one.name != staged.trained.chosen)
     swapped = staged.trained.model_copy(update={"chosen": other, "compression": None})
-    inputs = (staged.snapshot, staged.validated, staged.prepared, swapped, staged.evaluated, staged.gates)
+    data = (staged.snapshot, staged.validated, staged.expected, staged.prepared)
+    inputs = (*data, swapped, staged.evaluated, staged.gates)
     builds = set(staged.home.room("builds").iterdir())
     with pytest.raises(BuildError, match=r"model\.onnx is not the one that was rehearsed"):
         package.fn(staged.workload, *inputs, staged.home, staged.settings)

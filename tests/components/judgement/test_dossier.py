@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from components.data.results import FieldShift, Prepared, Split, Validated
+from components.data.results import Expected, FieldShift, Prepared, Split, Validated
 from components.declaration import Workload, contract_of, read_workload
 from components.judgement.dossier import Subject, render_dossier, write_dossier
 from components.judgement.evidence import Evidence, Measure
@@ -126,7 +126,7 @@ def test_slices_are_drawn_worst_first_and_the_provably_bad_one_is_red(flights: W
 
 
 def test_what_the_data_was_is_shown_reasons_expectations_and_shifts(flights: Workload, tmp_path: Path) -> None:
-    expected = ExpectationResult(
+    judged = ExpectationResult(
         expectation="ExpectColumnMeanToBeBetween",
         arguments={"column": "late", "min_value": 0.05},
         success=True,
@@ -141,7 +141,6 @@ def test_what_the_data_was_is_shown_reasons_expectations_and_shifts(flights: Wor
         quarantined=7,
         quarantine=tmp_path,
         reasons={"late: missing": 7},
-        expectations=(expected,),
     )
     split = Split(name="train", path=tmp_path, rows=900, positives=0.2)
     prepared = Prepared(
@@ -153,7 +152,9 @@ def test_what_the_data_was_is_shown_reasons_expectations_and_shifts(flights: Wor
         values=(),
         codes={},
     )
-    page = render_dossier(replace(subject(flights), validated=validated, prepared=prepared))
+    page = render_dossier(
+        replace(subject(flights), validated=validated, expected=Expected(expectations=(judged,)), prepared=prepared)
+    )
     assert re.search(r"late: missing</td><td class=\"n\">7<", page)
     assert "column mean to be between" in page
     assert re.search(r"temperature</code></td><td>test</td><td class=\"n\">0.413", page)
