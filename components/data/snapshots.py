@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from components.data.casting import Cast, cast_columns, contract_casts
+from components.data.casting import FORMS, Cast, cast_columns, contract_casts
 from components.data.parquet import sink
 from components.data.results import Snapshot
 from components.data.source_files import one_line
@@ -103,6 +103,6 @@ def _refuse_hopeless(casts: Sequence[Cast], found: dict[str, int], file: Path, c
             text = pl.scan_parquet(file).select(pl.col(raw_column(name)).drop_nulls().first()).collect().item()
             raise ContractError(
                 f"{contract.name}: not one of {found[f'bad {name}']:,} values in column '{name}' is of the type "
-                f"{cast.field.dtype}; the first is '{str(text)[:80]}'. Convert the column in the source, or change "
-                "the contract"
+                f"{cast.field.dtype} ({FORMS[cast.field.dtype]}); the first is '{str(text)[:80]}'. "
+                "Convert the column in the source, or change the contract"
             )

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 import polars as pl
 
+from components.data.casting import as_text
 from components.data.object_storage import fetch, find_objects
 from components.data.unpacking import PACKED, unpack
 from components.declaration import Source
@@ -133,8 +134,15 @@ def _joined(parts: list[_Part], contract: ContractSpec) -> pl.LazyFrame:
     if not names:
         return parts[0].frame
     mixed = {name for name in names if len({part.schema[name] for part in parts}) > 1}
-    columns = [pl.col(name).cast(pl.String) if name in mixed else pl.col(name) for name in names]
-    return pl.concat([part.frame.select(columns) for part in parts], how="vertical")
+    return pl.concat(
+        [
+            part.frame.select(
+                as_text(pl.col(name), part.schema[name]) if name in mixed else pl.col(name) for name in names
+            )
+            for part in parts
+        ],
+        how="vertical",
+    )
 
 
 def _open_parquet(file: Path, source: Source, contract: ContractSpec) -> pl.LazyFrame:
