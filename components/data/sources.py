@@ -57,7 +57,7 @@ def describe_source(source: Source) -> str:
 
 
 def _open(source: Source, contract: ContractSpec, scratch: Path) -> pl.LazyFrame:
-    return open_query(source, scratch) if source.sql is not None else open_files(source, contract, scratch)
+    return open_query(source, contract, scratch) if source.sql is not None else open_files(source, contract, scratch)
 
 
 def _package_digest(name: str) -> str:
