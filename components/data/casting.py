@@ -29,7 +29,7 @@ _YEAR_1, _YEAR_10000 = -719_162 * _DAY, 2_932_897 * _DAY
 # What a value must be like to be of a type, for messages.
 FORMS: dict[DType, str] = {
     "string": "text",
-    "integer": "whole, of 64 bits at most, below 2^53 if it comes as a float",
+    "integer": "whole, of 64 bits at most, below 2^53 if it is a float or has a point",
     "number": "with a point, and nothing between thousands",
     "boolean": "true or false, yes or no, 1 or 0",
     "datetime": "like 2024-01-31T08:30:00, microseconds at most",
@@ -162,7 +162,9 @@ def _digits(text: pl.Expr) -> pl.Expr:
 
 
 def _with_zeros(text: pl.Expr) -> pl.Expr:
-    return _digits(text.str.extract(r"^([+-]?[0-9]+)\.0*$"))
+    whole = _digits(text.str.extract(r"^([+-]?[0-9]+)\.0*$"))
+    # Who writes a point has had a float in hand.
+    return pl.when(whole.is_between(1 - 2**53, 2**53 - 1)).then(whole)
 
 
 def _short(text: pl.Expr) -> pl.Expr:
@@ -200,7 +202,7 @@ def _of_typed(column: pl.Expr, source: pl.DataType, dtype: DType) -> pl.Expr | N
     if dtype == "integer" and numeric:
         if source.is_decimal():
             # As text it is exact, whatever its places and its size.
-            return _of_text(column.cast(pl.String), dtype)
+            return _digits(column.cast(pl.String).str.replace(r"\.0*$", ""))
         limit = next((limit for kind, limit in _WHOLE.items() if source == kind), None)
         return column.cast(pl.Int64, strict=False) if limit is None else _whole(column.cast(pl.Float64), limit)
     if dtype == "number" and numeric:

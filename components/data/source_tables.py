@@ -165,8 +165,7 @@ def _sqlite_text(value: str | float | bytes | None, name: str, where: str) -> st
             f"{where}: the column '{name}' has a BLOB, which is not read: cast it in the query, for instance "
             f"CAST({name} AS TEXT), or hex({name})"
         )
-    # With all its digits, a large float is told apart from an exact integer.
-    return f"{value:.16e}" if isinstance(value, float) and abs(value) >= 2**53 else repr(value)
+    return repr(value)
 
 
 class _Rows:

@@ -68,7 +68,6 @@ def test_a_whole_float_is_an_integer_up_to_where_integers_share_a_float() -> Non
 
 def test_text_of_an_integer_is_read_digit_by_digit() -> None:
     good = {
-        "9007199254740993.0": 2**53 + 1,
         "9007199254740993": 2**53 + 1,
         " 7 ": 7,
         "+5": 5,
@@ -76,7 +75,17 @@ def test_text_of_an_integer_is_read_digit_by_digit() -> None:
         "1e3": 1000,
     }
     assert cast("number", pl.Series(list(good))) == [(value, None) for value in good.values()]
-    bad = ("1e18", "9223372036854775808", "1.00000000000000000001", ".5", "", "12x", "0x10", "1_000")
+    bad = (
+        "1e18",
+        "9007199254740993.0",
+        "9223372036854775808",
+        "1.00000000000000000001",
+        ".5",
+        "",
+        "12x",
+        "0x10",
+        "1_000",
+    )
     assert cast("number", pl.Series(bad)) == refused(*bad)
 
 
