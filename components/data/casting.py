@@ -36,6 +36,9 @@ FORMS: dict[DType, str] = {
     "date": "like 2024-01-31",
 }
 
+# How the names of columns begin that are not the source's own.
+BESIDE = "slipway:"
+
 
 class Cast(NamedTuple):
     """How one field is made: its value, and the text of what would not become one (None if nothing can fail)."""
@@ -77,7 +80,7 @@ def with_article(dtype: DType) -> str:
 
 
 def _missing(missing: list[str], schema: pl.Schema, contract: ContractSpec) -> str:
-    found = schema.names()
+    found = [name for name in schema.names() if not name.startswith(BESIDE)]
     free = [name for name in found if name not in {field.name for field in contract.fields}]
     lower = {name.lower().strip(): name for name in free}
     guesses = []

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import json
 import os
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
@@ -97,6 +99,55 @@ def test_the_same_rows_in_another_file_have_the_same_digest(name: str, tmp_path:
     assert digest(Source(path=write(name, tmp_path)), tmp_path) == expected
 
 
+def test_a_stream_of_arrow_goes_through_batch_by_batch_whatever_its_columns_are(tmp_path: Path, expected: str) -> None:
+    table = FRAME.to_arrow()
+    coded = table.set_column(1, "place", table["place"].combine_chunks().dictionary_encode())
+    path = tmp_path / "coded.arrow"
+    spare = pa.array([None], pa.month_day_nano_interval())
+    with pa.ipc.new_stream(path, coded.schema.append(pa.field("spare", spare.type))) as out:
+        # The dictionary is another one for each batch.
+        for start in range(len(table)):
+            row = coded.slice(start, 1)
+            places = row["place"].combine_chunks().dictionary_decode().dictionary_encode()
+            out.write_table(row.set_column(1, "place", places).append_column("spare", spare))
+    assert digest(Source(path=str(path)), tmp_path) == expected
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises((SourceError, ContractError)):
+        digest(Source(path=str(path)), tmp_path)
+
+
+def test_a_snapshot_of_several_files_tells_which_rows_came_from_which(tmp_path: Path) -> None:
+    for number, rows in enumerate((FRAME, FRAME.clear(), FRAME.head(2))):
+        rows.write_csv(tmp_path / f"part-{number}.csv")
+    home = Home(tmp_path / "home")
+    taken = take_snapshot(Source(path=str(tmp_path / "part-*.csv")), CONTRACT, home)
+    told = json.loads((taken.path.parent / "files.json").read_text())
+    assert told == [
+        {"file": str(tmp_path / "part-0.csv"), "first": 0, "rows": 3},
+        {"file": str(tmp_path / "part-1.csv"), "first": 3, "rows": 0},
+        {"file": str(tmp_path / "part-2.csv"), "first": 3, "rows": 2},
+    ]
+    assert pl.read_parquet(taken.path)["place"].to_list() == [*FRAME["place"], *FRAME["place"].head(2)]
+    alone = take_snapshot(Source(path=str(tmp_path / "part-2.csv")), CONTRACT, home)
+    assert not (alone.path.parent / "files.json").exists()
+
+
+def test_a_moment_no_calendar_has_is_refused_row_by_row(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    moments = [0, 2**62, -(2**62)]
+    for mixed in (False, True):
+        folder = tmp_path / f"{mixed}"
+        folder.mkdir()
+        frame = FRAME.with_columns(pl.Series("when", moments).cast(pl.Datetime("ms")))
+        frame.write_parquet(folder / "1.parquet")
+        if mixed:
+            FRAME.with_columns(pl.col("when").cast(pl.String)).write_parquet(folder / "2.parquet")
+        taken = take_snapshot(Source(path=str(folder)), CONTRACT, Home(tmp_path / "home"))
+        rows = pl.read_parquet(taken.path).head(3)
+        assert rows["when"].null_count() == 2
+        assert rows["when:raw"].to_list() == [None, f"{2**62} ms since 1970", f"{-(2**62)} ms since 1970"]
+    assert "panicked" not in capfd.readouterr().err
+
+
 @pytest.fixture
 def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Serve a bucket and yield its folder; the address is s3://lake."""
@@ -136,11 +187,11 @@ def test_objects_by_pattern_and_by_prefix(lake: Path, tmp_path: Path, expected: 
 def test_what_is_wrong_with_an_object_is_noticed_as_in_a_local_file(
     lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    FRAME.drop("price").write_ndjson(lake / "short.jsonl")
+    FRAME.drop("place").write_ndjson(lake / "short.jsonl")
     (lake / "large.csv.gz").write_bytes(gzip.compress(b"x" * 5_000))
     (lake / "cut.parquet").write_bytes(b"PAR1")
     for name, error, message in [
-        ("short.jsonl", ContractError, "the source has no column 'price'"),
+        ("short.jsonl", ContractError, "the source has no column 'place'"),
         ("large.csv.gz", SourceError, "large.csv.gz unpacks to more than 4,000 bytes"),
         ("cut.parquet", SourceError, r"s3://lake/cut.parquet cannot be read"),
         ("none.parquet", SourceError, r"s3://lake/none.parquet does not exist"),
