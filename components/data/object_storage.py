@@ -7,7 +7,7 @@ AWS_REGION, AWS_ENDPOINT_URL).
 import fnmatch
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,9 +43,9 @@ def find_objects(path: str) -> list[str]:
 
 
 def fetch(address: str, scratch: Path) -> Path:
-    """Copy an object into ``scratch``, as a file with its name."""
-    target = scratch / f"fetched-{len(list(scratch.iterdir()))}" / address.rpartition("/")[2]
-    target.parent.mkdir()
+    """Copy an object into ``scratch``, as a file with its endings: its name may be longer than a file's can be."""
+    endings = "".join(suffix[:20] for suffix in PurePosixPath(address).suffixes[-2:])
+    target = scratch / f"fetched-{len(list(scratch.iterdir()))}{endings}"
     try:
         with (
             _storage().open_input_stream(address.removeprefix("s3://"), compression=None) as stream,

@@ -3,16 +3,19 @@
 The digest is a sum of row hashes, so it is the same for the same rows in other files, formats or order.
 """
 
+import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
-from components.data.casting import Cast, cast_columns, contract_casts
+from components.data.casting import FORMS, Cast, cast_columns, contract_casts
+from components.data.csv_files import SHORT
 from components.data.parquet import sink
 from components.data.results import Snapshot
-from components.data.source_files import one_line
+from components.data.source_files import FILE, Opened, one_line
 from components.data.sources import describe_source, open_source
 from components.declaration import Source
 from components.errors import ContractError, SourceError
@@ -24,6 +27,16 @@ from data_contracts.spec import ContractSpec, FieldSpec
 
 ROWS = "rows.parquet"
 RECORD = "snapshot.json"
+# Of a source of several files: which rows of the snapshot came from which, so that a refused row can be found.
+FILES = "files.json"
+
+
+class FileRows(msgspec.Struct, frozen=True):
+    """Where the rows of one file are in a snapshot: the position of the first, from 0, and how many."""
+
+    file: str
+    first: int
+    rows: int
 
 
 def take_snapshot(source: Source, contract: ContractSpec, home: Home) -> Snapshot:
@@ -37,7 +50,7 @@ def take_snapshot(source: Source, contract: ContractSpec, home: Home) -> Snapsho
     incoming.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=incoming, prefix=scratch_prefix("incoming")) as scratch:
         file = Path(scratch) / ROWS
-        digest, found = _write(source, contract, file, where)
+        digest, found, files = _write(source, contract, file, where)
         target = home.room("snapshots", digest)
         snapshot = Snapshot(
             digest=digest,
@@ -51,28 +64,47 @@ def take_snapshot(source: Source, contract: ContractSpec, home: Home) -> Snapsho
             with atomic_folder(target) as folder:
                 file.rename(folder / ROWS)
                 write_json(folder / RECORD, snapshot.model_dump(mode="json"))
+                if files:
+                    write_json(folder / FILES, files)
     return snapshot
 
 
-def _write(source: Source, contract: ContractSpec, file: Path, where: str) -> tuple[str, dict[str, int]]:
+def _write(
+    source: Source, contract: ContractSpec, file: Path, where: str
+) -> tuple[str, dict[str, int], list[FileRows]]:
+    opened = None
     try:
-        frame = open_source(source, contract, file.parent)
-        casts = contract_casts(frame.collect_schema(), contract)
-        rows = frame.select(cast_columns(casts))
+        opened = open_source(source, contract, file.parent)
+        schema = opened.rows.collect_schema()
+        casts = contract_casts(schema, contract)
+        beside = [name for name in (SHORT, FILE) if name in schema]
+        all_rows = opened.rows.select(*cast_columns(casts), *beside)
+        rows = all_rows.drop(beside)
         lanes = row_lanes(rows, contract.fields, raw_fields(casts))
-        facts = rows.select(*_failures(casts), *have_nan(contract), pl.len().alias("rows"))
+        short = pl.col(SHORT).any() if SHORT in schema else pl.lit(False)
+        facts = all_rows.select(*_failures(casts), *have_nan(contract), pl.len().alias("rows"), short.alias("short"))
         written = sink(rows, file, statistics=True)
-        _, summed, counted = pl.collect_all([written, lanes, facts], engine="streaming")
-    except SourceError as error:
-        # Unpacked files are gone when this is read: their names are to be told, not where they lay.
-        raise SourceError(str(error).replace(f"{file.parent}/", "")) from error
+        by_file = [all_rows.group_by(FILE).len()] if FILE in schema else []
+        _, summed, counted, *rows_of = pl.collect_all([written, lanes, facts, *by_file], engine="streaming")
+        found = counted.row(0, named=True)
+        if found["short"]:
+            opened.refuse_short_rows()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise SourceError(f"source {where} cannot be read: {one_line(error)}") from error
-    found = counted.row(0, named=True)
+        told = one_line(error)
+        if opened is None:
+            raise SourceError(f"source {where} cannot be read: {told}") from error
+        raise SourceError(opened.fault() or f"source {where} cannot be read: {opened.renamed(told)}") from error
     if found["rows"] == 0:
         raise SourceError(f"source {where} has no rows")
     _refuse_hopeless(casts, found, file, contract)
-    return rows_digest(contract, summed.row(0)), found
+    files = _places(opened, dict(rows_of[0].iter_rows())) if rows_of else []
+    return rows_digest(contract, summed.row(0)), found, files
+
+
+def _places(opened: Opened, counts: dict[int, int]) -> list[FileRows]:
+    rows = [counts.get(index, 0) for index in range(len(opened.files))]
+    firsts = itertools.accumulate(rows, initial=0)
+    return [FileRows(*place) for place in zip((file.name for file in opened.files), firsts, rows, strict=False)]
 
 
 def raw_fields(casts: Sequence[Cast]) -> list[FieldSpec]:
@@ -103,6 +135,6 @@ def _refuse_hopeless(casts: Sequence[Cast], found: dict[str, int], file: Path, c
             text = pl.scan_parquet(file).select(pl.col(raw_column(name)).drop_nulls().first()).collect().item()
             raise ContractError(
                 f"{contract.name}: not one of {found[f'bad {name}']:,} values in column '{name}' is of the type "
-                f"{cast.field.dtype}; the first is '{str(text)[:80]}'. Convert the column in the source, or change "
-                "the contract"
+                f"{cast.field.dtype} ({FORMS[cast.field.dtype]}); the first is '{str(text)[:80]}'. "
+                "Convert the column in the source, or change the contract"
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from components.data.source_files import find_files, is_remote, open_files
+from components.data.source_files import Opened, find_files, is_remote, open_files
 from components.data.source_tables import open_query, public_uri
 from components.declaration import Source
 from components.errors import SourceError
@@ -18,19 +18,19 @@ from components.storage import digest_file, digest_json
 from data_contracts.spec import ContractSpec
 
 
-def open_source(source: Source, contract: ContractSpec, scratch: Path | None = None) -> pl.LazyFrame:
-    """Return the rows of a source, as far as possible unread; SourceError if it is missing or cannot be read.
+def open_source(source: Source, contract: ContractSpec, scratch: Path | None = None) -> Opened:
+    """Open a source; SourceError if it is missing or cannot be read.
 
     What must be unpacked or fetched first goes to ``scratch``, which has to live as long as the frame is used; if it
     is not given, to a temporary folder that goes with the frame.
     """
     if source.python is not None:
-        return _call(source.python)
+        return Opened(_call(source.python), source)
     if scratch is None:
         folder = tempfile.TemporaryDirectory(prefix="slipway-source-")
-        frame = _open(source, contract, Path(folder.name))
-        weakref.finalize(frame, folder.cleanup)
-        return frame
+        opened = _open(source, contract, Path(folder.name))
+        weakref.finalize(opened.rows, folder.cleanup)
+        return opened
     return _open(source, contract, scratch)
 
 
@@ -56,8 +56,10 @@ def describe_source(source: Source) -> str:
     return str(source.path)
 
 
-def _open(source: Source, contract: ContractSpec, scratch: Path) -> pl.LazyFrame:
-    return open_query(source, scratch) if source.sql is not None else open_files(source, contract, scratch)
+def _open(source: Source, contract: ContractSpec, scratch: Path) -> Opened:
+    if source.sql is not None:
+        return Opened(open_query(source, contract, scratch), source)
+    return open_files(source, contract, scratch)
 
 
 def _package_digest(name: str) -> str:

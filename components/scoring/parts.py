@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.data.casting import cast_columns, contract_casts
+from components.data.csv_files import SHORT
 from components.data.quarantine import reasons_of
 from components.data.record_batches import record_batch, text_indices
-from components.data.source_files import FORMATS
+from components.data.source_files import FORMATS, Opened
 from components.data.sources import open_source
 from components.declaration import Source
 from components.errors import SourceError
@@ -54,13 +55,14 @@ class Parts(NamedTuple):
 def read_parts(source: Path, inputs: ContractSpec, scratch: Path, part_rows: int) -> Parts:
     """Return a file's rows, about ``part_rows`` at a time; SourceError, now or then, if it cannot be read."""
     with _readable(source):
-        frame = open_source(Source(path=source), inputs, scratch)
-        schema, wanted = frame.collect_schema(), frame_schema(inputs)
-        rows = frame.select(cast_columns(contract_casts(schema, inputs)))
+        opened = open_source(Source(path=source), inputs, scratch)
+        schema, wanted = opened.rows.collect_schema(), frame_schema(inputs)
+        beside = [SHORT] if SHORT in schema else []
+        rows = opened.rows.select(*cast_columns(contract_casts(schema, inputs)), *beside)
         is_parquet = FORMATS.get(source.suffix.lower()) == "parquet"
         is_alike = is_parquet and all(schema[name] == dtype for name, dtype in wanted.items())
         footer = _stored_footer(source, wanted) if is_alike else None
-    parts = _cast_parts(rows, inputs, part_rows) if footer is None else _stored_parts(source, inputs, part_rows)
+    parts = _cast_parts(rows, opened, inputs, part_rows) if footer is None else _stored_parts(source, inputs, part_rows)
     return Parts(_guarded(source, parts), footer)
 
 
@@ -93,10 +95,19 @@ def _readable(source: Path) -> Iterator[None]:
         raise SourceError(f"{source} cannot be read: {' '.join(str(error).split())[:300]}") from error
 
 
-def _cast_parts(rows: pl.LazyFrame, inputs: ContractSpec, part_rows: int) -> Iterator[Part]:
+def _cast_parts(rows: pl.LazyFrame, opened: Opened, inputs: ContractSpec, part_rows: int) -> Iterator[Part]:
     names = [field.name for field in inputs.fields]
-    for part in rows.collect_batches(chunk_size=part_rows, maintain_order=True):
-        yield Part(record_batch(part.select(names)), part.drop(names).get_columns())
+    is_doubtful = True
+    try:
+        for part in rows.collect_batches(chunk_size=part_rows, maintain_order=True):
+            if is_doubtful and SHORT in part.columns and part[SHORT].any():
+                opened.refuse_short_rows()
+                is_doubtful = False
+            yield Part(record_batch(part.select(names)), part.drop(*names, SHORT, strict=False).get_columns())
+    except pl.exceptions.PolarsError as error:
+        if fault := opened.fault():
+            raise SourceError(fault) from error
+        raise
 
 
 def _stored_parts(source: Path, inputs: ContractSpec, part_rows: int) -> Iterator[Part]:

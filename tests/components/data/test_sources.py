@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import json
 import os
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
@@ -97,6 +99,55 @@ def test_the_same_rows_in_another_file_have_the_same_digest(name: str, tmp_path:
     assert digest(Source(path=write(name, tmp_path)), tmp_path) == expected
 
 
+def test_a_stream_of_arrow_goes_through_batch_by_batch_whatever_its_columns_are(tmp_path: Path, expected: str) -> None:
+    table = FRAME.to_arrow()
+    coded = table.set_column(1, "place", table["place"].combine_chunks().dictionary_encode())
+    path = tmp_path / "coded.arrow"
+    spare = pa.array([None], pa.month_day_nano_interval())
+    with pa.ipc.new_stream(path, coded.schema.append(pa.field("spare", spare.type))) as out:
+        # The dictionary is another one for each batch.
+        for start in range(len(table)):
+            row = coded.slice(start, 1)
+            places = row["place"].combine_chunks().dictionary_decode().dictionary_encode()
+            out.write_table(row.set_column(1, "place", places).append_column("spare", spare))
+    assert digest(Source(path=str(path)), tmp_path) == expected
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises((SourceError, ContractError)):
+        digest(Source(path=str(path)), tmp_path)
+
+
+def test_a_snapshot_of_several_files_tells_which_rows_came_from_which(tmp_path: Path) -> None:
+    for number, rows in enumerate((FRAME, FRAME.clear(), FRAME.head(2))):
+        rows.write_csv(tmp_path / f"part-{number}.csv")
+    home = Home(tmp_path / "home")
+    taken = take_snapshot(Source(path=str(tmp_path / "part-*.csv")), CONTRACT, home)
+    told = json.loads((taken.path.parent / "files.json").read_text())
+    assert told == [
+        {"file": str(tmp_path / "part-0.csv"), "first": 0, "rows": 3},
+        {"file": str(tmp_path / "part-1.csv"), "first": 3, "rows": 0},
+        {"file": str(tmp_path / "part-2.csv"), "first": 3, "rows": 2},
+    ]
+    assert pl.read_parquet(taken.path)["place"].to_list() == [*FRAME["place"], *FRAME["place"].head(2)]
+    alone = take_snapshot(Source(path=str(tmp_path / "part-2.csv")), CONTRACT, home)
+    assert not (alone.path.parent / "files.json").exists()
+
+
+def test_a_moment_no_calendar_has_is_refused_row_by_row(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    moments = [0, 2**62, -(2**62)]
+    for mixed in (False, True):
+        folder = tmp_path / f"{mixed}"
+        folder.mkdir()
+        frame = FRAME.with_columns(pl.Series("when", moments).cast(pl.Datetime("ms")))
+        frame.write_parquet(folder / "1.parquet")
+        if mixed:
+            FRAME.with_columns(pl.col("when").cast(pl.String)).write_parquet(folder / "2.parquet")
+        taken = take_snapshot(Source(path=str(folder)), CONTRACT, Home(tmp_path / "home"))
+        rows = pl.read_parquet(taken.path).head(3)
+        assert rows["when"].null_count() == 2
+        assert rows["when:raw"].to_list() == [None, f"{2**62} ms since 1970", f"{-(2**62)} ms since 1970"]
+    assert "panicked" not in capfd.readouterr().err
+
+
 @pytest.fixture
 def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Serve a bucket and yield its folder; the address is s3://lake."""
@@ -136,11 +187,11 @@ def test_objects_by_pattern_and_by_prefix(lake: Path, tmp_path: Path, expected: 
 def test_what_is_wrong_with_an_object_is_noticed_as_in_a_local_file(
     lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    FRAME.drop("price").write_ndjson(lake / "short.jsonl")
+    FRAME.drop("place").write_ndjson(lake / "short.jsonl")
     (lake / "large.csv.gz").write_bytes(gzip.compress(b"x" * 5_000))
     (lake / "cut.parquet").write_bytes(b"PAR1")
     for name, error, message in [
-        ("short.jsonl", ContractError, "the source has no column 'price'"),
+        ("short.jsonl", ContractError, "the source has no column 'place'"),
         ("large.csv.gz", SourceError, "large.csv.gz unpacks to more than 4,000 bytes"),
         ("cut.parquet", SourceError, r"s3://lake/cut.parquet cannot be read"),
         ("none.parquet", SourceError, r"s3://lake/none.parquet does not exist"),
@@ -169,6 +220,66 @@ def test_sqlite_by_uri(tmp_path: Path, expected: str) -> None:
         digest(Source(sql="select * from trips where seats = 0", uri=uri), tmp_path)
     with pytest.raises(SourceError, match=r"absent.db does not exist"):
         digest(Source(sql="select 1", uri=f"sqlite:///{tmp_path}/absent.db"), tmp_path)
+
+
+def sqlite(folder: Path, *rows: tuple[object, ...]) -> str:
+    """Make a table whose columns have no type and return its URI."""
+    with contextlib.closing(sqlite3.connect(folder / "loose.db")) as connection, connection:
+        connection.execute('create table trips ("when", place, price, seats, late)')
+        connection.executemany("insert into trips values (?, ?, ?, ?, ?)", rows)
+    return f"sqlite:///{folder}/loose.db"
+
+
+def test_a_value_of_sqlite_is_what_the_contract_says_whatever_the_values_before_it(tmp_path: Path) -> None:
+    early = [(str(MOMENT), "a", 1, None, 0)] * 3_000
+    late = [(str(MOMENT), 7, 2.5, 2**53 + 1, 1), (str(MOMENT), "b", 1, 2.0**53, 1), (str(MOMENT), "b", 1, 2.0, "yes")]
+    home = Home(tmp_path / "home")
+    uri = sqlite(tmp_path, *early, *late)
+    snapshot = take_snapshot(Source(sql="select * from trips", uri=uri), CONTRACT, home)
+    tail = pl.read_parquet(snapshot.path).tail(3)
+    assert snapshot.rows == 3_003
+    assert tail["place"].to_list() == ["7", "b", "b"]
+    assert tail["price"].to_list() == [2.5, 1.0, 1.0]
+    assert tail["seats"].to_list() == [2**53 + 1, None, 2]
+    assert tail["seats:raw"].to_list() == [None, "9007199254740992.0", None]
+    assert tail["late"].to_list() == [True] * 3
+
+
+def test_a_query_of_sqlite_that_is_no_source_says_why(tmp_path: Path) -> None:
+    uri = sqlite(tmp_path, (str(MOMENT), b"\x00\xff", 1, 1, 1))
+    for query, message in [
+        ("select * from trips", "the column 'place' has a BLOB, which is not read: cast it in the query"),
+        ("select *, 1 as price from trips", "the query names 'price' twice: tell them apart with AS"),
+        ("delete from trips", "attempt to write a readonly database"),
+        ("select 1; delete from trips", "one statement at a time"),
+        ("select seats from trips", "the source has no column 'when', 'place'"),
+        ("pragma foreign_keys = 1", "the query gives no rows: a source is a SELECT"),
+    ]:
+        with pytest.raises((SourceError, ContractError), match=message):
+            digest(Source(sql=query, uri=uri), tmp_path)
+    # A column that the contract does not name may be anything.
+    wanted = "select \"when\", '' as place, price, seats, late, place as picture from trips"
+    assert digest(Source(sql=wanted, uri=uri), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("sqlite:///", "source sqlite:/// names no database file: write sqlite:///file.db"),
+        ("postgresql://u:hidden@[bad/d", r"source postgresql://\[bad/d: .*IPv6"),
+        ("postgresql://u:hid%zzden@nowhere.invalid/d", r"source postgresql://nowhere.invalid/d: .*percent-encoded"),
+        ("postgresql://u:hid?den@nowhere.invalid/d", r"source postgresql://\.\.\."),
+        ("oracle://u:hidden@h/d", "source oracle://h/d: 'oracle' is not one of postgresql, sqlite"),
+        ("nothing", "source 'nothing': 'nothing' is not one of postgresql, sqlite"),
+    ],
+)
+def test_an_address_that_is_none_is_told_in_one_line_without_its_password(
+    uri: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match=message) as refused:
+        digest(Source(sql="select 1", uri=uri), tmp_path)
+    assert "hid" not in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +324,33 @@ def test_postgresql_by_uri(postgres: str, tmp_path: Path, expected: str, monkeyp
         digest(Source(sql="select * from absent", uri=postgres), tmp_path)
     assert "hidden" not in str(refused.value)
     assert "reader" not in describe_source(source)
+
+
+@pytest.mark.slow
+def test_types_of_postgresql_are_read_or_named(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PG_SECRET", "hidden")
+
+    def snapshot(columns: str) -> dict[str, object]:
+        query = f"select timestamp '2013-05-01' as \"when\", true as late, {columns}"
+        home = Home(tmp_path / "home")
+        taken = take_snapshot(Source(sql=query, uri=postgres), CONTRACT, home)
+        return pl.read_parquet(taken.path).row(0, named=True)
+
+    numeric = snapshot("'{\"q\": 1}'::jsonb as place, 0.1::numeric as price, 9007199254740993::numeric as seats")
+    assert numeric["place"] == '{"q": 1}'
+    assert numeric["price"] == 0.1
+    assert numeric["seats"] == 2**53 + 1
+    known = "0f8fad5b-d9cb-469f-a165-70867728950e"
+    assert snapshot(f"'{known}'::uuid as place, 'NaN'::numeric as price, null as seats")["place"] == known
+    # What the contract does not name may be of any type.
+    assert snapshot("'x' as place, 1 as price, 1 as seats, interval '1 day' as spare, null::point as spot")
+    for columns, told in [
+        ("interval '1 day' as place, 1 as price, 1 as seats", "'place' is of the type interval, .* place::text"),
+        ("'x' as place, 3::money as price, 1 as seats", "'price' is of the type money, which is not read"),
+        ("inet '1.2.3.4' as place, 1 as price, 1 as seats", "'place' is of the type inet"),
+    ]:
+        with pytest.raises(SourceError, match=told):
+            snapshot(columns)
 
 
 def test_the_fingerprint_follows_the_content_of_local_files(tmp_path: Path) -> None:

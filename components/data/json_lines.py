@@ -1,0 +1,88 @@
+"""JSON lines as a source: every value is read as its text, and a key that a line lacks is null, as JSON has it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from components.data.unpacking import Located
+from components.declaration import Source
+from components.errors import SourceError
+from data_contracts.spec import ContractSpec
+
+MARK = b"\xef\xbb\xbf"
+# How much of a file is read to see which keys it has.
+HEAD = 2**20
+LONGEST = 2**27
+
+
+def open_json_lines(file: Located, source: Source, contract: ContractSpec, scratch: Path) -> pl.LazyFrame:
+    """Return the rows of a JSON-lines file; a required key that no line has is no column of them."""
+    path = Path(file.place)
+    required = {field.name for field in contract.fields if not field.nullable}
+    keys = _keys(file, required)
+    with path.open("rb") as stream:
+        if stream.read(len(MARK)) == MARK:
+            # Polars takes it for a part of the first line.
+            path = scratch / f"unmarked-{len(list(scratch.iterdir()))}.jsonl"
+            with path.open("wb") as out:
+                shutil.copyfileobj(stream, out, 2**20)
+    alike = {key.lower().strip() for key in keys - {field.name for field in contract.fields}}
+    absent = {
+        field.name
+        for field in contract.fields
+        if field.name not in keys and (not field.nullable or field.name.lower() in alike)
+    }
+    frame = pl.scan_ndjson(path, schema={field.name: pl.String for field in contract.fields})
+    others = [pl.lit(None).alias(key) for key in sorted(keys) if key not in frame.collect_schema()]
+    return frame.drop(absent).with_columns(others)
+
+
+def find_json_fault(file: Located, source: Source) -> str | None:
+    """Return which line is not a JSON object, None if every one is."""
+    try:
+        for _ in _objects(file):
+            pass
+    except SourceError as error:
+        return str(error)
+    return None
+
+
+def _keys(file: Located, required: set[str]) -> set[str]:
+    """Return the keys of the first lines, and of as many more as it takes to find all that are required."""
+    keys: set[str] = set()
+    for read, found in _objects(file):
+        keys |= found.keys()
+        if read >= HEAD and required <= keys:
+            break
+    return keys
+
+
+def _objects(file: Located) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield how many bytes were read, and the object of each line that is not blank."""
+    read = 0
+    with Path(file.place).open("rb") as stream:
+        number = 0
+        while line := stream.readline(LONGEST):
+            number += 1
+            read += len(line)
+            if len(line) == LONGEST:
+                raise SourceError(
+                    f"source {file.name}: line {number} is longer than {LONGEST:,} bytes: write one object a line"
+                )
+            text = line.removeprefix(MARK) if number == 1 else line
+            if not text.strip():
+                continue
+            try:
+                yield read, msgspec.json.decode(text, type=dict[str, object])
+            except UnicodeDecodeError as error:
+                byte = error.object[error.start]
+                raise SourceError(
+                    f"source {file.name}: line {number} is not UTF-8 (byte 0x{byte:02x}): convert the file to UTF-8"
+                ) from error
+            except (msgspec.MsgspecError, RecursionError) as error:
+                raise SourceError(
+                    f"source {file.name}: line {number} is not a JSON object: {error}. Mend the line, or remove it"
+                ) from error
