@@ -22,7 +22,7 @@ from components.features.graph import GraphBuilder
 from components.features.numeric import Clip, Impute, Log1p, QuantileBucket, RobustScale, Standardise
 from components.features.transform import FOLD, FOLDS, LABEL, Feature, Transform
 from components.row_hash import with_row_hash
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.spec import ContractSpec
 
 AnyTransform = (
     Category
@@ -107,22 +107,22 @@ def fit_recipe(train: pl.LazyFrame, steps: Sequence[FeatureStep], contract: Cont
 
 def _fits(train: pl.LazyFrame, step: FeatureStep, contract: ContractSpec) -> list[Callable[[], AnyTransform]]:
     """Return what is to be called to fit each transform of a step."""
+    check_step(step, contract)
+    transform = TRANSFORMS[step.transform]
+    fields = tuple(contract.field(name) for name in step.fields)
+    if transform.joint:
+        return [partial(transform.fit_joint, train, fields, **step.options)]  # type: ignore[list-item]
+    return [partial(transform.fit, train, field, **step.options) for field in fields]  # type: ignore[misc]
+
+
+def check_step(step: FeatureStep, contract: ContractSpec) -> None:
+    """Raise WorkloadError for a transform that is not known, and for fields or options that it does not take."""
     transform = TRANSFORMS.get(step.transform)
     if transform is None:
         raise WorkloadError(f"features: unknown transform '{step.transform}'; known: {', '.join(TRANSFORMS)}")
     for name in step.fields:
         check_feature_field(name, contract)
-    fields = tuple(contract.field(name) for name in step.fields)
-
-    def fit(learn: Callable[..., Transform], of: FieldSpec | tuple[FieldSpec, ...]) -> AnyTransform:
-        try:
-            return learn(train, of, **step.options)  # type: ignore[return-value]
-        except TypeError as error:
-            raise WorkloadError(f"features: '{step.transform}' does not take {step.options}: {error}") from error
-
-    if transform.joint:
-        return [partial(fit, transform.fit_joint, fields)]
-    return [partial(fit, transform.fit, field) for field in fields]
+    transform.check([contract.field(name) for name in step.fields], step.options)
 
 
 def check_feature_field(name: str, contract: ContractSpec) -> None:
