@@ -42,8 +42,13 @@ _RULES: dict[str, type] = {
     "max_length": annotated_types.MaxLen,
 }
 _WORDS = ("roles", "available", "unit", "example", *_RULES, "pattern")
-# Columns that Slipway writes beside those of a contract, in files that people read.
-_TAKEN = {"position": "the quarantine file", "reasons": "the quarantine file", "label": "the features file"}
+# What Slipway writes beside the columns of a contract, under names that people read.
+_TAKEN = {
+    **dict.fromkeys(("position", "reasons"), "a column of the quarantine file"),
+    **dict.fromkeys(("request_id", "row", "answered_at", "build"), "a column of the prediction log"),
+    **dict.fromkeys(("values", "codes"), "a tensor of the model's graph"),
+    "label": "a column of the features file",
+}
 _HOOKS = ("__init__", "__get_pydantic_core_schema__", "model_post_init", "_as_sent", "_storable")
 
 
@@ -56,9 +61,7 @@ def spec_of(contract: type[BaseModel], base: type[BaseModel]) -> ContractSpec:
         names = [field.name for field in labels]
         raise TypeError(f"{contract.__name__} has {len(labels)} label fields {names}; a contract has exactly one")
     _check_label(labels[0])
-    for field in fields:
-        if field.name in _TAKEN and not (field.name == "label" and field in labels):
-            raise _fault(field.name, f"{_TAKEN[field.name]} has a column of that name: choose another one")
+    _refuse_taken(fields, labels[0])
     given: dict[str, Any] = {key: getattr(contract, key) for key in ("expectations", "quarantine_tolerance")}
     if not all(isinstance(one, Expectation) for one in given["expectations"]):
         raise TypeError(f"{contract.__name__}: expectations must be a tuple of Expectation")
@@ -276,6 +279,17 @@ def _available(name: str, available: object) -> Literal["before", "after"]:
     if available in ("before", "after"):
         return available
     raise _fault(name, f"available={available!r} is neither 'before' (known when asked) nor 'after' (known later)")
+
+
+def _refuse_taken(fields: Iterable[FieldSpec], label: FieldSpec) -> None:
+    """Raise TypeError for a field that is called like what is written beside it."""
+    answers = ["probability"] if label.dtype == "boolean" else [f"probability_{one}" for one in label.allowed]
+    for field in fields:
+        taken = _TAKEN.get(field.name)
+        if field.name in (answers or ["value"]) or (not answers and field.name.startswith("quantile_")):
+            taken = "a column of the answers"
+        if taken and not (field is label and field.name == "label"):
+            raise _fault(field.name, f"{taken} is called so: choose another name, in the source too")
 
 
 def _check_label(label: FieldSpec) -> None:

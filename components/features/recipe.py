@@ -44,6 +44,8 @@ AnyTransform = (
 
 # The name in a workload file is the tag under which the fitted transform is stored.
 TRANSFORMS: dict[str, type[Transform]] = {transform.tag(): transform for transform in AnyTransform.__args__}
+# Labels that are a number, or yes and no as 1 and 0.
+ANSWERS = ("boolean", "integer", "number")
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -87,7 +89,7 @@ def training_frame(train: pl.LazyFrame, contract: ContractSpec) -> pl.LazyFrame:
     The fold follows from the inputs alone, so that equal rows lie in the same one.
     """
     label = pl.col(contract.label.name)
-    answer = label.cast(pl.Float64) if contract.label.dtype in ("boolean", "integer", "number") else pl.lit(None)
+    answer = label.cast(pl.Float64) if contract.label.dtype in ANSWERS else pl.lit(None)
     folded = with_row_hash(train, contract.inputs, FOLD, seed=1)
     return folded.with_columns((pl.col(FOLD) % FOLDS).cast(pl.Int64), answer.alias(LABEL))
 
@@ -122,6 +124,11 @@ def check_step(step: FeatureStep, contract: ContractSpec) -> None:
         raise WorkloadError(f"features: unknown transform '{step.transform}'; known: {', '.join(TRANSFORMS)}")
     for name in step.fields:
         check_feature_field(name, contract)
+    if transform.sees_answers and contract.label.dtype not in ANSWERS:
+        raise WorkloadError(
+            f"features: '{step.transform}' takes the mean of the label, and '{contract.label.name}' is a "
+            f"{contract.label.dtype}: take another transform, such as category or frequency"
+        )
     transform.check([contract.field(name) for name in step.fields], step.options)
 
 

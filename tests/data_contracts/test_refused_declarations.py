@@ -81,10 +81,40 @@ def test_a_field_that_judges_would_read_differently_is_refused_by_name(
         spec_of(annotation, declared)
 
 
-@pytest.mark.parametrize("name", ["position", "reasons", "label"])
-def test_a_field_is_not_called_like_a_column_of_ours(name: str) -> None:
-    with pytest.raises(TypeError, match=rf"^field {name}: the (quarantine|features) file has a column of that name"):
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("position", "a column of the quarantine file"),
+        ("reasons", "a column of the quarantine file"),
+        ("label", "a column of the features file"),
+        ("answered_at", "a column of the prediction log"),
+        ("codes", "a tensor of the model's graph"),
+        ("probability", "a column of the answers"),
+    ],
+)
+def test_a_field_is_not_called_like_what_is_written_beside_it(name: str, told: str) -> None:
+    with pytest.raises(TypeError, match=f"^field {name}: {told} is called so"):
         spec_of(int, name=name)
+
+
+@pytest.mark.parametrize(
+    ("label", "taken", "free"),
+    [
+        (float, ["value", "quantile_0"], ["probability", "probability_a"]),
+        (Literal["a", "b"], ["probability_a"], ["value", "quantile_0", "probability", "probability_c"]),
+        (bool, ["probability"], ["value", "quantile_0", "probability_a"]),
+    ],
+)
+def test_which_names_are_taken_depends_on_what_is_answered(label: Any, taken: list[str], free: list[str]) -> None:
+    def contract(name: str) -> ContractSpec:
+        answer = (label, column("label", roles=("label",), available="after"))
+        made: type[Contract] = create_model("Made", __base__=Contract, **{name: (int, column("f")), "answer": answer})
+        return made.spec()
+
+    for name in taken:
+        with pytest.raises(TypeError, match=f"^field {name}: a column of the answers is called so"):
+            contract(name)
+    assert [contract(name).fields[0].name for name in free] == free
 
 
 @pytest.mark.parametrize(

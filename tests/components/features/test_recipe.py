@@ -4,6 +4,7 @@ import math
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnxruntime
 import polars as pl
@@ -241,6 +242,13 @@ def test_known_answers(train: pl.LazyFrame) -> None:
 def test_a_step_that_cannot_be_fitted_says_why(train: pl.LazyFrame, step: dict[str, Any], message: str) -> None:
     with pytest.raises(WorkloadError, match=message):
         fit_recipe(train, [FeatureStep(**step)], CONTRACT)
+
+
+def test_a_mean_of_a_label_that_is_no_number_is_refused(train: pl.LazyFrame) -> None:
+    label = msgspec.structs.replace(CONTRACT.label, dtype="string", allowed=("a", "b"))
+    contract = msgspec.structs.replace(CONTRACT, fields=(*CONTRACT.inputs, label))
+    with pytest.raises(WorkloadError, match="'target_mean' takes the mean of the label, and 'late' is a string"):
+        fit_recipe(train, [FeatureStep(transform="target_mean", fields=("text",))], contract)
 
 
 def test_numbers_too_large_to_scale_are_refused_with_their_name(train: pl.LazyFrame) -> None:
