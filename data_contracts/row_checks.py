@@ -76,10 +76,7 @@ def _within(field: FieldSpec, value: pl.Expr) -> pl.Expr:
     closed: Literal["both", "left", "right", "none"] = "both"
     if open_low or open_high:
         closed = "none" if open_low and open_high else "right" if open_low else "left"
-    within = value.is_between(pl.lit(float(low)), pl.lit(float(high)), closed=closed)
-    extra = [value > field.gt] if field.gt is not None and field.ge is not None else []
-    extra += [value < field.lt] if field.lt is not None and field.le is not None else []
-    return pl.all_horizontal([within, *extra])
+    return value.is_between(pl.lit(float(low)), pl.lit(float(high)), closed=closed)
 
 
 def _or(value: float | None, other: float) -> float:
@@ -111,6 +108,9 @@ def _limits(field: FieldSpec) -> list[tuple[str, pl.Expr]]:
         # Polars holds years that neither Python nor a request can name.
         first, last = (date.min, date.max) if field.dtype == "date" else (datetime.min, datetime.max)
         checks.append(("not in the years 1 to 9999", ~value.is_between(pl.lit(first), pl.lit(last))))
+        earliest, latest = field.moment_bounds()
+        checks += [(f"before {earliest}", value < pl.lit(earliest))] if earliest is not None else []
+        checks += [(f"after {latest}", value > pl.lit(latest))] if latest is not None else []
     length = value.str.len_chars()
     if field.min_length is not None:
         checks.append((f"shorter than {field.min_length}", length < field.min_length))

@@ -4,7 +4,7 @@ It is stored in each build as ``contract.json`` and read by the data plane, so t
 """
 
 import math
-import re
+from datetime import date, datetime
 from typing import Literal
 
 import msgspec
@@ -20,10 +20,14 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dtype: DType
     description: str
     nullable: bool = False
-    ge: float | None = None
-    gt: float | None = None
-    le: float | None = None
-    lt: float | None = None
+    # Bounds of numbers. Whole ones stay whole: a large integer is not itself any more as a float.
+    ge: int | float | None = None
+    gt: int | float | None = None
+    le: int | float | None = None
+    lt: int | float | None = None
+    # Bounds of moments, both inclusive; those of a date are midnight.
+    earliest: datetime | None = None
+    latest: datetime | None = None
     min_length: int | None = None
     max_length: int | None = None
     pattern: str | None = None
@@ -33,6 +37,13 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # "after": known only once the label is; never a feature, never part of a request.
     available: Literal["before", "after"] = "before"
     example: str | int | float | bool | None = None
+
+    def moment_bounds(self) -> tuple[date | None, date | None]:
+        """Return the first and the last moment allowed, as the field's own type; None for no bound."""
+        first, last = self.earliest, self.latest
+        if self.dtype == "date":
+            return first and first.date(), last and last.date()
+        return first, last
 
     def whole_bounds(self) -> tuple[int, int]:
         """Return the smallest and the largest integer allowed, inside the 64 bits that every store of it has."""
@@ -89,19 +100,3 @@ class ContractSpec(msgspec.Struct, frozen=True, kw_only=True):
 def read_contract(data: bytes) -> ContractSpec:
     """Decode a contract.json."""
     return msgspec.json.decode(data, type=ContractSpec)
-
-
-# What the three engines that see a pattern (Rust's in pydantic and Polars, Python's, JavaScript's) read differently.
-_DISPUTED = re.compile(r"\\[wWsSdDbBAZzpP1-9]|\(\?(?!:)")
-
-
-def disputed(pattern: str) -> str | None:
-    """Return the first part of a pattern that regular-expression engines do not agree on, or None."""
-    found = _DISPUTED.search(pattern.replace("\\\\", "  "))
-    return found[0] if found else None
-
-
-def python_pattern(pattern: str) -> str:
-    """Return a pattern for Python's ``re``, whose ``$`` alone would also match before a newline at the end."""
-    parts = re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", pattern, flags=re.DOTALL)
-    return "".join(r"\Z" if part == "$" else part for part in parts)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.catalog import check_target, kind_options
 from components.declaration import Workload, contract_of, read_workload
-from components.features.recipe import check_feature_field
+from components.features.recipe import check_step
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
@@ -30,8 +30,7 @@ def checked_workload(workload: str) -> Workload:
     contract = contract_of(declared)
     check_target(declared, contract)
     for step in declared.features:
-        for field in step.fields:
-            check_feature_field(field, contract)
+        check_step(step, contract)
     return declared
 
 

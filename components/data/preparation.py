@@ -21,6 +21,8 @@ from data_contracts.spec import ContractSpec, FieldSpec
 RECIPE = "recipe.json"
 RECORD = "prepared.json"
 LABEL = "label"
+# What it is called beside raw columns, of which one may be called so.
+TARGET = "slipway:target"
 # What decides the splits and their features, beside the recipe and the rule.
 CODE = ("components.data.preparation",)
 
@@ -71,11 +73,13 @@ def _write_features(splits: dict[str, Split], recipe: Recipe, contract: Contract
                 raw = pl.scan_parquet(split.path).slice(start, BLOCK).collect(engine="streaming")
                 # By way of Arrow, which copies text: a string of Polars keeps that of its whole block in memory.
                 picked.append(raw.gather_every(step, -start % step).to_arrow())
-                block = raw.lazy().with_columns(_target(contract.label).alias(LABEL))
+                block = raw.lazy().with_columns(_target(contract.label).alias(TARGET))
                 # Only the training split must not see its own answers; every other split is what serving will be.
                 training = name == "train"
-                made = recipe.apply_to_training(block, contract, [LABEL]) if training else recipe.apply(block, [LABEL])
-                files.add({features_path(split.path).stem: made.collect(engine="streaming")})
+                kept = [TARGET]
+                made = recipe.apply_to_training(block, contract, kept) if training else recipe.apply(block, kept)
+                found = made.rename({TARGET: LABEL}).collect(engine="streaming")
+                files.add({features_path(split.path).stem: found})
             samples[name] = pl.DataFrame(pa.concat_tables(picked))
     return samples
 

@@ -19,6 +19,8 @@ from components.settings import Home
 from components.storage import write_atomically
 from data_contracts.spec import ContractSpec
 
+WINDOW = "slipway:window"
+
 
 class WindowQuality(Result):
     """The goal's metric in one window, with its 95 % interval."""
@@ -72,9 +74,9 @@ def split_windows(rows: pl.DataFrame, contract: ContractSpec, window: str) -> di
     if not times:
         raise DataError(f"contract {contract.name} has no field with role 'time': there are no windows to compare")
     step = {"day": "1d", "week": "1w", "month": "1mo"}[window]
-    moment = pl.col(times[0].name).dt.truncate(step).alias("window")
-    parts = rows.with_columns(moment).sort("window", maintain_order=True).partition_by("window", as_dict=True)
-    return {_name(key[0], window): part.drop("window") for key, part in parts.items()}
+    moment = pl.col(times[0].name).dt.truncate(step).alias(WINDOW)
+    parts = rows.with_columns(moment).sort(WINDOW, maintain_order=True).partition_by(WINDOW, as_dict=True)
+    return {_name(key[0], window): part.drop(WINDOW) for key, part in parts.items()}
 
 
 def _name(start: object, window: str) -> str:

@@ -4,25 +4,35 @@ Both sides compute from seconds since 1970-01-01 in float64, so that one formula
 """
 
 import math
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
 from onnx import TensorProto
 
-from components.errors import WorkloadError
 from components.features.graph import GraphBuilder
-from components.features.transform import Feature, Transform, refuse_options, require, seconds
-from data_contracts.spec import FieldSpec
+from components.features.transform import Feature, Option, Options, Transform, seconds
+from data_contracts.spec import DType, FieldSpec
 
 DAY = 86_400.0
 Part = Literal["year", "month", "day", "weekday", "hour", "minute"]
 # Codes: 0 is missing, so the first month is 1 and the first hour is 1.
 CARDINALITIES: dict[str, int] = {"month": 13, "day": 32, "weekday": 8, "hour": 25, "minute": 61}
 
+PARTS = ("year", *CARDINALITIES)
+MOMENTS: tuple[DType, ...] = ("datetime", "date")
+
+
+def _are_parts(value: object) -> bool:
+    if not isinstance(value, (list, tuple)) or not value:
+        return False
+    return all(part in PARTS for part in value) and len(set(value)) == len(value)
+
 
 class _Cycle(Transform, frozen=True):
     """Sine and cosine of the position within a period; (0, 0) when the moment is missing."""
+
+    dtypes = MOMENTS
 
     period: ClassVar[float]
     # Seconds from the start of a period to 1970-01-01T00:00, which was a Thursday.
@@ -30,9 +40,7 @@ class _Cycle(Transform, frozen=True):
     suffix: ClassVar[str]
 
     @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
-        require(cls.suffix, field, "datetime", "date")
-        refuse_options(cls.suffix, options)
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec) -> Self:
         return cls(field=field.name)
 
     def features(self) -> tuple[Feature, ...]:
@@ -95,6 +103,9 @@ class Season(_Cycle, tag="season", frozen=True):
 class DateParts(Transform, tag="date_parts", frozen=True):
     """Parts of a moment: the year as a number (years since 2000), the others as codes; 0 is missing."""
 
+    dtypes = MOMENTS
+    options: ClassVar[Options] = {"parts": Option(f"a list out of {', '.join(PARTS)}, each once", _are_parts)}
+
     parts: tuple[Part, ...]
 
     @classmethod
@@ -104,13 +115,7 @@ class DateParts(Transform, tag="date_parts", frozen=True):
         field: FieldSpec,
         *,
         parts: tuple[Part, ...] = ("month", "weekday", "hour"),
-        **options: Any,
     ) -> Self:
-        require("date_parts", field, "datetime", "date")
-        refuse_options("date_parts", options)
-        allowed = ["year", *CARDINALITIES]
-        if not parts or any(part not in allowed for part in parts):
-            raise WorkloadError(f"features: 'date_parts' takes parts out of {', '.join(allowed)}, not {parts}")
         return cls(field=field.name, parts=tuple(parts))
 
     def features(self) -> tuple[Feature, ...]:

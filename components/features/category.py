@@ -1,6 +1,7 @@
 """Categories as whole numbers: 0 is missing, 1 is unknown or rare, 2 and up are the values seen in training."""
 
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -8,8 +9,8 @@ from onnx import TensorProto
 
 from components.errors import WorkloadError
 from components.features.graph import GraphBuilder
-from components.features.transform import Feature, Transform, refuse_options, require
-from data_contracts.spec import FieldSpec
+from components.features.transform import Feature, Options, Transform, whole_number
+from data_contracts.spec import DType, FieldSpec
 
 MISSING, UNKNOWN, FIRST = 0, 1, 2
 # Serving gives integers as doubles, which hold every integer up to here.
@@ -17,17 +18,21 @@ EXACT = 2.0**53
 
 Vocabulary = tuple[str | int, ...]
 
+CATEGORIES: tuple[DType, ...] = ("string", "integer")
+MIN_COUNT = whole_number(1)
+
 
 class Category(Transform, tag="category", frozen=True):
     """The index of a string or an integer in the training vocabulary, most frequent first."""
 
+    dtypes = CATEGORIES
+    options: ClassVar[Options] = {"min_count": MIN_COUNT}
+
     vocabulary: Vocabulary
 
     @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, min_count: int = 1, **options: Any) -> Self:
-        require("category", field, "string", "integer")
-        refuse_options("category", options)
-        return cls(field=field.name, vocabulary=vocabulary(frame, field, min_count, "category"))
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, min_count: int = 1) -> Self:
+        return cls(field=field.name, vocabulary=vocabulary(frame, field, min_count))
 
     def features(self) -> tuple[Feature, ...]:
         return (Feature(self.field, "code", len(self.vocabulary) + FIRST),)
@@ -43,6 +48,8 @@ class Cross(Transform, tag="cross", frozen=True):
     """The index of a combination of several fields: 0 if all are missing, 1 if it was rare or never seen."""
 
     joint = True
+    dtypes = CATEGORIES
+    options: ClassVar[Options] = {"min_count": MIN_COUNT}
 
     fields: tuple[str, ...]
     vocabularies: tuple[Vocabulary, ...]
@@ -50,16 +57,15 @@ class Cross(Transform, tag="cross", frozen=True):
     known: tuple[int, ...]
 
     @classmethod
-    def fit_joint(
-        cls, frame: pl.LazyFrame, fields: tuple[FieldSpec, ...], *, min_count: int = 20, **options: Any
-    ) -> Self:
-        refuse_options("cross", options)
-        if len(fields) < 2:
+    def check(cls, fields: Sequence[FieldSpec], options: Mapping[str, Any]) -> None:
+        if len({field.name for field in fields}) < 2:
             raise WorkloadError("features: 'cross' takes two fields or more; one alone is a 'category'")
-        for field in fields:
-            require("cross", field, "string", "integer")
+        super().check(fields, options)
+
+    @classmethod
+    def fit_joint(cls, frame: pl.LazyFrame, fields: tuple[FieldSpec, ...], *, min_count: int = 20) -> Self:
         names = tuple(field.name for field in fields)
-        vocabularies = tuple(vocabulary(frame, field, min_count, "cross") for field in fields)
+        vocabularies = tuple(vocabulary(frame, field, min_count) for field in fields)
         if np.prod([len(known) + FIRST for known in vocabularies], dtype=np.float64) >= EXACT:
             raise WorkloadError(f"features: 'cross' of {', '.join(names)} has too many combinations; raise min_count")
         draft = cls(field="_x_".join(names), fields=names, vocabularies=vocabularies, known=())
@@ -105,10 +111,8 @@ class Cross(Transform, tag="cross", frozen=True):
         ]
 
 
-def vocabulary(frame: pl.LazyFrame, field: FieldSpec, min_count: int, transform: str) -> Vocabulary:
+def vocabulary(frame: pl.LazyFrame, field: FieldSpec, min_count: int) -> Vocabulary:
     """Return the values of a string or integer field that occur at least ``min_count`` times, most frequent first."""
-    if not isinstance(min_count, int) or min_count < 1:
-        raise WorkloadError(f"features: '{transform}' takes a min_count of at least 1, not {min_count!r}")
     value = pl.col("value")
     usable = value != "" if field.dtype == "string" else value.cast(pl.Float64).abs() < EXACT
     counts = (

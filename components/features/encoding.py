@@ -1,23 +1,33 @@
 """Categories as numbers: how frequent a value was, how often the answer was yes for it, which bucket it hashes to."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
 import polars_hash
 
-from components.errors import WorkloadError
-from components.features.category import FIRST, UNKNOWN, Vocabulary, code_expression, code_nodes, vocabulary
+from components.features.category import (
+    CATEGORIES,
+    FIRST,
+    MIN_COUNT,
+    UNKNOWN,
+    Vocabulary,
+    code_expression,
+    code_nodes,
+    vocabulary,
+)
 from components.features.graph import GraphBuilder
 from components.features.transform import (
     FOLD,
     FOLDS,
     LABEL,
     Feature,
+    Option,
+    Options,
     Transform,
-    refuse_options,
-    require,
+    is_number,
     stable,
+    whole_number,
 )
 from data_contracts.spec import FieldSpec
 
@@ -25,14 +35,15 @@ from data_contracts.spec import FieldSpec
 class Frequency(Transform, tag="frequency", frozen=True):
     """The share of training rows that had the same value; 0 for one that was never seen."""
 
+    dtypes = CATEGORIES
+    options: ClassVar[Options] = {"min_count": MIN_COUNT}
+
     vocabulary: Vocabulary
     shares: tuple[float, ...]
 
     @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, min_count: int = 1, **options: Any) -> Self:
-        require("frequency", field, "string", "integer")
-        refuse_options("frequency", options)
-        known = vocabulary(frame, field, min_count, "frequency")
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, min_count: int = 1) -> Self:
+        known = vocabulary(frame, field, min_count)
         counts = _by_code(frame, code_expression(field.name, known), [pl.len().alias("rows")])
         rows = np.zeros(len(known) + FIRST)
         rows[counts["code"].to_numpy()] = counts["rows"].to_numpy()
@@ -59,20 +70,19 @@ class TargetMean(Transform, tag="target_mean", frozen=True):
     """
 
     sees_answers = True
+    dtypes = CATEGORIES
+    options: ClassVar[Options] = {
+        "min_count": MIN_COUNT,
+        "smoothing": Option("a finite number above 0", lambda value: is_number(value) and value > 0),
+    }
 
     vocabulary: Vocabulary
     means: tuple[float, ...]
     fold_means: tuple[tuple[float, ...], ...]
 
     @classmethod
-    def fit(
-        cls, frame: pl.LazyFrame, field: FieldSpec, *, min_count: int = 1, smoothing: float = 20.0, **options: Any
-    ) -> Self:
-        require("target_mean", field, "string", "integer")
-        refuse_options("target_mean", options)
-        if not smoothing > 0:
-            raise WorkloadError(f"features: 'target_mean' takes a smoothing above 0, not {smoothing}")
-        known = vocabulary(frame, field, min_count, "target_mean")
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, min_count: int = 1, smoothing: float = 20.0) -> Self:
+        known = vocabulary(frame, field, min_count)
         found = _by_code(
             frame,
             code_expression(field.name, known),
@@ -112,14 +122,13 @@ class HashBucket(Transform, tag="hash_bucket", frozen=True):
     The graph uses ONNX Runtime's own operator for it (com.microsoft MurmurHash3): other runtimes need the same.
     """
 
+    dtypes = ("string",)
+    options: ClassVar[Options] = {"buckets": whole_number(2, 1_000_000)}
+
     buckets: int
 
     @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, buckets: int = 64, **options: Any) -> Self:
-        require("hash_bucket", field, "string")
-        refuse_options("hash_bucket", options)
-        if not isinstance(buckets, int) or not 2 <= buckets <= 1_000_000:
-            raise WorkloadError(f"features: 'hash_bucket' takes 2 to 1,000,000 buckets, not {buckets!r}")
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, buckets: int = 64) -> Self:
         return cls(field=field.name, buckets=buckets)
 
     def features(self) -> tuple[Feature, ...]:

@@ -206,7 +206,7 @@ class _Fusion:
     def _add(self, op: str, inputs: list[str], **attributes: Any) -> str:
         key = (op, tuple(inputs), tuple(sorted(attributes.items())))
         if key not in self._made:
-            name = f"fused_{len(self._made)}"
+            name = f"fused.{len(self._made)}"
             self._nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
             self._made[key] = name
         return self._made[key]
@@ -214,7 +214,7 @@ class _Fusion:
     def _constant(self, array: NDArray[Any]) -> str:
         key = ("constant", array.dtype.str, array.shape, array.tobytes())
         if key not in self._made:
-            name = f"fused_{len(self._made)}"
+            name = f"fused.{len(self._made)}"
             self._new_constants[name] = numpy_helper.from_array(array, name)
             self._made[key] = name
         return self._made[key]

@@ -29,7 +29,10 @@ def operator_sets(domains: Collection[str]) -> list[onnx.OperatorSetIdProto]:
 
 
 class GraphBuilder:
-    """Collects nodes, constants and the raw inputs they need; names are made unique."""
+    """Collects nodes, constants and the raw inputs they need; names are made unique.
+
+    The dot in them keeps them apart from the names of fields.
+    """
 
     def __init__(self, fields: Sequence[FieldSpec]) -> None:
         self._fields = {field.name: field for field in fields}
@@ -59,7 +62,7 @@ class GraphBuilder:
             repr(value.tolist()).encode() if value.dtype == object else value.tobytes(),
         )
         if key not in self._known_constants:
-            name = f"constant_{len(self._constants)}"
+            name = f"constant.{len(self._constants)}"
             self._constants.append(numpy_helper.from_array(value, name))
             self._known_constants[key] = name
         return self._known_constants[key]
@@ -71,7 +74,7 @@ class GraphBuilder:
     def add(self, op: str, inputs: Sequence[str], *, domain: str = "", **attributes: Any) -> str:
         """Add a node of one output and return its tensor."""
         self._count += 1
-        output = f"{op.lower()}_{self._count}"
+        output = f"{op.lower()}.{self._count}"
         self._nodes.append(helper.make_node(op, list(inputs), [output], name=output, domain=domain, **attributes))
         return output
 

@@ -1,6 +1,7 @@
 """Numbers made comparable: something for what is missing, a flag that it was, and a scale that suits the field."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,13 +11,22 @@ from onnx import TensorProto
 from components.errors import WorkloadError
 from components.features.distribution import Distribution, distribution
 from components.features.graph import GraphBuilder
-from components.features.transform import Feature, Transform, finite, refuse_options, require, stable
+from components.features.transform import Feature, Option, Options, Transform, finite, is_number, stable, whole_number
 from data_contracts.spec import FieldSpec
+
+FILLS = ("median", "mean")
+
+
+def _are_rising_shares(value: object) -> bool:
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or not all(map(is_number, value)):
+        return False
+    return bool(0 <= value[0] < value[1] <= 1)
 
 
 class _Scaled(Transform, frozen=True):
     """(g(x) - centre) / width with ``fill`` in place of what is missing; subclasses say which g, centre and width."""
 
+    dtypes = ("integer", "number", "boolean")
     suffix: ClassVar[str] = ""
 
     fill: float
@@ -58,9 +68,8 @@ class Standardise(_Scaled, tag="standardise", frozen=True):
     """(x - mean) / deviation of the training split, with the median in place of what is missing."""
 
     @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
-        refuse_options("standardise", options)
-        known = _known(cls, frame, field)
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec) -> Self:
+        known = _known(frame, field)
         present, deviation = known.moments()
         # Mean and deviation of the column with its gaps filled, from those of the values.
         share, median = known.size / known.rows, known.median
@@ -77,9 +86,8 @@ class RobustScale(_Scaled, tag="robust_scale", frozen=True):
     suffix: ClassVar[str] = "_robust"
 
     @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
-        refuse_options("robust_scale", options)
-        known = _known(cls, frame, field)
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec) -> Self:
+        known = _known(frame, field)
         low, median, high = known.quantiles((0.25, 0.5, 0.75), "linear")
         return cls(field=field.name, **_scale(cls, field, known, median, median, high - low))
 
@@ -88,14 +96,13 @@ class Impute(_Scaled, tag="impute", frozen=True):
     """x as it is, with the training median, mean or a constant in place of what is missing, and a flag that it was."""
 
     suffix: ClassVar[str] = "_imputed"
+    options: ClassVar[Options] = {
+        "fill": Option("median, mean or a number", lambda value: is_number(value) or value in FILLS)
+    }
 
     @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, fill: str | float = "median", **options: Any) -> Self:
-        refuse_options("impute", options)
-        number = isinstance(fill, (int, float)) and math.isfinite(fill)
-        if fill not in ("median", "mean") and not number:
-            raise WorkloadError(f"features: 'impute' takes fill: median, mean or a number, not {fill!r}")
-        known = _known(cls, frame, field)
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, fill: str | float = "median") -> Self:
+        known = _known(frame, field)
         learnt = known.median if fill == "median" else known.moments()[0]
         filling = learnt if isinstance(fill, str) else float(fill)
         return cls(field=field.name, **_scale(cls, field, known, filling, 0.0, 1.0))
@@ -107,9 +114,8 @@ class Log1p(_Scaled, tag="log1p", frozen=True):
     suffix: ClassVar[str] = "_log1p"
 
     @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
-        refuse_options("log1p", options)
-        known = _known(cls, frame, field)
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec) -> Self:
+        known = _known(frame, field)
         mean, deviation = known.mapped(lambda x: np.sign(x) * np.log(np.abs(x) + 1.0)).moments()
         return cls(field=field.name, **_scale(cls, field, known, known.median, mean, deviation))
 
@@ -126,6 +132,19 @@ class Clip(_Scaled, tag="clip", frozen=True):
     """x held between two limits (training quantiles, or given as ``low`` and ``high``), as its place from 0 to 1."""
 
     suffix: ClassVar[str] = "_clipped"
+    options: ClassVar[Options] = {
+        "low": Option("a finite number", is_number),
+        "high": Option("a finite number", is_number),
+        "quantiles": Option("two rising numbers from 0 to 1, as [0.01, 0.99]", _are_rising_shares),
+    }
+
+    @classmethod
+    def check(cls, fields: Sequence[FieldSpec], options: Mapping[str, Any]) -> None:
+        super().check(fields, options)
+        if {"low", "high"} <= options.keys() and not options["low"] < options["high"]:
+            raise WorkloadError(
+                f"features: 'clip' takes a low below its high, not {options['low']} and {options['high']}"
+            )
 
     @classmethod
     def fit(
@@ -136,14 +155,8 @@ class Clip(_Scaled, tag="clip", frozen=True):
         low: float | None = None,
         high: float | None = None,
         quantiles: tuple[float, float] = (0.01, 0.99),
-        **options: Any,
     ) -> Self:
-        refuse_options("clip", options)
-        if not (len(quantiles) == 2 and 0 <= quantiles[0] < quantiles[1] <= 1):
-            raise WorkloadError(f"features: 'clip' takes two rising quantiles between 0 and 1, not {quantiles}")
-        if low is not None and high is not None and not low < high:
-            raise WorkloadError(f"features: 'clip' takes a low below its high, not {low} and {high}")
-        known = _known(cls, frame, field)
+        known = _known(frame, field)
         ends = known.quantiles(quantiles, "nearest")
         lowest = float(low) if low is not None else ends[0]
         highest = float(high) if high is not None else ends[1]
@@ -160,15 +173,14 @@ class Clip(_Scaled, tag="clip", frozen=True):
 class QuantileBucket(Transform, tag="quantile_bucket", frozen=True):
     """Which of up to ``buckets`` equally filled ranges of the training split a number lies in; code 0 is missing."""
 
+    dtypes = ("integer", "number")
+    options: ClassVar[Options] = {"buckets": whole_number(2, 256)}
+
     edges: tuple[float, ...]
 
     @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, buckets: int = 10, **options: Any) -> Self:
-        require("quantile_bucket", field, "integer", "number")
-        refuse_options("quantile_bucket", options)
-        if not isinstance(buckets, int) or not 2 <= buckets <= 256:
-            raise WorkloadError(f"features: 'quantile_bucket' takes 2 to 256 buckets, not {buckets!r}")
-        known = _known(cls, frame, field)
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *, buckets: int = 10) -> Self:
+        known = _known(frame, field)
         edges = known.quantiles([index / buckets for index in range(1, buckets)], "nearest")
         return cls(field=field.name, edges=tuple(sorted(set(edges))))
 
@@ -195,9 +207,8 @@ def _signed_log(value: pl.Expr) -> pl.Expr:
     return value.sign() * (value.abs() + 1.0).log()
 
 
-def _known(transform: type[Transform], frame: pl.LazyFrame, field: FieldSpec) -> Distribution:
+def _known(frame: pl.LazyFrame, field: FieldSpec) -> Distribution:
     """Return how a field is distributed; WorkloadError where there is nothing to learn from."""
-    require(transform.tag(), field, "integer", "number", "boolean")
     known = distribution(frame.select(field.name).collect(engine="streaming").to_series())
     if not known.size:
         raise WorkloadError(f"features: '{field.name}' has no value in the training split: leave it out")

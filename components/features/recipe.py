@@ -22,7 +22,7 @@ from components.features.graph import GraphBuilder
 from components.features.numeric import Clip, Impute, Log1p, QuantileBucket, RobustScale, Standardise
 from components.features.transform import FOLD, FOLDS, LABEL, Feature, Transform
 from components.row_hash import with_row_hash
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.spec import ContractSpec
 
 AnyTransform = (
     Category
@@ -44,6 +44,8 @@ AnyTransform = (
 
 # The name in a workload file is the tag under which the fitted transform is stored.
 TRANSFORMS: dict[str, type[Transform]] = {transform.tag(): transform for transform in AnyTransform.__args__}
+# Labels that are a number, or yes and no as 1 and 0.
+ANSWERS = ("boolean", "integer", "number")
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -87,7 +89,7 @@ def training_frame(train: pl.LazyFrame, contract: ContractSpec) -> pl.LazyFrame:
     The fold follows from the inputs alone, so that equal rows lie in the same one.
     """
     label = pl.col(contract.label.name)
-    answer = label.cast(pl.Float64) if contract.label.dtype in ("boolean", "integer", "number") else pl.lit(None)
+    answer = label.cast(pl.Float64) if contract.label.dtype in ANSWERS else pl.lit(None)
     folded = with_row_hash(train, contract.inputs, FOLD, seed=1)
     return folded.with_columns((pl.col(FOLD) % FOLDS).cast(pl.Int64), answer.alias(LABEL))
 
@@ -107,22 +109,27 @@ def fit_recipe(train: pl.LazyFrame, steps: Sequence[FeatureStep], contract: Cont
 
 def _fits(train: pl.LazyFrame, step: FeatureStep, contract: ContractSpec) -> list[Callable[[], AnyTransform]]:
     """Return what is to be called to fit each transform of a step."""
+    check_step(step, contract)
+    transform = TRANSFORMS[step.transform]
+    fields = tuple(contract.field(name) for name in step.fields)
+    if transform.joint:
+        return [partial(transform.fit_joint, train, fields, **step.options)]  # type: ignore[list-item]
+    return [partial(transform.fit, train, field, **step.options) for field in fields]  # type: ignore[misc]
+
+
+def check_step(step: FeatureStep, contract: ContractSpec) -> None:
+    """Raise WorkloadError for a transform that is not known, and for fields or options that it does not take."""
     transform = TRANSFORMS.get(step.transform)
     if transform is None:
         raise WorkloadError(f"features: unknown transform '{step.transform}'; known: {', '.join(TRANSFORMS)}")
     for name in step.fields:
         check_feature_field(name, contract)
-    fields = tuple(contract.field(name) for name in step.fields)
-
-    def fit(learn: Callable[..., Transform], of: FieldSpec | tuple[FieldSpec, ...]) -> AnyTransform:
-        try:
-            return learn(train, of, **step.options)  # type: ignore[return-value]
-        except TypeError as error:
-            raise WorkloadError(f"features: '{step.transform}' does not take {step.options}: {error}") from error
-
-    if transform.joint:
-        return [partial(fit, transform.fit_joint, fields)]
-    return [partial(fit, transform.fit, field) for field in fields]
+    if transform.sees_answers and contract.label.dtype not in ANSWERS:
+        raise WorkloadError(
+            f"features: '{step.transform}' takes the mean of the label, and '{contract.label.name}' is a "
+            f"{contract.label.dtype}: take another transform, such as category or frequency"
+        )
+    transform.check([contract.field(name) for name in step.fields], step.options)
 
 
 def check_feature_field(name: str, contract: ContractSpec) -> None:

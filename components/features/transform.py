@@ -3,14 +3,16 @@
 Missing is one thing everywhere: null, NaN, an infinite number or an empty string.
 """
 
-from typing import Any, ClassVar, Literal, Self
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import msgspec
 import polars as pl
 
 from components.errors import WorkloadError
 from components.features.graph import GraphBuilder
-from data_contracts.spec import FieldSpec
+from data_contracts.spec import DType, FieldSpec
 
 # What the training split carries besides its rows: the answer as Float64, and which of the folds a row belongs to.
 LABEL = "slipway:label"
@@ -26,22 +28,38 @@ class Feature(msgspec.Struct, frozen=True, omit_defaults=True):
     cardinality: int = 0
 
 
+class Option(NamedTuple):
+    """What an option of a transform may be: in words, and as a test of a value."""
+
+    takes: str
+    fits: Callable[[Any], bool]
+
+
+Options = Mapping[str, Option]
+
+
 class Transform(msgspec.Struct, frozen=True, tag_field="transform"):
     """A fitted transform of one field, or, if it is ``joint``, of several at once."""
 
     joint: ClassVar[bool] = False
     # It learns from the label, so that a training row must be given what was learnt without it.
     sees_answers: ClassVar[bool] = False
+    # Which fields it takes, and which options a step in the workload file may give it.
+    dtypes: ClassVar[tuple[DType, ...]] = ()
+    options: ClassVar[Options] = {}
 
     field: str
 
     @classmethod
-    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, **options: Any) -> Self:
-        """Learn from the training split alone; WorkloadError if the field or an option does not fit."""
+    def fit(cls, frame: pl.LazyFrame, field: FieldSpec, *args: Any, **options: Any) -> Self:
+        """Learn from the training split alone, with options that ``check`` has let pass.
+
+        Raises WorkloadError for values that nothing can be learnt from.
+        """
         raise NotImplementedError
 
     @classmethod
-    def fit_joint(cls, frame: pl.LazyFrame, fields: tuple[FieldSpec, ...], **options: Any) -> Self:
+    def fit_joint(cls, frame: pl.LazyFrame, fields: tuple[FieldSpec, ...], *args: Any, **options: Any) -> Self:
         """Learn a joint transform; what ``fit`` is for the others."""
         raise NotImplementedError
 
@@ -62,23 +80,38 @@ class Transform(msgspec.Struct, frozen=True, tag_field="transform"):
         raise NotImplementedError
 
     @classmethod
+    def check(cls, fields: Sequence[FieldSpec], options: Mapping[str, Any]) -> None:
+        """Raise WorkloadError unless these fields and options can be given to the transform."""
+        for field in fields:
+            if field.dtype not in cls.dtypes:
+                raise WorkloadError(
+                    f"features: transform '{cls.tag()}' takes {' or '.join(cls.dtypes)} fields, '{field.name}' is a "
+                    f"{field.dtype}"
+                )
+        for name, value in options.items():
+            if name not in cls.options:
+                told = f"its options: {', '.join(cls.options)}" if cls.options else "it has no options"
+                raise WorkloadError(f"features: '{cls.tag()}' does not take {name}; {told}")
+            if not cls.options[name].fits(value):
+                raise WorkloadError(f"features: '{cls.tag()}' takes {name}: {cls.options[name].takes}, not {value!r}")
+
+    @classmethod
     def tag(cls) -> str:
         """Return the name of the transform in a workload file."""
         return str(cls.__struct_config__.tag)
 
 
-def require(transform: str, field: FieldSpec, *dtypes: str) -> None:
-    """Raise WorkloadError unless the field has one of the dtypes."""
-    if field.dtype not in dtypes:
-        raise WorkloadError(
-            f"features: transform '{transform}' takes {' or '.join(dtypes)} fields, '{field.name}' is a {field.dtype}"
-        )
+def whole_number(least: int, most: int | None = None) -> Option:
+    """Return an option that takes a whole number; True is none."""
+    words = f"a whole number of at least {least}" if most is None else f"a whole number from {least:,} to {most:,}"
+    return Option(words, lambda value: type(value) is int and least <= value and (most is None or value <= most))
 
 
-def refuse_options(transform: str, options: dict[str, Any]) -> None:
-    """Raise WorkloadError for options of a transform that takes none, or none of these."""
-    if options:
-        raise WorkloadError(f"features: '{transform}' does not take {', '.join(sorted(options))}")
+def is_number(value: object) -> bool:
+    """Tell whether an option is a finite number (of 64 bits, if whole); True and False are none."""
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return type(value) is float and math.isfinite(value)
 
 
 def finite(field: str) -> pl.Expr:

@@ -25,9 +25,17 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampl
     ["ABC", "ABC\n", "abc", "az", "abz", "12", "é", "", "\n", "$", "y", "y\n", "ab", "abcd", "A\u0301", "\u0000"]
 )
 integers = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5)
-bounds = st.integers(-4, 4) | st.sampled_from([-(2**53), 2**53, 2**62])
+whole_bounds = st.integers(-4, 4) | st.sampled_from([-(2**53), 2**53, 2**62])
 numbers = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0, 1.0, 1e308, 5e-324]) | integers
 moments = st.datetimes() | st.sampled_from([datetime.min, datetime.max, datetime(2013, 1, 1)])
+# Beyond the first and the last moment there is none, which a contract may not ask for.
+moment_bounds = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)) | st.just(datetime(2013, 1, 1))
+BOUNDS: dict[str, st.SearchStrategy[Any]] = {
+    "integer": whole_bounds,
+    "number": whole_bounds,
+    "datetime": moment_bounds,
+    "date": moment_bounds.map(datetime.date),
+}
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "string": texts,
     "integer": integers,
@@ -36,6 +44,14 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "datetime": moments,
     "date": moments.map(datetime.date),
 }
+# What a request may hold instead of a value: of another type, or written in another way.
+# fmt: off
+ODD = st.sampled_from([
+    True, False, 0, 1, 1.0, 2.0, -0.0, 1577836800, 2**63, -(2**64), 1e300, [], {}, "", "0", "1", "true", "1577836800",
+    "2013-01-01", "20130101", "2013-02-30", "2013-01-01 00:00:00", "2013-01-01T00:00:00", "2013-01-01T00:00",
+    "2013-01-01T00:00:00Z", "2013-01-01_00:00:00", "2013-01-01T00:00:00,5", "2013-01-01T00:00:00.9999999",
+])
+# fmt: on
 
 
 @st.composite
@@ -44,8 +60,8 @@ def fields(draw: st.DrawFn) -> tuple[str, Any, Any]:
     dtype = draw(st.sampled_from(list(TYPES)))
     annotation: Any = TYPES[dtype]
     rules: dict[str, Any] = {}
-    if dtype in ("integer", "number"):
-        rules = draw(st.fixed_dictionaries({}, optional=dict.fromkeys(("ge", "gt", "le", "lt"), bounds)))
+    if dtype in BOUNDS:
+        rules = draw(st.fixed_dictionaries({}, optional=dict.fromkeys(("ge", "gt", "le", "lt"), BOUNDS[dtype])))
         for one, other in (("ge", "gt"), ("le", "lt")):
             if one in rules:
                 rules.pop(other, None)
@@ -70,6 +86,13 @@ def contracts_with_rows(draw: st.DrawFn) -> tuple[type[Contract], list[dict[str,
     contract: type[Contract] = create_model("Generated", __base__=Contract, label=label, **declared)
     row = st.fixed_dictionaries({name: st.none() | VALUES[dtype] for name, (dtype, _, _) in made.items()})
     return contract, draw(st.lists(row, min_size=1, max_size=8))
+
+
+@st.composite
+def contracts_with_requests(draw: st.DrawFn) -> tuple[type[Contract], list[dict[str, Any]]]:
+    """Return a contract and rows as JSON can have them, in which values of a wrong type or form are frequent."""
+    contract, rows = draw(contracts_with_rows())
+    return contract, [{name: draw(st.just(value) | ODD) for name, value in row.items()} for row in rows]
 
 
 def as_frame(rows: list[dict[str, Any]], contract: ContractSpec) -> pl.DataFrame:

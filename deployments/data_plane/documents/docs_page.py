@@ -78,6 +78,8 @@ def _allowed(field: FieldSpec) -> str:
         return ", ".join(str(value) for value in field.allowed)
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     parts = [f"{sign} {value:g}" for key, sign in signs.items() if (value := getattr(field, key)) is not None]
+    ends = zip("≥≤", field.moment_bounds(), strict=True)
+    parts += [f"{sign} {end.isoformat()}" for sign, end in ends if end is not None]
     if field.pattern:
         parts.append(f"like {field.pattern}")
     if field.max_length is not None:

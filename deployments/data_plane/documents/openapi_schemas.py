@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from data_contracts.patterns import script_pattern
 from data_contracts.spec import ContractSpec, FieldSpec
 from deployments.data_plane.formats.open_inference import ID_CHARACTERS
 from deployments.data_plane.model import Model
@@ -24,7 +25,6 @@ _BOUNDS = {
     "lt": "exclusiveMaximum",
     "min_length": "minLength",
     "max_length": "maxLength",
-    "pattern": "pattern",
 }
 
 
@@ -41,11 +41,17 @@ def example_row(contract: ContractSpec) -> dict[str, Any]:
 def field_schema(field: FieldSpec) -> dict[str, Any]:
     """Return the JSON schema of a field."""
     schema = dict(_TYPES[field.dtype])
-    if field.dtype == "datetime":
-        schema["description"] = "Local date and time without an offset"
     for key, name in _BOUNDS.items():
         if (value := getattr(field, key)) is not None:
             schema[name] = value
+    if field.pattern is not None:
+        schema["pattern"] = script_pattern(field.pattern)
+    limits = ""
+    # JSON Schema has no bounds for moments: people read the description, programs may read these.
+    for key, word, end in zip(("earliest", "latest"), ("before", "after"), field.moment_bounds(), strict=True):
+        if end is not None:
+            schema[f"x-{key}"] = end.isoformat()
+            limits += f", not {word} {end.isoformat()}"
     if field.allowed:
         schema["enum"] = list(field.allowed)
     if field.nullable:
@@ -53,7 +59,7 @@ def field_schema(field: FieldSpec) -> dict[str, Any]:
         if field.allowed:
             schema["enum"].append(None)
     unit = f" ({field.unit})" if field.unit else ""
-    schema["description"] = f"{field.description}{unit}"
+    schema["description"] = f"{field.description}{unit}{limits}"
     if field.example is not None:
         schema["examples"] = [field.example]
     return schema

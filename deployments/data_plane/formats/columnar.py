@@ -4,6 +4,7 @@ pyarrow is imported when the first such request comes, not when the service star
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,10 @@ PARQUET = "application/vnd.apache.parquet"
 FORMATS = (ARROW, PARQUET)
 # Where a table of one row can be had.
 EXAMPLES = {"/v1/score/example.arrow": ARROW, "/v1/score/example.parquet": PARQUET}
+
+_EPOCH = datetime(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1) // _MICROSECOND
 
 Columns = dict[str, NDArray[Any]]
 
@@ -68,6 +73,7 @@ def columns_of(table: Any, contract: ContractSpec) -> Columns:
 
 def _tensor(column: Any, field: FieldSpec) -> NDArray[Any]:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     try:
         values = _cast(column, field)
@@ -77,6 +83,9 @@ def _tensor(column: Any, field: FieldSpec) -> NDArray[Any]:
         return _text_tensor(values.dictionary_encode(), field)
     missing = values.is_null().to_numpy(zero_copy_only=False)
     _refuse_missing(missing, field)
+    if field.dtype in ("datetime", "date"):
+        _check_moments(values, missing, field)
+        values = pc.divide(values.cast(pa.float64(), safe=False), 1_000_000.0)
     numbers: NDArray[np.float64] = values.fill_null(float("nan")).to_numpy(zero_copy_only=False)
     _refuse(~np.isfinite(numbers) & ~missing, field, lambda row: f"{numbers[row]} is not finite; send null if unknown")
     _check_bounds(numbers, field)
@@ -84,9 +93,11 @@ def _tensor(column: Any, field: FieldSpec) -> NDArray[Any]:
 
 
 def _cast(column: Any, field: FieldSpec) -> Any:
-    """Return a column as the graph's numbers or strings; raises an Arrow exception if it is of another kind."""
+    """Return a column as the graph's numbers or strings, or, of moments, as whole microseconds since 1970-01-01.
+
+    Raises an Arrow exception if it is of another kind.
+    """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if field.dtype == "string":
@@ -96,8 +107,7 @@ def _cast(column: Any, field: FieldSpec) -> Any:
     if field.dtype in ("datetime", "date"):
         if not (pa.types.is_timestamp(kind) and kind.tz is None) and not pa.types.is_date(kind):
             raise pa.ArrowTypeError(f"{kind} is not a moment without an offset")
-        micros = column.cast(pa.timestamp("us")).cast(pa.int64())
-        return pc.divide(micros.cast(pa.float64()), 1_000_000.0)
+        return column.cast(pa.timestamp("us")).cast(pa.int64())
     if field.dtype == "boolean" and not pa.types.is_boolean(kind):
         raise pa.ArrowTypeError(f"{kind} is not boolean")
     is_number = pa.types.is_integer(kind) or (pa.types.is_floating(kind) and field.dtype == "number")
@@ -106,6 +116,22 @@ def _cast(column: Any, field: FieldSpec) -> Any:
     whole = column.cast(pa.int8()) if pa.types.is_boolean(kind) else column
     # Beyond 2^53 a double rounds, as it does in training.
     return whole.cast(pa.float64(), safe=False)
+
+
+def _check_moments(micros: Any, missing: NDArray[np.bool_], field: FieldSpec) -> None:
+    """Compare moments as whole numbers: as seconds, two that lie close together in a far year are the same."""
+    moments: NDArray[np.int64] = micros.fill_null(0).to_numpy(zero_copy_only=False)
+    first, last = ((end - _EPOCH) // _MICROSECOND for end in (datetime.min, datetime.max))
+    _refuse(((moments < first) | (moments > last)) & ~missing, field, lambda row: "not in the years 1 to 9999")
+    if field.dtype == "date":
+        _refuse((moments % _DAY != 0) & ~missing, field, lambda row: "a date has no time of day")
+    earliest, latest = field.moment_bounds()
+    if field.earliest is not None:
+        before = moments < (field.earliest - _EPOCH) // _MICROSECOND
+        _refuse(before & ~missing, field, lambda row: f"before {earliest}")
+    if field.latest is not None:
+        after = moments > (field.latest - _EPOCH) // _MICROSECOND
+        _refuse(after & ~missing, field, lambda row: f"after {latest}")
 
 
 def _check_bounds(numbers: NDArray[np.float64], field: FieldSpec) -> None:

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from data_contracts.spec import ContractSpec, FieldSpec, python_pattern
+from data_contracts.patterns import python_pattern
+from data_contracts.spec import ContractSpec, FieldSpec
 
 Row = tuple[Any, ...]
 
@@ -64,6 +65,9 @@ class RowDecoder:
         self._one = msgspec.json.Decoder(self._type)
         self._many = msgspec.json.Decoder(list[self._type])  # type: ignore[name-defined]
         self._allowed = {field.name: field for field in self.fields}
+        # msgspec bounds numbers and lengths; moments are compared here.
+        bounds = ((place, field, *field.moment_bounds()) for place, field in enumerate(self.fields))
+        self._moments = [one for one in bounds if one[2:] != (None, None)]
         self._afterwards = {field.name for field in contract.fields} - self._allowed.keys()
 
     def decode(self, body: bytes) -> list[Row]:
@@ -73,22 +77,32 @@ class RowDecoder:
         TooManyRows.
         """
         try:
-            if body[:1] == b"{":
-                return [msgspec.structs.astuple(self._one.decode(body))]
-            return self._rows(body)
+            rows = [msgspec.structs.astuple(self._one.decode(body))] if body[:1] == b"{" else self._rows(body)
         except msgspec.ValidationError as error:
             raise self._explain(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedRequest(f"the body is not JSON: {error}") from None
+        return self._within_bounds(rows) if self._moments else rows
 
     def check(self, rows: Sequence[Any]) -> list[Row]:
         """Return rows given as plain values (from another protocol), checked in the same way."""
         if len(rows) > self.max_rows:
             raise TooManyRows(f"{len(rows)} rows in one request; at most {self.max_rows}")
         try:
-            return [msgspec.structs.astuple(row) for row in msgspec.convert(rows, list[self._type])]  # type: ignore[name-defined]
+            found = [msgspec.structs.astuple(row) for row in msgspec.convert(rows, list[self._type])]  # type: ignore[name-defined]
         except msgspec.ValidationError as error:
             raise self._explain(str(error)) from None
+        return self._within_bounds(found) if self._moments else found
+
+    def _within_bounds(self, rows: list[Row]) -> list[Row]:
+        for number, row in enumerate(rows):
+            for place, field, earliest, latest in self._moments:
+                value = row[place]
+                if value is not None and earliest is not None and value < earliest:
+                    raise InvalidRow(number, field.name, f"before {earliest}")
+                if value is not None and latest is not None and value > latest:
+                    raise InvalidRow(number, field.name, f"after {latest}")
+        return rows
 
     def _rows(self, body: bytes) -> list[Row]:
         start = body[:64].lstrip()[:1]

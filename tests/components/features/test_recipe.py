@@ -4,6 +4,7 @@ import math
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnxruntime
 import polars as pl
@@ -205,10 +206,35 @@ def test_known_answers(train: pl.LazyFrame) -> None:
     [
         ({"transform": "scale", "fields": ["number"]}, "unknown transform 'scale'; known: category, clip"),
         ({"transform": "clip", "fields": ["text"]}, "'clip' takes integer or number or boolean fields, 'text' is a"),
-        ({"transform": "clip", "fields": ["number"], "lo": 3}, "'clip' does not take lo"),
+        ({"transform": "clip", "fields": ["number"], "lo": 3}, "'clip' does not take lo; its options: low, high"),
+        ({"transform": "weekday", "fields": ["day"], "frame": 1}, "'weekday' does not take frame; it has no options"),
         ({"transform": "cross", "fields": ["text"]}, "'cross' takes two fields or more"),
-        ({"transform": "hash_bucket", "fields": ["text"], "buckets": 0}, "2 to 1,000,000 buckets, not 0"),
-        ({"transform": "date_parts", "fields": ["day"], "parts": ["second"]}, "takes parts out of year, month"),
+        (
+            {"transform": "hash_bucket", "fields": ["text"], "buckets": 0},
+            "takes buckets: a whole number from 2 to 1,000,000, not 0",
+        ),
+        ({"transform": "date_parts", "fields": ["day"], "parts": ["second"]}, "takes parts: a list out of year, month"),
+        ({"transform": "date_parts", "fields": ["day"], "parts": "year"}, "each once, not 'year'"),
+        ({"transform": "date_parts", "fields": ["day"], "parts": ["year", "year"]}, "each once, not"),
+        ({"transform": "date_parts", "fields": ["day"], "parts": 3}, "each once, not 3"),
+        ({"transform": "clip", "fields": ["number"], "low": "a"}, "'clip' takes low: a finite number, not 'a'"),
+        ({"transform": "clip", "fields": ["number"], "low": True}, "'clip' takes low: a finite number, not True"),
+        ({"transform": "clip", "fields": ["number"], "low": 3, "high": 3}, "a low below its high, not 3 and 3"),
+        (
+            {"transform": "clip", "fields": ["number"], "quantiles": 0.3},
+            "takes quantiles: two rising numbers .* not 0.3",
+        ),
+        ({"transform": "clip", "fields": ["number"], "quantiles": [0.1]}, "takes quantiles: two rising numbers"),
+        ({"transform": "category", "fields": ["text"], "min_count": True}, "a whole number of at least 1, not True"),
+        ({"transform": "cross", "fields": ["text", "code"], "min_count": 0}, "a whole number of at least 1, not 0"),
+        ({"transform": "cross", "fields": ["text", "text"]}, "'cross' takes two fields or more"),
+        ({"transform": "quantile_bucket", "fields": ["number"], "buckets": 2.0}, "from 2 to 256, not 2.0"),
+        ({"transform": "target_mean", "fields": ["text"], "smoothing": math.inf}, "a finite number above 0, not inf"),
+        ({"transform": "target_mean", "fields": ["text"], "smoothing": "x"}, "a finite number above 0, not 'x'"),
+        ({"transform": "target_mean", "fields": ["text"], "smoothing": None}, "a finite number above 0, not None"),
+        ({"transform": "impute", "fields": ["number"], "fill": [1]}, r"median, mean or a number, not \[1\]"),
+        ({"transform": "impute", "fields": ["number"], "fill": True}, "median, mean or a number, not True"),
+        ({"transform": "impute", "fields": ["number"], "fill": math.inf}, "median, mean or a number, not inf"),
         ({"transform": "target_mean", "fields": ["late"]}, "would leak the answer"),
         ({"transform": "impute", "fields": ["number"], "fill": "mode"}, "median, mean or a number, not 'mode'"),
     ],
@@ -216,6 +242,13 @@ def test_known_answers(train: pl.LazyFrame) -> None:
 def test_a_step_that_cannot_be_fitted_says_why(train: pl.LazyFrame, step: dict[str, Any], message: str) -> None:
     with pytest.raises(WorkloadError, match=message):
         fit_recipe(train, [FeatureStep(**step)], CONTRACT)
+
+
+def test_a_mean_of_a_label_that_is_no_number_is_refused(train: pl.LazyFrame) -> None:
+    label = msgspec.structs.replace(CONTRACT.label, dtype="string", allowed=("a", "b"))
+    contract = msgspec.structs.replace(CONTRACT, fields=(*CONTRACT.inputs, label))
+    with pytest.raises(WorkloadError, match="'target_mean' takes the mean of the label, and 'late' is a string"):
+        fit_recipe(train, [FeatureStep(transform="target_mean", fields=("text",))], contract)
 
 
 def test_numbers_too_large_to_scale_are_refused_with_their_name(train: pl.LazyFrame) -> None:
