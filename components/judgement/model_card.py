@@ -54,6 +54,7 @@ def write_card(
             "| --- | --- | --- | --- |",
             *splits,
             "",
+            *([f"- {prepared.left_out:,} kept rows lie in no split"] if prepared.left_out else []),
             *refused,
             *expected,
             "",
