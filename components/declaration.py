@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from components.compression.declaration import Variants
+from components.data.audit_declaration import AuditLimits
 from components.data.split_declaration import Period as Period
 from components.data.split_declaration import SplitRule
 from components.data.split_declaration import TimeSplit as TimeSplit
@@ -139,6 +140,7 @@ class Workload(Section):
     contract: Reference
     source: Source
     split: SplitRule
+    audit: AuditLimits = AuditLimits()
     features: tuple[FeatureStep, ...] = Field(min_length=1)
     model: dict[str, Any] = Field(default_factory=dict, description="Options of the kind.")
     gates: Gates = Gates()

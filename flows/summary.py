@@ -56,6 +56,7 @@ def write_summary(
             "rows": built.validated.rows,
             "quarantined": built.validated.quarantined,
             "reasons": built.validated.reasons,
+            "left_out": built.prepared.left_out,
         },
         "environment_differences": open_build(built.registered.build).environment_differences(),
         "registry": built.registered.model_dump(mode="json", include={"version", "run_id", "tracking_uri"}),

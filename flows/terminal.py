@@ -168,6 +168,8 @@ def _outcome(
     if built.validated.quarantined:
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in built.validated.reasons.items())
         rows.append(("quarantine", f"{built.validated.quarantined:,} rows: {reasons}"))
+    if built.prepared.left_out:
+        rows.append(("in no split", f"{built.prepared.left_out:,} kept rows lie outside of every period"))
     rows.append(("training", built.trained.taken))
     if built.trained.estimate:
         rows.append(("", built.trained.estimate.text))

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from components.data.leakage import Audited
+from components.data.findings import Audited
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.judgement.evidence import Evaluated, Measure, read_evidence
@@ -27,7 +27,7 @@ def _today(workload: Workload) -> str:
 @stage("gate", settings=["goal", "gates", "name"], fingerprint=_today, artifact=verdicts)
 def gate(workload: Workload, evaluated: Evaluated, audited: Audited, prepared: Prepared) -> GateReport:
     """Judge the evidence; a refusal is a result, not an error: the build is kept to be looked at."""
-    measures = (leakage_measure(audited.findings), *_age(prepared))
+    measures = (leakage_measure(audited.findings, audited.declared), *_age(prepared))
     return judge(read_evidence(evaluated.evidence), workload, Context(measures=measures))
 
 

@@ -61,6 +61,7 @@ def package(
                 "prepared": prepared.digest,
                 "rows": validated.rows,
                 "quarantined": validated.reasons,
+                "left_out": prepared.left_out,
             },
             "code": {"version": code.version, "commit": code.commit, "files": files},
             "model": {"name": trained.chosen, "variant": _variant(trained), "digest": trained.shipped.digest},

@@ -45,7 +45,7 @@ def divide(folder: Path, name: str) -> None:
     target = folder / name
     target.mkdir()
     wall, cpu = time.perf_counter(), time.process_time()
-    splits = split_rows(kept, TypeAdapter(SplitRule).validate_python(RULES[name]), target)
+    splits, _ = split_rows(kept, TypeAdapter(SplitRule).validate_python(RULES[name]), target)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30
     sizes = ", ".join(f"{split.rows:,}" for split in splits.values())
     show(

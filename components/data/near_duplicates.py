@@ -1,55 +1,148 @@
-"""Texts that are nearly the same, by MinHash over runs of three words (Broder 1997), in buckets of four hashes.
+"""Texts of a later split that an earlier one holds, too: the same but for case and punctuation, or nearly the same.
 
-Sixteen buckets of four find two texts of similarity 0.8 with a probability of 0.9998, and what a bucket brings
-together is compared exactly.
+Equal texts are counted, also short ones, and judged against chance (``components.data.coincidence``). Nearly equal
+long ones are found by MinHash over runs of three words, or of three characters in scripts without spaces (Broder
+1997), in buckets of four hashes: sixteen buckets find two texts of similarity 0.8 with a probability of 0.9998, and
+what a bucket brings together is compared exactly.
 """
 
+import functools
+import math
 import zlib
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from components.data.coincidence import RARE, Recurrence, recurrence, times_of
+
 BUCKETS, HASHES = 16, 4
 RUN = 3
-# Shorter values are names and codes, which repeat without being copies.
-LEAST_WORDS = 8
 SAMPLE = 20_000
+# Of training's own texts, to learn how alike texts are that nobody copied.
+OWN_SAMPLE = 2_000
+# Of a bucket: texts made from one pattern fill some with thousands.
+LOOKED_AT = 50
+# Fewer words, or characters of scripts without spaces, are names and codes.
+SHORT_WORDS, SHORT_CHARACTERS = 3, 5
+LONG_WORDS, LONG_CHARACTERS = 8, 16
+WITHOUT_SPACES = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+
+TEXT, TIMES = "text", "times"
 
 
-def near_duplicate_texts(train: pl.Series, other: pl.Series, similarity: float) -> float | None:
-    """Return the share of the other texts that are at least so similar to one of training; None if these are no texts.
+class KnownTexts:
+    """The texts of an earlier split, with which those of later ones are compared."""
 
-    Above 20,000 texts a sample of that many is compared: then the share is too low by what the sample leaves out.
-    """
-    known, asked = (_texts(series) for series in (train, other))
-    if not known or not asked:
+    def __init__(self, earlier: pl.Series, similarity: float) -> None:
+        self._short, self._long = _texts(earlier)
+        self._similarity = similarity
+
+    @functools.cached_property
+    def _index(self) -> "_Index":
+        return _Index(_sample(self._long, SAMPLE), self._similarity)
+
+    @functools.cached_property
+    def _alike(self) -> float:
+        """How many of the texts are nearly the same as another one of them."""
+        own = _sample(self._long, OWN_SAMPLE)
+        return sum(self._index.has_like(text) for text in own) / len(own)
+
+    def repeated_in(self, later: pl.Series, limit: float) -> Recurrence | None:
+        """Return how many later texts are (nearly) the same as one of these; None if chance explains them.
+
+        Shares are of all values that are there. Of nearly equal texts a sample of 20,000 is compared: then the share
+        is too low by what the sample leaves out.
+        """
+        rows = len(later) - later.null_count()
+        short, long = _texts(later)
+        return (
+            _equal(self._short, short, rows, limit, copied_whole=False)
+            or _equal(self._long, long, rows, limit, copied_whole=True)
+            or self._nearly_equal(long, rows, limit)
+        )
+
+    def _nearly_equal(self, long: pl.DataFrame, rows: int, limit: float) -> Recurrence | None:
+        new = long.join(self._long, on=TEXT, how="anti")
+        if self._long.is_empty() or new.is_empty():
+            return None
+        texts, part = _sample(new, SAMPLE), int(new[TIMES].sum()) / rows
+        share = sum(self._index.has_like(text) for text in texts) / len(texts) * part
+        if share <= limit:
+            return None
+        chance = self._alike * part
+        own = min(self._long.height, OWN_SAMPLE)
+        error = part * math.sqrt(self._alike * (1 - self._alike) * (1 / own + 1 / len(texts)))
+        judged = Recurrence(rows, round(share * rows), share, chance, error)
+        return judged if judged.excess(limit) else None
+
+
+def _texts(series: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return each different text, without case and punctuation, and how often it stands: the short ones, the long."""
+    counted = series.drop_nulls().rename(TEXT).value_counts(name=TIMES)
+    plain = pl.col(TEXT).str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}]+", " ").str.strip_chars()
+    merged = counted.with_columns(plain).group_by(TEXT, maintain_order=True).agg(pl.col(TIMES).sum())
+    words, characters = pl.col(TEXT).str.count_matches(r"\S+"), pl.col(TEXT).str.count_matches(WITHOUT_SPACES)
+    long = (words >= LONG_WORDS) | (characters >= LONG_CHARACTERS)
+    short = ~long & ((words >= SHORT_WORDS) | (characters >= SHORT_CHARACTERS))
+    return merged.filter(short), merged.filter(long)
+
+
+def _equal(
+    known: pl.DataFrame, asked: pl.DataFrame, rows: int, limit: float, *, copied_whole: bool
+) -> Recurrence | None:
+    """Return the recurrence of equal texts if it is beyond chance; ``copied_whole``: doubt that of training, too."""
+    rare = known.filter(pl.col(TIMES) <= RARE)
+    found = int(asked.join(rare, on=TEXT, how="semi")[TIMES].sum())
+    if found <= limit * rows:
         return None
-    shingles = [_shingles(text) for text in known]
-    buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-    for index, signature in enumerate(map(_signature, shingles)):
-        for key in _keys(signature):
-            buckets[key].append(index)
-    copies = 0
-    for text in asked:
+    total = int(asked[TIMES].sum())
+    judged = recurrence(found, total, times_of(known[TIMES]), 0.0 if copied_whole else None)
+    # Of all values that are there and not of the texts alone: three texts in a thousand codes are no text column.
+    part = total / rows
+    scaled = judged._replace(
+        rows=rows, share=judged.share * part, chance=judged.chance * part, error=judged.error * part
+    )
+    return scaled if scaled.excess(limit) else None
+
+
+class _Index:
+    """Long texts, found again by what is nearly the same."""
+
+    def __init__(self, texts: Sequence[str], similarity: float) -> None:
+        self._texts, self._similarity = texts, similarity
+        self._shingles = [_shingles(text) for text in texts]
+        self._buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+        for place, signature in enumerate(map(_signature, self._shingles)):
+            for key in _keys(signature):
+                self._buckets[key].append(place)
+
+    def has_like(self, text: str) -> bool:
+        """Return whether another text is at least so similar."""
         own = _shingles(text)
-        candidates = {index for key in _keys(_signature(own)) for index in buckets.get(key, ())}
-        copies += any(_jaccard(own, shingles[index]) >= similarity for index in candidates)
-    return copies / len(asked)
+        buckets = (self._buckets.get(key, ())[:LOOKED_AT] for key in _keys(_signature(own)))
+        candidates = {place for bucket in buckets for place in bucket}
+        return any(
+            _jaccard(own, self._shingles[place]) >= self._similarity
+            for place in candidates
+            if self._texts[place] != text
+        )
 
 
-def _texts(series: pl.Series) -> list[str]:
-    long = series.drop_nulls().filter(series.drop_nulls().str.count_matches(r"\S+") >= LEAST_WORDS)
-    if len(long) < len(series) / 2:
-        return []
-    return long.sample(min(len(long), SAMPLE), seed=0).to_list()
+def _sample(texts: pl.DataFrame, size: int) -> list[str]:
+    column = texts[TEXT]
+    return column.sample(min(len(column), size), seed=0).to_list()
 
 
 def _shingles(text: str) -> frozenset[int]:
-    words = text.lower().split()
+    words: Sequence[str] = text.split()
+    between = " "
+    if len(words) < LONG_WORDS:
+        words, between = text, ""
     runs = range(max(len(words) - RUN + 1, 1))
-    return frozenset(zlib.crc32(" ".join(words[start : start + RUN]).encode()) for start in runs)
+    return frozenset(zlib.crc32(between.join(words[start : start + RUN]).encode()) for start in runs)
 
 
 def _signature(shingles: frozenset[int]) -> NDArray[np.uint64]:

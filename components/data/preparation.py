@@ -37,7 +37,9 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
     with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         folder = Path(scratch) / "prepared"
         folder.mkdir()
-        splits = split_rows(KeptRows(validated.path, validated.mask, contract), workload.split, folder)
+        splits, left_out = split_rows(KeptRows(validated.path, validated.mask, contract), workload.split, folder)
+        placed = sum(split.rows for split in splits.values())
+        assert placed + left_out == validated.rows, "rows in splits and in none are not the rows that were kept"
         recipe = fit_recipe(pl.scan_parquet(splits["train"].path), workload.features, contract)
         document = write_recipe(recipe)
         write_atomically(folder / RECIPE, document)
@@ -54,6 +56,8 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
             values=recipe.values,
             codes={feature.name: feature.cardinality for feature in recipe.codes},
             snapshot=validated.snapshot,
+            by=workload.split.by,
+            left_out=left_out,
         )
         if not target.is_dir():
             write_json(folder / RECORD, prepared.model_dump(mode="json"))

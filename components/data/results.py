@@ -1,6 +1,7 @@
 """What the data stages hand on: digests, paths, counts and small values, frozen, ready for JSON. Never rows."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -70,3 +71,7 @@ class Prepared(Result):
     values: tuple[str, ...] = Field(description="Names of the float32 features, in order.")
     codes: dict[str, int] = Field(description="Names of the int64 features, in order, with their cardinalities.")
     snapshot: str = Field("", description="Digest of the data version.")
+    by: Literal["time", "random", "stratified", "group"] | None = Field(
+        None, description="The rule of the split; None in a record from before it was kept."
+    )
+    left_out: int = Field(0, description="Kept rows that lie in no split: outside of every period.")

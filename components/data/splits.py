@@ -4,10 +4,12 @@ Shares are taken by a hash of what a row holds, never by its place: a split is t
 order, and a row that is there twice is never on both sides.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,6 +25,7 @@ PLACE = "slipway:place"
 WHICH = "slipway:split"
 CELL = "slipway:cell"
 ROWS = "slipway:rows"
+STRATUM = "slipway:stratum"
 CELLS = 4096
 
 # Adds to rows as ``WHICH`` the place, among the names, of the split that each lies in; null for none. A number, since
@@ -31,11 +34,18 @@ Dividing = Callable[[pl.LazyFrame], pl.LazyFrame]
 CLASSES = 100
 
 
+class Divided(NamedTuple):
+    """The splits by name, and how many kept rows lie in none of them."""
+
+    splits: dict[str, Split]
+    left_out: int
+
+
 def split_rows(
     kept: KeptRows,
     split: TimeSplit | RandomSplit | StratifiedSplit | GroupSplit,
     folder: Path,
-) -> dict[str, Split]:
+) -> Divided:
     """Write ``<name>.parquet`` for each split into ``folder``, in one pass and in blocks.
 
     Raises SplitError for a rule that the contract has no field for, an empty split, and a class of the label with too
@@ -47,20 +57,25 @@ def split_rows(
     else:
         names, divided = list(split.shares()), _by_share(kept, split)
     columns = [field.name for field in contract.fields]
-    kept_ones = pl.when(MARK).then(WHICH).alias(WHICH)
+    # A kept row that lies in no split is given a place of its own, to be counted; a refused one has none.
+    kept_ones = pl.when(MARK).then(pl.col(WHICH).fill_null(len(names))).alias(WHICH)
+    left_out = 0
     # Validation has refused the rows that lack what may not be missing.
     filled = {field.name for field in contract.fields if not field.nullable}
     with BlockFiles(folder, filled=filled) as files:
         for block in kept.blocks(BLOCK):
-            files.add(_parts(divided(block).select(*columns, kept_ones), names))
-    return {name: _described(name, folder, contract, split.min_class_rows) for name in names}
+            parts, outside = _parts(divided(block).select(*columns, kept_ones), names)
+            files.add(parts)
+            left_out += outside
+    return Divided({name: _described(name, folder, contract, split.min_class_rows) for name in names}, left_out)
 
 
-def _parts(block: pl.LazyFrame, names: Sequence[str]) -> dict[str, pl.DataFrame]:
+def _parts(block: pl.LazyFrame, names: Sequence[str]) -> tuple[dict[str, pl.DataFrame], int]:
+    """Return the rows of each split that has some, and how many lie in none."""
     rows = block.collect(engine="streaming")
     which = rows.drop_in_place(WHICH)
     parts = {name: rows.filter(which == place) for place, name in enumerate(names)}
-    return {name: part for name, part in parts.items() if part.height}
+    return {name: part for name, part in parts.items() if part.height}, int((which == len(names)).sum())
 
 
 def _by_time(split: TimeSplit, contract: ContractSpec) -> Dividing:
@@ -70,9 +85,9 @@ def _by_time(split: TimeSplit, contract: ContractSpec) -> Dividing:
     moment = pl.col(moments[0].name).cast(pl.Datetime("us"))
     within = []
     for period in split.periods().values():
-        start = datetime.combine(period.start, time())
-        end = datetime.combine(period.end, time()) + timedelta(days=1)
-        within.append((moment >= start) & (moment < end))
+        # To the last microsecond: the day after the end need not exist.
+        start, end = datetime.combine(period.start, time.min), datetime.combine(period.end, time.max)
+        within.append((moment >= start) & (moment <= end))
     return lambda rows: rows.with_columns(_first(within).alias(WHICH))
 
 
@@ -100,13 +115,17 @@ def _by_share(kept: KeptRows, split: ShareSplit) -> Dividing:
 
     strata = _strata(split, contract) if isinstance(split, StratifiedSplit) else []
     cuts = _cuts(placed(kept.scan()), strata, highs) if strata else None
+    if cuts is not None:
+        _check_strata(cuts, strata, contract, min(split.shares().values()))
 
     def divided(rows: pl.LazyFrame) -> pl.LazyFrame:
         found = placed(rows)
         if cuts is None:
             found = found.with_columns(pl.lit(high).alias(limit) for limit, high in highs.items())
         else:
-            found = found.join(cuts.lazy(), on=strata, how="left", nulls_equal=True, maintain_order="left")
+            found = found.join(
+                cuts.drop(STRATUM).lazy(), on=strata, how="left", nulls_equal=True, maintain_order="left"
+            )
         below = [pl.col(PLACE) < pl.col(limit) for limit in limits]
         return found.with_columns(_first([*below, pl.lit(True)]).alias(WHICH))
 
@@ -126,7 +145,22 @@ def _cuts(placed: pl.LazyFrame, strata: list[str], highs: dict[str, float]) -> p
         limit: (pl.col(CELL).filter(passed > high * pl.col(ROWS).sum()).first().fill_null(CELLS) / CELLS)
         for limit, high in highs.items()
     }
-    return cells.group_by(strata, maintain_order=True).agg(**cut)
+    return cells.group_by(strata, maintain_order=True).agg(pl.col(ROWS).sum().alias(STRATUM), **cut)
+
+
+def _check_strata(cuts: pl.DataFrame, strata: list[str], contract: ContractSpec, least: float) -> None:
+    """Raise SplitError if most rows lie in strata too small to have their share in each split."""
+    whole = int(cuts[STRATUM].sum())
+    thin = int(cuts.filter(pl.col(STRATUM) * least < 1)[STRATUM].sum())
+    if 2 * thin <= whole:
+        return
+    values, field = max((cuts[name].n_unique(), name) for name in strata)
+    what = f"the label '{field}'" if field == contract.label.name else f"'{field}'"
+    raise SplitError(
+        f"split stratified: {what} has {values:,} values in {whole:,} rows, so that {thin:,} rows lie in strata of "
+        f"fewer than {math.ceil(1 / least)} rows, which cannot have a share of {least:g} in each split: "
+        + ("use by: random" if field == contract.label.name else "leave it out of split.fields, or use by: random")
+    )
 
 
 def _strata(split: StratifiedSplit, contract: ContractSpec) -> list[str]:
@@ -152,7 +186,7 @@ def _described(name: str, folder: Path, contract: ContractSpec, least: int) -> S
     counts: dict[object, int] = {}
     if contract.label.dtype == "boolean":
         counts = {True: found["yes"], False: found["answered"] - found["yes"], None: found["rows"] - found["answered"]}
-    elif contract.label.dtype == "string":
+    elif contract.label.dtype == "string" or contract.label.allowed:
         rarest = pl.scan_parquet(path).group_by(label).len(ROWS).sort(ROWS).head(CLASSES + 1)
         counts = dict(rarest.collect(engine="streaming").iter_rows())
     _check_classes(name, counts, contract.label, found["rows"], least)

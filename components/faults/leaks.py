@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from components.data.leakage import audit
 from components.data.results import Prepared, Split
+from components.declaration import TimeSplit
 from components.faults.bench import Bench, Fault, Seen, judged
 from components.judgement.evidence import Evidence
 from components.judgement.hold_out import labels_of, leakage_measure
@@ -27,7 +28,7 @@ def _audited(spoil: Spoil) -> Callable[[Bench, bool], Seen]:
             if name != "monitor"
         }
         prepared = _written(bench, spoil(bench, frames) if planted else frames)
-        measure = leakage_measure(audit(prepared, bench.contract))
+        measure = leakage_measure(audit(prepared, bench.contract, bench.workload.audit))
         return judged(bench, Evidence(workload=bench.workload.name, model="", split="test", measures=(measure,)))
 
     return run
@@ -82,9 +83,14 @@ def _written(bench: Bench, frames: Frames) -> Prepared:
     return bench.prepared.model_copy(update={"splits": splits})
 
 
+def _in_order(bench: Bench) -> bool:
+    """Whether the workload file promises an order of time: rows divided by lot have none to break."""
+    return isinstance(bench.workload.split, TimeSplit)
+
+
 FAULTS = (
     Fault("rows of training in the hold-out", "prepare", "leakage", _audited(rows_of_training)),
     Fault("the answer in a feature", "prepare", "leakage", _audited(answer_in_a_feature)),
     Fault("rows sorted by the answer", "prepare", "leakage", _audited(sorted_by_answer)),
-    Fault("training knows the future", "prepare", "leakage", _audited(later_rows_in_training)),
+    Fault("training knows the future", "prepare", "leakage", _audited(later_rows_in_training), _in_order),
 )

@@ -134,6 +134,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "splits": list(subject.prepared.splits.values()) if subject.prepared else [],
         "shifts": subject.prepared.shifts[:SHIFTS] if subject.prepared else [],
         "compared": len(subject.prepared.shifts) if subject.prepared else 0,
+        "left_out": subject.prepared.left_out if subject.prepared else 0,
         "validated": subject.validated,
         "limits": _limits(subject),
         "stages": list(subject.stages.items()),

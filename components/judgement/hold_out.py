@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.data.leakage import Finding
+from components.data.findings import Finding
 from components.data.results import Prepared
 from components.errors import BuildError, SplitError
 from components.judgement.evidence import Measure
@@ -227,11 +227,11 @@ def uses_measure(uses: Uses, error: float) -> Measure:
     return Measure(name="hold_out_uses", value=count, source="hold-out ledger", detail=warning)
 
 
-def leakage_measure(findings: Sequence[Finding]) -> Measure:
-    """Return the findings of the leakage audit as evidence: how many, and what they are."""
+def leakage_measure(findings: Sequence[Finding], declared: Sequence[str] = ()) -> Measure:
+    """Return the findings of the leakage audit as evidence: how many, what they are, and which limits are not usual."""
     return Measure(
         name="leakage_findings",
         value=len(findings),
         source="leakage audit",
-        detail="; ".join(finding.text for finding in findings),
+        detail="; ".join((*(finding.text for finding in findings), *declared)),
     )

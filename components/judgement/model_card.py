@@ -55,6 +55,7 @@ def write_card(
             "| --- | --- | --- | --- |",
             *splits,
             "",
+            *([f"- {prepared.left_out:,} kept rows lie in no split"] if prepared.left_out else []),
             *refused,
             *judged,
             "",

@@ -83,3 +83,14 @@ def test_a_contract_that_cannot_be_imported_is_named(document: dict[str, Any]) -
 def test_the_contract_itself_marks_what_is_known_only_afterwards() -> None:
     contract = contract_of(read_workload("flights"))
     assert {field.name for field in contract.inputs}.isdisjoint(AFTERWARDS)
+
+
+def test_limits_of_the_audit_are_declared_in_the_file_and_have_bounds() -> None:
+    document = read_workload("flights").model_dump(mode="json")
+    workload = parse_workload(document | {"audit": {"near_duplicates": 0.2}}, where="here.yaml")
+    assert workload.audit.near_duplicates == 0.2
+    assert workload.audit.feature_auc == 0.95
+    with pytest.raises(WorkloadError, match=r"unknown key 'audit.near_duplicate'; allowed here: duplicates, "):
+        parse_workload(document | {"audit": {"near_duplicate": 0.2}}, where="here.yaml")
+    with pytest.raises(WorkloadError, match=r"'audit.order_auc': .* \(got 0.2\)"):
+        parse_workload(document | {"audit": {"order_auc": 0.2}}, where="here.yaml")

@@ -22,7 +22,7 @@ class Reading(Contract):
     size: float | None = column("size")
     moment: datetime | None = column("moment")
     day: date | None = column("day")
-    good: bool | None = column("label", roles=("label",), available="after")
+    good: bool = column("label", roles=("label",), available="after")
 
 
 def cast(name: str, values: pl.Series) -> list[tuple[object, str | None]]:

@@ -9,10 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from components.data.leakage import Finding, audit
+from components.data.audit_declaration import AuditLimits
+from components.data.findings import Audited, Finding
+from components.data.leakage import audit
 from components.data.results import Prepared, Split
 from components.features.numeric import Standardise
 from components.features.recipe import Recipe, write_recipe
+from components.judgement.hold_out import leakage_measure
 from data_contracts.contract import Contract, column
 from data_contracts.frame_schema import frame_schema
 from data_contracts.spec import ContractSpec, FieldSpec
@@ -61,7 +64,12 @@ def clean_frames() -> dict[str, pl.DataFrame]:
 
 
 def findings(
-    frames: dict[str, pl.DataFrame], folder: Path, field: str = "length", contract: ContractSpec = CONTRACT
+    frames: dict[str, pl.DataFrame],
+    folder: Path,
+    field: str = "length",
+    contract: ContractSpec = CONTRACT,
+    by: Any = None,
+    limits: AuditLimits | None = None,
 ) -> tuple[Finding, ...]:
     splits = {}
     for name, frame in frames.items():
@@ -79,9 +87,9 @@ def findings(
     recipe = Recipe((Standardise(field=field, fill=0.0, centre=0.0, width=1.0, flag=False),))
     (folder / "recipe.json").write_bytes(write_recipe(recipe))
     prepared = Prepared(
-        digest="x", path=folder, recipe=folder / "recipe.json", splits=splits, values=("length",), codes={}
+        digest="x", path=folder, recipe=folder / "recipe.json", splits=splits, values=("length",), codes={}, by=by
     )
-    return audit(prepared, contract)
+    return audit(prepared, contract, limits)
 
 
 def test_clean_splits_have_no_finding(tmp_path: Path) -> None:
@@ -104,6 +112,48 @@ def edited_texts(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     copied = frames["train"].head(50)["body"] + " indeed"
     copies = frames["test"].head(50).with_columns(copied.alias("body"))
     return frames | {"test": pl.concat([copies, frames["test"].tail(-50)])}
+
+
+def edited_short_texts(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    short = {name: frame.with_columns(pl.col("body").str.head(40)) for name, frame in frames.items()}
+    copied = short["train"].head(50)["body"].str.to_uppercase() + "."
+    return short | {"test": pl.concat([short["test"].head(50).with_columns(copied), short["test"].tail(-50)])}
+
+
+def copied_chinese(frames: dict[str, pl.DataFrame], end: str, length: int) -> dict[str, pl.DataFrame]:
+    random = np.random.default_rng(8)
+    signs = [chr(0x4E00 + number) for number in range(3_000)]
+    made = {
+        name: frame.with_columns(pl.Series("body", ["".join(random.choice(signs, length)) for _ in range(len(frame))]))
+        for name, frame in frames.items()
+    }
+    copies = made["test"].head(50).with_columns(made["train"].head(50)["body"] + end)
+    return made | {"test": pl.concat([copies, made["test"].tail(-50)])}
+
+
+def short_chinese(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    return copied_chinese(frames, "。", 8)
+
+
+def longer_chinese(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    return copied_chinese(frames, "吗", 30)
+
+
+def few_long_texts(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    rare = pl.when(pl.int_range(pl.len()) % 3 == 0).then("body").otherwise(pl.lit("ok")).alias("body")
+    copied = {name: frame.with_columns(rare) for name, frame in frames.items()}
+    own = copied["train"].head(1_000)["body"]
+    return copied | {"test": copied["test"].with_columns(own)}
+
+
+def copies_of_validation(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    columns = ["sender", "body", "length", "topic"]
+    copies = frames["test"].head(50).with_columns(frames["validation"].head(50).select(columns).get_columns())
+    return frames | {"test": pl.concat([copies, frames["test"].tail(-50)])}
+
+
+def sender_of_validation(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    return frames | {"test": frames["test"].with_columns(pl.lit("validation-1").alias("sender"))}
 
 
 def shared_sender(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -143,6 +193,12 @@ def telling_identifier(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFram
         (copied_rows, "row_in_two_splits", None),
         (rounded_rows, "near_duplicate_rows", None),
         (edited_texts, "near_duplicate_text", "body"),
+        (edited_short_texts, "near_duplicate_text", "body"),
+        (short_chinese, "near_duplicate_text", "body"),
+        (longer_chinese, "near_duplicate_text", "body"),
+        (few_long_texts, "near_duplicate_text", "body"),
+        (copies_of_validation, "near_duplicate_rows", None),
+        (sender_of_validation, "group_in_two_splits", "sender"),
         (shared_sender, "group_in_two_splits", "sender"),
         (early_test, "time_order", "when"),
         (telling_number, "feature_predicts_label", "length"),
@@ -213,3 +269,72 @@ def test_a_feature_known_only_afterwards_is_found_in_the_recipe(tmp_path: Path) 
 def test_findings_are_plain_data(tmp_path: Path) -> None:
     (first, *_) = findings(early_test(clean_frames()), tmp_path)
     assert msgspec.json.decode(first.model_dump_json())["kind"] == "time_order"
+
+
+def test_what_recurs_in_a_later_split_is_named_with_the_split_it_comes_from(tmp_path: Path) -> None:
+    texts = [found.text for found in findings(copies_of_validation(clean_frames()), tmp_path)]
+    assert any("of 'test'" in text and "in 'validation'" in text for text in texts)
+
+
+@pytest.mark.parametrize(("by", "kinds"), [("time", {"time_order"}), ("random", set()), ("group", set())])
+def test_the_order_of_time_is_asked_only_where_it_is_promised(by: str, kinds: set[str], tmp_path: Path) -> None:
+    assert {found.kind for found in findings(early_test(clean_frames()), tmp_path, by=by)} == kinds
+
+
+def short_names(random: np.random.Generator, size: int) -> list[str]:
+    """Names of customers, who come again: a few often, many once or twice."""
+    return [f"Maria Garcia the {number}th" for number in (random.pareto(1.0, size) * 300).astype(int)]
+
+
+def template(random: np.random.Generator, size: int) -> list[str]:
+    towns, days = ["Berlin", "Paris", "Rome", "Oslo"], ["Monday", "Tuesday", "Friday"]
+    return [
+        f"Your parcel {random.integers(10**6)} was sent to {random.choice(towns)} last {random.choice(days)} by the "
+        "usual carrier and will be with you within three working days"
+        for _ in range(size)
+    ]
+
+
+@pytest.mark.parametrize("draw", [short_names, template])
+def test_texts_that_are_alike_without_having_been_copied_are_no_leak(draw: Any, tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    frames = {
+        name: frame.with_columns(pl.Series("body", draw(random, len(frame)))) for name, frame in clean_frames().items()
+    }
+    assert findings(frames, tmp_path) == ()
+
+
+def test_declared_limits_hold_and_are_told(tmp_path: Path) -> None:
+    frames = copied_rows(clean_frames())
+    strict = {found.kind for found in findings(frames, tmp_path)}
+    assert {"row_in_two_splits", "near_duplicate_text", "group_in_two_splits"} <= strict
+    wide = AuditLimits(
+        duplicates=0.06, near_duplicates=0.06, near_duplicate_texts=0.06, shared_groups=0.5, time_overlap=0.06
+    )
+    assert findings(frames, tmp_path, limits=wide) == ()
+    assert wide.declared()[0] == "audit.duplicates is 0.06, by default 0.001"
+    assert AuditLimits().declared() == ()
+    audited = Audited(digest="d", findings=(), declared=wide.declared())
+    told = leakage_measure(audited.findings, audited.declared)
+    assert told.value == 0
+    assert "audit.shared_groups is 0.5, by default 0" in told.detail
+
+
+@pytest.mark.parametrize("value", [pl.lit(None), pl.lit("same")])
+def test_a_column_of_one_value_or_of_none_is_no_leak(value: pl.Expr, tmp_path: Path) -> None:
+    number = pl.when(value.is_null()).then(None).otherwise(1.5).cast(pl.Float64).alias("length")
+    text = value.cast(pl.String)
+    frames = {
+        name: frame.with_columns(number, text.alias("body"), text.alias("topic"))
+        for name, frame in clean_frames().items()
+    }
+    assert findings(frames, tmp_path, field="length") == ()
+
+
+def test_rows_without_a_label_are_left_out_of_what_tells_it(tmp_path: Path) -> None:
+    frames = {
+        name: frame.with_columns(pl.when(pl.int_range(pl.len()) % 9 > 0).then("answered").alias("answered"))
+        for name, frame in clean_frames().items()
+    }
+    assert findings(frames, tmp_path) == ()
+    assert {found.kind for found in findings(telling_number(frames), tmp_path)} == {"feature_predicts_label"}

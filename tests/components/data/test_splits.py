@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -17,6 +18,7 @@ from components.data.splits import split_rows
 from components.errors import SplitError
 from data_contracts.contract import Contract, column
 from data_contracts.frame_schema import frame_schema
+from data_contracts.spec import ContractSpec, FieldSpec
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(SplitRule)
 
@@ -56,7 +58,7 @@ def divide(rows: Path, rule: dict[str, Any], name: str = "splits") -> dict[str, 
     folder.mkdir(exist_ok=True)
     mask = rows.with_name("mask.parquet")
     pl.DataFrame({KEPT: [True] * SIZE}).write_parquet(mask)
-    return split_rows(KeptRows(rows, mask, CONTRACT), ADAPTER.validate_python(rule), folder)
+    return split_rows(KeptRows(rows, mask, CONTRACT), ADAPTER.validate_python(rule), folder).splits
 
 
 @pytest.mark.parametrize("rule", [{"by": "random"}, {"by": "group"}, {"by": "stratified"}, {"by": "random", "seed": 3}])
@@ -128,3 +130,62 @@ def test_the_report_finds_what_moved_between_splits(rows: Path) -> None:
     loud = split_report({name: sampled(split, CONTRACT) for name, split in splits.items()}, CONTRACT)
     assert {(shift.field, shift.split) for shift in loud[:2]} == {("value", "test"), ("patient", "test")}
     assert loud[0].distance > 0.6
+
+
+TIMES = {
+    "by": "time",
+    "train": {"start": "2020-01-01", "end": "2020-02-29"},
+    "validation": {"start": "2020-03-11", "end": "2020-04-10"},
+    "test": {"start": "2020-04-21", "end": "9999-12-31"},
+}
+
+
+def test_kept_rows_between_the_periods_are_counted_and_refused_ones_are_not(rows: Path) -> None:
+    moments = pl.read_parquet(rows)["when"]
+    outside = (moments >= datetime(2020, 3, 1)) & (moments < datetime(2020, 3, 11))
+    outside |= (moments >= datetime(2020, 4, 11)) & (moments < datetime(2020, 4, 21))
+    mask, folder = rows.with_name("mask.parquet"), rows.parent / "periods"
+    folder.mkdir()
+    pl.DataFrame({KEPT: pl.int_range(SIZE, eager=True) % 7 > 0}).write_parquet(mask)
+    kept = pl.read_parquet(mask)[KEPT]
+    splits, left_out = split_rows(KeptRows(rows, mask, CONTRACT), ADAPTER.validate_python(TIMES), folder)
+    assert left_out == (outside & kept).sum() > 400
+    assert sum(split.rows for split in splits.values()) + left_out == kept.sum()
+
+
+def test_a_period_may_end_on_the_last_day_there_is(rows: Path) -> None:
+    last = datetime(9999, 12, 31, 23, 59, 59, 999_999)
+    frame = pl.read_parquet(rows)
+    frame.with_columns(pl.concat([frame["when"][:-1], pl.Series([last], dtype=frame["when"].dtype)])).write_parquet(
+        rows
+    )
+    assert divide(rows, TIMES)["test"].end == str(last)
+
+
+def relabelled(rows: Path, label: FieldSpec, values: pl.Series) -> ContractSpec:
+    pl.read_parquet(rows).with_columns(values.alias("ill")).write_parquet(rows)
+    others = tuple(field for field in CONTRACT.fields if field.name != "ill")
+    return msgspec.structs.replace(CONTRACT, fields=(*others, label))
+
+
+def divided(rows: Path, contract: ContractSpec, rule: dict[str, Any]) -> dict[str, Split]:
+    mask, folder = rows.with_name("mask.parquet"), rows.parent / "relabelled"
+    folder.mkdir()
+    pl.DataFrame({KEPT: [True] * SIZE}).write_parquet(mask)
+    return split_rows(KeptRows(rows, mask, contract), ADAPTER.validate_python(rule), folder).splits
+
+
+def test_a_rare_class_is_refused_if_classes_are_numbers_too(rows: Path) -> None:
+    label = FieldSpec(name="ill", dtype="integer", description="l", roles=("label",), allowed=(0, 1, 2))
+    classes = pl.Series([2 if place % 300 == 0 else place % 2 for place in range(SIZE)])
+    with pytest.raises(SplitError, match=r"split 'train': only \d of its .* rows have ill = 2; at least 20 are needed"):
+        divided(rows, relabelled(rows, label, classes), {"by": "random"})
+
+
+def test_strata_of_single_rows_are_refused_with_what_helps(rows: Path) -> None:
+    with pytest.raises(SplitError, match=r"'value' has 3,000 values in 3,000 rows.*leave it out of split.fields"):
+        divide(rows, {"by": "stratified", "fields": ["value"]})
+    label = FieldSpec(name="ill", dtype="number", description="l", roles=("label",))
+    contract = relabelled(rows, label, pl.Series(np.random.default_rng(1).normal(size=SIZE)))
+    with pytest.raises(SplitError, match=r"the label 'ill' has 3,000 values .* use by: random"):
+        divided(rows, contract, {"by": "stratified"})
