@@ -8,7 +8,6 @@ figure; each result says what it was judged on.
 import contextlib
 import gc
 import importlib
-import io
 import logging
 import os
 import sys
@@ -122,11 +121,14 @@ def _judge(
 ) -> list[tuple[bool, str]]:
     import great_expectations as gx
     from great_expectations.checkpoint.actions import UpdateDataDocsAction
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     # Importing it has set levels of its own.
     for logger in [logger for logger in logging.root.manager.loggerDict if logger.startswith("great_expectations")]:
         logging.getLogger(logger).setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
+    # What is drawn there belongs to whoever runs at the same time.
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     batch = (
         context.data_sources.add_pandas("snapshot")
         .add_dataframe_asset("rows")
@@ -184,7 +186,7 @@ def _outcome(result: Any) -> tuple[bool, str]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep progress bars, logs, telemetry and the library's own deprecation warnings out of the user's terminal."""
+    """Keep logs, telemetry and the library's own deprecation warnings out of the user's terminal."""
     before = os.environ.get("GX_ANALYTICS_ENABLED")
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     loggers = {name: logging.getLogger(name) for name in ("great_expectations", "py.warnings")}
@@ -192,7 +194,7 @@ def _quiet() -> Iterator[None]:
     try:
         for logger in loggers.values():
             logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
