@@ -1,8 +1,11 @@
 """JSON lines as a source: every value is read as its text, and a key that a line lacks is null, as JSON has it."""
 
+import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
@@ -41,27 +44,57 @@ def open_json_lines(file: Located, source: Source, contract: ContractSpec, scrat
 
 
 def find_json_fault(file: Located, source: Source) -> str | None:
-    """Return which line is not a JSON object, None if every one is."""
+    """Return which line is not a JSON object that can be read, None if every one is."""
     try:
-        for _ in _objects(file):
-            pass
+        for line in _objects(file):
+            for key, value in line.found.items():
+                if isinstance(value, int) and abs(value) >= 10**308:
+                    return f"source {file.name}: line {line.number}: '{key}' is a number of more than 308 digits"
     except SourceError as error:
         return str(error)
+    return None
+
+
+def find_inexact_integer(file: Located, names: Collection[str]) -> str | None:
+    """Return where a value of these keys is a float from 2^53 on, None if there is none; a second reading of the file.
+
+    The reader hands such a number on as its nearest float, and as if it were written without a point.
+    """
+    keys = "|".join(re.escape(json.dumps(name)) for name in names)
+    suspect = pl.col("line").str.contains(rf"(?:{keys})\s*:\s*-?[0-9.]*(?:[eE]|[0-9]{{16}}\.)")
+    if not pl.scan_lines(file.place, glob=False).select(suspect.any()).collect(engine="streaming").item():
+        return None
+    for line in _objects(file):
+        for name in names:
+            value = line.found.get(name)
+            if isinstance(value, float) and abs(value) >= 2**53:
+                return (
+                    f"source {file.name}: line {line.number}: '{name}' is {value!r}, a float too large to be a certain "
+                    "integer (2^53 and more): write it without a point or an exponent"
+                )
     return None
 
 
 def _keys(file: Located, required: set[str]) -> set[str]:
     """Return the keys of the first lines, and of as many more as it takes to find all that are required."""
     keys: set[str] = set()
-    for read, found in _objects(file):
-        keys |= found.keys()
-        if read >= HEAD and required <= keys:
+    for line in _objects(file):
+        keys |= line.found.keys()
+        if line.read >= HEAD and required <= keys:
             break
     return keys
 
 
-def _objects(file: Located) -> Iterator[tuple[int, dict[str, object]]]:
-    """Yield how many bytes were read, and the object of each line that is not blank."""
+class _Line(NamedTuple):
+    """A line: its number from 1, how many bytes were read up to its end, and its object."""
+
+    number: int
+    read: int
+    found: dict[str, object]
+
+
+def _objects(file: Located) -> Iterator[_Line]:
+    """Yield each line that is not blank; SourceError for one that is no object."""
     read = 0
     with Path(file.place).open("rb") as stream:
         number = 0
@@ -76,7 +109,7 @@ def _objects(file: Located) -> Iterator[tuple[int, dict[str, object]]]:
             if not text.strip():
                 continue
             try:
-                yield read, msgspec.json.decode(text, type=dict[str, object])
+                yield _Line(number, read, msgspec.json.decode(text, type=dict[str, object]))
             except UnicodeDecodeError as error:
                 byte = error.object[error.start]
                 raise SourceError(

@@ -7,6 +7,7 @@ import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
@@ -69,36 +70,51 @@ def take_snapshot(source: Source, contract: ContractSpec, home: Home) -> Snapsho
     return snapshot
 
 
-def _write(
-    source: Source, contract: ContractSpec, file: Path, where: str
-) -> tuple[str, dict[str, int], list[FileRows]]:
+class _Written(NamedTuple):
+    """What writing a snapshot's rows found: their digest, counts and flags by name, and where each file's rows are."""
+
+    digest: str
+    found: dict[str, int]
+    files: list[FileRows]
+
+
+def _write(source: Source, contract: ContractSpec, file: Path, where: str) -> _Written:
     opened = None
     try:
         opened = open_source(source, contract, file.parent)
-        schema = opened.rows.collect_schema()
-        casts = contract_casts(schema, contract)
-        beside = [name for name in (SHORT, FILE) if name in schema]
-        all_rows = opened.rows.select(*cast_columns(casts), *beside)
-        rows = all_rows.drop(beside)
-        lanes = row_lanes(rows, contract.fields, raw_fields(casts))
-        short = pl.col(SHORT).any() if SHORT in schema else pl.lit(False)
-        facts = all_rows.select(*_failures(casts), *have_nan(contract), pl.len().alias("rows"), short.alias("short"))
-        written = sink(rows, file, statistics=True)
-        by_file = [all_rows.group_by(FILE).len()] if FILE in schema else []
-        _, summed, counted, *rows_of = pl.collect_all([written, lanes, facts, *by_file], engine="streaming")
-        found = counted.row(0, named=True)
-        if found["short"]:
+        casts = contract_casts(opened.rows.collect_schema(), contract)
+        written = _sink(opened, casts, contract, file)
+        if written.found["short"]:
             opened.refuse_short_rows()
+        opened.refuse_inexact([field.name for field in contract.fields if written.found.get(f"large {field.name}")])
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         told = one_line(error)
         if opened is None:
             raise SourceError(f"source {where} cannot be read: {told}") from error
         raise SourceError(opened.fault() or f"source {where} cannot be read: {opened.renamed(told)}") from error
-    if found["rows"] == 0:
+    if written.found["rows"] == 0:
         raise SourceError(f"source {where} has no rows")
-    _refuse_hopeless(casts, found, file, contract)
-    files = _places(opened, dict(rows_of[0].iter_rows())) if rows_of else []
-    return rows_digest(contract, summed.row(0)), found, files
+    _refuse_hopeless(casts, written.found, file, contract)
+    return written
+
+
+def _sink(opened: Opened, casts: list[Cast], contract: ContractSpec, file: Path) -> _Written:
+    """Write the rows, and learn all that is to be known of them, in one pass."""
+    schema = opened.rows.collect_schema()
+    beside = [name for name in (SHORT, FILE) if name in schema]
+    all_rows = opened.rows.select(*cast_columns(casts), *beside)
+    rows = all_rows.drop(beside)
+    flags = [(pl.col(SHORT).any() if SHORT in schema else pl.lit(False)).alias("short")]
+    flags += _large(contract) if opened.format == "jsonl" else []
+    queries = [
+        sink(rows, file, statistics=True),
+        row_lanes(rows, contract.fields, raw_fields(casts)),
+        all_rows.select(*_failures(casts), *have_nan(contract), *flags, pl.len().alias("rows")),
+    ]
+    by_file = [all_rows.group_by(FILE).len()] if FILE in schema else []
+    _, summed, counted, *of_files = pl.collect_all([*queries, *by_file], engine="streaming")
+    files = _places(opened, dict(of_files[0].iter_rows())) if of_files else []
+    return _Written(rows_digest(contract, summed.row(0)), counted.row(0, named=True), files)
 
 
 def _places(opened: Opened, counts: dict[int, int]) -> list[FileRows]:
@@ -120,6 +136,11 @@ def have_nan(contract: ContractSpec) -> list[pl.Expr]:
     """Return for each number field whether NaN is among its values: asked once, while they are in memory."""
     numbers = [field.name for field in contract.fields if field.dtype == "number"]
     return [pl.col(name).is_nan().any().alias(f"nan {name}") for name in numbers]
+
+
+def _large(contract: ContractSpec) -> list[pl.Expr]:
+    integers = [field.name for field in contract.fields if field.dtype == "integer"]
+    return [~pl.col(name).is_between(1 - 2**53, 2**53 - 1).all().alias(f"large {name}") for name in integers]
 
 
 def _failures(casts: Sequence[Cast]) -> list[pl.Expr]:

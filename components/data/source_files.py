@@ -4,7 +4,7 @@ Text formats are read as text: the contract says what a value is, not a guess.
 """
 
 import glob
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import polars as pl
 from components.data.arrow_files import open_arrow
 from components.data.casting import as_text
 from components.data.csv_files import SHORT, find_csv_fault, find_short_row, open_csv
-from components.data.json_lines import find_json_fault, open_json_lines
+from components.data.json_lines import find_inexact_integer, find_json_fault, open_json_lines
 from components.data.object_storage import fetch, find_objects
 from components.data.unpacking import PACKED, Located, unpack
 from components.declaration import Source
@@ -57,6 +57,12 @@ class Opened(NamedTuple):
         """Raise SourceError for a row of a CSV file that has fewer values than the header."""
         for file in self.files:
             if fault := find_short_row(file, self.source):
+                raise SourceError(fault)
+
+    def refuse_inexact(self, names: Collection[str]) -> None:
+        """Raise SourceError for an integer of JSON lines that is written as a float too large to be certain."""
+        for file in self.files:
+            if names and self.format == "jsonl" and (fault := find_inexact_integer(file, names)):
                 raise SourceError(fault)
 
     def renamed(self, text: str) -> str:

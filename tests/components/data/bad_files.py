@@ -34,9 +34,9 @@ def _ipc(frame: pl.DataFrame, stream: bool = False) -> bytes:
     return buffer.getvalue()
 
 
-def _zip(members: dict[str, bytes]) -> bytes:
+def _zip(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, data in members.items():
             archive.writestr(name, data)
     return buffer.getvalue()
@@ -144,6 +144,7 @@ def _json_lines() -> Iterator[tuple[str, bytes]]:
     }.items():
         yield f"first-{name}.jsonl", f"{line}\n{JSONL}".encode()
         yield f"last-{name}.jsonl", f"{JSONL}{line}\n".encode()
+    yield "byte-order-mark-inside.jsonl", JSONL.encode() + b"\xef\xbb\xbf" + JSONL.encode()
     yield "an-array.jsonl", json.dumps(GOOD.to_dicts()).encode()
     yield "pretty.jsonl", json.dumps(GOOD.row(0, named=True), indent=2).encode()
 
@@ -163,6 +164,10 @@ def _tables() -> Iterator[tuple[str, bytes]]:
         "halves": GOOD.with_columns((pl.col("seats") + 0.5).alias("seats")),
         "words": GOOD.with_columns(pl.lit("x").alias("seats")),
         "far-years": GOOD.with_columns(pl.lit(2**62).cast(pl.Datetime("us")).alias("when")),
+        "far-milliseconds": GOOD.with_columns(pl.lit(2**62).cast(pl.Datetime("ms")).alias("when")),
+        "nanoseconds": GOOD.with_columns(pl.lit(1).cast(pl.Datetime("ns")).alias("when")),
+        "large-floats": GOOD.with_columns(pl.lit(2.0**53).alias("seats")),
+        "large-decimals": GOOD.with_columns(pl.lit(2**53 + 1).cast(pl.Decimal(38, 0)).alias("seats")),
         "renamed": GOOD.rename({"price": "Price"}),
         "wide": GOOD.drop("price").with_columns(pl.lit(1).alias(f"c{index}") for index in range(2_000)),
     }
@@ -177,6 +182,11 @@ def _packed() -> Iterator[tuple[str, bytes]]:
     yield "bomb.zip", _zip({"rows.csv": bomb})
     yield "many-bombs.zip", _zip({f"{index}.csv": bomb[: len(bomb) // 4] for index in range(8)})
     yield "no-members.zip", _zip({})
+    yield "notes-alone.zip", _zip({"README.md": b"nothing here", "notes": b"nor here"})
+    for method in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        packed = bytearray(_zip({"rows.csv": CSV.encode()}, method))
+        packed[80] ^= 0xFF
+        yield f"damaged-{method}.zip", bytes(packed)
     yield "outside.zip", _zip({"../../outside.csv": CSV.replace("0.5", "x").encode()})
     yield "picture.zip", _zip({"cat.png": b"\x89PNG"})
     yield "zip-in-zip.zip", _zip({"inner.zip": BINARY["zip"]})

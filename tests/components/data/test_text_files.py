@@ -169,3 +169,19 @@ def test_a_byte_order_mark_is_no_part_of_the_data(tmp_path: Path) -> None:
     mark = b"\xef\xbb\xbf"
     assert read(mark + lines(*GOOD), tmp_path, "rows.jsonl").equals(read(lines(*GOOD), tmp_path, "plain.jsonl"))
     assert read(mark + table(change={}).encode(), tmp_path, "rows.csv").height == 200
+
+
+def test_an_integer_that_was_a_float_too_large_to_be_certain_is_told(tmp_path: Path) -> None:
+    exact = [{"a": 2**53 + 1, "y": True}, {"a": 1e3, "b": "9e99", "c": 9e99, "y": True}]
+    assert read(lines(*exact), tmp_path, "rows.jsonl")["a"].to_list() == [2**53 + 1, 1_000]
+    for number in ("9007199254740993.0", "9.007199254740993E15", "-9007199254740993.5"):
+        with pytest.raises(SourceError, match=r"line 3: 'a' is .*, a float too large to be a certain integer"):
+            read(lines(*exact) + b'{"a": %s, "y": true}\n' % number.encode(), tmp_path, "rows.jsonl")
+
+
+def test_a_number_that_is_too_long_is_told_with_its_line(tmp_path: Path) -> None:
+    for digits in (400, 6_000):
+        with pytest.raises(
+            SourceError, match=r"line 51.* 'a' is a number of more than 308 digits|line 51 is not a JSON"
+        ):
+            read(lines(*GOOD) + b'{"a": %s, "y": true}\n' % (b"1" * digits), tmp_path, "rows.jsonl")
