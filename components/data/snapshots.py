@@ -19,6 +19,7 @@ from components.errors import ContractError, SourceError
 from components.row_hash import row_lanes, rows_digest
 from components.settings import Home
 from components.storage import atomic_folder, scratch_prefix, write_json
+from components.user_code import told
 from data_contracts.frame_schema import raw_column
 from data_contracts.spec import ContractSpec, FieldSpec
 
@@ -68,6 +69,13 @@ def _write(source: Source, contract: ContractSpec, file: Path, where: str) -> tu
         raise SourceError(str(error).replace(f"{file.parent}/", "")) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise SourceError(f"source {where} cannot be read: {one_line(error)}") from error
+    except ContractError:
+        raise
+    except Exception as error:
+        # What a function of the user's made may run more of its code, which may raise anything.
+        if source.python is None:
+            raise
+        raise SourceError(f"source {where} cannot be read: {told(error)}") from error
     found = counted.row(0, named=True)
     if found["rows"] == 0:
         raise SourceError(f"source {where} has no rows")
