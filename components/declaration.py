@@ -21,6 +21,7 @@ from components.errors import WorkloadError
 from components.judgement.gate_declaration import Gates
 from components.judgement.targets import CLASS_METRICS, METRICS, Metric, classes_of, target_of
 from components.section import Section as Section
+from components.user_code import told
 from data_contracts.contract import Contract
 from data_contracts.spec import ContractSpec
 
@@ -245,8 +246,9 @@ def contract_of(workload: Workload) -> ContractSpec:
     module, _, name = workload.contract.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise WorkloadError(f"'contract': {workload.contract} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:
+        # The module is the user's own and may raise anything.
+        raise WorkloadError(f"'contract': {workload.contract} cannot be imported: {told(error)}") from error
     if not (isinstance(found, type) and issubclass(found, Contract)):
         raise WorkloadError(f"'contract': {workload.contract} is not a subclass of data_contracts.contract.Contract")
     try:

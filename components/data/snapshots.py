@@ -19,10 +19,11 @@ from components.data.results import Snapshot
 from components.data.source_files import FILE, Opened, one_line
 from components.data.sources import describe_source, open_source
 from components.declaration import Source
-from components.errors import ContractError, SourceError
+from components.errors import ContractError, SlipwayError, SourceError
 from components.row_hash import row_lanes, rows_digest
 from components.settings import Home
 from components.storage import atomic_folder, scratch_prefix, write_json
+from components.user_code import told
 from data_contracts.frame_schema import raw_column
 from data_contracts.spec import ContractSpec, FieldSpec
 
@@ -88,10 +89,17 @@ def _write(source: Source, contract: ContractSpec, file: Path, where: str) -> _W
             opened.refuse_short_rows()
         opened.refuse_inexact([field.name for field in contract.fields if written.found.get(f"large {field.name}")])
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        told = one_line(error)
+        said = one_line(error)
         if opened is None:
-            raise SourceError(f"source {where} cannot be read: {told}") from error
-        raise SourceError(opened.fault() or f"source {where} cannot be read: {opened.renamed(told)}") from error
+            raise SourceError(f"source {where} cannot be read: {said}") from error
+        raise SourceError(opened.fault() or f"source {where} cannot be read: {opened.renamed(said)}") from error
+    except SlipwayError:
+        raise
+    except Exception as error:
+        # What a function of the user's made may run more of its code, which may raise anything.
+        if source.python is None:
+            raise
+        raise SourceError(f"source {where} cannot be read: {told(error)}") from error
     if written.found["rows"] == 0:
         raise SourceError(f"source {where} has no rows")
     _refuse_hopeless(casts, written.found, file, contract)

@@ -15,6 +15,7 @@ from components.data.source_tables import open_query, public_uri
 from components.declaration import Source
 from components.errors import SourceError
 from components.storage import digest_file, digest_json
+from components.user_code import told
 from data_contracts.spec import ContractSpec
 
 
@@ -38,8 +39,8 @@ def source_fingerprint(source: Source) -> str | None:
     """Return a digest of what the source is made of, or None when that cannot be known without reading it all."""
     if source.python is not None:
         module = source.python.partition(":")[0]
-        spec = importlib.util.find_spec(module)
-        code = digest_file(Path(spec.origin)) if spec and spec.origin else module
+        file = _module_file(source.python)
+        code = digest_file(file) if file is not None else module
         return digest_json([source.python, code, {name: _package_digest(name) for name in source.packages}])
     if source.path is None or is_remote(source.path):
         return None
@@ -62,6 +63,16 @@ def _open(source: Source, contract: ContractSpec, scratch: Path) -> Opened:
     return open_files(source, contract, scratch)
 
 
+def _module_file(reference: str) -> Path | None:
+    module = reference.partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(module)
+    except (Exception, SystemExit) as error:
+        # Looking for a module imports the package that it is in.
+        raise SourceError(f"source {reference}: module '{module}' cannot be imported: {told(error)}") from error
+    return Path(spec.origin) if spec and spec.origin and Path(spec.origin).is_file() else None
+
+
 def _package_digest(name: str) -> str:
     """Return a digest over the recorded hashes of an installed package's files, and its version."""
     try:
@@ -79,12 +90,16 @@ def _call(reference: str) -> pl.LazyFrame:
     module_name, _, function_name = reference.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise SourceError(f"source {reference}: module '{module_name}' cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:
+        # The module is the user's own and may raise anything, and so may the function.
+        raise SourceError(f"source {reference}: module '{module_name}' cannot be imported: {told(error)}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
         raise SourceError(f"source {reference}: module '{module_name}' has no function '{function_name}'")
-    frame = function()
+    try:
+        frame = function()
+    except (Exception, SystemExit) as error:
+        raise SourceError(f"source {reference} failed, called without arguments: {told(error)}") from error
     if isinstance(frame, pl.DataFrame):
         return frame.lazy()
     if not isinstance(frame, pl.LazyFrame):

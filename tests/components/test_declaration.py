@@ -94,3 +94,28 @@ def test_limits_of_the_audit_are_declared_in_the_file_and_have_bounds() -> None:
         parse_workload(document | {"audit": {"near_duplicate": 0.2}}, where="here.yaml")
     with pytest.raises(WorkloadError, match=r"'audit.order_auc': .* \(got 0.2\)"):
         parse_workload(document | {"audit": {"order_auc": 0.2}}, where="here.yaml")
+
+
+BROKEN = {
+    "syntax": ("x = 1\ndef f(:\n", r"SyntaxError: invalid syntax \(.*syntax\.py, line 2\)"),
+    "lacking": ("\nimport no_such_module\n", r"No module named 'no_such_module' \(.*lacking\.py, line 2\)"),
+    "raising": ("import json\n\njson.loads('{')\n", r"JSONDecodeError: .* \(.*raising\.py, line 3\)"),
+    "leaving": ("raise SystemExit(3)\n", r"SystemExit: 3 \(.*leaving\.py, line 1\)"),
+    "unfit": (
+        "from data_contracts.contract import *\n\nclass Row(Contract):\n    n: int = column('n', ge='x')\n",
+        r"""SchemaError: .*Field "n".*'ge'.* \(.*unfit\.py, line 3\)""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_contract_whose_module_fails_is_told_in_one_line_with_file_and_line(
+    name: str, document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, told = BROKEN[name]
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    workload = parse_workload({**document, "contract": f"{name}:Row"}, where="sample.yaml")
+    with pytest.raises(WorkloadError, match=f"^'contract': {name}:Row cannot be imported: .*{told}") as refusal:
+        contract_of(workload)
+    assert "\n" not in str(refusal.value)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -419,3 +420,61 @@ def test_columns_of_a_type_that_cannot_be_read_as_the_contracts_are_refused(tmp_
     FRAME.with_columns(pl.lit(True).alias("when")).write_parquet(tmp_path / "rows.parquet")
     with pytest.raises(ContractError, match="column 'when' is Boolean, which cannot become a datetime"):
         digest(Source(path=str(tmp_path / "rows.parquet")), tmp_path)
+
+
+FUNCTIONS = """
+import polars as pl
+
+def raising():
+    raise KeyError("price")
+
+def asking(day):
+    return pl.DataFrame()
+
+def leaving():
+    raise SystemExit(3)
+
+def unread():
+    return pl.LazyFrame({"place": ["x"]}).select("nowhere")
+
+def halfway():
+    frame = pl.LazyFrame({"when": ["x"], "place": ["x"], "price": [1.0], "seats": [1], "late": [True]})
+    return frame.with_columns(pl.col("seats").map_batches(divided, return_dtype=pl.Int64))
+
+def divided(seats):
+    return 1 // 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("raising", r" failed, called without arguments: KeyError: 'price' \(.*rows_of\.py, line 5\)"),
+        ("asking", " failed, called without arguments: TypeError: .* missing 1 required positional argument: 'day'"),
+        ("leaving", r" failed, called without arguments: SystemExit: 3 \(.*rows_of\.py, line 11\)"),
+        ("unread", ' cannot be read: .*"nowhere"'),
+        ("halfway", r" cannot be read: ZeroDivisionError: .* \(.*rows_of\.py, line 21\)"),
+    ],
+)
+def test_a_function_that_fails_is_told_in_one_line(
+    name: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows_of.py").write_text(FUNCTIONS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "rows_of", raising=False)
+    with pytest.raises(SourceError, match=f"^source rows_of:{name}{told}") as refused:
+        digest(Source(python=f"rows_of:{name}"), tmp_path)
+    assert refused.value.__cause__ is not None
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 700
+
+
+@pytest.mark.parametrize("module", ["no_such_module", "no_such_package.module", "broken_rows"])
+def test_a_module_that_cannot_be_imported_is_told(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_rows.py").write_text("def read(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    source = Source(python=f"{module}:read")
+    with pytest.raises(SourceError, match=f"source {module}:read: module '{module}' cannot be imported: .*Error: "):
+        digest(source, tmp_path)
+    with contextlib.suppress(SourceError):
+        assert source_fingerprint(source)
