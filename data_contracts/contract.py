@@ -14,6 +14,7 @@ import annotated_types
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
+from data_contracts.expectation_arguments import check_expectations
 from data_contracts.spec import ContractSpec, DType, Expectation, FieldSpec, Role, disputed
 
 _DTYPES: dict[type, DType] = {
@@ -73,6 +74,7 @@ class Contract(BaseModel):
         labels = [field.name for field in fields if "label" in field.roles]
         if len(labels) != 1:
             raise TypeError(f"{cls.__name__} has {len(labels)} label fields {labels}; a contract has exactly one")
+        check_expectations(cls.expectations, fields, cls.__name__)
         return ContractSpec(
             name=cls.__name__,
             description=(cls.__doc__ or "").strip(),
