@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from data_contracts.expectation_arguments import check_expectations
 from data_contracts.patterns import disputed, python_pattern
 from data_contracts.spec import ContractSpec, DType, Expectation, FieldSpec, Role, read_contract
 
@@ -65,6 +66,7 @@ def spec_of(contract: type[BaseModel], base: type[BaseModel]) -> ContractSpec:
     given: dict[str, Any] = {key: getattr(contract, key) for key in ("expectations", "quarantine_tolerance")}
     if not all(isinstance(one, Expectation) for one in given["expectations"]):
         raise TypeError(f"{contract.__name__}: expectations must be a tuple of Expectation")
+    check_expectations(given["expectations"], fields, contract.__name__)
     share = given["quarantine_tolerance"]
     if type(share) not in (int, float) or not 0 <= share <= 1:
         raise TypeError(f"{contract.__name__}: quarantine_tolerance is a share from 0 to 1, not {share!r}")

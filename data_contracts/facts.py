@@ -8,15 +8,22 @@ Some are expectations that Great Expectations does not have:
 
 The others are what a sample cannot tell (the number of rows, and of values that are there more than once), and
 quantiles: Great Expectations 1.24 judges them on pandas with numpy booleans, which it cannot write into its documents.
+What is asked of the columns themselves is answered by the contract: only the columns that are needed are handed on.
 """
 
+import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from data_contracts.spec import Expectation
+from data_contracts.expectation_arguments import CORRELATION, FRESH, KNOWN, QUANTILES, SCHEMA
+from data_contracts.frame_schema import frame_schema
+from data_contracts.spec import ContractSpec, Expectation
+
+BY_POLARS = "all rows, by Polars"
+BY_CONTRACT = "the contract's fields"
 
 
 class Fact(NamedTuple):
@@ -26,32 +33,67 @@ class Fact(NamedTuple):
     value: pl.Expr
     low: float | None = None
     high: float | None = None
+    basis: str = BY_POLARS
 
 
-def fact_of(expectation: Expectation, *, sampled: bool) -> Fact | None:
+def fact_of(expectation: Expectation, contract: ContractSpec, *, sampled: bool) -> Fact | None:
     """Return the figure that an expectation is about, or None if it is judged on the rows themselves.
 
-    Raises TypeError for an argument that is missing.
+    Arguments have been checked, but for a file of known values. Raises TypeError for one that cannot be compared, and
+    for an argument that is missing.
     """
-    given: dict[str, Any] = dict(expectation.arguments)
+    asked, given = expectation.expectation, dict[str, Any](expectation.arguments)
     try:
-        if expectation.expectation == "ExpectCorrelationToBeBetween":
+        if asked == CORRELATION:
             one, other = given["columns"]
             return _correlation(one, other, given.get("min_value"), given.get("max_value"))
-        if expectation.expectation == "ExpectColumnToBeFresh":
+        if asked == FRESH:
             return _age(given["column"], given["max_age_hours"])
-        if expectation.expectation == "ExpectColumnValuesToBeKnown":
-            return _known(given["column"], given["path"], given["known_column"], given.get("share", 1.0))
-        if expectation.expectation == "ExpectColumnQuantileValuesToBeBetween":
+        if asked == KNOWN:
+            return _known(contract, given["column"], given["path"], given["known_column"], given.get("share", 1.0))
+        if asked == QUANTILES:
             return _quantiles(given["column"], **given["quantile_ranges"])
-        if sampled and expectation.expectation == "ExpectTableRowCountToBeBetween":
-            return Fact("number of rows", pl.len(), given.get("min_value"), given.get("max_value"))
-        if sampled and expectation.expectation == "ExpectColumnValuesToBeUnique":
-            column = pl.col(given["column"]).drop_nulls()
-            return Fact(f"repeated values of {given['column']}", column.len() - column.n_unique(), None, 0)
+        if asked in SCHEMA:
+            return _columns(asked, given, [field.name for field in contract.fields])
+        if sampled and asked in _COUNTED:
+            return _count(asked, given)
     except KeyError as error:
-        raise TypeError(f"{expectation.expectation} needs the argument {error}") from error
+        raise TypeError(f"{asked} needs the argument {error}") from error
     return None
+
+
+_COUNTED = ("ExpectTableRowCountToBeBetween", "ExpectTableRowCountToEqual", "ExpectColumnValuesToBeUnique")
+
+
+def _count(asked: str, given: dict[str, Any]) -> Fact:
+    """Return a figure that a sample cannot tell."""
+    if given.get("row_condition"):
+        raise TypeError(f"{asked} with a row_condition cannot be told from a sample of so many rows: leave that out")
+    if asked == "ExpectTableRowCountToBeBetween":
+        return Fact("number of rows", pl.len(), given.get("min_value"), given.get("max_value"))
+    if asked == "ExpectTableRowCountToEqual":
+        return Fact("number of rows", pl.len(), given["value"], given["value"])
+    column = pl.col(given["column"]).drop_nulls()
+    return Fact(f"repeated values of {given['column']}", column.len() - column.n_unique(), None, 0)
+
+
+def _columns(asked: str, given: dict[str, Any], names: list[str]) -> Fact:
+    """Return a figure about the columns of a contract."""
+    if asked == "ExpectTableColumnCountToEqual":
+        return Fact("number of columns", pl.lit(len(names)), given["value"], given["value"], BY_CONTRACT)
+    if asked == "ExpectTableColumnCountToBeBetween":
+        low, high = given.get("min_value"), given.get("max_value")
+        return Fact("number of columns", pl.lit(len(names)), low, high, BY_CONTRACT)
+    if asked == "ExpectColumnToExist":
+        place = given.get("column_index")
+        there = given["column"] in names and place in (None, names.index(given["column"]))
+        return Fact(f"columns {given['column']}", pl.lit(int(there)), 1, None, BY_CONTRACT)
+    if asked == "ExpectTableColumnsToMatchSet":
+        wanted = set(given["column_set"])
+        apart = wanted - set(names) | (set(names) - wanted if given.get("exact_match", True) else set())
+        return Fact("columns that are missing or too many", pl.lit(len(apart)), None, 0, BY_CONTRACT)
+    pairs = itertools.zip_longest(given["column_list"], names)
+    return Fact("columns out of place", pl.lit(sum(a != b for a, b in pairs)), None, 0, BY_CONTRACT)
 
 
 def _correlation(one: str, other: str, low: float | None, high: float | None) -> Fact:
@@ -73,10 +115,34 @@ def _age(column: str, hours: float) -> Fact:
     return Fact(f"age of {column} in hours", age.dt.total_seconds() / 3600, None, hours)
 
 
-def _known(column: str, path: str, known_column: str, share: float) -> Fact:
+def _known(contract: ContractSpec, column: str, path: str, known_column: str, share: float) -> Fact:
     try:
         known = pl.read_parquet(path, columns=[known_column])[known_column]
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise TypeError(f"ExpectColumnValuesToBeKnown cannot read '{known_column}' of {path}: {error}") from error
-    found = pl.col(column).drop_nulls().is_in(known.implode()).mean()
+        told = " ".join(str(error).split())
+        raise TypeError(f"{KNOWN}: 'path': '{known_column}' of {path} cannot be read: {told}") from error
+    dtype = frame_schema(contract)[column]
+    values = _alike(known, dtype)
+    if values is None:
+        raise TypeError(
+            f"{KNOWN}: 'known_column' takes values of the type of '{column}' ({contract.field(column).dtype}); "
+            f"'{known_column}' of {path} has {known.dtype}"
+        )
+    found = pl.col(column).drop_nulls().cast(values.dtype).is_in(values.implode()).mean()
     return Fact(f"share of {column} known to {known_column}", found, share, None)
+
+
+def _alike(known: pl.Series, dtype: pl.DataType) -> pl.Series | None:
+    """Return known values of a type that a field's values can be compared in, None if there is none."""
+    own = known.dtype
+    if own in (pl.Categorical, pl.Enum):
+        known, own = known.cast(pl.String), pl.String()
+    if own == dtype:
+        return known
+    if dtype.is_numeric() and own.is_numeric():
+        # 1.5 is no integer, and must not become one that is known.
+        whole = known.filter(known == known.round()) if dtype.is_integer() and own.is_float() else known
+        return whole.cast(dtype, strict=False)
+    if all(isinstance(one, (pl.Date, pl.Datetime)) and not getattr(one, "time_zone", None) for one in (dtype, own)):
+        return known.cast(pl.Datetime("us"))
+    return None

@@ -8,10 +8,12 @@ figure; each result says what it was judged on.
 import contextlib
 import gc
 import importlib
+import inspect
 import logging
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from data_contracts.expectation_arguments import check_expectations, columns_needed
 from data_contracts.facts import Fact, fact_of
 from data_contracts.spec import ContractSpec, Expectation
 
@@ -43,13 +46,15 @@ def check_dataset(
 ) -> tuple[ExpectationResult, ...]:
     """Judge every dataset-level expectation of a contract on ``size`` rows; write Data Docs HTML into ``docs``.
 
-    Raises TypeError for an expectation or argument that Great Expectations does not know.
+    Raises TypeError, in one line, for an expectation or argument that is not known.
     """
     if not contract.expectations:
         return ()
+    check_expectations(contract.expectations, contract.fields, contract.name)
     step = -(-size // SAMPLE)
-    facts = [fact_of(expectation, sampled=step > 1) for expectation in contract.expectations]
-    columns = sorted({name for expectation in contract.expectations for name in _columns(expectation, contract)})
+    facts = _named_apart([fact_of(expectation, contract, sampled=step > 1) for expectation in contract.expectations])
+    asked = {name for one in contract.expectations for name in columns_needed(one, contract.fields)}
+    columns = sorted(asked) or [contract.fields[0].name]
     # By row number and not with gather_every, which would bring every row into memory first.
     sample = rows.select(columns).with_row_index(ROW).filter(pl.col(ROW) % max(step, 1) == 0).drop(ROW)
     frame = sample.collect(engine="streaming").with_columns(_figures(rows, facts))
@@ -63,7 +68,7 @@ def check_dataset(
             arguments=dict(expectation.arguments),
             success=success,
             observed=observed,
-            basis=basis if fact is None else "all rows, by Polars",
+            basis=basis if fact is None else fact.basis,
         )
         for expectation, fact, (success, observed) in zip(contract.expectations, facts, found, strict=True)
     )
@@ -107,13 +112,16 @@ def _judgements(contract: ContractSpec, facts: Sequence[Fact | None]) -> list[Ex
     ]
 
 
-def _columns(expectation: Expectation, contract: ContractSpec) -> list[str]:
-    named = {field.name for field in contract.fields}
-    given = [value for key, value in expectation.arguments.items() if key.startswith("column")]
-    flat = [str(name) for value in given for name in (value if isinstance(value, (list, tuple)) else [value])]
-    if unknown := [name for name in flat if name not in named]:
-        raise TypeError(f"{expectation.expectation} names '{unknown[0]}', which is no field of {contract.name}")
-    return flat or [contract.fields[0].name]
+def _named_apart(facts: Sequence[Fact | None]) -> list[Fact | None]:
+    """Return the facts with a number after a name that is there before: each becomes a column."""
+    seen: Counter[str] = Counter()
+    apart: list[Fact | None] = []
+    for fact in facts:
+        if fact is not None:
+            seen[fact.name] += 1
+            fact = fact._replace(name=f"{fact.name} ({seen[fact.name]})") if seen[fact.name] > 1 else fact
+        apart.append(fact)
+    return apart
 
 
 def _judge(
@@ -136,13 +144,14 @@ def _judge(
     )
     suite = context.suites.add(gx.ExpectationSuite(name=name))
     for place, expectation in enumerate(expectations):
-        kind = getattr(gx.expectations, expectation.expectation, None)
-        if kind is None:
-            raise TypeError(f"{name}: Great Expectations has no '{expectation.expectation}'")
+        asked = expectation.expectation
+        kind: Any = getattr(gx.expectations, asked, None) if asked.startswith("Expect") else None
+        if kind is None or inspect.isabstract(kind):
+            raise TypeError(f"{name}: Great Expectations has no '{asked}'")
         try:
             suite.add_expectation(kind(**expectation.arguments, meta={"place": place}))
-        except ValueError as error:
-            raise TypeError(f"{name}: {expectation.expectation} refuses its arguments: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{name}: {asked} refuses its arguments: {_refused(error, expectation)}") from error
     definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
     if docs is not None:
         _add_site(context, docs)
@@ -162,6 +171,21 @@ def _judge(
     return [_outcome(result) for result in in_order]
 
 
+def _refused(error: Exception, expectation: Expectation) -> str:
+    """Say in one line which argument is wrong, and why; an error of pydantic lists them over several."""
+    listed = getattr(error, "errors", None)
+    if not callable(listed):
+        return " ".join(str(error).split())
+    told: dict[str, list[str]] = {}
+    for one in listed():
+        told.setdefault(".".join(map(str, one["loc"])), []).append(one["msg"])
+    return "; ".join(
+        f"'{place}': {' or '.join(dict.fromkeys(whys))}"
+        + (f" (got {expectation.arguments[place]!r})" if place in expectation.arguments else "")
+        for place, whys in told.items()
+    )
+
+
 def _add_site(context: Any, docs: Path) -> None:
     docs.mkdir(parents=True, exist_ok=True)
     context.add_data_docs_site(
@@ -175,12 +199,17 @@ def _add_site(context: Any, docs: Path) -> None:
 
 
 def _outcome(result: Any) -> tuple[bool, str]:
-    if result.exception_info.get("raised_exception"):
-        return False, str(result.exception_info.get("exception_message"))
+    # One for the expectation as a whole, or one for each metric that could not be found.
+    raised = [result.exception_info, *(one for one in result.exception_info.values() if isinstance(one, dict))]
+    told = [str(one["exception_message"]) for one in raised if one.get("raised_exception")]
+    if told:
+        return False, f"nothing, it could not be judged: {' '.join(told[0].split())}"
     details = result.result
     observed = details.get("observed_value")
     if observed is None and "unexpected_percent" in details:
         observed = f"{details['unexpected_percent']:.3f} % unexpected"
+    if observed is None and not result.success:
+        return False, "no value"
     return bool(result.success), f"{observed:.6g}" if isinstance(observed, float) else str(observed)
 
 

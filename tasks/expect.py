@@ -1,9 +1,15 @@
 """Expect: judge the kept rows as a whole."""
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 from components.data.expectations import judge_expectations
 from components.data.results import Expected, Validated
 from components.declaration import Workload, contract_of
+from components.run_ledger import current_ledger
 from components.settings import Home
+from components.storage import digest_file
+from data_contracts.expectation_arguments import asks_the_clock, known_files
 from tasks.stage import stage, table
 
 
@@ -15,7 +21,23 @@ def _artifact(expected: Expected) -> str:
     return table({**judged, "data docs": expected.docs})
 
 
-@stage("expect", settings=["contract"], artifact=_artifact)
+def _outside(workload: Workload) -> dict[str, str]:
+    """Return what expectations compare the data with that is not data: files of known values, and the clock.
+
+    Whatever has no digest (the clock, a file that is not on this machine) is asked anew in each run.
+    """
+    expectations = contract_of(workload).expectations
+    ledger = current_ledger()
+    run = ledger.record.run_id if ledger else datetime.now(UTC).isoformat()
+    found = {f"known values in {path}": _digest(Path(path)) or run for path in known_files(expectations)}
+    return found | ({"clock that ExpectColumnToBeFresh asks": run} if asks_the_clock(expectations) else {})
+
+
+def _digest(path: Path) -> str | None:
+    return digest_file(path) if path.is_file() else None
+
+
+@stage("expect", settings=["contract"], fingerprint=_outside, artifact=_artifact)
 def expect(workload: Workload, validated: Validated, home: Home) -> Expected:
     """Judge what the contract expects of the data set."""
     return judge_expectations(validated, contract_of(workload), home, where=workload.name)

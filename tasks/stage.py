@@ -37,7 +37,7 @@ def stage(
     name: str,
     *,
     settings: Sequence[str] = (),
-    fingerprint: Callable[[Workload], str | None] | None = None,
+    fingerprint: Callable[[Workload], str | dict[str, str] | None] | None = None,
     programs: Sequence[str] = (),
     cached: bool = True,
     artifact: Callable[[Any], str] | None = None,
@@ -46,9 +46,9 @@ def stage(
     """Make a function a stage.
 
     Its code starts in ``tasks/<name>.py``, the contract and, with the setting "kind", the kind's folder. ``settings``
-    are the (dotted) places of the workload file it reads, ``fingerprint`` a digest of outside data (None: unknown, so
-    the stage always runs), ``programs`` modules that it runs as processes, ``artifact`` turns the result into Markdown
-    for the Prefect UI, ``note`` into a line for ``slipway status``.
+    are the (dotted) places of the workload file it reads, ``fingerprint`` a digest of outside data, or several by what
+    they are of (None: unknown, so the stage always runs), ``programs`` modules that it runs as processes, ``artifact``
+    turns the result into Markdown for the Prefect UI, ``note`` into a line for ``slipway status``.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
@@ -113,7 +113,7 @@ class StageCache(CachePolicy):
 
     name: str = ""
     settings: tuple[str, ...] = ()
-    fingerprint: Callable[[Workload], str | None] | None = None
+    fingerprint: Callable[[Workload], str | dict[str, str] | None] | None = None
     programs: tuple[str, ...] = ()
 
     def compute_key(
@@ -141,7 +141,7 @@ class StageCache(CachePolicy):
             known = self.fingerprint(workload)
             if known is None:
                 return None
-            data["source"] = known
+            data |= known if isinstance(known, dict) else {"source": known}
         document = workload.model_dump(mode="json")
         modules = {f"tasks.{self.name}", workload.contract.partition(":")[0], *self.programs}
         if "kind" in self.settings:

@@ -19,7 +19,7 @@ from components.data.split_report import sampled
 from components.data.telling_fields import telling_features, telling_order
 from components.features.recipe import read_recipe
 from components.storage import digest_json
-from data_contracts.spec import ContractSpec
+from data_contracts.spec import ContractSpec, Role
 
 ORDER = ("train", "validation", "test")
 PAIRS = tuple(itertools.combinations(ORDER, 2))
@@ -72,6 +72,7 @@ def _afterwards(prepared: Prepared, contract: ContractSpec) -> list[Finding]:
 def _duplicates(prepared: Prepared, contract: ContractSpec, limits: AuditLimits) -> Iterator[Finding]:
     """Rows of which an earlier split has the like: the same inputs; else the same but for time, names and rounding."""
     compared = [field for field in contract.inputs if not {"time", "identifier"} & set(field.roles)]
+    by_chance = not _kept_together(prepared, contract)
     for before, afters in itertools.groupby(PAIRS, key=lambda pair: pair[0]):
         earlier = prepared.splits[before]
         whole = Rows(earlier.path, earlier.rows, contract.inputs)
@@ -79,29 +80,38 @@ def _duplicates(prepared: Prepared, contract: ContractSpec, limits: AuditLimits)
         same = whole.counted()
         like = alike.counted() if compared else None
         for _, after in afters:
-            found = _same_rows(prepared, whole, same, (before, after), limits.duplicates)
+            found = _same_rows(prepared.splits[after], whole, same, before, limits.duplicates, by_chance=by_chance)
             if found is None and like is not None:
                 found = _like_rows(prepared.splits[after], alike, like, before, limits.near_duplicates)
             if found is not None:
                 yield found
 
 
+def _kept_together(prepared: Prepared, contract: ContractSpec) -> bool:
+    """Return whether the rule of the split puts rows with equal inputs into one split, so that chance divides none.
+
+    Strata do not: rows that differ in the label alone are cut apart.
+    """
+    roles: dict[str, Role] = {"time": "time", "group": "group"}
+    if prepared.by in roles:
+        return set(contract.with_role(roles[prepared.by])) <= set(contract.inputs)
+    return prepared.by != "stratified"
+
+
 def _same_rows(
-    prepared: Prepared, earlier: Rows, known: pl.DataFrame, pair: tuple[str, str], limit: float
+    split: Split, earlier: Rows, known: pl.DataFrame, before: str, limit: float, *, by_chance: bool
 ) -> Finding | None:
-    before, after = pair
-    later = earlier._replace(path=prepared.splits[after].path, size=prepared.splits[after].rows)
+    later = earlier._replace(path=split.path, size=split.rows)
     shared = shared_rows(later, known.lazy())
     share = shared / later.size
-    # Every rule keeps equal rows in one split, but for strata: rows that differ in the label alone are cut apart.
-    if share <= limit or (prepared.by == "stratified" and not beyond_chance(later, earlier, known, limit)):
+    if share <= limit or (by_chance and not beyond_chance(later, earlier, known, limit)):
         return None
     return Finding(
         kind="row_in_two_splits",
-        split=after,
+        split=split.name,
         score=share,
         limit=limit,
-        text=f"{shared:,} of {later.size:,} rows ({share:.2%}) of '{after}' are in {_called(before)}",
+        text=f"{shared:,} of {split.rows:,} rows ({share:.2%}) of '{split.name}' are in {_called(before)}",
     )
 
 

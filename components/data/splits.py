@@ -23,9 +23,8 @@ from data_contracts.spec import ContractSpec, FieldSpec
 
 PLACE = "slipway:place"
 WHICH = "slipway:split"
-CELL = "slipway:cell"
-ROWS = "slipway:rows"
-STRATUM = "slipway:stratum"
+# Names that no field has: contracts may well have a field "rows" or "cell".
+CELL, HELD, STRATUM = "slipway:cell", "slipway:held", "slipway:stratum"
 CELLS = 4096
 
 # Adds to rows as ``WHICH`` the place, among the names, of the split that each lies in; null for none. A number, since
@@ -137,15 +136,15 @@ def _cuts(placed: pl.LazyFrame, strata: list[str], highs: dict[str, float]) -> p
 
     Places are counted in ``CELLS`` of equal width: quantiles would hold a column of every row in memory.
     """
-    counted = placed.group_by(*strata, (pl.col(PLACE) * CELLS).floor().alias(CELL)).agg(pl.len().alias(ROWS))
+    counted = placed.group_by(*strata, (pl.col(PLACE) * CELLS).floor().alias(CELL)).agg(pl.len().alias(HELD))
     cells = counted.sort(CELL).collect(engine="streaming")
-    passed = pl.col(ROWS).cum_sum() - pl.col(ROWS) / 2
+    passed = pl.col(HELD).cum_sum() - pl.col(HELD) / 2
     # A cell whose middle row lies beyond the share is the first of the next split.
     cut = {
-        limit: (pl.col(CELL).filter(passed > high * pl.col(ROWS).sum()).first().fill_null(CELLS) / CELLS)
+        limit: (pl.col(CELL).filter(passed > high * pl.col(HELD).sum()).first().fill_null(CELLS) / CELLS)
         for limit, high in highs.items()
     }
-    return cells.group_by(strata, maintain_order=True).agg(pl.col(ROWS).sum().alias(STRATUM), **cut)
+    return cells.group_by(strata, maintain_order=True).agg(pl.col(HELD).sum().alias(STRATUM), **cut)
 
 
 def _check_strata(cuts: pl.DataFrame, strata: list[str], contract: ContractSpec, least: float) -> None:
@@ -187,7 +186,7 @@ def _described(name: str, folder: Path, contract: ContractSpec, least: int) -> S
     if contract.label.dtype == "boolean":
         counts = {True: found["yes"], False: found["answered"] - found["yes"], None: found["rows"] - found["answered"]}
     elif contract.label.dtype == "string" or contract.label.allowed:
-        rarest = pl.scan_parquet(path).group_by(label).len(ROWS).sort(ROWS).head(CLASSES + 1)
+        rarest = pl.scan_parquet(path).group_by(label).len(HELD).sort(HELD).head(CLASSES + 1)
         counts = dict(rarest.collect(engine="streaming").iter_rows())
     _check_classes(name, counts, contract.label, found["rows"], least)
     start, end = (str(found[key]) if found.get(key) is not None else None for key in ("start", "end"))

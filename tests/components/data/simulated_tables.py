@@ -108,9 +108,10 @@ def contract_for(frame: pl.DataFrame) -> ContractSpec:
         for name, dtype in frame.schema.items()
         if name not in ("when", "y")
     ]
-    when = FieldSpec(name="when", dtype="datetime", description="when", roles=("time",))
+    times = [FieldSpec(name="when", dtype="datetime", description="when", roles=("time",))]
+    when = times if "when" in frame.columns else []
     label = FieldSpec(name="y", dtype="boolean", description="label", roles=("label",), available="after")
-    return ContractSpec(name="Drawn", description="", fields=(when, *inputs, label))
+    return ContractSpec(name="Drawn", description="", fields=(*when, *inputs, label))
 
 
 def divided(frame: pl.DataFrame, seed: int, *, in_order: bool = False) -> dict[str, pl.DataFrame]:

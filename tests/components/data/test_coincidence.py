@@ -9,8 +9,11 @@ import pytest
 
 from components.data.coincidence import made_of_copies, recurrence, times_of
 from components.data.findings import Finding
+from components.data.kept_rows import KEPT, KeptRows
 from components.data.leakage import audit
 from components.data.results import Prepared, Split
+from components.data.split_declaration import StratifiedSplit
+from components.data.splits import split_rows
 from components.features.recipe import Recipe, write_recipe
 from tests.components.data import simulated_tables as tables
 from tests.components.data.simulated_tables import SHAPES, Draw, contract_for, divided, drawn
@@ -109,3 +112,20 @@ def test_false_alarms_and_power_are_what_the_documents_say(tmp_path: Path) -> No
     sharp = (tables.normal_and_category, tables.wide_categories, tables.continuous, tables.mixed)
     found = [bool(repeated(few(drawn(shape, ROWS, seed)), tmp_path)) for shape in sharp for seed in range(10)]
     assert sum(found) >= 39
+
+
+def test_rows_that_strata_cut_apart_are_judged_by_chance(tmp_path: Path) -> None:
+    """Of a small world without times: rows that differ in the label alone may lie on both sides of a cut."""
+    frame = drawn(tables.small_world, 6_000, seed=4).drop("when")
+    contract = contract_for(frame)
+    mask, source, folder = tmp_path / "mask.parquet", tmp_path / "rows.parquet", tmp_path / "splits"
+    folder.mkdir()
+    frame.write_parquet(source)
+    pl.DataFrame({KEPT: [True] * len(frame)}).write_parquet(mask)
+    rule = StratifiedSplit(by="stratified")
+    splits = split_rows(KeptRows(source, mask, contract), rule, folder).splits
+    (folder / "recipe.json").write_bytes(write_recipe(Recipe(())))
+    prepared = Prepared(
+        digest="x", path=folder, recipe=folder / "recipe.json", splits=splits, values=(), codes={}, by="stratified"
+    )
+    assert audit(prepared, contract) == ()

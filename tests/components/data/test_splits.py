@@ -189,3 +189,13 @@ def test_strata_of_single_rows_are_refused_with_what_helps(rows: Path) -> None:
     contract = relabelled(rows, label, pl.Series(np.random.default_rng(1).normal(size=SIZE)))
     with pytest.raises(SplitError, match=r"the label 'ill' has 3,000 values .* use by: random"):
         divided(rows, contract, {"by": "stratified"})
+
+
+@pytest.mark.parametrize("name", ["cell", "rows", "len", "count"])
+def test_a_field_may_have_any_name_that_is_no_column_of_ours(name: str, rows: Path) -> None:
+    label = FieldSpec(name=name, dtype="string", description="l", roles=("label",), allowed=("a", "b"))
+    frame = pl.read_parquet(rows).rename({"ill": name})
+    frame.with_columns(pl.Series(name, ["a", "b"] * (SIZE // 2))).write_parquet(rows)
+    others = tuple(field for field in CONTRACT.fields if field.name != "ill")
+    contract = msgspec.structs.replace(CONTRACT, fields=(*others, label))
+    assert divided(rows, contract, {"by": "stratified"})["test"].rows > 400
