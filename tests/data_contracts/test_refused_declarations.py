@@ -213,7 +213,7 @@ class Storing(Row):
 @pytest.mark.parametrize(
     ("contract", "told"),
     [
-        (Validated, "Validated.odd is code, which row checks and request decoder cannot run"),
+        (Validated, r"Validated.odd \(field n\) is code, which row checks and request decoder cannot run"),
         (Weighed, "Weighed.balanced is code"),
         (Doubled, "Doubled.twice is code"),
         (Replaced, "Replaced replaces _storable"),
