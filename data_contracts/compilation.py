@@ -139,7 +139,9 @@ def _type_of(name: str, annotation: Any) -> tuple[DType, bool, tuple[str | int, 
 def _refuse_words(name: str, info: FieldInfo, unknown: dict[str, Any]) -> None:
     for word, value in unknown.items():
         advice = f"it takes {', '.join(_WORDS)}"
-        if close := difflib.get_close_matches(word, _WORDS, n=1):
+        if word.startswith("available"):
+            advice = f'for what is known only later write available="after"; {advice}'
+        elif close := difflib.get_close_matches(word, _WORDS, n=1):
             advice = f"write {close[0]}={value!r}; {advice}"
         raise fault(name, f"column(...) does not take {word}; {advice}")
     if not info.is_required():

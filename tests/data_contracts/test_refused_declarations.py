@@ -28,7 +28,12 @@ def spec_of(annotation: Any, declared: Any = None, name: str = "f") -> ContractS
 @pytest.mark.parametrize(
     ("annotation", "declared", "told"),
     [
-        (int, column("f", available_at="after"), "does not take available_at; write available='after'; it takes roles"),
+        (
+            int,
+            column("f", available_at="after"),
+            'does not take available_at; .* write available="after"; it takes roles',
+        ),
+        (int, column("f", rols=("label",)), r"does not take rols; write roles=\('label',\); it takes roles"),
         (int, column("f", multiple_of=5), "does not take multiple_of; it takes roles, available, unit, example, ge"),
         (int, column("f", default=3), "does not take default"),
         (int, column("f", strict=False), "does not take strict"),
