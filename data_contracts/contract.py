@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from data_contracts.compilation import pattern_fault, spec_of
+from data_contracts.compilation import spec_of
+from data_contracts.field_rules import pattern_fault
 from data_contracts.spec import ContractSpec, Expectation, Role
 
 Bound = int | float | date | datetime

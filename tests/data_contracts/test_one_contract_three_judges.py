@@ -57,7 +57,7 @@ def test_all_three_accept_and_refuse_the_same_rows(given_: tuple[type[Contract],
     assert checks == [judged_by_decoder(row, decoder) for row in rows]
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(contracts_with_requests())
 def test_pydantic_and_decoder_take_the_same_json(given_: tuple[type[Contract], list[dict[str, Any]]]) -> None:
     contract, rows = given_
@@ -73,7 +73,7 @@ def judged_as_columns(row: pl.DataFrame, contract: ContractSpec) -> bool:
     return True
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(contracts_with_rows())
 def test_columns_of_a_request_are_judged_as_its_rows_are(
     given_: tuple[type[Contract], list[dict[str, Any]]],
@@ -85,7 +85,7 @@ def test_columns_of_a_request_are_judged_as_its_rows_are(
     assert judged == judged_by_checks(rows, contract)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(contracts_with_rows())
 def test_a_contract_that_was_stored_judges_as_before(given_: tuple[type[Contract], list[dict[str, Any]]]) -> None:
     contract, rows = given_

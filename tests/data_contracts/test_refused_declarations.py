@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 import annotated_types
+import pyarrow as pa
 import pytest
 from pydantic import ConfigDict, Field, Strict, StringConstraints, computed_field, create_model, model_validator
 from pydantic import field_validator as checked
@@ -12,6 +13,7 @@ from pydantic import field_validator as checked
 from data_contracts.contract import Contract, column
 from data_contracts.spec import ContractSpec, Expectation
 from deployments.data_plane.documents.openapi_schemas import field_schema
+from deployments.data_plane.formats.columnar import columns_of
 from deployments.data_plane.formats.request import InvalidRow, RowDecoder
 
 LABEL = (bool, column("label", roles=("label",), available="after"))
@@ -26,7 +28,12 @@ def spec_of(annotation: Any, declared: Any = None, name: str = "f") -> ContractS
 @pytest.mark.parametrize(
     ("annotation", "declared", "told"),
     [
-        (int, column("f", available_at="after"), "does not take available_at; write available='after'; it takes roles"),
+        (
+            int,
+            column("f", available_at="after"),
+            'does not take available_at; .* write available="after"; it takes roles',
+        ),
+        (int, column("f", rols=("label",)), r"does not take rols; write roles=\('label',\); it takes roles"),
         (int, column("f", multiple_of=5), "does not take multiple_of; it takes roles, available, unit, example, ge"),
         (int, column("f", default=3), "does not take default"),
         (int, column("f", strict=False), "does not take strict"),
@@ -213,7 +220,7 @@ class Storing(Row):
 @pytest.mark.parametrize(
     ("contract", "told"),
     [
-        (Validated, "Validated.odd is code, which row checks and request decoder cannot run"),
+        (Validated, r"Validated.odd \(field n\) is code, which row checks and request decoder cannot run"),
         (Weighed, "Weighed.balanced is code"),
         (Doubled, "Doubled.twice is code"),
         (Replaced, "Replaced replaces _storable"),
@@ -267,3 +274,19 @@ def test_bounds_and_patterns_are_told_in_the_openapi_schema() -> None:
     }
     (field, _) = spec_of(str, column("code", pattern="^a.$")).fields
     assert field_schema(field)["pattern"] == r"^a[^\n]$"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "told"),
+    [
+        (date, pa.array([None, date(2023, 12, 31)]), "row 1, field f: before 2024-01-01"),
+        (date, pa.array([datetime(2024, 1, 2, 3)]), "row 0, field f: a date has no time of day"),
+        (datetime, pa.array([None, datetime(2023, 12, 31, 23)]), "row 1, field f: before 2024-01-01 00:00:00"),
+        (datetime, pa.array([2**60], pa.timestamp("us")), "row 0, field f: not in the years 1 to 9999"),
+    ],
+)
+def test_columns_out_of_their_moments_are_refused_with_row_and_reason(dtype: Any, values: pa.Array, told: str) -> None:
+    first = date(2024, 1, 1) if dtype is date else datetime(2024, 1, 1)
+    contract = spec_of(dtype | None, column("f", ge=first))
+    with pytest.raises(InvalidRow, match=f"^{told}$"):
+        columns_of(pa.table({"f": values}), contract)

@@ -59,8 +59,8 @@ class Measured(Contract):
     size: float = column("how large", gt=-1, le=2)
     share: float | None = column("of the whole", ge=0, lt=1)
     count: int | None = column("how many", ge=-1, le=2)
-    day: date | None = column("when")
-    moment: datetime = column("when exactly")
+    day: date | None = column("when", gt=date(1969, 12, 31), lt=date(2024, 1, 1))
+    moment: datetime = column("when exactly", ge=datetime(1970, 1, 1))
     open: bool | None = column("whether")
     late: bool = column("too late", roles=("label",), available="after")
 
