@@ -125,8 +125,8 @@ def _cast(field: FieldSpec, source: pl.DataType, contract: ContractSpec) -> Cast
 def _of_text(column: pl.Expr, dtype: DType) -> pl.Expr:
     text = column.str.strip_chars()
     if dtype == "boolean":
-        lower = text.str.to_lowercase()
-        return lower.replace_strict(list(_BOOLEANS), list(_BOOLEANS.values()), default=None, return_dtype=pl.Boolean)
+        # Block by block: as an expression of its own, Polars would gather all rows of a stream before it.
+        return _first_that_reads(text, [_yes_or_no], pl.Boolean())
     if dtype == "number":
         return text.cast(pl.Float64, strict=False)
     if dtype == "integer":
@@ -158,6 +158,11 @@ def _first_that_reads(text: pl.Expr, readers: Sequence[Reader], dtype: pl.DataTy
         return values
 
     return text.map_batches(read, return_dtype=dtype, is_elementwise=True)
+
+
+def _yes_or_no(text: pl.Expr) -> pl.Expr:
+    lower = text.str.to_lowercase()
+    return lower.replace_strict(list(_BOOLEANS), list(_BOOLEANS.values()), default=None, return_dtype=pl.Boolean)
 
 
 def _digits(text: pl.Expr) -> pl.Expr:
