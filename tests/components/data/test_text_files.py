@@ -144,7 +144,7 @@ def test_a_key_that_a_line_lacks_is_null(tmp_path: Path) -> None:
 
 def test_a_key_that_is_required_and_never_there_is_told(tmp_path: Path) -> None:
     for data in (lines({"a": 1, "b": "x"}), lines(*({"a": line["a"], "b": line["b"]} for line in LONG))):
-        with pytest.raises(ContractError, match="the source has no column 'y'; it has: a, b"):
+        with pytest.raises(ContractError, match=r"rows.jsonl has no column 'y'; it has: a, b\. Rename"):
             read(data, tmp_path, "rows.jsonl")
     # So is one that may be missing and stands there under another name.
     with pytest.raises(ContractError, match=r"no column 'a' \(did 'A' mean this\?\)"):
