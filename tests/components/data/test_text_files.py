@@ -88,6 +88,14 @@ def test_a_separator_behind_the_last_name_asks_for_no_value(tmp_path: Path) -> N
         read("y,a,b,\ntrue,1,x\nfalse,2\n", tmp_path, "rows.csv", Loose)
 
 
+@pytest.mark.parametrize("separator", ["§", '"', "\n"])
+def test_a_separator_that_cannot_be_one_is_refused(separator: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(table(change={}).replace(",", separator))
+    with pytest.raises(SourceError, match=r"source.separator .* separates nothing: it must be one character of ASCII"):
+        take_snapshot(Source(path=str(path), separator=separator), Simple.spec(), Home(tmp_path / "home"))
+
+
 TEXTS = st.text(st.sampled_from('ab ,"\n\u00e4'), max_size=6)
 
 
