@@ -58,6 +58,11 @@ def find_json_fault(file: Located, source: Source) -> str | None:
     return None
 
 
+def has_large(name: str) -> pl.Expr:
+    """Return whether an integer column has a value that a float may stand for that is another number as well."""
+    return ~pl.col(name).is_between(1 - 2**53, 2**53 - 1).all()
+
+
 def find_inexact_integer(file: Located, names: Collection[str]) -> str | None:
     """Return where a value of these keys is a float from 2^53 on, None if there is none; a second reading of the file.
 

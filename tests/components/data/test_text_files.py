@@ -128,6 +128,10 @@ def test_scoring_refuses_broken_rows_with_their_line_as_well(tmp_path: Path) -> 
         path.write_text(table(change=change))
         with pytest.raises(SourceError, match=message):
             list(read_parts(path, Simple.spec(), tmp_path, 50).parts)
+    numbers = tmp_path / "rows.jsonl"
+    numbers.write_bytes(lines(*GOOD) + b'{"a": 9007199254740993.0, "y": true}\n')
+    with pytest.raises(SourceError, match=r"line 51: 'a' is .*, a float too large"):
+        list(read_parts(numbers, Simple.spec(), tmp_path, 50).parts)
     path.write_text(table(change={}))
     assert sum(part.rows.num_rows for part in read_parts(path, Simple.spec(), tmp_path, 50).parts) == 200
 
