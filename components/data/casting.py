@@ -52,7 +52,8 @@ def contract_casts(schema: pl.Schema, contract: ContractSpec) -> list[Cast]:
     """Return a cast for each field, in order; ContractError names a column that is missing or of no use."""
     missing = [field.name for field in contract.fields if field.name not in schema]
     if missing:
-        raise ContractError(_missing(missing, schema, contract))
+        found = [name for name in schema.names() if not name.startswith(BESIDE)]
+        raise ContractError(tell_missing(missing, found, contract, "the source"))
     return [_cast(field, schema[field.name], contract) for field in contract.fields]
 
 
@@ -60,6 +61,24 @@ def cast_columns(casts: list[Cast]) -> list[pl.Expr]:
     """Return the columns of a snapshot: every field, then the raw text of those that can fail."""
     values = [cast.value.alias(cast.field.name) for cast in casts]
     return values + [cast.raw.alias(raw_column(cast.field.name)) for cast in casts if cast.raw is not None]
+
+
+def tell_missing(missing: Sequence[str], found: Sequence[str], contract: ContractSpec, where: str) -> str:
+    """Return a message about columns that a contract names and a source lacks, with those that may be meant."""
+    free = [name for name in found if name not in {field.name for field in contract.fields}]
+    lower = {name.lower().strip(): name for name in free}
+    guesses = []
+    for name in missing[:5]:
+        close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
+        guesses.append(f"'{name}'" + (f" (did '{_shown(lower[close[0]])}' mean this?)" if close else ""))
+    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+    listed = ", ".join(_shown(name) for name in found[:30]) + (
+        f" and {len(found) - 30} more" if len(found) > 30 else ""
+    )
+    return (
+        f"{contract.name}: {where} has no column {', '.join(guesses)}{more}; it has: {listed or 'none'}. "
+        "Rename it in the source, or change the contract"
+    )
 
 
 def as_text(column: pl.Expr, source: pl.DataType) -> pl.Expr:
@@ -77,24 +96,6 @@ def as_text(column: pl.Expr, source: pl.DataType) -> pl.Expr:
 def with_article(dtype: DType) -> str:
     """Return the name of a type as a sentence needs it."""
     return f"an {dtype}" if dtype == "integer" else f"a {dtype}"
-
-
-def _missing(missing: list[str], schema: pl.Schema, contract: ContractSpec) -> str:
-    found = [name for name in schema.names() if not name.startswith(BESIDE)]
-    free = [name for name in found if name not in {field.name for field in contract.fields}]
-    lower = {name.lower().strip(): name for name in free}
-    guesses = []
-    for name in missing[:5]:
-        close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
-        guesses.append(f"'{name}'" + (f" (did '{_shown(lower[close[0]])}' mean this?)" if close else ""))
-    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    listed = ", ".join(_shown(name) for name in found[:30]) + (
-        f" and {len(found) - 30} more" if len(found) > 30 else ""
-    )
-    return (
-        f"{contract.name}: the source has no column {', '.join(guesses)}{more}; it has: {listed or 'none'}. "
-        "Rename it in the source, or change the contract"
-    )
 
 
 def _shown(name: str) -> str:
@@ -125,8 +126,8 @@ def _cast(field: FieldSpec, source: pl.DataType, contract: ContractSpec) -> Cast
 def _of_text(column: pl.Expr, dtype: DType) -> pl.Expr:
     text = column.str.strip_chars()
     if dtype == "boolean":
-        lower = text.str.to_lowercase()
-        return lower.replace_strict(list(_BOOLEANS), list(_BOOLEANS.values()), default=None, return_dtype=pl.Boolean)
+        # Block by block: as an expression of its own, Polars would gather all rows of a stream before it.
+        return _first_that_reads(text, [_yes_or_no], pl.Boolean())
     if dtype == "number":
         return text.cast(pl.Float64, strict=False)
     if dtype == "integer":
@@ -158,6 +159,11 @@ def _first_that_reads(text: pl.Expr, readers: Sequence[Reader], dtype: pl.DataTy
         return values
 
     return text.map_batches(read, return_dtype=dtype, is_elementwise=True)
+
+
+def _yes_or_no(text: pl.Expr) -> pl.Expr:
+    lower = text.str.to_lowercase()
+    return lower.replace_strict(list(_BOOLEANS), list(_BOOLEANS.values()), default=None, return_dtype=pl.Boolean)
 
 
 def _digits(text: pl.Expr) -> pl.Expr:

@@ -38,6 +38,11 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 def open_csv(file: Located, source: Source, contract: ContractSpec, scratch: Path) -> pl.LazyFrame:
     """Return the rows of a CSV file; SourceError for one whose header cannot be right."""
     separator = _separator(file, source)
+    if len(separator.encode()) > 1 or separator in '"\r\n':
+        raise SourceError(
+            f"source {file.name}: source.separator {separator!r} separates nothing: it must be one character of ASCII, "
+            "and neither a quote sign nor a line end"
+        )
     _check_header(file, separator, {field.name for field in contract.fields})
     rows = pl.scan_csv(
         file.place, glob=False, infer_schema=False, separator=separator, null_values=list(source.null_values) or None

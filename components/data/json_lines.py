@@ -10,9 +10,10 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
+from components.data.casting import tell_missing
 from components.data.unpacking import Located
 from components.declaration import Source
-from components.errors import SourceError
+from components.errors import ContractError, SourceError
 from data_contracts.spec import ContractSpec
 
 MARK = b"\xef\xbb\xbf"
@@ -22,7 +23,7 @@ LONGEST = 2**27
 
 
 def open_json_lines(file: Located, source: Source, contract: ContractSpec, scratch: Path) -> pl.LazyFrame:
-    """Return the rows of a JSON-lines file; a required key that no line has is no column of them."""
+    """Return the rows of a JSON-lines file; ContractError names a required key that no line has."""
     path = Path(file.place)
     required = {field.name for field in contract.fields if not field.nullable}
     keys = _keys(file, required)
@@ -32,15 +33,17 @@ def open_json_lines(file: Located, source: Source, contract: ContractSpec, scrat
             path = scratch / f"unmarked-{len(list(scratch.iterdir()))}.jsonl"
             with path.open("wb") as out:
                 shutil.copyfileobj(stream, out, 2**20)
-    alike = {key.lower().strip() for key in keys - {field.name for field in contract.fields}}
-    absent = {
+    others = sorted(keys - {field.name for field in contract.fields})
+    alike = {key.lower().strip() for key in others}
+    # One that may be missing and stands there under nearly its name is missed by mistake.
+    absent = [
         field.name
         for field in contract.fields
         if field.name not in keys and (not field.nullable or field.name.lower() in alike)
-    }
-    frame = pl.scan_ndjson(path, schema={field.name: pl.String for field in contract.fields})
-    others = [pl.lit(None).alias(key) for key in sorted(keys) if key not in frame.collect_schema()]
-    return frame.drop(absent).with_columns(others)
+    ]
+    if absent:
+        raise ContractError(tell_missing(absent, sorted(keys), contract, f"source {file.name}"))
+    return pl.scan_ndjson(path, schema={field.name: pl.String for field in contract.fields})
 
 
 def find_json_fault(file: Located, source: Source) -> str | None:
@@ -53,6 +56,11 @@ def find_json_fault(file: Located, source: Source) -> str | None:
     except SourceError as error:
         return str(error)
     return None
+
+
+def has_large(name: str) -> pl.Expr:
+    """Return whether an integer column has a value that a float may stand for that is another number as well."""
+    return ~pl.col(name).is_between(1 - 2**53, 2**53 - 1).all()
 
 
 def find_inexact_integer(file: Located, names: Collection[str]) -> str | None:

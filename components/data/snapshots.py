@@ -14,6 +14,7 @@ import polars as pl
 
 from components.data.casting import FORMS, Cast, cast_columns, contract_casts
 from components.data.csv_files import SHORT
+from components.data.json_lines import has_large
 from components.data.parquet import sink
 from components.data.results import Snapshot
 from components.data.source_files import FILE, Opened, one_line
@@ -113,7 +114,7 @@ def _sink(opened: Opened, casts: list[Cast], contract: ContractSpec, file: Path)
     all_rows = opened.rows.select(*cast_columns(casts), *beside)
     rows = all_rows.drop(beside)
     flags = [(pl.col(SHORT).any() if SHORT in schema else pl.lit(False)).alias("short")]
-    flags += _large(contract) if opened.format == "jsonl" else []
+    flags += [has_large(field.name).alias(f"large {field.name}") for field in opened.uncertain(contract)]
     queries = [
         sink(rows, file, statistics=True),
         row_lanes(rows, contract.fields, raw_fields(casts)),
@@ -144,11 +145,6 @@ def have_nan(contract: ContractSpec) -> list[pl.Expr]:
     """Return for each number field whether NaN is among its values: asked once, while they are in memory."""
     numbers = [field.name for field in contract.fields if field.dtype == "number"]
     return [pl.col(name).is_nan().any().alias(f"nan {name}") for name in numbers]
-
-
-def _large(contract: ContractSpec) -> list[pl.Expr]:
-    integers = [field.name for field in contract.fields if field.dtype == "integer"]
-    return [~pl.col(name).is_between(1 - 2**53, 2**53 - 1).all().alias(f"large {name}") for name in integers]
 
 
 def _failures(casts: Sequence[Cast]) -> list[pl.Expr]:

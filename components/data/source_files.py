@@ -18,7 +18,7 @@ from components.data.object_storage import fetch, find_objects
 from components.data.unpacking import PACKED, Located, unpack
 from components.declaration import Source
 from components.errors import SourceError
-from data_contracts.spec import ContractSpec
+from data_contracts.spec import ContractSpec, FieldSpec
 
 FORMATS = {
     ".parquet": "parquet",
@@ -59,10 +59,14 @@ class Opened(NamedTuple):
             if fault := find_short_row(file, self.source):
                 raise SourceError(fault)
 
+    def uncertain(self, contract: ContractSpec) -> list[FieldSpec]:
+        """Return the fields that may hold an integer that was a float: JSON has one kind of number."""
+        return [field for field in contract.fields if field.dtype == "integer" and self.format == "jsonl"]
+
     def refuse_inexact(self, names: Collection[str]) -> None:
         """Raise SourceError for an integer of JSON lines that is written as a float too large to be certain."""
         for file in self.files:
-            if names and self.format == "jsonl" and (fault := find_inexact_integer(file, names)):
+            if names and (fault := find_inexact_integer(file, names)):
                 raise SourceError(fault)
 
     def renamed(self, text: str) -> str:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from components.data.casting import cast_columns, contract_casts
 from components.data.csv_files import SHORT
+from components.data.json_lines import has_large
 from components.data.quarantine import reasons_of
 from components.data.record_batches import record_batch, text_indices
 from components.data.source_files import FORMATS, Opened
@@ -97,12 +98,18 @@ def _readable(source: Path) -> Iterator[None]:
 
 def _cast_parts(rows: pl.LazyFrame, opened: Opened, inputs: ContractSpec, part_rows: int) -> Iterator[Part]:
     names = [field.name for field in inputs.fields]
-    is_doubtful = True
+    # What a second look at the file has not found to be good: each of them is looked for once.
+    doubts = [has_large(field.name).alias(field.name) for field in opened.uncertain(inputs)]
+    settled: set[str] = set()
     try:
         for part in rows.collect_batches(chunk_size=part_rows, maintain_order=True):
-            if is_doubtful and SHORT in part.columns and part[SHORT].any():
+            if SHORT in part.columns and SHORT not in settled and part[SHORT].any():
                 opened.refuse_short_rows()
-                is_doubtful = False
+                settled.add(SHORT)
+            found = part.select(doubts).row(0, named=True) if doubts and part.height else {}
+            if large := [name for name, is_found in found.items() if is_found and name not in settled]:
+                opened.refuse_inexact(large)
+                settled.update(large)
             yield Part(record_batch(part.select(names)), part.drop(*names, SHORT, strict=False).get_columns())
     except pl.exceptions.PolarsError as error:
         if fault := opened.fault():

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -162,3 +163,21 @@ def test_a_decimal_becomes_the_nearest_number(values: list[Decimal]) -> None:
 def test_a_type_without_a_way_is_named_in_a_sentence() -> None:
     with pytest.raises(ContractError, match=r"column 'number' is List\(Int64\), which cannot become an integer: conv"):
         cast("number", pl.Series([[1]]))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [pl.String(), pl.Float64(), pl.Decimal(38, 2), pl.UInt64(), pl.Datetime("ns"), pl.Datetime("ms", "UTC"), pl.Date()],
+)
+def test_no_cast_gathers_the_rows_of_a_stream(dtype: pl.DataType, tmp_path: Path) -> None:
+    schema: dict[str, pl.DataType] = dict.fromkeys(Reading.model_fields, pl.String()) | {"number": dtype}
+    if dtype.is_temporal():
+        schema |= {"number": pl.String(), "moment": dtype, "day": dtype}
+    pl.DataFrame(schema=schema).write_parquet(tmp_path / "rows.parquet")
+    rows = pl.scan_parquet(tmp_path / "rows.parquet")
+    plan = rows.select(cast_columns(contract_casts(rows.collect_schema(), Reading.spec()))).show_graph(
+        raw_output=True, plan_stage="physical", engine="streaming"
+    )
+    assert plan is not None
+    # Polars fills the steps with colour that hold all rows in memory.
+    assert [line for line in plan.splitlines() if "fillcolor" in line and "label=" in line] == []

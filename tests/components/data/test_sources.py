@@ -192,7 +192,7 @@ def test_what_is_wrong_with_an_object_is_noticed_as_in_a_local_file(
     (lake / "large.csv.gz").write_bytes(gzip.compress(b"x" * 5_000))
     (lake / "cut.parquet").write_bytes(b"PAR1")
     for name, error, message in [
-        ("short.jsonl", ContractError, "the source has no column 'place'"),
+        ("short.jsonl", ContractError, "source s3://lake/short.jsonl has no column 'place'"),
         ("large.csv.gz", SourceError, "large.csv.gz unpacks to more than 4,000 bytes"),
         ("cut.parquet", SourceError, r"s3://lake/cut.parquet cannot be read"),
         ("none.parquet", SourceError, r"s3://lake/none.parquet does not exist"),

@@ -88,6 +88,14 @@ def test_a_separator_behind_the_last_name_asks_for_no_value(tmp_path: Path) -> N
         read("y,a,b,\ntrue,1,x\nfalse,2\n", tmp_path, "rows.csv", Loose)
 
 
+@pytest.mark.parametrize("separator", ["§", '"', "\n"])
+def test_a_separator_that_cannot_be_one_is_refused(separator: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(table(change={}).replace(",", separator))
+    with pytest.raises(SourceError, match=r"source.separator .* separates nothing: it must be one character of ASCII"):
+        take_snapshot(Source(path=str(path), separator=separator), Simple.spec(), Home(tmp_path / "home"))
+
+
 TEXTS = st.text(st.sampled_from('ab ,"\n\u00e4'), max_size=6)
 
 
@@ -120,6 +128,10 @@ def test_scoring_refuses_broken_rows_with_their_line_as_well(tmp_path: Path) -> 
         path.write_text(table(change=change))
         with pytest.raises(SourceError, match=message):
             list(read_parts(path, Simple.spec(), tmp_path, 50).parts)
+    numbers = tmp_path / "rows.jsonl"
+    numbers.write_bytes(lines(*GOOD) + b'{"a": 9007199254740993.0, "y": true}\n')
+    with pytest.raises(SourceError, match=r"line 51: 'a' is .*, a float too large"):
+        list(read_parts(numbers, Simple.spec(), tmp_path, 50).parts)
     path.write_text(table(change={}))
     assert sum(part.rows.num_rows for part in read_parts(path, Simple.spec(), tmp_path, 50).parts) == 200
 
@@ -144,7 +156,7 @@ def test_a_key_that_a_line_lacks_is_null(tmp_path: Path) -> None:
 
 def test_a_key_that_is_required_and_never_there_is_told(tmp_path: Path) -> None:
     for data in (lines({"a": 1, "b": "x"}), lines(*({"a": line["a"], "b": line["b"]} for line in LONG))):
-        with pytest.raises(ContractError, match="the source has no column 'y'; it has: a, b"):
+        with pytest.raises(ContractError, match=r"rows.jsonl has no column 'y'; it has: a, b\. Rename"):
             read(data, tmp_path, "rows.jsonl")
     # So is one that may be missing and stands there under another name.
     with pytest.raises(ContractError, match=r"no column 'a' \(did 'A' mean this\?\)"):
