@@ -13,10 +13,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from components.compression.declaration import Variants
-from components.data.audit_declaration import AuditLimits
-from components.data.split_declaration import Period as Period
-from components.data.split_declaration import SplitRule
-from components.data.split_declaration import TimeSplit as TimeSplit
+from components.data.audit.audit_declaration import AuditLimits
+from components.data.splits.split_declaration import Period as Period
+from components.data.splits.split_declaration import SplitRule
+from components.data.splits.split_declaration import TimeSplit as TimeSplit
 from components.errors import WorkloadError
 from components.judgement.gate_declaration import Gates
 from components.judgement.targets import CLASS_METRICS, METRICS, Metric, classes_of, target_of

@@ -1,7 +1,7 @@
 """Audit: ways in which the answer could reach the model that will not be there in serving."""
 
-from components.data.findings import Audited
-from components.data.leakage import audit_prepared
+from components.data.audit.findings import Audited
+from components.data.audit.leakage import audit_prepared
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from tasks.stage import stage, table

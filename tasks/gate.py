@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from components.data.findings import Audited
+from components.data.audit.findings import Audited
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.judgement.evidence import Evaluated, Measure, read_evidence

@@ -1,8 +1,8 @@
 """Ingest: an immutable snapshot of the source."""
 
 from components.data.results import Snapshot
-from components.data.snapshots import take_snapshot
-from components.data.sources import source_fingerprint
+from components.data.sources.snapshots import take_snapshot
+from components.data.sources.source import source_fingerprint
 from components.declaration import Workload, contract_of
 from components.settings import Home
 from tasks.stage import fields_of, stage

@@ -22,7 +22,7 @@ from benchmarks.data.flight_rows import write_flights
 from components.data.parquet import sink
 from components.data.quarantine import divide
 from components.data.results import Snapshot
-from components.data.snapshots import have_nan
+from components.data.sources.snapshots import have_nan
 from data_contracts.flights import Flight
 
 ROUNDS = 5

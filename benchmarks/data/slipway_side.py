@@ -16,7 +16,7 @@ from components.data.expectations import judge_expectations
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot
-from components.data.snapshots import have_nan, take_snapshot
+from components.data.sources.snapshots import have_nan, take_snapshot
 from components.declaration import Source, read_workload
 from components.settings import Home
 from data_contracts.flights import Flight

@@ -17,8 +17,8 @@ from pydantic import TypeAdapter
 from benchmarks.data.compare_with_pandas import show
 from benchmarks.data.flight_rows import write_flights
 from components.data.kept_rows import KEPT, KeptRows
-from components.data.split_declaration import SplitRule
-from components.data.splits import split_rows
+from components.data.splits.division import split_rows
+from components.data.splits.split_declaration import SplitRule
 from data_contracts.flights import Flight
 from data_contracts.spec import ContractSpec
 

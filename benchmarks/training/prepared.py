@@ -3,7 +3,7 @@
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Prepared
-from components.data.snapshots import take_snapshot
+from components.data.sources.snapshots import take_snapshot
 from components.declaration import Workload, contract_of
 from components.settings import Settings
 

@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError
 from components.data.preparation import RECORD as PREPARED
 from components.data.quarantine import RECORD as COUNTS
 from components.data.results import FieldShift, Snapshot
-from components.data.snapshots import RECORD
-from components.data.split_report import distances, sampled_file
+from components.data.sources.snapshots import RECORD
+from components.data.splits.split_report import distances, sampled_file
 from components.errors import DataError
 from components.result import Result
 from components.row_hash import with_row_hash

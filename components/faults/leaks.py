@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.data.leakage import audit
+from components.data.audit.leakage import audit
 from components.data.results import Prepared, Split
 from components.declaration import TimeSplit
 from components.faults.bench import Bench, Fault, Seen, judged

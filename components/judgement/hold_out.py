@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.data.findings import Finding
+from components.data.audit.findings import Finding
 from components.data.results import Prepared
 from components.errors import BuildError, SplitError
 from components.judgement.evidence import Measure

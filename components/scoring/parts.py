@@ -11,13 +11,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.data.casting import cast_columns, contract_casts
-from components.data.csv_files import SHORT
-from components.data.json_lines import has_large
 from components.data.quarantine import reasons_of
 from components.data.record_batches import record_batch, text_indices
-from components.data.source_files import FORMATS, Opened
-from components.data.sources import open_source
+from components.data.sources.casting import cast_columns, contract_casts
+from components.data.sources.csv_files import SHORT
+from components.data.sources.json_lines import has_large
+from components.data.sources.source import open_source
+from components.data.sources.source_files import FORMATS, Opened
 from components.declaration import Source
 from components.errors import SourceError
 from components.scoring.footer import Footer, is_encrypted, read_footer

@@ -9,7 +9,7 @@ from components.data import preparation
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Split
-from components.data.snapshots import take_snapshot
+from components.data.sources.snapshots import take_snapshot
 from components.declaration import FeatureStep, Source, Workload, parse_workload
 from components.errors import ContractError, SourceError, SplitError
 from components.features.recipe import fit_recipe

@@ -11,7 +11,7 @@ import pytest
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot
-from components.data.snapshots import take_snapshot
+from components.data.sources.snapshots import take_snapshot
 from components.data.versions import delete_versions, diff_versions, find_version, list_versions
 from components.declaration import Source, Workload, parse_workload
 from components.errors import DataError

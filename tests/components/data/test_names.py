@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from pydantic import create_model
 
-from components.data.leakage import audit
+from components.data.audit.leakage import audit
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
-from components.data.snapshots import take_snapshot
+from components.data.sources.snapshots import take_snapshot
 from components.declaration import Source, parse_workload
 from components.delivery.monitoring import split_windows
 from components.features.recipe import read_recipe, recipe_graph

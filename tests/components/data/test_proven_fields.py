@@ -13,7 +13,7 @@ from components.data.parquet import sink
 from components.data.proven_fields import unproven
 from components.data.quarantine import divide
 from components.data.results import Snapshot
-from components.data.snapshots import have_nan
+from components.data.sources.snapshots import have_nan
 from data_contracts.contract import Contract, column
 from data_contracts.frame_schema import frame_schema
 from data_contracts.row_checks import row_checks

@@ -10,13 +10,13 @@ from datetime import datetime
 
 import polars as pl
 
-from components.data.audit_declaration import AuditLimits
-from components.data.findings import Audited, Finding
-from components.data.near_duplicates import KnownTexts
-from components.data.repeated_rows import ROUNDED, Rows, beyond_chance, shared_rows
+from components.data.audit.audit_declaration import AuditLimits
+from components.data.audit.findings import Audited, Finding
+from components.data.audit.near_duplicates import KnownTexts
+from components.data.audit.repeated_rows import ROUNDED, Rows, beyond_chance, shared_rows
+from components.data.audit.telling_fields import telling_features, telling_order
 from components.data.results import Prepared, Split
-from components.data.split_report import sampled
-from components.data.telling_fields import telling_features, telling_order
+from components.data.splits.split_report import sampled
 from components.features.recipe import read_recipe
 from components.storage import digest_json
 from data_contracts.spec import ContractSpec, Role

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from components.data.audit_declaration import AuditLimits
-from components.data.findings import Audited, Finding
-from components.data.leakage import audit
+from components.data.audit.audit_declaration import AuditLimits
+from components.data.audit.findings import Audited, Finding
+from components.data.audit.leakage import audit
 from components.data.results import Prepared, Split
 from components.features.numeric import Standardise
 from components.features.recipe import Recipe, write_recipe

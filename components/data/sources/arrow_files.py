@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from components.data.unpacking import Located
+from components.data.sources.unpacking import Located
 from components.declaration import Source
 from components.errors import SourceError
 from data_contracts.spec import ContractSpec

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import polars as pl
 
-from components.data.arrow_files import open_arrow
-from components.data.casting import as_text
-from components.data.csv_files import SHORT, find_csv_fault, find_short_row, open_csv
-from components.data.json_lines import find_inexact_integer, find_json_fault, open_json_lines
-from components.data.object_storage import fetch, find_objects
-from components.data.unpacking import PACKED, Located, unpack
+from components.data.sources.arrow_files import open_arrow
+from components.data.sources.casting import as_text
+from components.data.sources.csv_files import SHORT, find_csv_fault, find_short_row, open_csv
+from components.data.sources.json_lines import find_inexact_integer, find_json_fault, open_json_lines
+from components.data.sources.object_storage import fetch, find_objects
+from components.data.sources.unpacking import PACKED, Located, unpack
 from components.declaration import Source
 from components.errors import SourceError
 from data_contracts.spec import ContractSpec, FieldSpec

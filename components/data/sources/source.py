@@ -10,8 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from components.data.source_files import Opened, find_files, is_remote, open_files
-from components.data.source_tables import open_query, public_uri
+from components.data.sources.source_files import Opened, find_files, is_remote, open_files
+from components.data.sources.source_tables import open_query, public_uri
 from components.declaration import Source
 from components.errors import SourceError
 from components.storage import digest_file, digest_json

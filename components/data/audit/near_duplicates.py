@@ -1,6 +1,6 @@
 """Texts of a later split that an earlier one holds, too: the same but for case and punctuation, or nearly the same.
 
-Equal texts are counted, also short ones, and judged against chance (``components.data.coincidence``). Nearly equal
+Equal texts are counted, also short ones, and judged against chance (``coincidence.py``). Nearly equal
 long ones are found by MinHash over runs of three words, or of three characters in scripts without spaces (Broder
 1997), in buckets of four hashes: sixteen buckets find two texts of similarity 0.8 with a probability of 0.9998, and
 what a bucket brings together is compared exactly.
@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.data.coincidence import RARE, Recurrence, recurrence, times_of
+from components.data.audit.coincidence import RARE, Recurrence, recurrence, times_of
 
 BUCKETS, HASHES = 16, 4
 RUN = 3

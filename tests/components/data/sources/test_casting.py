@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.data.casting import cast_columns, contract_casts
+from components.data.sources.casting import cast_columns, contract_casts
 from components.errors import ContractError
 from data_contracts.contract import Contract, column
 

@@ -16,7 +16,13 @@ import polars as pl
 from components.data.kept_rows import MARK, KeptRows
 from components.data.parquet import BLOCK, BlockFiles
 from components.data.results import Split
-from components.data.split_declaration import GroupSplit, RandomSplit, ShareSplit, StratifiedSplit, TimeSplit
+from components.data.splits.split_declaration import (
+    GroupSplit,
+    RandomSplit,
+    ShareSplit,
+    StratifiedSplit,
+    TimeSplit,
+)
 from components.errors import SplitError
 from components.row_hash import with_row_hash
 from data_contracts.spec import ContractSpec, FieldSpec

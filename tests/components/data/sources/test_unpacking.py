@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.data.unpacking import Located, unpack
+from components.data.sources.unpacking import Located, unpack
 from components.errors import SourceError
 
 CSV = b"a,b\n" + b"".join(b"%d,x\n" % index for index in range(300))

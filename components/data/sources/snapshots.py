@@ -12,13 +12,13 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from components.data.casting import FORMS, Cast, cast_columns, contract_casts
-from components.data.csv_files import SHORT
-from components.data.json_lines import has_large
 from components.data.parquet import sink
 from components.data.results import Snapshot
-from components.data.source_files import FILE, Opened, one_line
-from components.data.sources import describe_source, open_source
+from components.data.sources.casting import FORMS, Cast, cast_columns, contract_casts
+from components.data.sources.csv_files import SHORT
+from components.data.sources.json_lines import has_large
+from components.data.sources.source import describe_source, open_source
+from components.data.sources.source_files import FILE, Opened, one_line
 from components.declaration import Source
 from components.errors import ContractError, SlipwayError, SourceError
 from components.row_hash import row_lanes, rows_digest

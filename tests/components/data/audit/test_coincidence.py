@@ -7,16 +7,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from components.data.coincidence import made_of_copies, recurrence, times_of
-from components.data.findings import Finding
+from components.data.audit.coincidence import made_of_copies, recurrence, times_of
+from components.data.audit.findings import Finding
+from components.data.audit.leakage import audit
 from components.data.kept_rows import KEPT, KeptRows
-from components.data.leakage import audit
 from components.data.results import Prepared, Split
-from components.data.split_declaration import StratifiedSplit
-from components.data.splits import split_rows
+from components.data.splits.division import split_rows
+from components.data.splits.split_declaration import StratifiedSplit
 from components.features.recipe import Recipe, write_recipe
 from tests.components.data import simulated_tables as tables
-from tests.components.data.simulated_tables import SHAPES, Draw, contract_for, divided, drawn
+from tests.components.data.audit.simulated_tables import SHAPES, Draw, contract_for, divided, drawn
 
 ROWS = 3_000
 Frames = dict[str, pl.DataFrame]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from components.data.casting import BESIDE
-from components.data.unpacking import Located
+from components.data.sources.casting import BESIDE
+from components.data.sources.unpacking import Located
 from components.declaration import Source
 from components.errors import SourceError
 from data_contracts.spec import ContractSpec

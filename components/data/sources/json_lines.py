@@ -10,8 +10,8 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from components.data.casting import tell_missing
-from components.data.unpacking import Located
+from components.data.sources.casting import tell_missing
+from components.data.sources.unpacking import Located
 from components.declaration import Source
 from components.errors import ContractError, SourceError
 from data_contracts.spec import ContractSpec

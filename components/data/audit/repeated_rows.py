@@ -1,6 +1,6 @@
 """Rows of a later split that an earlier one holds, too: exactly, or but for rounding, time and identifiers.
 
-``components.data.coincidence`` says how much of it is chance. One kind of row chance never excuses: one whose finely
+``coincidence.py`` says how much of it is chance. One kind of row chance never excuses: one whose finely
 measured numbers stand in no other row, where rows that are like it in everything else have other numbers. It can only
 have been copied, however many were.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from components.data.coincidence import RARE, Recurrence, recurrence, times_of
+from components.data.audit.coincidence import RARE, Recurrence, recurrence, times_of
 from components.row_hash import with_row_hash
 from data_contracts.spec import FieldSpec
 

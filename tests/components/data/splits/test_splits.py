@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from components.data.kept_rows import KEPT, KeptRows
 from components.data.results import Split
-from components.data.split_declaration import SplitRule
-from components.data.split_report import sampled, split_report
-from components.data.splits import split_rows
+from components.data.splits.division import split_rows
+from components.data.splits.split_declaration import SplitRule
+from components.data.splits.split_report import sampled, split_report
 from components.errors import SplitError
 from data_contracts.contract import Contract, column
 from data_contracts.frame_schema import frame_schema
