@@ -4,6 +4,7 @@ A folder with one of our names there (``deployments/``, ``tasks/``) would be tak
 one is installed as a checkout, whose packages Python's own search does not know.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -20,3 +21,8 @@ def find_user_modules(folder: Path) -> None:
     contracts = str(folder / "data_contracts")
     if Path(contracts).is_dir() and contracts not in data_contracts.__path__:
         data_contracts.__path__.append(contracts)
+
+
+def child_environment() -> dict[str, str]:
+    """Return the variables of a process that is to find the same modules."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -5,6 +5,7 @@ python -m benchmarks.data.slipway_side prepare out/snapshot.json out/
 """
 
 import json
+import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ from components.settings import Home
 from data_contracts.flights import Flight
 
 RECORD = "snapshot.json"
+# Bytes that the process had at most that ran beside.
+BESIDE = "beside.txt"
 
 
 def snapshot(source: Path, folder: Path) -> None:
@@ -57,6 +60,8 @@ def validate_and_prepare(record: Path, folder: Path) -> None:
         "shifts": {f"{shift.split}.{shift.field}": shift.distance for shift in prepared.shifts},
     }
     (folder / "result.json").write_text(json.dumps(result))
+    # At most: the process that judged need not have been at its peak when this one was.
+    (folder / BESIDE).write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024))
     (folder / "prepared").symlink_to(prepared.path)
 
 

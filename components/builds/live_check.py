@@ -24,6 +24,7 @@ from components.answer_shape import differences
 from components.builds.build import Build
 from components.errors import ServingError
 from components.result import Result
+from components.user_modules import child_environment
 
 DATA_PLANE = "deployments.data_plane"
 START_SECONDS = 60.0
@@ -130,11 +131,6 @@ def serving(
     finally:
         stop(process)
         said.close()
-
-
-def child_environment() -> dict[str, str]:
-    """Return the variables of a process that is to find the same modules, also a contract beside a workload file."""
-    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

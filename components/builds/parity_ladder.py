@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from components.answer_shape import AnswerShape, differences
 from components.builds.build import Build
-from components.builds.live_check import DATA_PLANE, child_environment
+from components.builds.live_check import DATA_PLANE
 from components.catalog import inference_module
 from components.errors import ServingError
+from components.user_modules import child_environment
 
 CLEAN_SECONDS = 60
 # For stations that run the same graph in the same way, in units of the shape's scale.

@@ -14,10 +14,11 @@ import numpy as np
 import onnxruntime
 
 from components.builds.build import Build
-from components.builds.live_check import DATA_PLANE, LiveCheck, child_environment
+from components.builds.live_check import DATA_PLANE, LiveCheck
 from components.builds.parity_ladder import golden_tensors
 from components.errors import ServingError
 from components.features.recipe import read_recipe, recipe_graph
+from components.user_modules import child_environment
 
 PROGRAM = f"{DATA_PLANE}.stage_budget"
 REQUESTS = 1_000
