@@ -24,6 +24,10 @@ from benchmarks.data.slipway_side import BESIDE, RECORD
 from components.data.freed_memory import KEPT, SETTING
 
 
+# Seconds between two runs: a virtual machine goes on giving freed memory back to its host for some.
+SETTLE = 10
+
+
 class Cost(NamedTuple):
     """What a run took: wall and processor seconds, peak resident memory in bytes."""
 
@@ -78,8 +82,9 @@ def main(rows: int, rounds: int) -> None:
             for side, given in (("slipway", ["prepare", record]), ("pandas", [told["snapshot"]["path"]])):
                 folder = Path(scratch) / f"{side}-{turn}"
                 folder.mkdir()
-                # What the other side has written is not to be waited for by this one.
+                # What the other side has written or freed is not to be waited for, nor given back, by this one.
                 os.sync()
+                time.sleep(SETTLE)
                 cost = run(f"{side}_side", *given, folder)
                 if side == "slipway":
                     # What of validating is done while a snapshot is taken, see there.
