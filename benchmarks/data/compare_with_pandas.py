@@ -23,7 +23,6 @@ from benchmarks.data.flight_rows import write_flights
 from benchmarks.data.slipway_side import BESIDE, RECORD
 from components.data.freed_memory import KEPT, SETTING
 
-
 # Seconds between two runs: a virtual machine goes on giving freed memory back to its host for some.
 SETTLE = 10
 
