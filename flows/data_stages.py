@@ -9,11 +9,8 @@ from tasks.validate import validate
 
 
 def checked_and_prepared(workload: Workload, snapshot: Snapshot, home: Home) -> tuple[Validated, Expected, Prepared]:
-    """Validate a snapshot and prepare it, while it is judged as a whole.
-
-    Great Expectations takes seconds of one core to be loaded, whatever it judges; splits need it as little as it them.
-    """
+    """Validate a snapshot and prepare it, and have it judged as a whole before anything is learnt from it."""
     validated = validate(workload, snapshot, home)
-    expected = expect.submit(workload, validated, home)
+    # Last: a process that validation has begun judges while the rows are prepared.
     prepared = prepare(workload, validated, home)
-    return validated, expected.result(), prepared
+    return validated, expect(workload, validated, home), prepared

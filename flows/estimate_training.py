@@ -4,11 +4,10 @@ from prefect import flow
 
 from components.training.costs.estimate import Estimate
 from flows.build_model import WorkloadName
+from flows.data_stages import checked_and_prepared
 from flows.opening import opened
 from tasks.estimate import estimate
 from tasks.ingest import ingest
-from tasks.prepare import prepare
-from tasks.validate import validate
 
 
 @flow(name="estimate-training", validate_parameters=True)
@@ -20,6 +19,5 @@ def estimate_training(workload: WorkloadName = "flights") -> Estimate:
     """
     with opened(workload, "estimate-training") as run:
         snapshot = ingest(run.workload, run.home)
-        validated = validate(run.workload, snapshot, run.home)
-        prepared = prepare(run.workload, validated, run.home)
+        _, _, prepared = checked_and_prepared(run.workload, snapshot, run.home)
         return estimate(run.workload, prepared, run.home, run.settings)

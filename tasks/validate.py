@@ -1,5 +1,6 @@
 """Validate: keep the rows that fit the contract, set the others aside with their reasons."""
 
+from components.data.expectations import begin_judging
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot, Validated
 from components.declaration import Workload, contract_of
@@ -16,4 +17,8 @@ def _artifact(validated: Validated) -> str:
 @stage("validate", settings=["contract"], artifact=_artifact)
 def validate(workload: Workload, snapshot: Snapshot, home: Home) -> Validated:
     """Check every row."""
-    return validate_snapshot(snapshot, contract_of(workload), home, where=workload.name)
+    contract = contract_of(workload)
+    validated = validate_snapshot(snapshot, contract, home, where=workload.name)
+    # The stage ``expect`` asks for the answer: loading Great Expectations takes seconds of one core, whatever it judges.
+    begin_judging(validated, contract, home, where=workload.name)
+    return validated

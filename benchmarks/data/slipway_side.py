@@ -8,12 +8,11 @@ import json
 import resource
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 
-from components.data.expectations import judge_expectations
+from components.data.expectations import begin_judging, judge_expectations
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot
@@ -47,11 +46,10 @@ def validate_and_prepare(record: Path, folder: Path) -> None:
     contract, home = Flight.spec(), Home(folder / "home")
     taken = Snapshot.model_validate_json(json.dumps(json.loads(record.read_text())["snapshot"]))
     validated = validate_snapshot(taken, contract, home, where="benchmark")
-    # At once, as the flows do it (flows/data_stages.py).
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        judging = pool.submit(judge_expectations, validated, contract, home, where="benchmark")
-        prepared = prepare(validated, read_workload("flights"), contract, home)
-        judging.result()
+    # As the stages do it.
+    begin_judging(validated, contract, home, where="benchmark")
+    prepared = prepare(validated, read_workload("flights"), contract, home)
+    judge_expectations(validated, contract, home, where="benchmark")
     result = {
         "kept": validated.rows,
         "refused": validated.quarantined,

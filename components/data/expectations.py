@@ -33,6 +33,18 @@ class Question(msgspec.Struct, frozen=True):
     docs: str | None
 
 
+# Processes that were begun and not yet asked for their answer, by where their pages go.
+_BEGUN: dict[Path, subprocess.Popen[bytes]] = {}
+
+
+def begin_judging(validated: Validated, contract: ContractSpec, home: Home, where: str) -> None:
+    """Begin what ``judge_expectations`` will be asked for, so that it is done beside what comes before that."""
+    if contract.expectations:
+        docs = _pages(validated, home, where)
+        if docs not in _BEGUN:
+            _BEGUN[docs] = _start(validated, contract, docs)
+
+
 def judge_expectations(validated: Validated, contract: ContractSpec, home: Home, where: str) -> Expected:
     """Judge the kept rows as a whole and write data docs about it.
 
@@ -40,21 +52,15 @@ def judge_expectations(validated: Validated, contract: ContractSpec, home: Home,
     """
     if not contract.expectations:
         return Expected()
-    docs = home.room("reports", where, "expectations", validated.digest[:16])
-    asked = Question(str(validated.path), str(validated.mask), validated.rows, contract, str(docs))
-    done = subprocess.run(
-        [sys.executable, "-m", "components.data.expectations"],
-        input=msgspec.json.encode(asked),
-        capture_output=True,
-        env=child_environment(),
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        if done.returncode == UNFIT:
+    docs = _pages(validated, home, where)
+    process = _BEGUN.pop(docs, None) or _start(validated, contract, docs)
+    answered, errors = process.communicate()
+    if process.returncode:
+        said = errors.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        if process.returncode == UNFIT:
             raise ContractError(f"{where}: {said[-1]}")
-        raise HostError(f"the process that judges expectations ended with status {done.returncode}: {said[-1]}")
-    found = Expected.model_validate_json(done.stdout)
+        raise HostError(f"the process that judges expectations ended with status {process.returncode}: {said[-1]}")
+    found = Expected.model_validate_json(answered)
     if failed := [result for result in found.expectations if not result.success]:
         first = failed[0]
         more = f" (and {len(failed) - 1} more expectations fail)" if len(failed) > 1 else ""
@@ -63,6 +69,27 @@ def judge_expectations(validated: Validated, contract: ContractSpec, home: Home,
             f"({first.basis}){more}; see {docs}/index.html"
         )
     return found
+
+
+def _pages(validated: Validated, home: Home, where: str) -> Path:
+    return home.room("reports", where, "expectations", validated.digest[:16])
+
+
+def _start(validated: Validated, contract: ContractSpec, docs: Path) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(
+        [sys.executable, "-m", "components.data.expectations"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=child_environment(),
+    )
+    assert process.stdin
+    process.stdin.write(
+        msgspec.json.encode(Question(str(validated.path), str(validated.mask), validated.rows, contract, str(docs)))
+    )
+    process.stdin.close()
+    process.stdin = None
+    return process
 
 
 def answer(asked: Question) -> Expected:

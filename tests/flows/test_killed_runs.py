@@ -20,8 +20,8 @@ pytestmark = pytest.mark.e2e
 STAGES = [
     "ingest",
     "validate",
-    "expect",
     "prepare",
+    "expect",
     "audit",
     "train",
     "compress",
