@@ -19,6 +19,6 @@ def validate(workload: Workload, snapshot: Snapshot, home: Home) -> Validated:
     """Check every row."""
     contract = contract_of(workload)
     validated = validate_snapshot(snapshot, contract, home, where=workload.name)
-    # The stage ``expect`` asks for the answer: loading Great Expectations takes seconds of one core, whatever it judges.
+    # The stage ``expect`` asks for the answer. Loading Great Expectations takes seconds of a core, whatever is asked.
     begin_judging(validated, contract, home, where=workload.name)
     return validated
