@@ -3,7 +3,6 @@
 One JSON file a run under ``runs/``; the newest of a workload is what ``slipway status`` shows.
 """
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -66,23 +65,19 @@ class Ledger:
     def __init__(self, path: Path, record: RunRecord) -> None:
         self.path = path
         self.record = record
-        # Two stages may run at once.
-        self._lock = threading.RLock()
         self.save()
 
     def save(self) -> None:
-        with self._lock:
-            write_json(self.path, self.record)
+        write_json(self.path, self.record)
 
     def stage(self, name: str) -> StageRecord:
         """Return the record of a stage, made if it is not there yet."""
-        with self._lock:
-            for stage in self.record.stages:
-                if stage.stage == name:
-                    return stage
-            stage = StageRecord(stage=name, state="running")
-            self.record.stages.append(stage)
-            return stage
+        for stage in self.record.stages:
+            if stage.stage == name:
+                return stage
+        stage = StageRecord(stage=name, state="running")
+        self.record.stages.append(stage)
+        return stage
 
 
 _current: ContextVar[Ledger | None] = ContextVar("slipway_ledger", default=None)

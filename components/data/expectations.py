@@ -30,7 +30,7 @@ class Question(msgspec.Struct, frozen=True):
     mask: str
     kept: int
     contract: ContractSpec
-    docs: str | None
+    docs: str
 
 
 # Processes that were begun and not yet asked for their answer, by where their pages go.
@@ -43,6 +43,14 @@ def begin_judging(validated: Validated, contract: ContractSpec, home: Home, wher
         docs = _pages(validated, home, where)
         if docs not in _BEGUN:
             _BEGUN[docs] = _start(validated, contract, docs)
+
+
+def end_judging() -> None:
+    """End what was begun and will not be asked for: the run failed before, or had the answer already."""
+    while _BEGUN:
+        _, process = _BEGUN.popitem()
+        process.kill()
+        process.communicate()
 
 
 def judge_expectations(validated: Validated, contract: ContractSpec, home: Home, where: str) -> Expected:
@@ -95,7 +103,7 @@ def _start(validated: Validated, contract: ContractSpec, docs: Path) -> "subproc
 def answer(asked: Question) -> Expected:
     """Judge what is asked; TypeError for an expectation that cannot be judged."""
     rows = KeptRows(Path(asked.rows), Path(asked.mask), asked.contract).scan()
-    docs = Path(asked.docs) if asked.docs else None
+    docs = Path(asked.docs)
     return Expected(expectations=check_dataset(rows, asked.kept, asked.contract, docs), docs=docs)
 
 
