@@ -6,12 +6,9 @@ figure; each result says what it was judged on.
 """
 
 import contextlib
-import gc
-import importlib
 import inspect
 import logging
 import os
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -58,7 +55,6 @@ def check_dataset(
     # By row number and not with gather_every, which would bring every row into memory first.
     sample = rows.select(columns).with_row_index(ROW).filter(pl.col(ROW) % max(step, 1) == 0).drop(ROW)
     frame = sample.collect(engine="streaming").with_columns(_figures(rows, facts))
-    _load()
     with _quiet():
         found = _judge(frame, _judgements(contract, facts), contract.name, docs)
     basis = "all rows" if step <= 1 else f"every {step}th row: {frame.height:,} of {size:,}"
@@ -72,22 +68,6 @@ def check_dataset(
         )
         for expectation, fact, (success, observed) in zip(contract.expectations, facts, found, strict=True)
     )
-
-
-def _load() -> None:
-    if "great_expectations" in sys.modules:
-        return
-    # A million objects that stay: looking for garbage among them takes a seventh of the time.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            importlib.import_module("great_expectations")
-        gc.freeze()
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _figures(rows: pl.LazyFrame, facts: Sequence[Fact | None]) -> list[pl.Expr]:

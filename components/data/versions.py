@@ -95,9 +95,10 @@ def find_version(prefix: str, home: Home, contract: ContractSpec | None = None) 
         known = ", ".join(version.digest[:12] for version in list_versions(home)[:10]) or "none"
         raise DataError(f"no data version starts with '{prefix}'; known: {known}")
     snapshot = _read(records[0])
-    needed = {field.name: field.dtype for field in contract.fields} if contract else snapshot.columns
-    if contract and snapshot.columns != needed:
-        differing = sorted({name for name, _ in snapshot.columns.items() ^ needed.items()})
+    if contract is None:
+        return snapshot
+    needed = {field.name: field.dtype for field in contract.fields}
+    if differing := sorted({name for name, _ in snapshot.columns.items() ^ needed.items()}):
         raise DataError(
             f"data version {snapshot.digest[:12]} was taken from {snapshot.source} for another contract: "
             f"{', '.join(differing[:5])} differ from {contract.name}; see slipway data list, or "
