@@ -11,20 +11,7 @@ import pytest
 from components.errors import GateError
 from components.settings import Home
 from flows.status import status_of
-
-BUILD_STAGES = [
-    "ingest",
-    "validate",
-    "prepare",
-    "expect",
-    "audit",
-    "train",
-    "compress",
-    "evaluate",
-    "rehearse",
-    "gate",
-    "package",
-]
+from tests.flows.build_stages import BUILD_STAGES
 
 
 def states(home: Home, workload: Path) -> dict[str, str]:

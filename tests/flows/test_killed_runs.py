@@ -14,22 +14,9 @@ import pytest
 from components.run_ledger import RunRecord, runs_of
 from components.settings import Home
 from tests.conftest import REPOSITORY
+from tests.flows.build_stages import BUILD_STAGES
 
 pytestmark = pytest.mark.e2e
-
-STAGES = [
-    "ingest",
-    "validate",
-    "prepare",
-    "expect",
-    "audit",
-    "train",
-    "compress",
-    "evaluate",
-    "rehearse",
-    "gate",
-    "package",
-]
 
 
 def start(home: Home, workload: Path) -> subprocess.Popen[bytes]:
@@ -81,8 +68,8 @@ def test_a_run_killed_in_one_stage_after_the_other_resumes_and_ends_well(
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors.decode()
     states = {record.stage: record.state for record in runs_of(home, "flights")[0].stages}
-    done = STAGES.index("evaluate")
-    assert [states[stage] for stage in STAGES] == ["cached"] * done + ["ran"] * (len(STAGES) - done)
+    done = BUILD_STAGES.index("evaluate")
+    assert [states[stage] for stage in BUILD_STAGES] == ["cached"] * done + ["ran"] * (len(BUILD_STAGES) - done)
     # Nothing half-made is left over: no scratch folder in any room.
     rooms = ("snapshots", "validated", "quarantine", "prepared", "builds")
     assert [path.name for room in rooms for path in home.room(room).glob(".*")] == []

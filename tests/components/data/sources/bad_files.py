@@ -34,7 +34,7 @@ def _ipc(frame: pl.DataFrame, stream: bool = False) -> bytes:
     return buffer.getvalue()
 
 
-def _zip(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, data in members.items():
@@ -48,7 +48,7 @@ BINARY = {
     "arrow": _ipc(GOOD),
     "ipc": _ipc(GOOD, stream=True),
     "csv.gz": gzip.compress(CSV.encode()),
-    "zip": _zip({"rows.csv": CSV.encode()}),
+    "zip": zipped({"rows.csv": CSV.encode()}),
 }
 TEXT = {"csv": CSV.encode(), "jsonl": JSONL.encode()}
 
@@ -179,17 +179,17 @@ def _tables() -> Iterator[tuple[str, bytes]]:
 def _packed() -> Iterator[tuple[str, bytes]]:
     bomb = HEADER.encode() + b"\n" + (LINES[0].encode() + b"\n") * 400_000
     yield "bomb.csv.gz", gzip.compress(bomb)
-    yield "bomb.zip", _zip({"rows.csv": bomb})
-    yield "many-bombs.zip", _zip({f"{index}.csv": bomb[: len(bomb) // 4] for index in range(8)})
-    yield "no-members.zip", _zip({})
-    yield "notes-alone.zip", _zip({"README.md": b"nothing here", "notes": b"nor here"})
+    yield "bomb.zip", zipped({"rows.csv": bomb})
+    yield "many-bombs.zip", zipped({f"{index}.csv": bomb[: len(bomb) // 4] for index in range(8)})
+    yield "no-members.zip", zipped({})
+    yield "notes-alone.zip", zipped({"README.md": b"nothing here", "notes": b"nor here"})
     for method in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
-        packed = bytearray(_zip({"rows.csv": CSV.encode()}, method))
+        packed = bytearray(zipped({"rows.csv": CSV.encode()}, method))
         packed[80] ^= 0xFF
         yield f"damaged-{method}.zip", bytes(packed)
-    yield "outside.zip", _zip({"../../outside.csv": CSV.replace("0.5", "x").encode()})
-    yield "picture.zip", _zip({"cat.png": b"\x89PNG"})
-    yield "zip-in-zip.zip", _zip({"inner.zip": BINARY["zip"]})
-    yield "two-headers.zip", _zip({"a.csv": CSV.encode(), "b.csv": b"x,y\n1,2\n"})
-    yield "mixed.zip", _zip({"a.csv": CSV.encode(), "b.jsonl": JSONL.encode()})
+    yield "outside.zip", zipped({"../../outside.csv": CSV.replace("0.5", "x").encode()})
+    yield "picture.zip", zipped({"cat.png": b"\x89PNG"})
+    yield "zip-in-zip.zip", zipped({"inner.zip": BINARY["zip"]})
+    yield "two-headers.zip", zipped({"a.csv": CSV.encode(), "b.csv": b"x,y\n1,2\n"})
+    yield "mixed.zip", zipped({"a.csv": CSV.encode(), "b.jsonl": JSONL.encode()})
     yield "gz-of-noise.csv.gz", gzip.compress(bytes(range(256)) * 4)

@@ -2,7 +2,6 @@
 
 import bz2
 import gzip
-import io
 import lzma
 import random
 import zipfile
@@ -12,16 +11,9 @@ import pytest
 
 from components.data.sources.unpacking import Located, unpack
 from components.errors import SourceError
+from tests.components.data.sources.bad_files import zipped
 
 CSV = b"a,b\n" + b"".join(b"%d,x\n" % index for index in range(300))
-
-
-def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
 
 
 def unpacked(data: bytes, folder: Path, name: str = "rows.zip", endings: tuple[str, ...] = (".csv",)) -> list[Located]:
