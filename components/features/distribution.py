@@ -2,7 +2,7 @@
 
 Whole numbers of a narrow range are counted. Of other values those between two bounds are put in order, which a sample
 says hold the wanted one (R. W. Floyd and R. L. Rivest, "Expected time bounds for selection", 1975); if they do not,
-all are. NumPy's partition of 6.6 million doubles takes 20 ms or 125 ms, depending on the processor, this takes 15.
+all are: 26 ms for 6.6 million doubles, where NumPy's partition of all takes 76 (AMD EPYC; 20 on an Intel Xeon).
 """
 
 import math
@@ -72,9 +72,11 @@ class Distribution:
         found = []
         for share in shares:
             place = share * (self.size - 1)
-            below = math.floor(place + 0.5) if method == "nearest" else int(place)
+            if method == "nearest":
+                place = math.floor(place + 0.5)
+            below = int(place)
             value, following = self._neighbours(below)
-            rest = 0.0 if method == "nearest" else place - below
+            rest = place - below
             found.append(value + rest * (following - value) if rest else value)
         return found
 
