@@ -4,14 +4,17 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test outside test-all check bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/slipway run flights
 	$(BIN)/python -m flows.demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not e2e"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not e2e and not outside"
+
+outside: $(INSTALLED)
+	$(BIN)/python -m pytest tests/outside -m outside
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
