@@ -1,4 +1,4 @@
-"""What a user has: the installed command, a folder that is not the checkout, a home, ports. Nothing here imports Slipway.
+"""What a user has: the installed command, a folder that is not the checkout, a home. Nothing here imports Slipway.
 
 The wheel is installed once into an empty environment. To write tests faster, name an environment that has it already:
 ``SLIPWAY_OUTSIDE=.venv pytest tests/outside -m outside``.

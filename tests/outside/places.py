@@ -1,4 +1,4 @@
-"""Running commands as a user does: from a folder, with a home, and nothing left behind. Nothing here imports Slipway."""
+"""Running commands as a user does: from a folder, with a home, nothing left behind. Nothing here imports Slipway."""
 
 import contextlib
 import json
