@@ -12,9 +12,10 @@ from typing import Literal
 
 import msgspec
 
+from components.errors import SlipwayError
 from components.settings import Home, Room
 from components.stage_keys import StageKey
-from components.storage import sweep, write_json
+from components.storage import is_gone, sweep, this_process, write_json
 
 # The rooms with folders and files of ours; MLflow, Prefect and BentoML look after their own.
 SWEPT: tuple[Room, ...] = (
@@ -29,7 +30,7 @@ SWEPT: tuple[Room, ...] = (
     "reports",
     "runs",
 )
-State = Literal["running", "ran", "cached", "failed"]
+State = Literal["running", "ran", "cached", "failed", "killed"]
 
 
 class StageRecord(msgspec.Struct, kw_only=True):
@@ -47,7 +48,7 @@ class StageRecord(msgspec.Struct, kw_only=True):
 
 
 class RunRecord(msgspec.Struct, kw_only=True):
-    """One run of a flow."""
+    """One run of a flow; ``process`` is the one that it runs in, ``flow_runs`` are the orchestrator's names for it."""
 
     run_id: str
     workload: str
@@ -56,6 +57,8 @@ class RunRecord(msgspec.Struct, kw_only=True):
     state: State = "running"
     seconds: float = 0.0
     error: str = ""
+    process: str = ""
+    flow_runs: list[str] = msgspec.field(default_factory=list)
     stages: list[StageRecord] = msgspec.field(default_factory=list)
 
 
@@ -92,7 +95,7 @@ def current_ledger() -> Ledger | None:
 def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
     """Record what happens in the block as one run; inside another recorded run, record into that one.
 
-    What a killed run left unfinished in the home is cleared away first.
+    What a killed run left unfinished in the home is cleared away first, and its end is written down.
     """
     outer = _current.get()
     if outer is not None:
@@ -100,16 +103,26 @@ def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
         return
     for room in SWEPT:
         sweep(home.room(room))
+    close_killed(home)
     now = datetime.now(UTC)
     run_id = f"{workload}-{now:%Y%m%dT%H%M%S%f}"
-    record = RunRecord(run_id=run_id, workload=workload, flow=flow, started=now.isoformat(timespec="seconds"))
+    record = RunRecord(
+        run_id=run_id,
+        workload=workload,
+        flow=flow,
+        started=now.isoformat(timespec="seconds"),
+        process=this_process(),
+    )
     ledger = Ledger(home.room("runs", f"{run_id}.json"), record)
     token = _current.set(ledger)
     try:
         yield ledger
         record.state = "ran"
     except BaseException as error:
-        record.state, record.error = "failed", str(error) or type(error).__name__
+        record.state, record.error = "failed", reason_of(error)
+        for stage in record.stages:
+            if stage.state == "running":
+                stage.state, stage.detail = "failed", record.error
         raise
     finally:
         _current.reset(token)
@@ -117,11 +130,52 @@ def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
         ledger.save()
 
 
+def reason_of(error: BaseException) -> str:
+    """Return in words why a run ended that ended with this."""
+    if isinstance(error, SystemExit):
+        return f"its process was told to end, with exit code {error.code}"
+    said = str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return said or "stopped by Ctrl-C"
+    if not isinstance(error, Exception):
+        return f"its process was told to end ({type(error).__name__})"
+    if isinstance(error, SlipwayError):
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def close_killed(home: Home) -> tuple[RunRecord, ...]:
+    """Write the end of every run that could not, because its process was killed; return these runs."""
+    closed = []
+    for path in sorted(home.room("runs").glob("*.json")):
+        record = _read(path)
+        if record.state == "killed" and _decode(path.read_bytes()).state == "running":
+            write_json(path, record)
+            closed.append(record)
+    return tuple(closed)
+
+
+_decode = msgspec.json.Decoder(RunRecord).decode
+
+
+def _read(path: Path) -> RunRecord:
+    """Read a record; a run that is written down as running although its process has ended was killed."""
+    record = _decode(path.read_bytes())
+    if record.state != "running" or (record.process and not is_gone(record.process)):
+        return record
+    running = [stage for stage in record.stages if stage.state == "running"]
+    where = f" in {running[-1].stage}" if running else ""
+    record.state = "killed"
+    record.error = f"its process ended without a word{where}: it was killed, or the machine went down"
+    for stage in running:
+        stage.state, stage.detail = "killed", record.error
+    record.seconds = max(path.stat().st_mtime - datetime.fromisoformat(record.started).timestamp(), 0.0)
+    return record
+
+
 def runs_of(home: Home, workload: str) -> list[RunRecord]:
     """Return the runs of a workload, newest first."""
-    folder = home.room("runs")
-    decode = msgspec.json.Decoder(RunRecord)
-    records = [decode.decode(path.read_bytes()) for path in folder.glob(f"{workload}-*.json")]
+    records = [_read(path) for path in home.room("runs").glob(f"{workload}-*.json")]
     return sorted((r for r in records if r.workload == workload), key=lambda r: r.run_id, reverse=True)
 
 

@@ -36,7 +36,18 @@ def digest_file(path: Path) -> str:
 
 def scratch_prefix(name: str) -> str:
     """Return how the name of something unfinished begins: hidden, and with the process that is at work on it."""
-    return f".{name}.{_machine()}-{os.getpid()}-{_started(os.getpid())}."
+    return f".{name}.{this_process()}."
+
+
+def this_process() -> str:
+    """Return what names this process for as long as the machine runs, and no other after it."""
+    return f"{_machine()}-{os.getpid()}-{_started(os.getpid())}"
+
+
+def is_gone(process: str) -> bool:
+    """Return whether a process of this machine has ended; of another machine's nothing is known here."""
+    machine, number, started = process.split("-")
+    return machine == _machine() and _started(int(number)) != started
 
 
 def sweep(folder: Path) -> tuple[Path, ...]:

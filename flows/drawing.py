@@ -14,7 +14,7 @@ COLOURS = {
     "passed": "green",
     "cached": "cyan",
     "failed": "red",
-    "interrupted": "red",
+    "killed": "red",
     "undecided": "yellow",
     "warning": "yellow",
 }

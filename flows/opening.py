@@ -8,9 +8,11 @@ from pathlib import Path
 from components.catalog import check_target, kind_options
 from components.declaration import Workload, contract_of, read_workload
 from components.features.recipe import check_step
-from components.run_ledger import Ledger, recorded_run
+from components.run_ledger import Ledger, close_killed, recorded_run
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
+from flows.orchestrated import crash_killed, end_with_worker, note_run, started_by_worker
+from flows.run_log import keep_errors_on_one_line
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,14 @@ def checked_workload(workload: str) -> Workload:
 def opened(workload: str, flow: str) -> Iterator[Opened]:
     """Check the workload file, then record what happens in the block."""
     # A worker of Prefect's does not come by way of the command line.
+    keep_errors_on_one_line()
     find_user_modules(Path.cwd())
     declared = checked_workload(workload)
     settings = Settings()
     home = settings.folder()
+    crash_killed(close_killed(home))
     with recorded_run(home, declared.name, flow) as ledger:
+        note_run(ledger)
+        if started_by_worker():
+            end_with_worker()
         yield Opened(declared, home, settings, ledger)

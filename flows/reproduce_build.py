@@ -6,6 +6,7 @@ from components.reproduction.comparison import Reproduction
 from components.reproduction.rebuild import Rebuilding, find_build
 from components.run_ledger import recorded_run
 from components.settings import Settings
+from flows.run_log import keep_errors_on_one_line
 from tasks.reproduce import reproduce
 
 
@@ -21,6 +22,7 @@ def reproduce_build(
         tolerance: Relative difference of a metric that still counts as equal.
         keep: Keep the folder of the second build.
     """
+    keep_errors_on_one_line()
     home = Settings().folder()
     opened = find_build(build, home)
     wanted = Rebuilding(fresh_environment=fresh_environment, tolerance=tolerance, keep=keep)

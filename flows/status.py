@@ -51,8 +51,7 @@ def status_of(workload: str, home: Home) -> Status:
         run_id=last.run_id,
         flow=last.flow,
         started=last.started,
-        # A run that was killed could not write its end.
-        state="interrupted" if last.state == "running" else last.state,
+        state=last.state,
         seconds=last.seconds,
         error=last.error,
         stages=tuple(_status(stage, earlier) for stage in last.stages),
@@ -64,9 +63,8 @@ def status_of(workload: str, home: Home) -> Status:
 
 
 def _status(stage: StageRecord, earlier: list[RunRecord]) -> StageStatus:
-    state = "interrupted" if stage.state == "running" else stage.state
     return StageStatus(
-        stage=stage.stage, state=state, seconds=stage.seconds, why=_why(stage, earlier), note=_note(stage, earlier)
+        stage=stage.stage, state=stage.state, seconds=stage.seconds, why=_why(stage, earlier), note=_note(stage, earlier)
     )
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from components import progress
 from components.catalog import find_kind, kind_module
-from components.compression.choice import compress as compress_model
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.settings import Home, Settings
@@ -26,7 +25,7 @@ def _artifact(trained: Trained) -> str:
 def variants_folder(workload: Workload, trained: Trained, home: Home) -> Path:
     """Return the folder of a training's variants: a killed one finds its own student's checkpoint, and no other's."""
     document = workload.model_dump(mode="json", include={"kind", "model", "goal", "seed"})
-    code = code_part((kind_module(workload.kind), compress_model.__module__))
+    code = code_part((kind_module(workload.kind), "components.compression.choice"))
     return home.room("training", f"{workload.name}-variants-{digest_json([trained.digest, document, code])[:12]}")
 
 
@@ -46,6 +45,8 @@ def variants_folder(workload: Workload, trained: Trained, home: Home) -> Path:
 )
 def compress(workload: Workload, trained: Trained, prepared: Prepared, home: Home, settings: Settings) -> Trained:
     """Make and measure the variants; the training is returned with the graph that ships."""
+    from components.compression.choice import compress as compress_model
+
     kind, contract = find_kind(workload.kind), contract_of(workload)
     folder = variants_folder(workload, trained, home)
     began = cpu_seconds()

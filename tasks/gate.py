@@ -24,7 +24,11 @@ def _today(workload: Workload) -> str:
     return datetime.now(UTC).date().isoformat() if workload.gates.data_age_days else "any day"
 
 
-@stage("gate", settings=["goal", "gates", "name"], fingerprint=_today, artifact=verdicts)
+def _note(report: GateReport) -> str:
+    return "" if report.passed else "refused: " + "; ".join(verdict.line for verdict in report.refused)
+
+
+@stage("gate", settings=["goal", "gates", "name"], fingerprint=_today, artifact=verdicts, note=_note)
 def gate(workload: Workload, evaluated: Evaluated, audited: Audited, prepared: Prepared) -> GateReport:
     """Judge the evidence; a refusal is a result, not an error: the build is kept to be looked at."""
     measures = (leakage_measure(audited.findings, audited.declared), *_age(prepared))

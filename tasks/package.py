@@ -20,7 +20,6 @@ from components.run_ledger import stage_seconds
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.storage import write_atomically
-from components.training.onnx_export import graph_facts
 from components.training.results import Trained, training_record
 from tasks.stage import fields_of, stage
 
@@ -49,6 +48,8 @@ def package(
     settings: Settings,
 ) -> PackagedBuild:
     """Write and seal the build."""
+    from components.training.onnx_export import graph_facts
+
     files, seconds = _code_files(workload), stage_seconds(home)
     graph, code, contract = dependency_graph(), code_version(used=files), contract_of(workload)
     with tempfile.TemporaryDirectory() as scratch:

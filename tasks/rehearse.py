@@ -1,6 +1,5 @@
 """Rehearse: what will ship is opened in a clean process, served and asked, and how that went is evidence."""
 
-from components.builds.rehearsal import rehearse as rehearse_build
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.judgement.evidence import Evaluated, read_evidence
@@ -28,4 +27,6 @@ def rehearse(
     workload: Workload, trained: Trained, prepared: Prepared, evaluated: Evaluated, settings: Settings
 ) -> Evaluated:
     """Put together what will ship, climb the parity ladder with it and measure the stages of a request."""
+    from components.builds.rehearsal import rehearse as rehearse_build
+
     return rehearse_build(workload, contract_of(workload), trained, prepared, evaluated, settings)

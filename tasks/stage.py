@@ -18,6 +18,7 @@ from prefect import Task, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
 from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
@@ -94,6 +95,8 @@ def _recorded(
             if ledger and record:
                 record.seconds = time.perf_counter() - started
                 ledger.save()
+        told = note(result) if note else ""
+        _log(f"{name} took {time.perf_counter() - started:.1f} s" + (f"; {told}" if told else ""))
         if artifact:
             show(name, artifact(result))
         return result
@@ -105,6 +108,12 @@ def show(name: str, markdown: str) -> None:
     """Show in the Prefect UI what a stage did; without a Prefect run around it there is nowhere to."""
     if TaskRunContext.get():
         create_markdown_artifact(markdown, key=name.replace("_", "-"), description=f"What {name} did")
+
+
+def _log(line: str) -> None:
+    """Write a line into the log of the Prefect run around it, if there is one."""
+    if TaskRunContext.get():
+        get_run_logger().info(line)
 
 
 @dataclass

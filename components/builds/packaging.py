@@ -15,7 +15,6 @@ from pydantic import Field
 
 from components.answer_shape import AnswerShape
 from components.builds.bento import pack_bento
-from components.builds.bill_of_materials import write_bill_of_materials
 from components.builds.build import Golden, ServingSpec, Stations, seal
 from components.builds.serving_environment import REQUIREMENTS, serving_packages, write_requirements
 from components.builds.signing import ensure_key, sign_build
@@ -81,6 +80,8 @@ def package_build(
         write_json(folder / "dependencies.json", dependencies)
         serving = serving_packages()
         write_requirements(folder / REQUIREMENTS, serving)
+        from components.builds.bill_of_materials import write_bill_of_materials
+
         write_bill_of_materials(
             folder / "bom.cdx.json",
             {**dependencies, **serving},
