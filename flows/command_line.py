@@ -330,8 +330,7 @@ def main() -> None:
         where = getattr(getattr(error, "ctx", None), "command_path", "slipway")
         _end("UsageError", f"{message.rstrip('.')}; see {where} --help", error.exit_code)
     if code == INTERRUPTED:
-        terminal.print_error(ending.told())
-        code = ending.exit_code() or INTERRUPTED
+        ending.end()
     sys.exit(code)
 
 

@@ -1,11 +1,12 @@
 """How a command ends that is told to (Ctrl-C, SIGTERM, SIGHUP): within five seconds, with one line, leaving no process.
 
 The first signal is an exception in the main thread, which unwinds as any other: the run's record and Prefect's are
-closed. A second Ctrl-C, or four seconds that pass, end the process and all that it started at once. Whoever waits in
-code that looks at no signal is ended too: a thread of its own reads them.
+closed. A second Ctrl-C, or three and a half seconds that pass, end the process and all that it started at once. A
+thread of its own reads the signals, so that code which looks at none is ended too.
 """
 
 import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import threading
 from types import FrameType
 from typing import NoReturn
 
-GRACE_SECONDS = 4.0
+GRACE_SECONDS = 3.5
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if getattr(signal, name, None) is not None
 )
@@ -67,6 +68,13 @@ def told() -> str:
     return f"{_cause(_received[0] if _received else signal.SIGINT)}{where}; {KEPT}"
 
 
+def end() -> NoReturn:
+    """Say what happened and what is kept, and exit."""
+    sys.stderr.write(f"slipway: {told()}\n")
+    sys.stderr.flush()
+    sys.exit(exit_code() or 128 + signal.SIGINT)
+
+
 def _cause(number: int) -> str:
     return "stopped by Ctrl-C" if number == signal.SIGINT else f"told to end ({signal.Signals(number).name})"
 
@@ -93,6 +101,8 @@ def _watch(reading: socket.socket, writing: socket.socket) -> None:
             timer = threading.Timer(GRACE_SECONDS, end_now)
             timer.daemon = True
             timer.start()
+            # Now, so that it need not be loaded when the time is up.
+            importlib.import_module("psutil")
 
 
 def end_now() -> NoReturn:

@@ -14,9 +14,12 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        sys.stderr.write(f"slipway: {ending.told()}\n")
-        sys.stderr.flush()
-        sys.exit(ending.exit_code() or 130)
+        ending.end()
+    except SystemExit as ended:
+        # A library has made an exit code of its own of the signal; a service that drained ends well.
+        if ended.code and ending.exit_code() not in (None, ended.code):
+            ending.end()
+        raise
 
 
 if __name__ == "__main__":

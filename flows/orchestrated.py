@@ -1,4 +1,4 @@
-"""What a run and Prefect must know of each other: which runs of Prefect's it is, that one was killed, that a worker is gone."""
+"""What a run and Prefect must know of each other: its name there, that one was killed, that a worker is gone."""
 
 import os
 import signal

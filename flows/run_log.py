@@ -1,4 +1,4 @@
-"""What the log of a run shows of an error that a user can mend: its message on one line, not where in the code it was raised.
+"""What the log of a run shows of an error that a user can mend: its message on one line, without a traceback.
 
 Prefect logs every error with a traceback: of the task, of the flow, and of the engine that a worker has started.
 """

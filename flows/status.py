@@ -63,9 +63,8 @@ def status_of(workload: str, home: Home) -> Status:
 
 
 def _status(stage: StageRecord, earlier: list[RunRecord]) -> StageStatus:
-    return StageStatus(
-        stage=stage.stage, state=stage.state, seconds=stage.seconds, why=_why(stage, earlier), note=_note(stage, earlier)
-    )
+    why, note = _why(stage, earlier), _note(stage, earlier)
+    return StageStatus(stage=stage.stage, state=stage.state, seconds=stage.seconds, why=why, note=note)
 
 
 def _note(stage: StageRecord, earlier: list[RunRecord]) -> str:

@@ -1,6 +1,7 @@
 """Sign a build, so that whoever serves it knows who made it: OpenSSF model signing with a key of one's own.
 
-The one door to model-signing, for the pipeline; it is imported when something is signed. The data plane checks the same bundle without it, in signature.py.
+The one door to model-signing, for the pipeline; it is imported when something is signed. The data plane checks the
+same bundle without it, in signature.py.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The standard normal distribution, from SciPy's special functions alone: ``scipy.stats`` takes two seconds to import."""
+"""The standard normal distribution, from SciPy's special functions: to import ``scipy.stats`` takes two seconds."""
 
 from scipy.special import ndtr, ndtri
 
