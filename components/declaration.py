@@ -170,7 +170,8 @@ def find_workload(name_or_path: str) -> Path:
     if name_or_path.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
         if not path.is_file():
-            raise WorkloadError(f"workload file {path} does not exist")
+            where = "" if path.is_absolute() else f" in {Path.cwd()}"
+            raise WorkloadError(f"workload file {path} does not exist{where}")
         return path.resolve()
     known = known_workloads()
     if name_or_path not in known:

@@ -50,7 +50,9 @@ def _run_flow(name: str, as_json: bool, **parameters: Any) -> Any:
     if "workload" in parameters:
         checked_workload(parameters["workload"])
     configure_orchestrator(_home())
-    with _drawn(as_json), lost_orchestrator():
+    from flows.prefect_run import told_parameters
+
+    with _drawn(as_json), lost_orchestrator(), told_parameters():
         return getattr(importlib.import_module(f"flows.{name}"), name)(**parameters)
 
 
@@ -86,7 +88,7 @@ def build(
 ) -> None:
     """Make a build and register it as challenger if its gates pass."""
 
-    built = _run_flow("build_model", as_json, workload=workload, data=data_version)
+    built = _run_flow("build_model", as_json, workload=workload, data=data_version or "")
     terminal.print_json(built) if as_json else terminal.print_run(_home(), built)
     if not built.gates.passed:
         raise typer.Exit(5)
@@ -105,7 +107,7 @@ def promote(
     """Serve a build, judge what a client sees, and make it the champion."""
 
     promoted = _run_flow(
-        "promote_build", as_json, workload=workload, build_id=build_id, dry_run=dry_run, accept=accept or []
+        "promote_build", as_json, workload=workload, build_id=build_id or "", dry_run=dry_run, accept=accept or []
     )
     terminal.print_json(promoted) if as_json else terminal.print_promotion(workload, promoted)
 

@@ -31,7 +31,7 @@ def end_to_end(workload: WorkloadName = "flights") -> EndToEnd:
     Args:
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
     """
-    with opened(workload, "end-to-end") as run:
+    with opened(workload, "end-to-end", alone=True) as run:
         built = build_model(workload)
         if not built.gates.passed:
             write_summary(run.home, run.ledger, built)

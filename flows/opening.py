@@ -1,7 +1,7 @@
 """What every flow begins with: a workload that was checked, the home, the settings, and a ledger of the run."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from components.features.recipe import check_step
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
+from components.workload_lock import only_run_of
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,23 @@ def checked_workload(workload: str) -> Workload:
 
 
 @contextmanager
-def opened(workload: str, flow: str) -> Iterator[Opened]:
-    """Check the workload file, then record what happens in the block."""
+def opened(workload: str, flow: str, *, alone: bool = False) -> Iterator[Opened]:
+    """Check the workload file, then record what happens in the block.
+
+    ``alone``: wait until no other run builds or promotes the workload in this home.
+    """
+    # Prefect is imported after its environment is set, and the command line checks a workload before that.
+    from flows.prefect_run import check_home_lasts, known_to_prefect, say
+
     # A worker of Prefect's does not come by way of the command line.
     find_user_modules(Path.cwd())
-    declared = checked_workload(workload)
     settings = Settings()
+    check_home_lasts(settings)
+    declared = checked_workload(workload)
     home = settings.folder()
-    with recorded_run(home, declared.name, flow) as ledger:
+    with (
+        known_to_prefect(home, declared.name),
+        only_run_of(home, declared.name, flow, say) if alone else nullcontext(),
+        recorded_run(home, declared.name, flow) as ledger,
+    ):
         yield Opened(declared, home, settings, ledger)
