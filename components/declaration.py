@@ -58,6 +58,12 @@ class Source(Section):
 
     python: Reference | None = Field(None, description="module:function that returns a Polars frame, no arguments.")
     packages: tuple[str, ...] = Field((), description="Installed packages whose files the function reads.")
+    reads: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (),
+        description="Files, folders and patterns that the function reads. If these and packages are all that it reads, "
+        "it is called again when one of them, its code or a module that it imports has changed. Without both it is "
+        "called in every run.",
+    )
     path: str | None = Field(
         None, min_length=1, description="A file, a folder, a pattern like data/*.parquet, or s3://bucket/key of these."
     )
@@ -84,6 +90,8 @@ class Source(Section):
             raise ValueError(f"give exactly one of python, path and sql, not {' and '.join(given) or 'none'}")
         if (self.sql is None) != (self.uri is None):
             raise ValueError("sql needs a uri (which database), and uri an sql (which rows)")
+        if self.python is None and (self.packages or self.reads):
+            raise ValueError("packages and reads say what a python function reads: leave them out")
         return self
 
 

@@ -26,11 +26,12 @@ from pydantic import BaseModel
 from components import progress
 from components.builds.build import Build
 from components.catalog import kind_module
-from components.declaration import Workload
+from components.declaration import Workload, contract_of
 from components.run_ledger import current_ledger
 from components.settings import Settings
 from components.stage_keys import StageKey, stage_key
 from components.storage import digest_json
+from data_contracts.spec import ContractSpec
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -184,6 +185,8 @@ class StageCache(CachePolicy):
                 return None
             data |= known if isinstance(known, dict) else {"source": known}
         document = workload.model_dump(mode="json")
+        # As it was compiled, whatever it is made of: modules, files that they read, what they compute.
+        document["contract"] = contract_facts(contract_of(workload))
         modules = {f"tasks.{self.name}", workload.contract.partition(":")[0], *self.programs}
         if "kind" in self.settings:
             # The kind is found by name, which no reader of import statements can see.
@@ -194,6 +197,15 @@ class StageCache(CachePolicy):
             data=data,
             settings={place: _at(document, place) for place in self.settings},
         )
+
+
+def contract_facts(contract: ContractSpec) -> dict[str, Any]:
+    """Return a contract as plain values, its fields by name, so that a difference says which field it is in."""
+    facts: dict[str, Any] = msgspec.to_builtins(contract)
+    return facts | {
+        "fields": {field.pop("name"): field for field in facts["fields"]},
+        "order": [field.name for field in contract.fields],
+    }
 
 
 def _at(document: dict[str, Any], place: str) -> Any:
