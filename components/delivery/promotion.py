@@ -40,6 +40,12 @@ class Promotion(Result):
     evidence: Path = Field(description="What it was judged by, beside the rollout document.")
     rollout: Path
     dry_run: bool
+    served_already: bool = Field(False, description="It was the champion before.")
+
+    @property
+    def instead_of(self) -> str:
+        """Say what served before it."""
+        return "as it did before" if self.served_already else f"instead of {self.replaced or 'nothing'}"
 
 
 def challenger_of(workload: Workload, build_id: str | None, home: Home, settings: Settings) -> Build:
@@ -127,6 +133,7 @@ def promote_challenger(
         evidence=written,
         rollout=path,
         dry_run=dry_run,
+        served_already=before.champion == build.build_id,
     )
 
 
