@@ -28,6 +28,7 @@ SWEPT: tuple[Room, ...] = (
     "rollouts",
     "reports",
     "runs",
+    "keys",
 )
 State = Literal["running", "ran", "cached", "failed"]
 

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from components.builds.signing import public_key_path
 from components.reproduction.comparison import Reproduction
 from components.reproduction.rebuild import Rebuilding, find_build
 from components.run_ledger import recorded_run
@@ -21,8 +22,9 @@ def reproduce_build(
         tolerance: Relative difference of a metric that still counts as equal.
         keep: Keep the folder of the second build.
     """
-    home = Settings().folder()
-    opened = find_build(build, home)
+    settings = Settings()
+    home = settings.folder()
+    opened = find_build(build, home, public_key_path(settings.key()))
     wanted = Rebuilding(fresh_environment=fresh_environment, tolerance=tolerance, keep=keep)
     with recorded_run(home, opened.manifest.workload, "reproduce-build"):
         return reproduce(opened, home, wanted)

@@ -97,10 +97,12 @@ def print_run(
 ) -> None:
     """Print what a run did and where to look next."""
     from components.builds.build import open_build
+    from components.builds.signing import public_key_path
     from components.run_ledger import own_run
+    from components.settings import Settings
 
     console = _console()
-    build = open_build(built.registered.build)
+    build = open_build(built.registered.build, public_key_path(Settings().key()))
     last = own_run(home, build.manifest.workload)
     console.print()
     for difference in build.environment_differences():
