@@ -14,7 +14,7 @@ import msgspec
 
 from components.settings import Home, Room
 from components.stage_keys import StageKey
-from components.storage import sweep, write_json
+from components.storage import is_running, sweep, this_process, write_json
 
 # The rooms with folders and files of ours; MLflow, Prefect and BentoML look after their own.
 SWEPT: tuple[Room, ...] = (
@@ -28,6 +28,7 @@ SWEPT: tuple[Room, ...] = (
     "rollouts",
     "reports",
     "runs",
+    "keys",
 )
 State = Literal["running", "ran", "cached", "failed"]
 
@@ -47,16 +48,26 @@ class StageRecord(msgspec.Struct, kw_only=True):
 
 
 class RunRecord(msgspec.Struct, kw_only=True):
-    """One run of a flow."""
+    """One run of a flow; ``process`` is the one that makes it (``storage.this_process``)."""
 
     run_id: str
     workload: str
     flow: str
     started: str
+    process: str = ""
     state: State = "running"
     seconds: float = 0.0
     error: str = ""
     stages: list[StageRecord] = msgspec.field(default_factory=list)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has not ended, and its process is still there to end it."""
+        return self.state == "running" and is_running(self.process)
+
+    def told(self, state: State) -> str:
+        """Return the state of the run, or of one of its stages, in words: a run that was killed wrote no end."""
+        return "interrupted" if state == "running" and not self.is_live else state
 
 
 class Ledger:
@@ -102,7 +113,8 @@ def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
         sweep(home.room(room))
     now = datetime.now(UTC)
     run_id = f"{workload}-{now:%Y%m%dT%H%M%S%f}"
-    record = RunRecord(run_id=run_id, workload=workload, flow=flow, started=now.isoformat(timespec="seconds"))
+    started = now.isoformat(timespec="seconds")
+    record = RunRecord(run_id=run_id, workload=workload, flow=flow, started=started, process=this_process())
     ledger = Ledger(home.room("runs", f"{run_id}.json"), record)
     token = _current.set(ledger)
     try:
@@ -123,6 +135,12 @@ def runs_of(home: Home, workload: str) -> list[RunRecord]:
     decode = msgspec.json.Decoder(RunRecord)
     records = [decode.decode(path.read_bytes()) for path in folder.glob(f"{workload}-*.json")]
     return sorted((r for r in records if r.workload == workload), key=lambda r: r.run_id, reverse=True)
+
+
+def own_run(home: Home, workload: str) -> RunRecord | None:
+    """Return the latest run of a workload that this process made: others may run on the same home at once."""
+    own = this_process()
+    return next((run for run in runs_of(home, workload) if run.process == own), None)
 
 
 def stage_seconds(home: Home) -> dict[str, float]:

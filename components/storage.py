@@ -36,7 +36,21 @@ def digest_file(path: Path) -> str:
 
 def scratch_prefix(name: str) -> str:
     """Return how the name of something unfinished begins: hidden, and with the process that is at work on it."""
-    return f".{name}.{_machine()}-{os.getpid()}-{_started(os.getpid())}."
+    return f".{name}.{this_process()}."
+
+
+def this_process() -> str:
+    """Return what names this process among all that there ever were: machine, number, and when it began."""
+    return f"{_machine()}-{os.getpid()}-{_started(os.getpid())}"
+
+
+def is_running(process: str) -> bool:
+    """Say whether a process named by ``this_process`` still runs; one of another machine is taken to."""
+    machine, _, rest = process.partition("-")
+    number, _, started = rest.partition("-")
+    if not number.isdigit():
+        return False
+    return machine != _machine() or _started(int(number)) == started
 
 
 def sweep(folder: Path) -> tuple[Path, ...]:
@@ -47,7 +61,7 @@ def sweep(folder: Path) -> tuple[Path, ...]:
     swept = []
     for path in sorted(folder.rglob(".*")):
         found = _OWNED.search(path.name)
-        if not found or found[1] != _machine() or _started(int(found[2])) == found[3]:
+        if not found or is_running(found[1]):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -57,7 +71,7 @@ def sweep(folder: Path) -> tuple[Path, ...]:
     return tuple(swept)
 
 
-_OWNED = re.compile(r"\.([0-9a-f]{8})-(\d+)-(\w+)\.[^.]*$")
+_OWNED = re.compile(r"\.([0-9a-f]{8}-\d+-\w+)\.[^.]*$")
 
 
 @functools.cache

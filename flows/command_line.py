@@ -183,11 +183,12 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Make a build again from its recorded code, data and environment, and compare; exit code 1 if it differs."""
+    from components.builds.signing import public_key_path
     from components.reproduction.rebuild import find_build
     from components.reproduction.recorded import read_recorded
 
     # Before a server is started for it.
-    read_recorded(find_build(build_id, _home()))
+    read_recorded(find_build(build_id, _home(), public_key_path(Settings().key())))
     found = _run_flow(
         "reproduce_build",
         as_json,

@@ -5,6 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from components.builds.signing import public_key_path
 from components.reproduction.comparison import Reproduction
 from components.reproduction.rebuild import Rebuilding, find_build
 from components.run_ledger import recorded_run
@@ -31,7 +32,7 @@ def reproduce_build(
     settings = Settings()
     check_home_lasts(settings)
     home = settings.folder()
-    opened = find_build(build, home)
+    opened = find_build(build, home, public_key_path(settings.key()))
     wanted = Rebuilding(fresh_environment=fresh_environment, tolerance=tolerance, keep=keep)
     workload = opened.manifest.workload
     with known_to_prefect(home, workload), recorded_run(home, workload, "reproduce-build"):

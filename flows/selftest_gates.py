@@ -17,4 +17,4 @@ def selftest_gates(workload: WorkloadName = "flights") -> list[Planted]:
     """
     with opened(workload, "selftest-gates") as run:
         built = build_model(workload)
-        return selftest(run.workload, built.prepared, built.trained, built.packaged)
+        return selftest(run.workload, built.prepared, built.trained, built.packaged, run.settings)

@@ -1,17 +1,16 @@
 """The champion on the challenger's hold-out: what is gained over it, as a whole and in every slice of the contract.
 
-found = against_champion(workload, build, rollout)      # None: nothing serves yet, or this very build does
+found = against_champion(workload, build, rollout.champion, open_it)    # None: nothing serves yet, or this very build
 """
 
-from pathlib import Path
+from collections.abc import Callable
 
 import polars as pl
 
 from components.answer_shape import side_by_side
-from components.builds.build import Build, open_build
+from components.builds.build import Build
 from components.catalog import find_kind
 from components.declaration import Workload
-from components.delivery.rollout import Rollout
 from components.errors import BuildError
 from components.judgement.evaluation import RESAMPLES
 from components.judgement.evidence import Measure, Record
@@ -32,14 +31,18 @@ class Comparison(Record):
 
 
 def against_champion(
-    workload: Workload, build: Build, rollout: Rollout, *, resamples: int = RESAMPLES
+    workload: Workload,
+    build: Build,
+    champion: str | None,
+    open_champion: Callable[[], Build],
+    *,
+    resamples: int = RESAMPLES,
 ) -> Comparison | None:
     """Compare a build with the one that serves, in the goal's metric; None if there is none, or it is the same."""
-    champion, path = rollout.champion, rollout.champion_path
-    if champion is None or path is None or champion == build.build_id:
+    if champion is None or champion == build.build_id:
         return None
     try:
-        hold_out = _both(build, open_build(Path(path)))
+        hold_out = _both(build, open_champion())
     except BuildError as error:
         return Comparison(champion=champion, impossible=f"the champion {champion} cannot be compared: {error}")
     metric, seed = workload.goal.metric, workload.seed
@@ -63,10 +66,10 @@ def _both(build: Build, champion: Build) -> HoldOut:
         raise BuildError(
             f"it answers {', '.join(other.judged)} of {other.label}, the new one {', '.join(shape.judged)}"
         )
-    scored = build.path / "reference.parquet"
+    scored = build.read("reference.parquet")
     rows = pl.read_parquet(scored)
     own = side_by_side([rows[name].to_numpy() for name in shape.judged])
-    answers = find_kind(champion.manifest.kind).predict_file(champion.model, champion.contract(), scored)
+    answers = find_kind(champion.manifest.kind).predict_file(champion.read("model.onnx"), champion.contract(), scored)
     return HoldOut(
         labels=labels_of(rows, contract),
         graph=own,

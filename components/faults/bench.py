@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from components.answer_shape import AnswerShape
+from components.builds.build import Build
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.faults.answers import SPOILERS, Spoiler
@@ -35,7 +36,7 @@ class Bench:
     contract: ContractSpec
     prepared: Prepared
     trained: Trained
-    build: Path
+    build: Build
     predict_file: PredictFile
     hold_out: HoldOut
     scratch: Path
@@ -85,7 +86,7 @@ def make_bench(
     contract: ContractSpec,
     prepared: Prepared,
     trained: Trained,
-    build: Path,
+    build: Build,
     predict_file: PredictFile,
     scratch: Path,
 ) -> Bench:

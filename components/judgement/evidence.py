@@ -120,8 +120,14 @@ def write_evidence(path: Path, evidence: Evidence) -> Path:
 def read_evidence(path: Path) -> Evidence:
     """Read evidence; BuildError if the file is missing or is not evidence of this format."""
     try:
-        return Evidence.model_validate_json(path.read_bytes())
+        return parse_evidence(path.read_bytes(), where=str(path))
     except FileNotFoundError:
         raise BuildError(f"{path} does not exist: the model was not evaluated") from None
+
+
+def parse_evidence(data: bytes, where: str) -> Evidence:
+    """Return evidence from its JSON; BuildError with ``where`` it stands if it is not of this format."""
+    try:
+        return Evidence.model_validate_json(data)
     except ValidationError as error:
-        raise BuildError(f"{path} is not evidence of format {FORMAT}: {error.errors()[0]['msg']}") from error
+        raise BuildError(f"{where} is not evidence of format {FORMAT}: {error.errors()[0]['msg']}") from error

@@ -10,6 +10,7 @@ from pydantic import Field
 from components.declaration import Workload
 from components.judgement.evidence import Evidence, Record
 from components.judgement.targets import METRICS
+from components.provenance import how_to_pin
 
 Direction = Literal["at_least", "at_most"]
 
@@ -257,7 +258,7 @@ def promotion_policy(workload: Workload, evidence: Evidence, *, compared: bool) 
             "environment_differences",
             0,
             "packages that differ from the pinned set",
-            "pip install -c constraints.txt -e . puts it right",
+            f"{how_to_pin()} puts it right",
         ),
         _ladder(),
         _at_most(

@@ -132,13 +132,13 @@ def _fit_once(
             use_distributed_sampler=False,
             default_root_dir=folder,
         )
-        trainer.fit(learner, ckpt_path=checkpoint if resumed else None, weights_only=False)
+        trainer.fit(learner, ckpt_path=checkpoint if resumed else None, weights_only=True)
     return _read_fitted(checkpoint, keeper.state_key, stop.state_key, hardware, resumed)
 
 
 def _read_fitted(path: Path, keeper: str, stop: str, hardware: HardwareChoice, resumed: bool) -> Fitted:
     # From the file, because with several processes the callbacks that know lived in another one.
-    saved = torch.load(path, map_location="cpu", weights_only=False)
+    saved = torch.load(path, map_location="cpu", weights_only=True)
     kept, ended = saved["callbacks"][keeper], saved["callbacks"][stop]
     return Fitted(
         weights=kept["best"],
