@@ -14,9 +14,10 @@ from components.declaration import Workload
 from components.errors import BuildError
 from components.judgement.evaluation import RESAMPLES
 from components.judgement.evidence import Measure, Record
-from components.judgement.hold_out import HoldOut, Rival, labels_of
+from components.judgement.hold_out import HoldOut, Rival, decide_unit, labels_of
 from components.judgement.slices import goal_measures, slice_measures
 from components.judgement.targets import target_of
+from components.judgement.units import units_of
 
 SOURCE = "promotion"
 
@@ -42,7 +43,7 @@ def against_champion(
     if champion is None or champion == build.build_id:
         return None
     try:
-        hold_out = _both(build, open_champion())
+        hold_out = _both(build, open_champion(), workload)
     except BuildError as error:
         return Comparison(champion=champion, impossible=f"the champion {champion} cannot be compared: {error}")
     metric, seed = workload.goal.metric, workload.seed
@@ -56,7 +57,7 @@ def against_champion(
     )
 
 
-def _both(build: Build, champion: Build) -> HoldOut:
+def _both(build: Build, champion: Build, workload: Workload) -> HoldOut:
     """Return the build's hold-out with both answers; BuildError if the champion cannot answer its rows."""
     contract = build.contract()
     if lacking := {field.name for field in champion.contract().inputs} - {field.name for field in contract.inputs}:
@@ -70,12 +71,15 @@ def _both(build: Build, champion: Build) -> HoldOut:
     rows = pl.read_parquet(scored)
     own = side_by_side([rows[name].to_numpy() for name in shape.judged])
     answers = find_kind(champion.manifest.kind).predict_file(champion.read("model.onnx"), champion.contract(), scored)
+    labels, goal = labels_of(rows, contract), workload.goal
+    unit, _ = decide_unit(goal.metric, labels, own, units_of(rows, contract), goal.unit, workload.seed)
     return HoldOut(
-        labels=labels_of(rows, contract),
+        labels=labels,
         graph=own,
         trainer=own,
         rivals={"champion": Rival(other.point(answers), f"{champion.build_id} on the same rows")},
         rows=rows,
         slices=tuple(field.name for field in contract.with_role("slice") if field.name in rows.columns),
         target=target_of(contract),
+        unit=unit,
     )

@@ -32,6 +32,8 @@ class Measure(Record):
     high: float | None = None
     level: float = Field(0.95, gt=0, lt=1)
     n: int | None = Field(None, ge=0, description="Rows it was measured on.")
+    by: str = Field("row", description="What its interval draws: single rows, or whole days or groups.")
+    units: int | None = Field(None, ge=0, description="How many of those there were; None for single rows.")
     slice: str | None = Field(None, description="field=value; the whole split if not set.")
     source: str = Field(description="What measured it, e.g. 'evaluation'.")
     unit: str = ""
@@ -49,6 +51,8 @@ class Measure(Record):
             high=interval.high,
             level=interval.level,
             n=interval.n,
+            by=interval.by,
+            units=interval.units,
             slice=slice,
             source=source,
             unit=unit,
