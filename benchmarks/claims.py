@@ -260,14 +260,14 @@ def quantised(material: Material, folder: Path) -> Section:
     build = open_build(material.build)
     frame, late = _hold_out()
     rows = frame.select([field.name for field in build.contract().inputs]).rows()
-    exact = Predictor(build.model, build.contract())
+    exact = Predictor(build.read("model.onnx"), build.contract())
     seen = [exact.tensors(rows[start : start + 1_000]) for start in range(0, 5_000, 1_000)]
     # The build itself narrows the nodes whose names begin so; this graph was written without.
     named = folder / "named.onnx"
-    named.write_bytes(_named(onnx.load(build.model)).SerializeToString())
+    named.write_bytes(_named(onnx.load_model_from_string(build.read("model.onnx"))).SerializeToString())
     reference = None
     for name, path in (
-        ("float32", build.model),
+        ("float32", build.path / "model.onnx"),
         ("int8, dynamic", int8_dynamic(named, folder / "dynamic.onnx")),
         ("int8, static, scaled on 5,000 rows", int8_static(named, folder / "static.onnx", seen)),
         ("fp16", half(named, folder / "half.onnx")),

@@ -43,9 +43,11 @@ class Train(Protocol):
 
 class PredictFile(Protocol):
     """Answers a Parquet file of raw contract rows with a model graph, as serving would: [rows], or
-    [rows, columns] where the answer has several numbers."""
+    [rows, columns] where the answer has several numbers. Both may be given as their bytes, as a build holds them."""
 
-    def __call__(self, model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[Any]: ...
+    def __call__(
+        self, model: Path | bytes, contract: ContractSpec, rows: Path | bytes, threads: int = 1
+    ) -> NDArray[Any]: ...
 
 
 class Bulk(Protocol):
@@ -57,7 +59,7 @@ class Bulk(Protocol):
 class OpenBulk(Protocol):
     """Makes a model graph ready to answer many rows, on this many threads."""
 
-    def __call__(self, model: Path, contract: ContractSpec, threads: int = 1) -> Bulk: ...
+    def __call__(self, model: Path | bytes, contract: ContractSpec, threads: int = 1) -> Bulk: ...
 
 
 class EstimateTraining(Protocol):

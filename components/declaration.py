@@ -23,7 +23,7 @@ from components.judgement.targets import CLASS_METRICS, METRICS, Metric, classes
 from components.section import Section as Section
 from components.user_code import told
 from data_contracts.contract import Contract
-from data_contracts.spec import ContractSpec
+from data_contracts.spec import ContractSpec, Role
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -36,6 +36,11 @@ class Goal(Section):
     metric: Metric = Field(description="What decides between models and at the gate.")
     direction: Literal["at_least", "at_most"] = Field(description="Which side of the threshold is good.")
     threshold: float = Field(description="What the metric must reach on the hold-out.")
+    unit: Literal["row", "day", "group"] | None = Field(
+        None,
+        description="What future data come in, and intervals draw: single rows, days of the contract's time field, or "
+        "its groups (role 'group'); the one that makes the widest interval if not said.",
+    )
     latency_p95_ms: float = Field(gt=0, le=60_000, description="Milliseconds a single answer may take, p95.")
     latency_p99_ms: float | None = Field(
         None, gt=0, le=60_000, description="The same at p99; not asked if not declared."
@@ -58,6 +63,12 @@ class Source(Section):
 
     python: Reference | None = Field(None, description="module:function that returns a Polars frame, no arguments.")
     packages: tuple[str, ...] = Field((), description="Installed packages whose files the function reads.")
+    reads: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (),
+        description="Files, folders and patterns that the function reads. If these and packages are all that it reads, "
+        "it is called again when one of them, its code or a module that it imports has changed. Without both it is "
+        "called in every run.",
+    )
     path: str | None = Field(
         None, min_length=1, description="A file, a folder, a pattern like data/*.parquet, or s3://bucket/key of these."
     )
@@ -84,6 +95,8 @@ class Source(Section):
             raise ValueError(f"give exactly one of python, path and sql, not {' and '.join(given) or 'none'}")
         if (self.sql is None) != (self.uri is None):
             raise ValueError("sql needs a uri (which database), and uri an sql (which rows)")
+        if self.python is None and (self.packages or self.reads):
+            raise ValueError("packages and reads say what a python function reads: leave them out")
         return self
 
 
@@ -170,7 +183,8 @@ def find_workload(name_or_path: str) -> Path:
     if name_or_path.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
         if not path.is_file():
-            raise WorkloadError(f"workload file {path} does not exist")
+            where = "" if path.is_absolute() else f" in {Path.cwd()}"
+            raise WorkloadError(f"workload file {path} does not exist{where}")
         return path.resolve()
     known = known_workloads()
     if name_or_path not in known:
@@ -266,6 +280,7 @@ def _check_against_contract(workload: Workload, contract: ContractSpec) -> None:
             f"'goal.metric': {metric} cannot judge '{contract.label.name}', a {contract.label.dtype}; "
             f"for {target} answers: {', '.join(METRICS[target])}"
         )
+    _check_unit(workload, contract)
     _check_costs(workload, contract)
     _check_floors(workload, contract)
     known = {field.name for field in contract.inputs}
@@ -275,6 +290,15 @@ def _check_against_contract(workload: Workload, contract: ContractSpec) -> None:
                 raise WorkloadError(
                     f"'gates.{key}': '{field}' is not an input of {contract.name}; inputs: {sorted(known)}"
                 )
+
+
+def _check_unit(workload: Workload, contract: ContractSpec) -> None:
+    role: Role | None = {"day": "time", "group": "group"}.get(workload.goal.unit or "")  # type: ignore[assignment]
+    if role and not contract.with_role(role):
+        raise WorkloadError(
+            f"'goal.unit': {workload.goal.unit} needs a field with role '{role}', and {contract.name} has none; "
+            "give one that role, or say unit: row"
+        )
 
 
 def _check_costs(workload: Workload, contract: ContractSpec) -> None:

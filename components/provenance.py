@@ -10,6 +10,7 @@ import tempfile
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,7 +18,7 @@ from components.machine import memory_bytes, processor_name, usable_cores
 from components.storage import digest_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
-CONSTRAINTS = ROOT / "constraints.txt"
+CONSTRAINTS = "constraints.txt"
 # Untracked files of these endings in these folders are code, and belong to the diff; others are named only: they may be
 # data, or secrets.
 CODE_FOLDERS = ("flows", "tasks", "components", "deployments", "data_contracts")
@@ -68,11 +69,32 @@ def dependency_graph(root: str = "slipway") -> dict[str, Package]:
 
 def _own_requirements() -> list[str] | None:
     """Return what this checkout needs: the metadata of an editable install are as old as the install."""
-    declared = ROOT / "pyproject.toml"
-    if not declared.is_file():
-        return importlib.metadata.distribution("slipway").requires
-    document = tomllib.loads(declared.read_text(encoding="utf-8"))
-    return list(document["project"]["dependencies"])
+    declared = _checkout()
+    return list(declared["dependencies"]) if declared else importlib.metadata.distribution("slipway").requires
+
+
+def _checkout() -> dict[str, Any]:
+    """Return the project table of the checkout that this code runs from; empty where it was installed."""
+    try:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+    except (OSError, ValueError):
+        return {}
+    # Where it was installed, a file of this name is another package's.
+    return dict(project) if project.get("name") == "slipway" else {}
+
+
+def constraints_file() -> Path | None:
+    """Return the list of exact packages that was tested: of the checkout, or the one that was installed along."""
+    if _checkout():
+        return ROOT / CONSTRAINTS
+    files = importlib.metadata.distribution("slipway").files or ()
+    return next((Path(str(file.locate())).resolve() for file in files if file.name == CONSTRAINTS), None)
+
+
+def how_to_pin() -> str:
+    """Say how the packages become those that were tested."""
+    listed = constraints_file()
+    return f"pip install -c {CONSTRAINTS} -e ." if _checkout() else f"pip install -c {listed or CONSTRAINTS} slipway"
 
 
 def _needed(line: str, extras: frozenset[str]) -> tuple[str, frozenset[str]] | None:
@@ -90,13 +112,15 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def environment_differences(graph: dict[str, Package], constraints: Path = CONSTRAINTS) -> tuple[str, ...]:
+def environment_differences(graph: dict[str, Package], constraints: Path | None = None) -> tuple[str, ...]:
     """Name every package of the graph whose version is not the pinned one.
 
-    A local version label is ignored: ``2.13.0+cpu`` and ``2.13.0+cu130`` are builds of one release.
+    ``constraints`` is the list, that of this installation if not given. A local version label is ignored:
+    ``2.13.0+cpu`` and ``2.13.0+cu130`` are builds of one release.
     """
-    if not constraints.is_file():
-        return (f"there is no constraints file at {constraints} to compare with",)
+    constraints = constraints or constraints_file()
+    if constraints is None or not constraints.is_file():
+        return (f"there is no constraints file {constraints or CONSTRAINTS} to compare with: install slipway anew",)
     pinned = {}
     for line in constraints.read_text(encoding="utf-8").splitlines():
         name, found, version = line.split("#")[0].strip().partition("==")

@@ -15,7 +15,7 @@ import msgspec
 from components.errors import SlipwayError
 from components.settings import Home, Room
 from components.stage_keys import StageKey
-from components.storage import is_gone, sweep, this_process, write_json
+from components.storage import is_running, sweep, this_process, write_json
 
 # The rooms with folders and files of ours; MLflow, Prefect and BentoML look after their own.
 SWEPT: tuple[Room, ...] = (
@@ -29,8 +29,9 @@ SWEPT: tuple[Room, ...] = (
     "rollouts",
     "reports",
     "runs",
+    "keys",
 )
-State = Literal["running", "ran", "cached", "failed", "killed"]
+State = Literal["running", "ran", "cached", "failed", "interrupted"]
 
 
 class StageRecord(msgspec.Struct, kw_only=True):
@@ -48,18 +49,30 @@ class StageRecord(msgspec.Struct, kw_only=True):
 
 
 class RunRecord(msgspec.Struct, kw_only=True):
-    """One run of a flow; ``process`` is the one that it runs in, ``flow_runs`` are the orchestrator's names for it."""
+    """One run of a flow.
+
+    ``process`` is the one that makes it (``storage.this_process``), ``flow_runs`` are the orchestrator's names for it.
+    """
 
     run_id: str
     workload: str
     flow: str
     started: str
+    process: str = ""
     state: State = "running"
     seconds: float = 0.0
     error: str = ""
-    process: str = ""
     flow_runs: list[str] = msgspec.field(default_factory=list)
     stages: list[StageRecord] = msgspec.field(default_factory=list)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has not ended, and its process is still there to end it."""
+        return self.state == "running" and is_running(self.process)
+
+    def told(self, state: State) -> str:
+        """Return the state of the run, or of one of its stages, in words: a run that was killed wrote no end."""
+        return "interrupted" if state == "running" and not self.is_live else state
 
 
 class Ledger:
@@ -106,13 +119,8 @@ def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
     close_killed(home)
     now = datetime.now(UTC)
     run_id = f"{workload}-{now:%Y%m%dT%H%M%S%f}"
-    record = RunRecord(
-        run_id=run_id,
-        workload=workload,
-        flow=flow,
-        started=now.isoformat(timespec="seconds"),
-        process=this_process(),
-    )
+    started = now.isoformat(timespec="seconds")
+    record = RunRecord(run_id=run_id, workload=workload, flow=flow, started=started, process=this_process())
     ledger = Ledger(home.room("runs", f"{run_id}.json"), record)
     token = _current.set(ledger)
     try:
@@ -149,7 +157,7 @@ def close_killed(home: Home) -> tuple[RunRecord, ...]:
     closed = []
     for path in sorted(home.room("runs").glob("*.json")):
         record = _read(path)
-        if record.state == "killed" and _decode(path.read_bytes()).state == "running":
+        if record.state == "interrupted" and _decode(path.read_bytes()).state == "running":
             write_json(path, record)
             closed.append(record)
     return tuple(closed)
@@ -161,14 +169,14 @@ _decode = msgspec.json.Decoder(RunRecord).decode
 def _read(path: Path) -> RunRecord:
     """Read a record; a run that is written down as running although its process has ended was killed."""
     record = _decode(path.read_bytes())
-    if record.state != "running" or (record.process and not is_gone(record.process)):
+    if record.state != "running" or record.is_live:
         return record
     running = [stage for stage in record.stages if stage.state == "running"]
     where = f" in {running[-1].stage}" if running else ""
-    record.state = "killed"
+    record.state = "interrupted"
     record.error = f"its process ended without a word{where}: it was killed, or the machine went down"
     for stage in running:
-        stage.state, stage.detail = "killed", record.error
+        stage.state, stage.detail = "interrupted", record.error
     record.seconds = max(path.stat().st_mtime - datetime.fromisoformat(record.started).timestamp(), 0.0)
     return record
 
@@ -177,6 +185,12 @@ def runs_of(home: Home, workload: str) -> list[RunRecord]:
     """Return the runs of a workload, newest first."""
     records = [_read(path) for path in home.room("runs").glob(f"{workload}-*.json")]
     return sorted((r for r in records if r.workload == workload), key=lambda r: r.run_id, reverse=True)
+
+
+def own_run(home: Home, workload: str) -> RunRecord | None:
+    """Return the latest run of a workload that this process made: others may run on the same home at once."""
+    own = this_process()
+    return next((run for run in runs_of(home, workload) if run.process == own), None)
 
 
 def stage_seconds(home: Home) -> dict[str, float]:

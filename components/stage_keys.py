@@ -4,22 +4,16 @@ The digest of the parts is the cache key. The parts themselves are kept, so that
 them changed: a file of code, a key of the workload file, a package.
 """
 
-import ast
 import functools
-import importlib.util
 import platform
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from components.provenance import ROOT, dependency_graph
-from components.storage import digest_file, digest_json
-
-PACKAGES = ("flows", "tasks", "components", "deployments", "data_contracts")
-# Orchestration: it decides when a stage runs, never what comes out.
-NOT_PART_OF_A_RESULT = ("tasks.stage", "components.stage_keys", "components.run_ledger", "components.provenance")
+from components.imported_code import code_of
+from components.provenance import dependency_graph
+from components.storage import digest_json
 
 
 class StageKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,60 +32,19 @@ class StageKey(msgspec.Struct, frozen=True, kw_only=True):
 
 def stage_key(stage: str, *, modules: Iterable[str], data: dict[str, str], settings: dict[str, Any]) -> StageKey:
     """Return the key of a stage whose code starts at ``modules``."""
+    code = code_of(sorted(modules))
     return StageKey(
         stage=stage,
         data=data,
-        code=code_part(tuple(sorted(modules))),
+        code=code.digests(),
         settings=settings,
-        environment=environment_part(),
+        environment={**code.packages, **environment_part()},
     )
 
 
 def code_part(modules: tuple[str, ...]) -> dict[str, str]:
-    """Return the digest of every first-party file that the modules import, directly or not, by its path."""
-    files: dict[str, str] = {}
-    waiting = list(modules)
-    seen = set(NOT_PART_OF_A_RESULT)
-    while waiting:
-        module = waiting.pop()
-        if module in seen:
-            continue
-        seen.add(module)
-        path = _source(module)
-        if path is None:
-            continue
-        name = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-        if path.stat().st_size:
-            files[name] = digest_file(path)[:16]
-        waiting.extend(_imports(path))
-    return dict(sorted(files.items()))
-
-
-def _source(module: str) -> Path | None:
-    parts = module.split(".")
-    if parts[0] in PACKAGES:
-        # Not find_spec: it imports parent packages, and a name may be a function of a module instead of a module.
-        for path in (ROOT.joinpath(*parts).with_suffix(".py"), ROOT.joinpath(*parts, "__init__.py")):
-            if path.is_file():
-                return path
-    # A contract of the user's own may lie anywhere that can be imported.
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):
-        return None
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-
-
-def _imports(path: Path) -> set[str]:
-    """Return the first-party modules named by a file's import statements, wherever in the file they stand."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {name for name in found if name.split(".")[0] in PACKAGES}
+    """Return the digest of every file, ours or the user's, that the modules import, directly or not, by its name."""
+    return code_of(modules).digests()
 
 
 @functools.cache

@@ -40,14 +40,17 @@ def scratch_prefix(name: str) -> str:
 
 
 def this_process() -> str:
-    """Return what names this process for as long as the machine runs, and no other after it."""
+    """Return what names this process among all that there ever were: machine, number, and when it began."""
     return f"{_machine()}-{os.getpid()}-{_started(os.getpid())}"
 
 
-def is_gone(process: str) -> bool:
-    """Return whether a process of this machine has ended; of another machine's nothing is known here."""
-    machine, number, started = process.split("-")
-    return machine == _machine() and _started(int(number)) != started
+def is_running(process: str) -> bool:
+    """Say whether a process named by ``this_process`` still runs; one of another machine is taken to."""
+    machine, _, rest = process.partition("-")
+    number, _, started = rest.partition("-")
+    if not number.isdigit():
+        return False
+    return machine != _machine() or _started(int(number)) == started
 
 
 def sweep(folder: Path) -> tuple[Path, ...]:
@@ -58,7 +61,7 @@ def sweep(folder: Path) -> tuple[Path, ...]:
     swept = []
     for path in sorted(folder.rglob(".*")):
         found = _OWNED.search(path.name)
-        if not found or found[1] != _machine() or _started(int(found[2])) == found[3]:
+        if not found or is_running(found[1]):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -68,7 +71,7 @@ def sweep(folder: Path) -> tuple[Path, ...]:
     return tuple(swept)
 
 
-_OWNED = re.compile(r"\.([0-9a-f]{8})-(\d+)-(\w+)\.[^.]*$")
+_OWNED = re.compile(r"\.([0-9a-f]{8}-\d+-\w+)\.[^.]*$")
 
 
 @functools.cache

@@ -14,11 +14,22 @@ from deployments.data_plane.application import Application
 from deployments.data_plane.documents.pages import scrape
 from deployments.data_plane.options import Options
 
-# In a Bento the build lies beside the packages.
-BUILD = Path(os.environ.get("SLIPWAY_BUILD", Path(__file__).resolve().parent.parent / "build"))
-PREDICTIONS = os.environ.get("SLIPWAY_PREDICTIONS")
+# In a Bento the build lies beside the packages, and so does the key of who packed it: it finds what was damaged or
+# mixed up. Against somebody who can change the Bento helps only a key from elsewhere: SLIPWAY_PUBLIC_KEY.
+BESIDE = Path(__file__).resolve().parent.parent
 
-application = Application(Options(build=BUILD, predictions=Path(PREDICTIONS) if PREDICTIONS else None))
+
+def _options() -> Options:
+    build, key = os.environ.get("SLIPWAY_BUILD"), os.environ.get("SLIPWAY_PUBLIC_KEY")
+    packed, predictions = BESIDE / "signing.pub", os.environ.get("SLIPWAY_PREDICTIONS")
+    return Options(
+        build=Path(build) if build else BESIDE / "build",
+        public_key=Path(key) if key else packed if packed.is_file() and not build else None,
+        predictions=Path(predictions) if predictions else None,
+    )
+
+
+application = Application(_options())
 
 
 @bentoml.asgi_app(application, path="/", name="data_plane")

@@ -32,14 +32,12 @@ def check(
 ) -> None:
     """Check a build: digests, signature, parity ladder up to the live answers; exit code 7 if a rung is broken."""
     from components.builds.serving_environment import check_fresh_environment
-    from components.builds.signing import public_key_path
     from components.delivery.inspection import build_of, inspect
 
     settings = Settings()
-    key = public_key_path(settings.key())
     build = build_of(target, settings.folder(), settings)
-    ladder, live = inspect(build, settings, key)
-    fresh = check_fresh_environment(build, key) if fresh_environment and not ladder.broken else None
+    ladder, live = inspect(build, settings)
+    fresh = check_fresh_environment(build) if fresh_environment and not ladder.broken else None
     if as_json:
         terminal.print_json({"build": build.build_id, "ladder": ladder, "live": live, "fresh_environment": fresh})
     else:

@@ -30,8 +30,10 @@ from tasks.register import register
 from tasks.rehearse import rehearse
 from tasks.train import train
 
-# Prefect's form takes bounds from the annotation and the description from the docstring's Args.
-WorkloadName = Annotated[str, Field(min_length=1)]
+# Prefect's form takes bounds from the annotation and the description from the docstring's Args. What may be left out is
+# an empty text there: of a field that may also be null the form shows "Property is type None".
+WorkloadName = Annotated[str, Field(min_length=1, max_length=4_000)]
+DigestStart = Annotated[str, Field(max_length=64)]
 
 
 class BuildOutcome(Result):
@@ -60,7 +62,7 @@ class BuildRefused(GateError):
 
 
 @flow(name="build-model", validate_parameters=True)
-def build_model(workload: WorkloadName = "flights", data: str | None = None) -> BuildOutcome:
+def build_model(workload: WorkloadName = "flights", data: DigestStart = "") -> BuildOutcome:
     """Make a build of a workload; stages whose data, code, settings and environment are unchanged are cached.
 
     A build that its gates refuse is registered and kept, and then BuildRefused is raised: the run is a failed one.
@@ -69,7 +71,7 @@ def build_model(workload: WorkloadName = "flights", data: str | None = None) -> 
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
         data: First characters of a data version's digest; the source is read if left empty.
     """
-    with opened(workload, "build-model") as run:
+    with opened(workload, "build-model", alone=True) as run:
         declared, home, settings = run.workload, run.home, run.settings
         snapshot = find_version(data, home, contract_of(declared)) if data else ingest(declared, home)
         validated, expected, prepared = checked_and_prepared(declared, snapshot, home)

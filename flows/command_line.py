@@ -55,8 +55,9 @@ def _run_flow(name: str, as_json: bool, **parameters: Any) -> Any:
         if server:
             server.wait()
         from flows.orchestrator import lost_orchestrator
+        from flows.prefect_run import told_parameters
 
-        with lost_orchestrator():
+        with lost_orchestrator(), told_parameters():
             return flow(**parameters)
 
 
@@ -121,7 +122,7 @@ def build(
     """Make a build and register it as challenger if its gates pass."""
 
     try:
-        built = _run_flow("build_model", as_json, workload=workload, data=data_version)
+        built = _run_flow("build_model", as_json, workload=workload, data=data_version or "")
     except GateError as refused:
         # The build is there all the same, and shows why.
         built = getattr(refused, "outcome", None)
@@ -145,7 +146,7 @@ def promote(
     """Serve a build, judge what a client sees, and make it the champion."""
 
     promoted = _run_flow(
-        "promote_build", as_json, workload=workload, build_id=build_id, dry_run=dry_run, accept=accept or []
+        "promote_build", as_json, workload=workload, build_id=build_id or "", dry_run=dry_run, accept=accept or []
     )
     terminal.print_json(promoted) if as_json else terminal.print_promotion(workload, promoted)
 
@@ -221,11 +222,12 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Make a build again from its recorded code, data and environment, and compare; exit code 1 if it differs."""
+    from components.builds.signing import public_key_path
     from components.reproduction.rebuild import find_build
     from components.reproduction.recorded import read_recorded
 
     # Before a server is started for it.
-    read_recorded(find_build(build_id, _home()))
+    read_recorded(find_build(build_id, _home(), public_key_path(Settings().key())))
     found = _run_flow(
         "reproduce_build",
         as_json,

@@ -18,11 +18,12 @@ from flows import terminal
 
 def main(workload: str = "flights") -> int:
     """Ask the champion of a workload; return the exit code."""
-    home = Settings().folder()
+    settings = Settings()
+    home = settings.folder()
     declared = read_workload(workload)
-    row = champion_of(declared, home).golden().rows[0]
+    row = champion_of(declared, home, settings).golden().rows[0]
     document = rollout_path(home.room("rollouts"), declared.name)
-    key = str(public_key_path(Settings().key()))
+    key = str(public_key_path(settings.key()))
     arguments = ["--rollout", str(document), "--workload", declared.name, "--port", "0", "--workers", "1"]
     with serving([*arguments, "--public-key", key]) as (endpoint, _):
         url, address = endpoint.url, urlsplit(endpoint.url)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from components.declaration import known_workloads, read_workload
 from components.errors import SlipwayError
-from components.provenance import dependency_graph, environment_differences, machine
+from components.provenance import dependency_graph, environment_differences, how_to_pin, machine
 from components.result import Result
 from components.run_ledger import SWEPT, close_killed
 from components.settings import Home
@@ -51,7 +51,7 @@ def _packages() -> Finding:
         check="packages",
         state="warning",
         found=f"{told}: a build made here will not be promoted without --accept environment; "
-        "pip install -c constraints.txt -e . puts it right",
+        f"{how_to_pin()} puts it right",
     )
 
 

@@ -14,7 +14,7 @@ COLOURS = {
     "passed": "green",
     "cached": "cyan",
     "failed": "red",
-    "killed": "red",
+    "interrupted": "red",
     "undecided": "yellow",
     "warning": "yellow",
 }

@@ -30,7 +30,7 @@ def end_to_end(workload: WorkloadName = "flights") -> EndToEnd:
     Args:
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
     """
-    with opened(workload, "end-to-end") as run:
+    with opened(workload, "end-to-end", alone=True) as run:
         try:
             built = build_model(workload)
         except BuildRefused as refused:

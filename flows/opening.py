@@ -1,7 +1,7 @@
 """What every flow begins with: a workload that was checked, the home, the settings, and a ledger of the run."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from components.features.recipe import check_step
 from components.run_ledger import Ledger, close_killed, recorded_run
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
+from components.workload_lock import only_run_of
 from flows.orchestrated import crash_killed, end_with_worker, note_run, started_by_worker
 from flows.run_log import keep_errors_on_one_line
 
@@ -37,16 +38,27 @@ def checked_workload(workload: str) -> Workload:
 
 
 @contextmanager
-def opened(workload: str, flow: str) -> Iterator[Opened]:
-    """Check the workload file, then record what happens in the block."""
+def opened(workload: str, flow: str, *, alone: bool = False) -> Iterator[Opened]:
+    """Check the workload file, then record what happens in the block.
+
+    ``alone``: wait until no other run builds or promotes the workload in this home.
+    """
+    # Prefect is imported after its environment is set, and the command line checks a workload before that.
+    from flows.prefect_run import check_home_lasts, known_to_prefect, say
+
     # A worker of Prefect's does not come by way of the command line.
     keep_errors_on_one_line()
     find_user_modules(Path.cwd())
-    declared = checked_workload(workload)
     settings = Settings()
+    check_home_lasts(settings)
+    declared = checked_workload(workload)
     home = settings.folder()
     crash_killed(close_killed(home))
-    with recorded_run(home, declared.name, flow) as ledger:
+    with (
+        known_to_prefect(home, declared.name),
+        only_run_of(home, declared.name, flow, say) if alone else nullcontext(),
+        recorded_run(home, declared.name, flow) as ledger,
+    ):
         note_run(ledger)
         if started_by_worker():
             end_with_worker()

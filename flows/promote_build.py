@@ -3,20 +3,26 @@
 Run it with ``slipway promote WORKLOAD`` or from the Prefect UI, where it is a dry run unless told otherwise.
 """
 
+from typing import Annotated
+
 from prefect import flow
+from pydantic import Field
 
 from components.delivery.promotion import Promotion, challenger_of
 from flows.build_model import WorkloadName
 from flows.opening import opened
 from tasks.promote import promote
 
+BuildId = Annotated[str, Field(max_length=200)]
+GateNames = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=100)]
+
 
 @flow(name="promote-build", validate_parameters=True)
 def promote_build(
     workload: WorkloadName = "flights",
-    build_id: str | None = None,
+    build_id: BuildId = "",
     dry_run: bool = True,
-    accept: list[str] = [],  # noqa: B006 -- Prefect shows the default in the form; it is never mutated
+    accept: GateNames = [],  # noqa: B006 -- Prefect shows the default in the form; it is never mutated
 ) -> Promotion:
     """Promote a build of a workload.
 
@@ -26,6 +32,6 @@ def promote_build(
         dry_run: Judge the build live, but change nothing that users get.
         accept: Names of gates whose failure is accepted; the ledger says so.
     """
-    with opened(workload, "promote-build") as run:
-        build = challenger_of(run.workload, build_id, run.home, run.settings)
+    with opened(workload, "promote-build", alone=True) as run:
+        build = challenger_of(run.workload, build_id or None, run.home, run.settings)
         return promote(run.workload, build, run.home, run.settings, accept=tuple(accept), dry_run=dry_run)

@@ -64,7 +64,7 @@ def serve(
     declared = read_workload(workload)
     settings = Settings()
     home = settings.folder()
-    champion = champion_of(declared, home)
+    champion = champion_of(declared, home, settings)
     options = {
         "host": host,
         "port": declared.serving.port if port is None else port,

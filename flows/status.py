@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import Field
+
 from components.declaration import read_workload
 from components.delivery.rollout import Rollout, read_rollout, rollout_path
 from components.errors import SlipwayError
@@ -32,6 +34,7 @@ class Status(Result):
     seconds: float
     error: str
     stages: tuple[StageStatus, ...]
+    others: tuple[str, ...] = Field(description="Earlier runs that still run.")
     champion: str | None
     previous: str | None
     history: tuple[str, ...]
@@ -51,10 +54,11 @@ def status_of(workload: str, home: Home) -> Status:
         run_id=last.run_id,
         flow=last.flow,
         started=last.started,
-        state=last.state,
+        state=last.told(last.state),
         seconds=last.seconds,
         error=last.error,
-        stages=tuple(_status(stage, earlier) for stage in last.stages),
+        stages=tuple(_status(stage, last, earlier) for stage in last.stages),
+        others=tuple(f"{run.flow} since {run.started}: {_at(run)}" for run in earlier if run.is_live),
         champion=rollout.champion,
         previous=rollout.previous,
         history=_history(rollout),
@@ -62,9 +66,18 @@ def status_of(workload: str, home: Home) -> Status:
     )
 
 
-def _status(stage: StageRecord, earlier: list[RunRecord]) -> StageStatus:
-    why, note = _why(stage, earlier), _note(stage, earlier)
-    return StageStatus(stage=stage.stage, state=stage.state, seconds=stage.seconds, why=why, note=note)
+def _status(stage: StageRecord, run: RunRecord, earlier: list[RunRecord]) -> StageStatus:
+    return StageStatus(
+        stage=stage.stage,
+        state=run.told(stage.state),
+        seconds=stage.seconds,
+        why=_why(stage, earlier),
+        note=_note(stage, earlier),
+    )
+
+
+def _at(run: RunRecord) -> str:
+    return next((stage.stage for stage in run.stages if stage.state == "running"), "between stages")
 
 
 def _note(stage: StageRecord, earlier: list[RunRecord]) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from components.builds.build import open_build
+from components.builds.signing import public_key_path
 from components.delivery.monitoring import Monitored
 from components.delivery.promotion import Promotion
 from components.judgement.evidence import read_evidence
 from components.run_ledger import Ledger
-from components.settings import Home
+from components.settings import Home, Settings
 from components.storage import write_json
 from flows.build_model import BuildOutcome
 
@@ -24,6 +25,7 @@ def write_summary(
 ) -> Path:
     """Write the summary of a run to the home and return its path; parts that were not reached are null."""
     evidence = read_evidence(built.evaluated.evidence)
+    build = open_build(built.registered.build, public_key_path(Settings().key()))
     summary: dict[str, Any] = {
         "run_id": ledger.record.run_id,
         "workload": ledger.record.workload,
@@ -58,7 +60,7 @@ def write_summary(
             "reasons": built.validated.reasons,
             "left_out": built.prepared.left_out,
         },
-        "environment_differences": open_build(built.registered.build).environment_differences(),
+        "environment_differences": build.environment_differences(),
         "registry": built.registered.model_dump(mode="json", include={"version", "run_id", "tracking_uri"}),
         "promotion": promoted.model_dump(mode="json") if promoted else None,
         "monitoring": monitored.model_dump(mode="json") if monitored else None,

@@ -97,15 +97,18 @@ def print_run(
 ) -> None:
     """Print what a run did and where to look next."""
     from components.builds.build import open_build
-    from components.run_ledger import runs_of
+    from components.builds.signing import public_key_path
+    from components.run_ledger import own_run
+    from components.settings import Settings
 
     console = _console()
-    build = open_build(built.registered.build)
-    last = runs_of(home, build.manifest.workload)[0]
+    build = open_build(built.registered.build, public_key_path(Settings().key()))
+    last = own_run(home, build.manifest.workload)
     console.print()
     for difference in build.environment_differences():
         console.print(f"[yellow]warning[/]: {difference}; such a build is not promoted without --accept environment")
-    console.print(_stages(last))
+    if last:
+        console.print(_stages(last))
     console.print(_models(built))
     console.print(_gates(built.gates))
     _print_warnings(console, built.gates)
@@ -182,7 +185,7 @@ def _outcome(
                 f"p95 {live.latency_p95_ms:.1f} ms, ready in {live.start_seconds:.1f} s",
             )
         )
-        rows.append(("champion", f"{promoted.build_id}, instead of {promoted.replaced or 'nothing'}"))
+        rows.append(("champion", f"{promoted.build_id}, {promoted.instead_of}"))
     if monitored:
         rows.append(("drift", monitored.drift.verdict))
         rows += [
@@ -215,7 +218,7 @@ def print_promotion(workload: str, promoted: "Promotion") -> None:
     if promoted.dry_run:
         console.print(f"dry run: {promoted.build_id} could serve {workload}; nothing was changed")
     else:
-        console.print(f"{promoted.build_id} serves {workload}, instead of {promoted.replaced or 'nothing'}")
+        console.print(f"{promoted.build_id} serves {workload}, {promoted.instead_of}")
 
 
 def _print_judged(console: Console, promoted: "Promotion") -> None:
@@ -257,13 +260,16 @@ def print_status(status: "Status") -> None:
     """Print the last run and who serves."""
     console = _console()
     rows = [(s.stage, _state(s.state), f"{s.seconds:.1f} s", s.why) for s in status.stages]
-    title = f"{status.workload}: {status.flow} {status.state} on {status.started} in {status.seconds:.0f} s"
+    took = "" if status.state == "running" else f" in {status.seconds:.0f} s"
+    title = f"{status.workload}: {status.flow} {status.state} on {status.started}{took}"
     console.print(_table("stage", "state", "time", "why", rows=rows, title=title))
     for stage in status.stages:
         if stage.note:
             console.print(f"{stage.stage}: {stage.note}", markup=False, soft_wrap=True)
     if status.error:
         console.print(f"it ended with: {status.error}", markup=False, soft_wrap=True)
+    for line in status.others:
+        console.print(f"also running: {line}", markup=False, soft_wrap=True)
     console.print(f"champion: {status.champion or 'none'}   before it: {status.previous or 'none'}")
     for line in status.history[-5:]:
         console.print(f"  {line}", markup=False)

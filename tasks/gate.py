@@ -24,11 +24,11 @@ def _today(workload: Workload) -> str:
     return datetime.now(UTC).date().isoformat() if workload.gates.data_age_days else "any day"
 
 
-def _note(report: GateReport) -> str:
-    return "" if report.passed else "refused: " + "; ".join(verdict.line for verdict in report.refused)
+def _lines(report: GateReport) -> list[str]:
+    return [verdict.line for verdict in report.verdicts]
 
 
-@stage("gate", settings=["goal", "gates", "name"], fingerprint=_today, artifact=verdicts, note=_note)
+@stage("gate", settings=["goal", "gates", "name"], fingerprint=_today, artifact=verdicts, lines=_lines)
 def gate(workload: Workload, evaluated: Evaluated, audited: Audited, prepared: Prepared) -> GateReport:
     """Judge the evidence; a refusal is a result, not an error: the build is kept to be looked at."""
     measures = (leakage_measure(audited.findings, audited.declared), *_age(prepared))

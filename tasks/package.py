@@ -10,7 +10,9 @@ from components.builds.packaging import PackagedBuild, package_build
 from components.catalog import kind_module
 from components.compression.results import AS_TRAINED
 from components.data.results import Expected, Prepared, Snapshot, Validated
+from components.data.sources.source import source_modules
 from components.declaration import Workload, contract_of
+from components.imported_code import code_of
 from components.judgement.dossier import Subject, write_dossier
 from components.judgement.evidence import Evaluated, read_evidence, write_evidence
 from components.judgement.gates import GateReport
@@ -18,7 +20,6 @@ from components.judgement.model_card import write_card
 from components.provenance import code_version, dependency_graph, environment_differences, machine
 from components.run_ledger import stage_seconds
 from components.settings import Home, Settings
-from components.stage_keys import code_part
 from components.storage import write_atomically
 from components.training.results import Trained, training_record
 from tasks.stage import fields_of, stage
@@ -26,7 +27,8 @@ from tasks.stage import fields_of, stage
 
 def _code_files(workload: Workload) -> dict[str, str]:
     """Return the digest of every file of code that the build flow, the kind and the contract import."""
-    return code_part(("flows.build_model", kind_module(workload.kind), workload.contract.partition(":")[0]))
+    modules = ["flows.build_model", kind_module(workload.kind), workload.contract.partition(":")[0]]
+    return code_of([*modules, *source_modules(workload.source)]).digests_by_place()
 
 
 @stage(

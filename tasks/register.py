@@ -2,6 +2,7 @@
 
 from components.builds.build import open_build
 from components.builds.packaging import PackagedBuild
+from components.builds.signing import public_key_path
 from components.declaration import Workload
 from components.delivery.registry import Registered, register_build
 from components.judgement.evidence import Evaluated, read_evidence
@@ -32,7 +33,7 @@ def register(
     metrics = {measure.name: measure.value for measure in evidence.measures if measure.slice is None}
     document = workload.model_dump(mode="json", include={"kind", "contract", "seed", "model"})
     return register_build(
-        open_build(build.path),
+        open_build(build.path, public_key_path(settings.key()), build_id=build.build_id),
         home=home,
         settings=settings,
         gates_passed=gates_passed,

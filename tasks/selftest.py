@@ -4,12 +4,15 @@ import tempfile
 from pathlib import Path
 
 from components import progress
+from components.builds.build import open_build
 from components.builds.packaging import PackagedBuild
+from components.builds.signing import public_key_path
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.faults.bench import make_bench
 from components.faults.selftest import Planted, applicable, planted_one_by_one
+from components.settings import Settings
 from components.training.results import Trained
 from tasks.stage import stage
 
@@ -20,7 +23,9 @@ def _artifact(planted: list[Planted]) -> str:
 
 
 @stage("selftest", cached=False, artifact=_artifact)
-def selftest(workload: Workload, prepared: Prepared, trained: Trained, packaged: PackagedBuild) -> list[Planted]:
+def selftest(
+    workload: Workload, prepared: Prepared, trained: Trained, packaged: PackagedBuild, settings: Settings
+) -> list[Planted]:
     """Return what became of every fault; nothing of the build or the data is changed."""
     planted = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -29,7 +34,7 @@ def selftest(workload: Workload, prepared: Prepared, trained: Trained, packaged:
             contract_of(workload),
             prepared,
             trained,
-            packaged.path,
+            open_build(packaged.path, public_key_path(settings.key()), build_id=packaged.build_id),
             find_kind(workload.kind).predict_file,
             Path(scratch),
         )

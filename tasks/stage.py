@@ -7,6 +7,7 @@ Without a Prefect run around it, ``prepare.fn(...)`` is the function itself.
 """
 
 import functools
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,17 +19,19 @@ from prefect import Task, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.context import TaskRunContext
+from prefect.filesystems import LocalFileSystem
 from prefect.logging import get_run_logger
-from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
 from components import progress
+from components.builds.build import Build
 from components.catalog import kind_module
-from components.declaration import Workload
+from components.declaration import Workload, contract_of
 from components.run_ledger import current_ledger
 from components.settings import Settings
 from components.stage_keys import StageKey, stage_key
 from components.storage import digest_json
+from data_contracts.spec import ContractSpec
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,20 +46,31 @@ def stage(
     cached: bool = True,
     artifact: Callable[[Any], str] | None = None,
     note: Callable[[Any], str] | None = None,
+    lines: Callable[[Any], Sequence[str]] | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function a stage.
 
     Its code starts in ``tasks/<name>.py``, the contract and, with the setting "kind", the kind's folder. ``settings``
     are the (dotted) places of the workload file it reads, ``fingerprint`` a digest of outside data, or several by what
     they are of (None: unknown, so the stage always runs), ``programs`` modules that it runs as processes, ``artifact``
-    turns the result into Markdown for the Prefect UI, ``note`` into a line for ``slipway status``.
+    turns the result into Markdown for the Prefect UI, ``note`` into a line for ``slipway status``, ``lines`` into
+    further ones for the log of the run.
     """
 
+    def told(result: Any) -> None:
+        for line in [*([note(result)] if note else []), *(lines(result) if lines else [])]:
+            _log(f"{name}: {line}")
+        if artifact:
+            show(name, artifact(result))
+
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        policy = StageCache(name=name, settings=tuple(settings), fingerprint=fingerprint, programs=tuple(programs))
-        recorded = _recorded(function, name, artifact, note)
+        policy = StageCache(
+            name=name, settings=tuple(settings), fingerprint=fingerprint, programs=tuple(programs), told=told
+        )
+        recorded = _recorded(function, name, told, note)
         return task(
             name=name,
+            task_run_name=functools.partial(_run_name, name),
             cache_policy=policy if cached else NO_CACHE,
             persist_result=cached,
             result_serializer="json",
@@ -68,8 +82,8 @@ def stage(
 def _recorded(
     function: Callable[P, R],
     name: str,
-    artifact: Callable[[Any], str] | None,
-    note: Callable[[Any], str] | None,
+    told: Callable[[R], None],
+    note: Callable[[R], str] | None,
 ) -> Callable[P, R]:
     """Return the function, telling the run's ledger how it goes and the Prefect UI what came out."""
 
@@ -95,25 +109,37 @@ def _recorded(
             if ledger and record:
                 record.seconds = time.perf_counter() - started
                 ledger.save()
-        told = note(result) if note else ""
-        _log(f"{name} took {time.perf_counter() - started:.1f} s" + (f"; {told}" if told else ""))
-        if artifact:
-            show(name, artifact(result))
+        _log(f"{name}: ran, {time.perf_counter() - started:.1f} s")
+        told(result)
         return result
 
     return run
 
 
-def show(name: str, markdown: str) -> None:
-    """Show in the Prefect UI what a stage did; without a Prefect run around it there is nowhere to."""
-    if TaskRunContext.get():
-        create_markdown_artifact(markdown, key=name.replace("_", "-"), description=f"What {name} did")
+def _run_name(name: str, parameters: dict[str, Any]) -> str:
+    workload = _workload_of(parameters)
+    return f"{workload} {name}" if workload else name
+
+
+def _workload_of(parameters: dict[str, Any]) -> str:
+    """Return the name of the workload that a stage with these arguments works for; empty if they do not say."""
+    if isinstance(workload := parameters.get("workload"), Workload):
+        return workload.name
+    return next((value.manifest.workload for value in parameters.values() if isinstance(value, Build)), "")
 
 
 def _log(line: str) -> None:
-    """Write a line into the log of the Prefect run around it, if there is one."""
+    """Write a line to the log of the run in the Prefect UI; without a Prefect run around it there is none."""
     if TaskRunContext.get():
         get_run_logger().info(line)
+
+
+def show(name: str, markdown: str) -> None:
+    """Show in the Prefect UI what a stage of a workload did; without a Prefect run around it there is nowhere to."""
+    if context := TaskRunContext.get():
+        run = _run_name(name, context.parameters)
+        # A key holds small letters, digits and dashes. It is the workload's own: its pages lie under it, run by run.
+        create_markdown_artifact(markdown, key=re.sub("[^a-z0-9]", "-", run), description=f"What {name} did")
 
 
 @dataclass
@@ -124,6 +150,7 @@ class StageCache(CachePolicy):
     settings: tuple[str, ...] = ()
     fingerprint: Callable[[Workload], str | dict[str, str] | None] | None = None
     programs: tuple[str, ...] = ()
+    told: Callable[[Any], None] = lambda result: None
 
     def compute_key(
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
@@ -139,7 +166,13 @@ class StageCache(CachePolicy):
             ledger.save()
         if key is None:
             return None
-        _forget_if_incomplete(key.digest)
+        store = task_ctx.result_store
+        if isinstance(store.result_storage, LocalFileSystem):
+            _forget_if_incomplete(Path(str(store.result_storage.basepath)) / key.digest)
+        if store.exists(key.digest):
+            # The function does not run: what it said and showed when it did is said of this run, too.
+            _log(f"{self.name}: from the cache, nothing that it depends on has changed")
+            self.told(store.read(key.digest).result)
         return key.digest
 
     def key_of(self, inputs: dict[str, Any]) -> StageKey | None:
@@ -152,6 +185,8 @@ class StageCache(CachePolicy):
                 return None
             data |= known if isinstance(known, dict) else {"source": known}
         document = workload.model_dump(mode="json")
+        # As it was compiled, whatever it is made of: modules, files that they read, what they compute.
+        document["contract"] = contract_facts(contract_of(workload))
         modules = {f"tasks.{self.name}", workload.contract.partition(":")[0], *self.programs}
         if "kind" in self.settings:
             # The kind is found by name, which no reader of import statements can see.
@@ -162,6 +197,15 @@ class StageCache(CachePolicy):
             data=data,
             settings={place: _at(document, place) for place in self.settings},
         )
+
+
+def contract_facts(contract: ContractSpec) -> dict[str, Any]:
+    """Return a contract as plain values, its fields by name, so that a difference says which field it is in."""
+    facts: dict[str, Any] = msgspec.to_builtins(contract)
+    return facts | {
+        "fields": {field.pop("name"): field for field in facts["fields"]},
+        "order": [field.name for field in contract.fields],
+    }
 
 
 def _at(document: dict[str, Any], place: str) -> Any:
@@ -178,9 +222,8 @@ def _digest(result: BaseModel) -> str:
     return getattr(result, "digest", None) or digest_json(result.model_dump(mode="json"))
 
 
-def _forget_if_incomplete(key: str) -> None:
+def _forget_if_incomplete(stored: Path) -> None:
     """Drop a stored result that points to files which are no longer there, so that the stage runs again."""
-    stored = Path(get_current_settings().results.local_storage_path) / key
     if not stored.is_file():
         return
     record = msgspec.json.decode(stored.read_bytes())

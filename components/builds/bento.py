@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from components.builds.build import Build, open_build
+from components.builds.build import Build
 from components.builds.serving_sources import copy_sources
 from components.errors import BuildError, HostError
 
@@ -23,22 +23,24 @@ PACKAGES = ("bentoml", "cryptography", "msgspec", "numpy", "onnxruntime", "prome
 SECONDS = 300
 
 
-def pack_bento(build: Path, store: Path) -> str:
-    """Pack a build into a Bento in a store folder and return its tag, ``<workload>:<end of the build id>``.
+def pack_bento(build: Build, store: Path) -> str:
+    """Pack a build into a Bento in a store folder and return its tag, ``<workload>:<end of the build id>-<its seal>``.
 
-    Packing the same build again returns the same tag. Raises BuildError if the build is damaged, HostError if BentoML
-    fails.
+    The key that the build was opened with is packed beside it: the service asks for it. Packing the same build again
+    returns the same tag. Raises HostError if BentoML fails.
     """
-    opened = open_build(build)
-    workload, _, version = opened.build_id.rpartition("-")
+    workload = build.manifest.workload
+    version = f"{build.build_id.removeprefix(f'{workload}-')}-{build.seal}"
     tag = f"{workload}:{version}"
     if (store / "bentos" / workload / version).is_dir():
         return tag
     with tempfile.TemporaryDirectory(prefix="slipway-bento-") as folder:
         context = Path(folder)
         copy_sources(context)
-        shutil.copytree(build, context / "build")
-        (context / "bentofile.yaml").write_text(yaml.safe_dump(_bentofile(opened, workload)))
+        build.write_to(context / "build")
+        if build.public_key is not None:
+            shutil.copyfile(build.public_key, context / "signing.pub")
+        (context / "bentofile.yaml").write_text(yaml.safe_dump(_bentofile(build, workload)))
         _bentoml(store, context, "build", ".", "--version", version, "--output", "tag")
     return tag
 

@@ -171,19 +171,14 @@ def check_live(
     rows: Sequence[dict[str, Any]],
     evaluated: NDArray[Any],
     price_per_hour: float,
-    key: Path | None,
 ) -> tuple[LiveCheck, NDArray[np.float64]]:
     """Serve a build, send every row alone, and compare the answers with the evaluated ones, [rows, columns].
 
-    Also returns the numbers answered to the golden rows, sent together. ``key`` is the public key that must have signed
-    the build. The cost of 1,000 answers is that of one connection that waits for each answer: an upper bound.
+    Also returns the numbers answered to the golden rows, sent together. The cost of 1,000 answers is that of one
+    connection that waits for each answer: an upper bound.
     """
     started, shape = time.perf_counter(), build.serving().answer
-    signed = ["--public-key", str(key)] if key else []
-    with serving(["--build", str(build.path), "--port", "0", "--workers", "1", "--drain-seconds", "0", *signed]) as (
-        endpoint,
-        _,
-    ):
+    with serving([*build.asked_for(), "--port", "0", "--workers", "1", "--drain-seconds", "0"]) as (endpoint, _):
         start_seconds = time.perf_counter() - started
         address = urlsplit(endpoint.url)
         connection = http.client.HTTPConnection(address.netloc, timeout=30)

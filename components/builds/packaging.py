@@ -15,9 +15,10 @@ from pydantic import Field
 
 from components.answer_shape import AnswerShape
 from components.builds.bento import pack_bento
-from components.builds.build import Golden, ServingSpec, Stations, seal
+from components.builds.build import Golden, ServingSpec, Stations, open_build, seal
+from components.builds.kept_builds import keep_build
 from components.builds.serving_environment import REQUIREMENTS, serving_packages, write_requirements
-from components.builds.signing import ensure_key, sign_build
+from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.declaration import Workload
 from components.errors import BuildError
 from components.provenance import CodeVersion, Package
@@ -35,7 +36,7 @@ REFERENCE_ROWS = 50_000
 class PackagedBuild(Result):
     """A sealed build."""
 
-    digest: str
+    digest: str = Field(description="Of its manifest: of what answers, and of how it was judged.")
     build_id: str
     path: Path
     bento: str = Field(description="Tag of the Bento in the home's BentoML store.")
@@ -96,19 +97,15 @@ def package_build(
         write_atomically(folder / "workload.yaml", yaml.safe_dump(document, sort_keys=False).encode())
         write_atomically(folder / "card.md", card.encode())
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        manifest = seal(folder, workload=workload.name, kind=workload.kind, created=created)
+        seal(folder, workload=workload.name, kind=workload.kind, created=created)
         sign_build(folder, ensure_key(key))
-        target = home.room("builds", manifest.build_id)
-        folder.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(folder)
-        else:
-            folder.rename(target)
+        target = keep_build(folder, home.room("builds"), public_key_path(key))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    bento = pack_bento(target, home.room("bentoml"))
-    return PackagedBuild(digest=manifest.build_id, build_id=manifest.build_id, path=target, bento=bento)
+    build = open_build(target, public_key_path(key))
+    bento = pack_bento(build, home.room("bentoml"))
+    return PackagedBuild(digest=build.seal, build_id=build.build_id, path=target, bento=bento)
 
 
 def scored_rows(test_rows: Path, answers: pl.DataFrame, shape: AnswerShape, contract: ContractSpec) -> pl.DataFrame:

@@ -131,20 +131,21 @@ def _as_answered(answers: Answers) -> Answers:
 def golden_tensors(build: Build, rows: int | None = None) -> dict[str, NDArray[Any]]:
     """Return the golden rows (or the first of them) as the graph takes them."""
     inference, contract = inference_module(build.manifest.kind), build.contract()
-    predictor = inference.Predictor(build.model, contract)
+    predictor = inference.Predictor(build.read("model.onnx"), contract)
     columns: dict[str, NDArray[Any]] = predictor.tensors(inference.read_rows(build.golden().rows[:rows], contract))
     return columns
 
 
 def _graph_answers(build: Build, *, optimise: bool) -> Answers:
-    predictor = inference_module(build.manifest.kind).Predictor(build.model, build.contract(), optimise=optimise)
+    module, graph = inference_module(build.manifest.kind), build.read("model.onnx")
+    predictor = module.Predictor(graph, build.contract(), optimise=optimise)
     answers: Answers = predictor.predict(golden_tensors(build)).astype(np.float64)
     return answers.reshape(len(answers), -1)
 
 
 def _clean_answers(build: Build) -> Answers:
     """Let a fresh interpreter open the build as the service does; ServingError if it cannot."""
-    command = [sys.executable, "-m", DATA_PLANE, "--build", str(build.path), "--check"]
+    command = [sys.executable, "-m", DATA_PLANE, *build.asked_for(), "--check"]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=CLEAN_SECONDS, env=child_environment(), check=False

@@ -48,7 +48,8 @@ def rehearse(
         write_core(folder, workload, contract, trained.shipped.model, prepared.recipe, scored, shape)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         seal(folder, workload=workload.name, kind=workload.kind, created=created)
-        ladder, budget = _rehearsed(open_build(folder), settings)
+        # Not signed yet: it was put together here, a moment ago, and is thrown away.
+        ladder, budget = _rehearsed(open_build(folder, None), settings)
         digests = {name: digest_file(folder / name) for name in CORE}
     tables: dict[str, Any] = {"ladder": msgspec.to_builtins(ladder.rungs), "rehearsed": digests}
     measures = [ladder_measure(ladder)]
@@ -66,7 +67,7 @@ def _rehearsed(build: Build, settings: Settings) -> tuple[Ladder, StageBudget | 
     if ladder.broken:
         return ladder, None
     golden = build.golden()
-    live, answers = check_live(build, golden.rows, golden.matrix(), settings.price_per_hour, key=None)
+    live, answers = check_live(build, golden.rows, golden.matrix(), settings.price_per_hour)
     return ladder.stepped("live", answers), measure_stages(build, live)
 
 

@@ -18,7 +18,7 @@ from components.answer_shape import differences
 from components.builds.build import Build
 from components.builds.live_check import ask, serving
 from components.builds.serving_sources import copy_sources
-from components.errors import BuildError, ServingError
+from components.errors import ServingError
 from components.provenance import Package, dependency_graph
 from components.result import Result
 from components.virtual_environment import make_virtual_environment, pins_of
@@ -61,24 +61,22 @@ def write_requirements(path: Path, packages: Mapping[str, Package]) -> Path:
     return path
 
 
-def check_fresh_environment(build: Build, public_key: Path | None = None) -> FreshEnvironment:
+def check_fresh_environment(build: Build) -> FreshEnvironment:
     """Make the environment that a build lists, serve the build in it and compare its golden answers over HTTP.
 
     Raises HostError if pip cannot make it, ServingError (with the reason, e.g. a missing module) if the build does not
     start or does not answer as evaluated.
     """
-    listed = build.path / REQUIREMENTS
-    if not listed.is_file():
-        raise BuildError(f"build {build.build_id} has no {REQUIREMENTS}: build it again")
+    packages = build.read(REQUIREMENTS)
     began = time.monotonic()
     golden = build.golden()
     with tempfile.TemporaryDirectory(prefix="slipway-fresh-") as scratch:
-        place = Path(scratch, "environment")
+        place, listed = Path(scratch, "environment"), Path(scratch, REQUIREMENTS)
+        listed.write_bytes(packages)
         python = make_virtual_environment(place, listed, what=f"the serving environment of build {build.build_id}")
         code = Path(scratch, "code")
         copy_sources(code)
-        signed = ["--public-key", str(public_key)] if public_key else []
-        arguments = ["--build", str(build.path), "--port", "0", "--workers", "1", "--drain-seconds", "0", *signed]
+        arguments = [*build.asked_for(), "--port", "0", "--workers", "1", "--drain-seconds", "0"]
         with serving(arguments, python=python, code=code) as (endpoint, _):
             connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=30)
             try:
@@ -95,7 +93,7 @@ def check_fresh_environment(build: Build, public_key: Path | None = None) -> Fre
             f"{difference:.3g}, {golden.tolerance:g} is allowed"
         )
     return FreshEnvironment(
-        packages=sum(not line.startswith("#") for line in listed.read_text(encoding="utf-8").splitlines()),
+        packages=sum(not line.startswith("#") for line in packages.decode().splitlines()),
         rows=len(answers),
         largest_difference=difference,
         seconds=round(time.monotonic() - began, 1),

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from components.errors import BuildError
-from components.storage import digest_file
+from components.storage import digest_bytes
 
+MANIFEST = "manifest.json"
 PREDICATE = "https://model_signing/signature/v1.0"
 
 
@@ -50,32 +51,32 @@ class _Statement(msgspec.Struct, rename="camel"):
     predicate: _Predicate
 
 
-def check_signature(manifest: Path, signature: Path, public_key: Path) -> None:
-    """Check that the key's owner signed this manifest, which lists the digest of every other file.
+def check_signature(manifest: bytes, signature: bytes | None, public_key: Path, *, where: Path) -> None:
+    """Check that the key's owner signed this manifest, which lists the digest of every other file of a build.
 
     Raises BuildError if there is no signature, it was made with another key, or it is for something else.
     """
     key = _read_key(public_key)
+    if signature is None:
+        raise BuildError(f"{where} is not signed, and {public_key} demands a signature")
     try:
-        envelope = msgspec.json.decode(signature.read_bytes(), type=_Bundle).dsse_envelope
+        envelope = msgspec.json.decode(signature, type=_Bundle).dsse_envelope
         payload = base64.b64decode(envelope.payload, validate=True)
         signed = base64.b64decode(envelope.signatures[0].sig, validate=True)
         statement = msgspec.json.decode(payload, type=_Statement)
-    except FileNotFoundError:
-        raise BuildError(f"{signature.parent} is not signed, and {public_key} demands a signature") from None
-    except (msgspec.MsgspecError, binascii.Error, IndexError) as error:
-        raise BuildError(f"{signature} is not a signature of OpenSSF model signing: {error}") from error
+    except (ValueError, msgspec.MsgspecError, binascii.Error, IndexError) as error:
+        raise BuildError(f"{where}: its signature is none of OpenSSF model signing: {error}") from error
     kind = envelope.payload_type.encode()
     message = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
     try:
         key.verify(signed, message, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
-        raise BuildError(f"{signature} was not made with the key of {public_key}: do not use this build") from None
+        raise BuildError(f"{where} was not signed with the key of {public_key}: do not use this build") from None
     digests = {
         resource.name: resource.digest for resource in statement.predicate.resources if resource.algorithm == "sha256"
     }
-    if statement.predicate_type != PREDICATE or digests.get(manifest.name) != digest_file(manifest):
-        raise BuildError(f"{signature} is for another {manifest.name}: do not use this build")
+    if statement.predicate_type != PREDICATE or digests.get(MANIFEST) != digest_bytes(manifest):
+        raise BuildError(f"{where}: its signature is for another {MANIFEST}: do not use this build")
 
 
 def _read_key(public_key: Path) -> ec.EllipticCurvePublicKey:

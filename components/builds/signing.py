@@ -4,7 +4,9 @@ The one door to model-signing, for the pipeline; it is imported when something i
 same bundle without it, in signature.py.
 """
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from components.builds.build import SIGNATURE
 from components.errors import BuildError, HostError
+from components.storage import scratch_prefix, write_atomically
 
 if TYPE_CHECKING:
     from model_signing import hashing
@@ -25,25 +28,40 @@ def public_key_path(private_key: Path) -> Path:
 
 def ensure_key(private_key: Path) -> Path:
     """Return the path of a signing key, made on first use (ECDSA P-256, readable by its owner alone)."""
-    if private_key.is_file():
-        return private_key
-    key = ec.generate_private_key(ec.SECP256R1())
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     try:
-        private_key.parent.mkdir(parents=True, exist_ok=True)
-        # Created with these rights, not changed to them: at no moment can anybody else read it.
-        handle = os.open(private_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return private_key
+        if not private_key.is_file():
+            _make_key(private_key)
+        if not public_key_path(private_key).is_file():
+            # A key of the user's own, or a process that was killed in between.
+            write_atomically(public_key_path(private_key), _public_half(private_key))
     except OSError as error:
         raise HostError(f"cannot make a signing key at {private_key}: {error.strerror}") from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(secret)
-    public_key_path(private_key).write_bytes(public)
     return private_key
+
+
+def _make_key(private_key: Path) -> None:
+    """Make a key, unless another process does at the same moment: then its key is the one."""
+    secret = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    private_key.parent.mkdir(parents=True, exist_ok=True)
+    # Made readable for its owner alone, and given its name when it is whole.
+    handle, name = tempfile.mkstemp(dir=private_key.parent, prefix=scratch_prefix(private_key.name))
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secret)
+        with contextlib.suppress(FileExistsError):
+            os.link(name, private_key)
+    finally:
+        Path(name).unlink()
+
+
+def _public_half(private_key: Path) -> bytes:
+    try:
+        key = serialization.load_pem_private_key(private_key.read_bytes(), password=None)
+    except (ValueError, TypeError) as error:
+        raise BuildError(f"{private_key} is not a private key (PEM, without a password): {error}") from error
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def sign_build(build: Path, private_key: Path) -> Path:

@@ -6,7 +6,6 @@ The service runs in a process of its own; the recipe's share of the graph is tim
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -60,11 +59,9 @@ MEANINGS = {
 }
 
 
-def measure_stages(
-    build: Build, live: LiveCheck, public_key: Path | None = None, requests: int = REQUESTS
-) -> StageBudget:
+def measure_stages(build: Build, live: LiveCheck, requests: int = REQUESTS) -> StageBudget:
     """Return the stage budget of a build; ``live`` is what a client saw of it just before."""
-    measured = {name: np.array(found) for name, found in _service_stages(build, public_key, requests).items()}
+    measured = {name: np.array(found) for name, found in _service_stages(build, requests).items()}
     # The recipe is part of the graph; by far most of it is arithmetic that every row needs before the model.
     recipe = min(_recipe_us(build), float(measured["model"][0]))
     measured["preprocess"] = measured["preprocess"] + recipe
@@ -87,11 +84,9 @@ def measure_stages(
     )
 
 
-def _service_stages(build: Build, public_key: Path | None, requests: int) -> dict[str, list[float]]:
+def _service_stages(build: Build, requests: int) -> dict[str, list[float]]:
     """Return p50, p95 and p99 of each stage in microseconds."""
-    command = [sys.executable, "-m", PROGRAM, "--build", str(build.path), "--requests", str(requests)]
-    if public_key is not None:
-        command += ["--public-key", str(public_key)]
+    command = [sys.executable, "-m", PROGRAM, *build.asked_for(), "--requests", str(requests)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=SECONDS, env=child_environment(), check=False
@@ -110,7 +105,7 @@ def _service_stages(build: Build, public_key: Path | None, requests: int) -> dic
 def _recipe_us(build: Build, calls: int = 300) -> float:
     """Return the microseconds of the recipe's graph alone for one golden row, median."""
     contract = build.contract()
-    graph = recipe_graph(read_recipe((build.path / "recipe.json").read_bytes()), contract)
+    graph = recipe_graph(read_recipe(build.read("recipe.json")), contract)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

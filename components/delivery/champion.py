@@ -1,23 +1,23 @@
 """The champion on the challenger's hold-out: what is gained over it, as a whole and in every slice of the contract.
 
-found = against_champion(workload, build, rollout)      # None: nothing serves yet, or this very build does
+found = against_champion(workload, build, rollout.champion, open_it)    # None: nothing serves yet, or this very build
 """
 
-from pathlib import Path
+from collections.abc import Callable
 
 import polars as pl
 
 from components.answer_shape import side_by_side
-from components.builds.build import Build, open_build
+from components.builds.build import Build
 from components.catalog import find_kind
 from components.declaration import Workload
-from components.delivery.rollout import Rollout
 from components.errors import BuildError
 from components.judgement.evaluation import RESAMPLES
 from components.judgement.evidence import Measure, Record
-from components.judgement.hold_out import HoldOut, Rival, labels_of
+from components.judgement.hold_out import HoldOut, Rival, decide_unit, labels_of
 from components.judgement.slices import goal_measures, slice_measures
 from components.judgement.targets import target_of
+from components.judgement.units import units_of
 
 SOURCE = "promotion"
 
@@ -32,14 +32,18 @@ class Comparison(Record):
 
 
 def against_champion(
-    workload: Workload, build: Build, rollout: Rollout, *, resamples: int = RESAMPLES
+    workload: Workload,
+    build: Build,
+    champion: str | None,
+    open_champion: Callable[[], Build],
+    *,
+    resamples: int = RESAMPLES,
 ) -> Comparison | None:
     """Compare a build with the one that serves, in the goal's metric; None if there is none, or it is the same."""
-    champion, path = rollout.champion, rollout.champion_path
-    if champion is None or path is None or champion == build.build_id:
+    if champion is None or champion == build.build_id:
         return None
     try:
-        hold_out = _both(build, open_build(Path(path)))
+        hold_out = _both(build, open_champion(), workload)
     except BuildError as error:
         return Comparison(champion=champion, impossible=f"the champion {champion} cannot be compared: {error}")
     metric, seed = workload.goal.metric, workload.seed
@@ -53,7 +57,7 @@ def against_champion(
     )
 
 
-def _both(build: Build, champion: Build) -> HoldOut:
+def _both(build: Build, champion: Build, workload: Workload) -> HoldOut:
     """Return the build's hold-out with both answers; BuildError if the champion cannot answer its rows."""
     contract = build.contract()
     if lacking := {field.name for field in champion.contract().inputs} - {field.name for field in contract.inputs}:
@@ -63,16 +67,19 @@ def _both(build: Build, champion: Build) -> HoldOut:
         raise BuildError(
             f"it answers {', '.join(other.judged)} of {other.label}, the new one {', '.join(shape.judged)}"
         )
-    scored = build.path / "reference.parquet"
+    scored = build.read("reference.parquet")
     rows = pl.read_parquet(scored)
     own = side_by_side([rows[name].to_numpy() for name in shape.judged])
-    answers = find_kind(champion.manifest.kind).predict_file(champion.model, champion.contract(), scored)
+    answers = find_kind(champion.manifest.kind).predict_file(champion.read("model.onnx"), champion.contract(), scored)
+    labels, goal = labels_of(rows, contract), workload.goal
+    unit, _ = decide_unit(goal.metric, labels, own, units_of(rows, contract), goal.unit, workload.seed)
     return HoldOut(
-        labels=labels_of(rows, contract),
+        labels=labels,
         graph=own,
         trainer=own,
         rivals={"champion": Rival(other.point(answers), f"{champion.build_id} on the same rows")},
         rows=rows,
         slices=tuple(field.name for field in contract.with_role("slice") if field.name in rows.columns),
         target=target_of(contract),
+        unit=unit,
     )

@@ -28,7 +28,7 @@ def record_flame(build: Build, target: Path, seconds: int) -> Path:
     program = _py_spy()
     if not target.parent.is_dir():
         raise HostError(f"cannot write {target}: there is no folder {target.parent}")
-    arguments = ["--build", str(build.path), "--port", "0", "--workers", "1", "--drain-seconds", "0"]
+    arguments = [*build.asked_for(), "--port", "0", "--workers", "1", "--drain-seconds", "0"]
     with serving(arguments) as (endpoint, process), _load(endpoint.url, build):
         command = [
             program,

@@ -51,11 +51,11 @@ def monitor_build(
     if split is None:
         raise DataError(f"workload {workload.name} declares no 'monitor' period in its split: nothing to look at")
     shape = build.serving().answer
-    answers = find_kind(workload.kind).predict_file(build.model, contract, split.path)
+    answers = find_kind(workload.kind).predict_file(build.read("model.onnx"), contract, split.path)
     rows = pl.read_parquet(split.path).with_columns(pl.DataFrame(shape.numbers(answers)))
     windows = split_windows(rows, contract, workload.monitoring.window)
     folder = home.room("reports", workload.name, build.build_id)
-    reference = pl.read_parquet(build.path / "reference.parquet")
+    reference = pl.read_parquet(build.read("reference.parquet"))
     drift = compare_windows(reference, windows, contract, workload.monitoring, folder, workload.seed, shape.columns)
     monitored = Monitored(
         digest=drift.digest,

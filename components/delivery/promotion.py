@@ -1,6 +1,11 @@
-"""Make a build the champion, or take that back: checked live first, written once, recorded in the ledger."""
+"""Make a build the champion, or take that back: checked live first, written once, recorded in the ledger.
+
+A judgement takes seconds to minutes, and a rollback may land meanwhile: what serves is looked at again before it is
+changed, and the change is refused if it is not what the judgement began with.
+"""
 
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +14,30 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.builds.build import Build, open_build
+from components.builds.kept_builds import folder_of_build
 from components.builds.live_check import LiveCheck, check_live
 from components.builds.packaging import json_rows
-from components.builds.parity_ladder import climb
+from components.builds.parity_ladder import Ladder, climb
 from components.builds.rehearsal import ladder_measure
 from components.builds.signing import public_key_path
 from components.declaration import Workload
-from components.delivery.champion import against_champion
-from components.delivery.promotion_record import PromotionRecord, now, write_record
+from components.delivery.champion import Comparison, against_champion
+from components.delivery.promotion_record import Outcome, PromotionRecord, now, write_record
 from components.delivery.registry import CHALLENGER, aliased_build, check_registered, set_champion
-from components.delivery.rollout import promoted, read_rollout, rolled_back, rollout_path, write_rollout
-from components.errors import BuildError, GateError
-from components.judgement.evidence import Measure
+from components.delivery.rollout import (
+    Rollout,
+    RolloutMovedError,
+    folder_of,
+    place_of,
+    promoted,
+    read_rollout,
+    rolled_back,
+    rollout_path,
+    unmoved,
+    write_rollout,
+)
+from components.errors import BuildError, GateError, HostError
+from components.judgement.evidence import Evidence, Measure
 from components.judgement.gates import GateReport, promotion_evidence, promotion_gates
 from components.provenance import dependency_graph, environment_differences
 from components.result import Result
@@ -40,6 +57,12 @@ class Promotion(Result):
     evidence: Path = Field(description="What it was judged by, beside the rollout document.")
     rollout: Path
     dry_run: bool
+    served_already: bool = Field(False, description="It was the champion before.")
+
+    @property
+    def instead_of(self) -> str:
+        """Say what served before it."""
+        return "as it did before" if self.served_already else f"instead of {self.replaced or 'nothing'}"
 
 
 def challenger_of(workload: Workload, build_id: str | None, home: Home, settings: Settings) -> Build:
@@ -47,7 +70,8 @@ def challenger_of(workload: Workload, build_id: str | None, home: Home, settings
     chosen = build_id or aliased_build(workload.name, CHALLENGER, home=home, settings=settings)
     if chosen is None:
         raise BuildError(f"{workload.name} has no challenger: run 'slipway build {workload.name}' first")
-    build = open_build(home.room("builds", chosen))
+    folder = folder_of_build(home.room("builds"), chosen)
+    build = open_build(folder, public_key_path(settings.key()), build_id=chosen)
     if build.manifest.workload != workload.name:
         raise BuildError(f"build {chosen} is of workload {build.manifest.workload}, not {workload.name}")
     return build
@@ -66,21 +90,97 @@ def promote_challenger(
     """Serve the build, judge what a client sees of it, and make it the champion if every gate passes.
 
     What it was judged by is written beside the rollout document and shown in any case. ``accept`` names gates whose
-    failure is accepted; the ledger says so. Raises GateError with every refusal.
+    failure is accepted; the ledger says so. Raises GateError with every refusal, RolloutMovedError if who serves was
+    changed while it was judged: then nothing else is.
     """
     path = rollout_path(home.room("rollouts"), workload.name)
     before = read_rollout(path, workload.name)
+    live, evidence, report = _judged(workload, build, before, path, settings)
+    refused = [] if report.passed else [verdict for verdict in report.refused if verdict.gate not in accept]
+
+    def recorded(outcome: Outcome) -> Path:
+        record = PromotionRecord(
+            at=now(),
+            build_id=build.build_id,
+            champion=before.champion,
+            outcome=outcome,
+            accepted=tuple(sorted(accept)),
+            live=live,
+            evidence=evidence,
+            gates=report,
+        )
+        written = write_record(path.parent, record)
+        show(record, written)
+        return written
+
+    if refused:
+        told, written = "; ".join(verdict.line for verdict in refused), recorded("refused")
+        raise GateError(
+            f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}, what it was judged by at "
+            f"{written}; mend the cause, or accept a gate by name with --accept"
+        )
+    if dry_run:
+        written = recorded("dry run")
+    else:
+        accepted = f"; accepted in spite of: {', '.join(sorted(accept))}" if accept else ""
+        check_registered(workload.name, build.build_id, home=home, settings=settings)
+        try:
+            with unmoved(path, before):
+                written = recorded("promoted")
+                place, reason = place_of(path, build.path), f"every gate judged{accepted}"
+                after = promoted(before, build.build_id, place, reason, written.name)
+                _put_in_place(path, after, home, settings)
+        except RolloutMovedError as moved:
+            recorded("overtaken")
+            raise RolloutMovedError(
+                f"{build.build_id} is not promoted: {moved}. Nothing was changed; the same command judges it against "
+                "what serves now"
+            ) from None
+    return Promotion(
+        build_id=build.build_id,
+        replaced=before.champion if before.champion != build.build_id else None,
+        live=live,
+        gates=report,
+        gains=evidence.named("gain_over_champion"),
+        evidence=written,
+        rollout=path,
+        dry_run=dry_run,
+        served_already=before.champion == build.build_id,
+    )
+
+
+def _put_in_place(path: Path, after: Rollout, home: Home, settings: Settings) -> None:
+    """Write who serves, then what the registry says of it; both within the same lock, so that both say the same."""
+    assert after.champion
+    write_rollout(path, after)
+    try:
+        set_champion(after.workload, after.champion, home=home, settings=settings)
+    except HostError as error:
+        raise HostError(
+            f"{after.champion} serves {after.workload} now, but the registry still names another champion ({error}); "
+            f"'slipway promote --build {after.champion}' mends that once it answers again"
+        ) from error
+
+
+def _judged(
+    workload: Workload, build: Build, before: Rollout, path: Path, settings: Settings
+) -> tuple[LiveCheck, Evidence, GateReport]:
+    """Return what a client saw of a build, the evidence of that and of the champion's answers, and the verdicts."""
     ladder = climb(build)
     if ladder.broken:
         # Not served even to be looked at; and the data plane would only say that it refuses.
         raise GateError(f"{build.build_id} is not promoted: parity-ladder: {ladder.told()}; build it again")
     rows, evaluated = held_out(build)
-    live, answers = check_live(build, rows, evaluated, settings.price_per_hour, public_key_path(settings.key()))
-    ladder = ladder.stepped("live", answers)
-    found = against_champion(workload, build, before)
+    live, answers = check_live(build, rows, evaluated, settings.price_per_hour)
+    found = against_champion(workload, build, before.champion, partial(_open_champion, before, path, settings))
+    evidence = _evidence(workload, build, live, ladder.stepped("live", answers), found)
+    return live, evidence, promotion_gates(workload, evidence, not_compared=found.impossible if found else "")
+
+
+def _evidence(workload: Workload, build: Build, live: LiveCheck, ladder: Ladder, found: Comparison | None) -> Evidence:
     evidence = promotion_evidence(
         workload,
-        GateReport.model_validate_json((build.path / "gates.json").read_bytes()),
+        GateReport.model_validate_json(build.read("gates.json")),
         model=build.build_id,
         environment=environment_differences(dependency_graph()),
         broken_rungs=ladder_measure(ladder),
@@ -90,73 +190,52 @@ def promote_challenger(
         champion=found.gains if found else (),
     )
     if found and found.too_small:
-        evidence = evidence.model_copy(update={"tables": {"slices_too_small": list(found.too_small)}})
-    report = promotion_gates(workload, evidence, not_compared=found.impossible if found else "")
-    refused = [] if report.passed else [verdict for verdict in report.refused if verdict.gate not in accept]
-    if not refused and not dry_run:
-        check_registered(workload.name, build.build_id, home=home, settings=settings)
-    record = PromotionRecord(
-        at=now(),
-        build_id=build.build_id,
-        champion=before.champion,
-        outcome="refused" if refused else "dry run" if dry_run else "promoted",
-        accepted=tuple(sorted(accept)),
-        live=live,
-        evidence=evidence,
-        gates=report,
-    )
-    written = write_record(path.parent, record)
-    show(record, written)
-    if refused:
-        told = "; ".join(verdict.line for verdict in refused)
-        raise GateError(
-            f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}, what it was judged by at "
-            f"{written}; mend the cause, or accept a gate by name with --accept"
-        )
-    if not dry_run:
-        accepted = f"; accepted in spite of: {', '.join(sorted(accept))}" if accept else ""
-        after = promoted(before, build.build_id, build.path, f"every gate judged{accepted}", written.name)
-        write_rollout(path, after)
-        set_champion(workload.name, build.build_id, home=home, settings=settings)
-    return Promotion(
-        build_id=build.build_id,
-        replaced=before.champion if before.champion != build.build_id else None,
-        live=live,
-        gates=report,
-        gains=record.gains,
-        evidence=written,
-        rollout=path,
-        dry_run=dry_run,
-    )
+        return evidence.model_copy(update={"tables": {"slices_too_small": list(found.too_small)}})
+    return evidence
 
 
 def held_out(build: Build) -> tuple[list[dict[str, object]], NDArray[Any]]:
     """Return held-out rows as a client sends them, and the numbers evaluated for each, [rows, columns]."""
-    scored = pl.read_parquet(build.path / "reference.parquet").head(LIVE_ROWS)
+    scored = pl.read_parquet(build.read("reference.parquet")).head(LIVE_ROWS)
     numbers = scored.select(pl.col(build.serving().answer.columns).cast(pl.Float64))
     return json_rows(scored, build.contract()), numbers.to_numpy()
 
 
 def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str, dry_run: bool = False) -> str:
-    """Make the previous champion serve again and return its id; BuildError if there is none or it is damaged."""
+    """Make the previous champion serve again and return its id; BuildError if there is none or it is damaged.
+
+    RolloutMovedError if who serves was changed meanwhile: what was to be left may serve no longer.
+    """
     path = rollout_path(home.room("rollouts"), workload.name)
-    after = rolled_back(read_rollout(path, workload.name), reason)
+    before = read_rollout(path, workload.name)
+    after = rolled_back(before, reason)
     assert after.champion
-    assert after.champion_path
-    open_build(Path(after.champion_path))
+    _open_champion(after, path, settings)
     check_registered(workload.name, after.champion, home=home, settings=settings)
     if not dry_run:
-        write_rollout(path, after)
-        set_champion(workload.name, after.champion, home=home, settings=settings)
+        try:
+            with unmoved(path, before):
+                _put_in_place(path, after, home, settings)
+        except RolloutMovedError as moved:
+            raise RolloutMovedError(
+                f"{workload.name} is not rolled back: {moved}. Nothing was changed; see 'slipway status "
+                f"{workload.name}' and roll back again if that is still wanted"
+            ) from None
     return after.champion
 
 
-def champion_of(workload: Workload, home: Home) -> Build:
+def champion_of(workload: Workload, home: Home, settings: Settings) -> Build:
     """Open the build that serves; BuildError if nothing was ever promoted."""
-    rollout = read_rollout(rollout_path(home.room("rollouts"), workload.name), workload.name)
-    if rollout.champion_path is None:
+    path = rollout_path(home.room("rollouts"), workload.name)
+    rollout = read_rollout(path, workload.name)
+    if rollout.champion is None:
         raise BuildError(
             f"{workload.name} has no champion yet: run 'slipway run {workload.name}', or 'slipway promote "
             f"{workload.name}' if there is a build"
         )
-    return open_build(Path(rollout.champion_path))
+    return _open_champion(rollout, path, settings)
+
+
+def _open_champion(rollout: Rollout, path: Path, settings: Settings) -> Build:
+    folder = folder_of(path, rollout.champion_path or "")
+    return open_build(folder, public_key_path(settings.key()), build_id=rollout.champion)

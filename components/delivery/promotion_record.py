@@ -12,6 +12,8 @@ from components.judgement.gates import GateReport
 from components.storage import write_atomically
 
 FORMAT: Literal[1] = 1
+# Overtaken: who serves was changed while it was judged, so nothing came of it.
+Outcome = Literal["promoted", "refused", "dry run", "overtaken"]
 
 
 class PromotionRecord(Record):
@@ -21,7 +23,7 @@ class PromotionRecord(Record):
     at: str
     build_id: str
     champion: str | None = Field(description="What served when it was judged.")
-    outcome: Literal["promoted", "refused", "dry run"]
+    outcome: Outcome
     accepted: tuple[str, ...] = Field(description="Gates whose refusal a person accepted.")
     live: LiveCheck
     evidence: Evidence

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -116,9 +117,12 @@ def _log(
     with mlflow.start_run(run_name=build.build_id, tags={"build_id": build.build_id, **tags}) as run:
         mlflow.log_params(dict(parameters))
         mlflow.log_metrics(dict(metrics))
-        mlflow.log_artifacts(str(build.path), "build")
+        with tempfile.TemporaryDirectory(prefix="slipway-registry-") as scratch:
+            # As it was checked, whatever becomes of the folder meanwhile.
+            build.write_to(Path(scratch))
+            mlflow.log_artifacts(scratch, "build")
         info = mlflow.onnx.log_model(
-            onnx.load(str(build.model)),
+            onnx.load_model_from_string(build.read("model.onnx")),
             name="model",
             signature=_signature(build.contract(), build.serving().answer),
             pip_requirements=["onnxruntime"],

@@ -1,18 +1,27 @@
 """Who serves: one small document a workload, written atomically, that pipeline and data plane meet in.
 
 The pipeline writes it, the data plane reads it and changes over when it changes; nothing else passes between them.
+Whoever changes it says what it was when the decision was made: if somebody else has changed it since, nothing is
+written.
 """
 
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from components.errors import BuildError
+from components.errors import BuildError, HostError
 from components.storage import write_json
 
 FORMAT = 1
+# A change is a few small files and a call of the registry.
+LOCK_SECONDS = 60.0
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,9 +37,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a workload's serving: the champion, the one to go back to, and how it came about."""
+    """The state of a workload's serving: the champion, the one to go back to, and how it came about.
+
+    ``version`` counts the changes. Paths are relative to the document's folder where the build lies in the same home.
+    """
 
     format: int = FORMAT
+    version: int = 0
     workload: str
     champion: str | None = None
     champion_path: str | None = None
@@ -44,6 +57,20 @@ def rollout_path(rollouts: Path, workload: str) -> Path:
     return rollouts / f"{workload}.json"
 
 
+def place_of(document: Path, build: Path) -> str:
+    """Return how a build is named in a document: by where it lies from there if both are in one home."""
+    home = document.parent.parent
+    return os.path.relpath(build, document.parent) if build.is_relative_to(home) else str(build)
+
+
+def folder_of(document: Path, place: str) -> Path:
+    """Return the folder of a build that a document names, also if the home was moved since."""
+    folder = Path(os.path.normpath(document.parent / place))
+    # Documents that were written before places were relative name the home as it was.
+    beside = document.parent.parent / "builds" / folder.name
+    return beside if not folder.exists() and beside.exists() else folder
+
+
 def read_rollout(path: Path, workload: str) -> Rollout:
     """Return the document, or an empty one if nothing was ever promoted."""
     try:
@@ -54,7 +81,7 @@ def read_rollout(path: Path, workload: str) -> Rollout:
         raise BuildError(f"{path} is not a rollout document: {error}") from error
 
 
-def promoted(rollout: Rollout, build_id: str, path: Path, reason: str, evidence: str | None = None) -> Rollout:
+def promoted(rollout: Rollout, build_id: str, path: Path | str, reason: str, evidence: str | None = None) -> Rollout:
     """Return the document with a new champion; the old one becomes the one to go back to."""
     if build_id == rollout.champion:
         return rollout
@@ -63,6 +90,7 @@ def promoted(rollout: Rollout, build_id: str, path: Path, reason: str, evidence:
     )
     return msgspec.structs.replace(
         rollout,
+        version=rollout.version + 1,
         champion=build_id,
         champion_path=str(path),
         previous=rollout.champion,
@@ -81,6 +109,7 @@ def rolled_back(rollout: Rollout, reason: str) -> Rollout:
     change = Change(at=_now(), action="rollback", build_id=rollout.previous, replaced=rollout.champion, reason=reason)
     return msgspec.structs.replace(
         rollout,
+        version=rollout.version + 1,
         champion=rollout.previous,
         champion_path=rollout.previous_path,
         previous=rollout.champion,
@@ -89,8 +118,48 @@ def rolled_back(rollout: Rollout, reason: str) -> Rollout:
     )
 
 
+class RolloutMovedError(BuildError):
+    """Somebody else changed who serves after a decision about it began."""
+
+
+@contextmanager
+def unmoved(path: Path, before: Rollout, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Keep others from changing a document for the length of the block, in which it may be written.
+
+    Raises RolloutMovedError if it is not what it was ``before``, HostError if somebody else holds it for too long.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the document, which is replaced when it is written. The system lets go of it when its holder is killed.
+    with path.with_name(f".{path.stem}.lock").open("ab") as lock:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise HostError(
+                        f"another promotion or rollback of {before.workload} has held {path} for {seconds:.0f} s: wait "
+                        "until it ends, or end it"
+                    ) from None
+                time.sleep(0.05)
+        now = read_rollout(path, before.workload)
+        if now != before:
+            raise RolloutMovedError(_moved(before, now))
+        yield
+
+
+def _moved(before: Rollout, now: Rollout) -> str:
+    last = now.history[-1] if now.history else None
+    told = f" ({last.action} at {last.at}: {last.reason})" if last else ""
+    return (
+        f"who serves {now.workload} was changed meanwhile: it was {before.champion or 'nothing'}, now it is "
+        f"{now.champion or 'nothing'}{told}"
+    )
+
+
 def write_rollout(path: Path, rollout: Rollout) -> Path:
-    """Write the document atomically: a reader sees the old state or the new one."""
+    """Write the document atomically, within ``unmoved``: a reader sees the old state or the new one."""
     return write_json(path, rollout)
 
 

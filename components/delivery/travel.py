@@ -12,13 +12,14 @@ from pathlib import Path
 
 from components.builds.bento import export_bento, pack_bento
 from components.builds.build import Build, open_build
+from components.builds.kept_builds import keep_build
 from components.delivery.inspection import workload_document
 from components.delivery.registry import Registered, register_build
 from components.errors import BuildError
-from components.judgement.evidence import read_evidence
+from components.judgement.evidence import parse_evidence
 from components.judgement.gates import GateReport
 from components.settings import Home, Settings
-from components.storage import atomic_folder
+from components.storage import scratch_prefix
 
 ENDING = ".bento"
 # Where a build lies in a Bento, which is a packed tar.
@@ -34,7 +35,7 @@ def export_build(build: Build, home: Home, target: Path) -> Path:
         raise BuildError(f"{target} exists already; it is not overwritten")
     if not target.parent.is_dir():
         raise BuildError(f"cannot write {target}: there is no folder {target.parent}")
-    tag = pack_bento(build.path, home.room("bentoml"))
+    tag = pack_bento(build, home.room("bentoml"))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
         export_bento(tag, home.room("bentoml"), Path(scratch, target.name)).replace(target)
     return target
@@ -66,19 +67,22 @@ def import_build(source: Path, home: Home, settings: Settings, key: Path) -> Reg
     """
     with tempfile.TemporaryDirectory(prefix="slipway-import-") as scratch:
         opened = open_build(_unpacked(source, Path(scratch)), key)
-        target = home.room("builds", opened.build_id)
-        if not target.is_dir():
-            with atomic_folder(target) as folder:
-                shutil.copytree(opened.path, folder, dirs_exist_ok=True)
-    build = open_build(target, key)
-    pack_bento(target, home.room("bentoml"))
-    evidence = read_evidence(target / "evidence.json")
+        home.room("builds").mkdir(parents=True, exist_ok=True)
+        # Beside the others, so that it gets its place among them in one step.
+        folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=scratch_prefix("import")))
+        try:
+            opened.write_to(folder)
+            build = open_build(keep_build(folder, home.room("builds"), key), key)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    pack_bento(build, home.room("bentoml"))
+    evidence = parse_evidence(build.read("evidence.json"), where=f"evidence.json of build {build.build_id}")
     document = workload_document(build)
     return register_build(
         build,
         home=home,
         settings=settings,
-        gates_passed=GateReport.model_validate_json((target / "gates.json").read_bytes()).passed,
+        gates_passed=GateReport.model_validate_json(build.read("gates.json")).passed,
         metrics={measure.name: measure.value for measure in evidence.measures if measure.slice is None},
         parameters={name: str(document[name]) for name in ("kind", "contract", "seed", "model")},
         tags={"workload": build.manifest.workload, "goal": document["goal"]["statement"]},

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from components.answer_shape import AnswerShape
+from components.builds.build import Build
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.faults.answers import SPOILERS, Spoiler
@@ -35,7 +36,7 @@ class Bench:
     contract: ContractSpec
     prepared: Prepared
     trained: Trained
-    build: Path
+    build: Build
     predict_file: PredictFile
     hold_out: HoldOut
     scratch: Path
@@ -85,12 +86,13 @@ def make_bench(
     contract: ContractSpec,
     prepared: Prepared,
     trained: Trained,
-    build: Path,
+    build: Build,
     predict_file: PredictFile,
     scratch: Path,
 ) -> Bench:
     """Return a bench; the packaged graph answers the hold-out once, here."""
-    hold_out = read_hold_out(trained, prepared, contract, predict_file, metric=workload.goal.metric)
+    goal, seed = workload.goal, workload.seed
+    hold_out = read_hold_out(trained, prepared, contract, predict_file, goal.metric, unit=goal.unit, seed=seed)
     return Bench(workload, contract, prepared, trained, build, predict_file, hold_out, scratch)
 
 
@@ -127,7 +129,8 @@ def kept_rows(hold_out: HoldOut, rows: NDArray[np.int64]) -> HoldOut:
         trainer=hold_out.trainer[rows],
         rivals={name: Rival(rival.answers[rows], rival.detail) for name, rival in hold_out.rivals.items()},
         rows=hold_out.rows[rows],
-        days=None if hold_out.days is None else hold_out.days[rows],
+        unit=hold_out.unit.of(rows),
+        spread=(),
         exported=None if hold_out.exported is None else hold_out.exported[rows],
         quantiles=more and _kept_quantiles(more, rows),
     )
@@ -141,8 +144,7 @@ def _kept_quantiles(more: Quantiles, rows: NDArray[np.int64]) -> Quantiles:
 def refusals(bench: Bench, hold_out: HoldOut, *more: Measure, workload: Workload | None = None) -> Seen:
     """Evaluate answers and return which gates do not pass, with their lines, and the warnings."""
     asked = workload or bench.workload
-    # Whole days are a warning, not a gate: resampling them would only take time.
-    evidence = evaluate_candidate(replace(hold_out, days=None), asked, model="planted", resamples=RESAMPLES)
+    evidence = evaluate_candidate(hold_out, asked, model="planted", resamples=RESAMPLES)
     return judged(bench, evidence, *more, workload=asked)
 
 

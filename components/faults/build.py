@@ -14,7 +14,6 @@ from components.builds.build import MANIFEST, open_build, seal
 from components.catalog import inference_module
 from components.compression.measurement import columns_of
 from components.delivery.champion import against_champion
-from components.delivery.rollout import Rollout, promoted
 from components.faults.bench import RESAMPLES, Bench, Fault, Seen, largest_slice
 from components.judgement.evidence import Measure
 from components.judgement.gates import GateReport, promotion_evidence, promotion_gates
@@ -31,10 +30,10 @@ def _opened(spoil: Callable[[Path], None]) -> Callable[[Bench, bool], Seen]:
     def run(bench: Bench, planted: bool) -> Seen:
         copy = bench.scratch / "build"
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(bench.build, copy)
+        bench.build.write_to(copy)
         if planted:
             spoil(copy)
-        open_build(copy)
+        open_build(copy, bench.build.public_key)
         return {}
 
     return run
@@ -53,15 +52,35 @@ def lose_file(build: Path) -> None:
 def swap_contract(build: Path) -> None:
     """Change a file and its digest in the manifest, as somebody would who knows how it works."""
     contract, manifest = build / "contract.json", build / MANIFEST
-    old = digest_bytes(contract.read_bytes())
-    write_atomically(contract, contract.read_bytes().replace(b'"fields"', b'"fields" ', 1) + b"\n")
-    text = manifest.read_text().replace(old, digest_bytes(contract.read_bytes()))
-    write_atomically(manifest, text.encode())
+    _swap(contract, contract.read_bytes().replace(b'"fields"', b'"fields" ', 1) + b"\n", manifest)
 
 
 def lower_threshold(build: Path) -> None:
     gates = build / "gates.json"
     write_atomically(gates, gates.read_bytes().replace(b'"passed"', b'"Passed"', 1))
+
+
+def swap_verdict(build: Path) -> None:
+    """Change a verdict and its digest in the manifest: the id, of what answers, stays; the signature does not."""
+    gates = build / "gates.json"
+    _swap(gates, gates.read_bytes().replace(b'"passed"', b'"Passed"', 1), build / MANIFEST)
+
+
+def leave_file(build: Path) -> None:
+    (build / "another.onnx").write_bytes((build / "model.onnx").read_bytes())
+
+
+def link_model(build: Path) -> None:
+    """Put a link to the same bytes in the place of the model: they can be changed after they were looked at."""
+    elsewhere = build.with_name("elsewhere.onnx")
+    (build / "model.onnx").replace(elsewhere)
+    (build / "model.onnx").symlink_to(elsewhere)
+
+
+def _swap(file: Path, data: bytes, manifest: Path) -> None:
+    old = digest_bytes(file.read_bytes())
+    write_atomically(file, data)
+    write_atomically(manifest, manifest.read_text().replace(old, digest_bytes(data)).encode())
 
 
 def environment(bench: Bench, planted: bool) -> Seen:
@@ -116,14 +135,14 @@ def better_champion_somewhere(bench: Bench, planted: bool) -> Seen:
 
 
 def _reference(bench: Bench) -> pl.DataFrame:
-    return pl.read_parquet(bench.build / "reference.parquet")
+    return pl.read_parquet(bench.build.read("reference.parquet"))
 
 
 def _challenged(bench: Bench, spoilt: NDArray[np.bool_]) -> Seen:
     """Compare a copy of the build, some of its evaluated answers spoilt, with the build as it is."""
     folder, rows = bench.scratch / "challenger", _reference(bench)
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(bench.build, folder)
+    bench.build.write_to(folder)
     if spoilt.any():
         names, labels = bench.shape.judged, labels_of(rows, bench.contract).astype(np.float64)
         answers = side_by_side([rows[name].to_numpy() for name in names]).astype(np.float64)
@@ -133,8 +152,9 @@ def _challenged(bench: Bench, spoilt: NDArray[np.bool_]) -> Seen:
             folder / "reference.parquet"
         )
     seal(folder, workload=bench.workload.name, kind=bench.workload.kind, created="planted")
-    serving = promoted(Rollout(workload=bench.workload.name), "champion", bench.build, "planted")
-    found = against_champion(bench.workload, open_build(folder), serving, resamples=RESAMPLES)
+    # A copy that was sealed here, a moment ago: nobody signed it.
+    challenger = open_build(folder, None)
+    found = against_champion(bench.workload, challenger, "champion", lambda: bench.build, resamples=RESAMPLES)
     return _promoted(bench, champion=found.gains if found else ())
 
 
@@ -164,11 +184,18 @@ def _promoted(
     return {verdict.gate: verdict.line for verdict in report.refused}
 
 
+def _is_signed(bench: Bench) -> bool:
+    return bench.build.public_key is not None
+
+
 FAULTS = (
     Fault("a flipped byte in the model", "open", "BuildError", _opened(flip_byte)),
     Fault("a file of the build is lost", "open", "BuildError", _opened(lose_file)),
     Fault("a file changed together with its digest", "open", "BuildError", _opened(swap_contract)),
     Fault("a verdict changed after the fact", "open", "BuildError", _opened(lower_threshold)),
+    Fault("a verdict changed together with its digest", "open", "BuildError", _opened(swap_verdict), _is_signed),
+    Fault("a file too many in the build", "open", "BuildError", _opened(leave_file)),
+    Fault("a link in the place of the model", "open", "BuildError", _opened(link_model)),
     Fault("other package versions than the build's", "promote", "environment", environment),
     Fault("served answers are another model's", "promote", "live-parity", other_answers),
     Fault("a slow model", "promote", "latency", slow_model),

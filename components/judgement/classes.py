@@ -20,6 +20,7 @@ from components.judgement.metrics import (
     replicates,
     summarise,
 )
+from components.judgement.units import ROWS, Unit
 from components.judgement.weighted_scores import Statistic, mean_loss
 
 Places = NDArray[np.int64]
@@ -32,11 +33,13 @@ def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tu
     costs = workload.gates.costs
     weights = np.array([costs.classes.get(name, 1.0) if costs else 1.0 for name in names])
     said = (graph * weights).argmax(axis=1)
-    measures = rate_measures(labels, said, names, workload.seed, resamples)
+    unit = hold_out.unit
+    measures = rate_measures(labels, said, names, workload.seed, resamples, unit)
     if costs:
-        measures.append(_cost(labels, said, graph.argmax(axis=1), weights, workload.seed, resamples))
+        measures.append(_cost(labels, said, graph.argmax(axis=1), weights, workload.seed, resamples, unit))
+    measures.append(_saving(labels, said, weights, workload.seed, resamples, unit))
     against_all = {name: (labels == place, graph[:, place]) for place, name in enumerate(names)}
-    measures.append(calibration_measure(against_all, workload.seed, resamples))
+    measures.append(calibration_measure(against_all, workload.seed, resamples, unit))
     gaps: list[Measure] = []
     groups: list[dict[str, Any]] = []
     for place, name in enumerate(names):
@@ -48,6 +51,7 @@ def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tu
             seed=workload.seed,
             resamples=resamples,
             of=name,
+            unit=unit,
         )
         gaps, groups = [*gaps, *found], [*groups, *table]
     worst = [max(gaps, key=lambda gap: gap.value)] if gaps else []
@@ -56,7 +60,9 @@ def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tu
     return [*measures, *worst], tables
 
 
-def rate_measures(truth: Places, said: Places, names: tuple[str, ...], seed: int, resamples: int) -> list[Measure]:
+def rate_measures(
+    truth: Places, said: Places, names: tuple[str, ...], seed: int, resamples: int, unit: Unit = ROWS
+) -> list[Measure]:
     """Return recall, precision and F1 of every class with intervals; what no row could tell is left out."""
     rates: list[_Rate] = []
     for place, name in enumerate(names):
@@ -68,11 +74,11 @@ def rate_measures(truth: Places, said: Places, names: tuple[str, ...], seed: int
             _Rate(f"f1_{name}", 2 * both, was.astype(np.int64) + is_said, len(truth), ""),
         ]
     kept = [rate for rate in rates if rate.of.any()]
-    drawn = replicates([rate.statistic() for rate in kept], len(truth), resamples, seed)
+    drawn = replicates([rate.statistic() for rate in kept], len(truth), resamples, seed, unit)
     return [
         Measure.of(
             rate.name,
-            summarise(float(rate.hits.sum() / rate.of.sum()), drawn[place], rate.rows, 0.95),
+            summarise(float(rate.hits.sum() / rate.of.sum()), drawn[place], rate.rows, unit=unit.of(rate.of > 0)),
             source=SOURCE,
             detail=rate.detail,
         )
@@ -101,18 +107,45 @@ class _Rate:
 
 
 def _cost(
-    labels: Places, said: Places, likeliest: Places, weights: NDArray[np.float64], seed: int, resamples: int
+    labels: Places,
+    said: Places,
+    likeliest: Places,
+    weights: NDArray[np.float64],
+    seed: int,
+    resamples: int,
+    unit: Unit,
 ) -> Measure:
     """Return what the decisions cost a row, and what answering the likeliest class would have cost."""
     losses, other = (weights[labels] * (answer != labels) for answer in (said, likeliest))
-    drawn = replicates([mean_loss(losses)], len(labels), resamples, seed)[0]
-    found = summarise(float(losses.mean()), drawn, len(labels), 0.95)
+    drawn = replicates([mean_loss(losses)], len(labels), resamples, seed, unit)[0]
+    found = summarise(float(losses.mean()), drawn, len(labels), unit=unit)
     detail = f"from the declared costs; answering the likeliest class would have cost {other.mean():.4g} a row"
     return Measure.of("decision_cost", found, source=SOURCE, detail=detail)
 
 
+def _saving(
+    labels: Places, said: Places, weights: NDArray[np.float64], seed: int, resamples: int, unit: Unit
+) -> Measure:
+    """Return which share of the cost of the best class for all rows the decisions save; below 0 they cost more."""
+    losses = weights[labels] * (said != labels)
+    # What misses of each class cost: the best constant answers the class of which that is most.
+    missed = np.stack([weights[place] * (labels == place) for place in range(len(weights))])
+
+    def share(drawn: NDArray[np.float64]) -> float:
+        each = missed @ drawn
+        least = float(each.sum() - each.max())
+        return 1 - float(drawn @ losses) / least if least else float("nan")
+
+    value = share(np.ones(len(labels)))
+    detail = "answering the one class that costs least to all"
+    if not np.isfinite(value):
+        return Measure(name="decision_saving", value=0.0, n=len(labels), source=SOURCE, detail=detail)
+    drawn = replicates([share], len(labels), resamples, seed, unit)[0]
+    return Measure.of("decision_saving", summarise(value, drawn, len(labels), unit=unit), source=SOURCE, detail=detail)
+
+
 def calibration_measure(
-    answered: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], seed: int, resamples: int
+    answered: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], seed: int, resamples: int, unit: Unit = ROWS
 ) -> Measure:
     """Return the largest expected calibration error of a class against all others, from its labels and probabilities.
 
@@ -121,7 +154,7 @@ def calibration_measure(
     """
     statistics = [calibration_statistic(*pair) for pair in answered.values()]
     rows = len(next(iter(answered.values()))[0])
-    found, worst = distance_from_chance(statistics, rows, resamples, seed)
+    found, worst = distance_from_chance(statistics, rows, resamples, seed, unit)
     name, (labels, answers) = list(answered.items())[worst]
     random, stands = np.random.default_rng(seed), expected_calibration_error(labels, answers)
     chance = [expected_calibration_error(random.random(rows) < answers, answers) for _ in range(20)]

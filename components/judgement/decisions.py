@@ -12,9 +12,12 @@ from components.judgement.evidence import Measure
 from components.judgement.hold_out import HoldOut
 from components.judgement.metrics import replicates, summarise
 from components.judgement.slices import MIN_PER_CLASS, values_of
+from components.judgement.units import ROWS, Unit
 
 SOURCE = "evaluation"
 CURVE_POINTS = 120
+# What a miss may cost, in false alarms.
+MISS_PRICES = (1, 2, 3, 4, 6, 10, 20)
 
 
 def threshold_for_costs(false_alarm: float, miss: float) -> float:
@@ -55,10 +58,88 @@ def decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[li
         detail = f"from the declared costs; on these rows {seen:.3f} would have been cheapest, {cost:.4g} a row"
         measures.append(Measure(name="decision_threshold", value=threshold, source=SOURCE, detail=detail))
     gaps, groups = fairness(
-        labels, answers, hold_out.rows, gates.sensitive, threshold=threshold, seed=workload.seed, resamples=resamples
+        labels,
+        answers,
+        hold_out.rows,
+        gates.sensitive,
+        threshold=threshold,
+        seed=workload.seed,
+        resamples=resamples,
+        unit=hold_out.unit,
     )
+    measures.append(saving(labels, answers, threshold, workload.seed, resamples, hold_out.unit))
     tables: dict[str, Any] = {"confusion": confusion(labels, answers, threshold), "curves": curves(labels, answers)}
+    tables["thresholds"] = thresholds(hold_out, workload)
     return [*measures, *gaps], tables | ({"groups": groups} if groups else {})
+
+
+def saving(
+    labels: NDArray[Any], answers: NDArray[Any], threshold: float, seed: int, resamples: int, unit: Unit = ROWS
+) -> Measure:
+    """Return which share of the cost of the better constant answer the decisions save; below 0 they cost more.
+
+    A threshold says what errors cost: a false alarm ``threshold``, a miss the rest of 1 (Vickers & Elkin 2006).
+    """
+    truth, said = np.asarray(labels, dtype=bool), np.asarray(answers) >= threshold
+    costs = [_cost_of(truth, answer, threshold) for answer in (said, np.zeros_like(truth), np.ones_like(truth))]
+
+    def share(weights: NDArray[np.float64]) -> float:
+        own, never, always = (float(weights @ cost) for cost in costs)
+        least = min(never, always)
+        return 1 - own / least if least else float("nan")
+
+    value = share(np.ones(len(truth)))
+    drawn = replicates([share], len(truth), resamples, seed, unit)[0]
+    better = "answering no to all" if costs[1].sum() <= costs[2].sum() else "answering yes to all"
+    if not np.isfinite(value):
+        return Measure(name="decision_saving", value=0.0, n=len(truth), source=SOURCE, detail=better)
+    return Measure.of("decision_saving", summarise(value, drawn, len(truth), unit=unit), source=SOURCE, detail=better)
+
+
+def _cost_of(truth: NDArray[np.bool_], said: NDArray[np.bool_], threshold: float) -> NDArray[np.float64]:
+    cost: NDArray[np.float64] = np.where(truth, (1 - threshold) * ~said, threshold * said)
+    return cost
+
+
+def thresholds(hold_out: HoldOut, workload: Workload) -> dict[str, Any]:
+    """Return the cost curve: for each price of a miss, in false alarms, its threshold and what that gives.
+
+    ``chosen`` is the threshold that was best on validation: by the declared costs, else by F1.
+    """
+    labels, answers = hold_out.labels, hold_out.graph
+    curve = [{"misses": price, **_at(labels, answers, threshold_for_costs(1, price))} for price in MISS_PRICES]
+    if hold_out.tuning is None:
+        return {"curve": curve, "chosen": None}
+    costs, (truth, told) = workload.gates.costs, hold_out.tuning
+    if costs and costs.false_alarm and costs.miss:
+        best, by = cheapest_threshold(truth, told, costs.false_alarm, costs.miss)[0], "the declared costs"
+    else:
+        best, by = best_f1_threshold(truth, told), "the best F1"
+    return {"curve": curve, "chosen": {"by": by, **_at(labels, answers, best)}}
+
+
+def _at(labels: NDArray[Any], answers: NDArray[Any], threshold: float) -> dict[str, float]:
+    found = confusion(labels, answers, threshold)
+    said = found["true_yes"] + found["false_yes"]
+    truth = np.asarray(labels, dtype=bool)
+    costs = [
+        _cost_of(truth, answer, threshold).sum() for answer in (answers >= threshold, ~truth & False, truth | True)
+    ]
+    least = min(costs[1:])
+    return {
+        "threshold": threshold,
+        "recall": found["recall"],
+        "precision": found["precision"],
+        "yes": said / max(len(truth), 1),
+        "saving": float(1 - costs[0] / least) if least else 0.0,
+    }
+
+
+def best_f1_threshold(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
+    """Return the threshold with the best F1 of yes on these rows."""
+    precision, recall, at = precision_recall_curve(labels, probabilities)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(at[int(np.argmax(f1[:-1]))])
 
 
 def confusion(labels: NDArray[Any], probabilities: NDArray[Any], threshold: float) -> dict[str, float]:
@@ -92,9 +173,12 @@ def fairness(
     threshold: float,
     seed: int,
     resamples: int,
+    unit: Unit = ROWS,
 ) -> tuple[list[Measure], list[dict[str, Any]]]:
     """Return the largest gap between groups in found positives, and the rates of every group."""
-    gaps, table = gaps_between(labels, probabilities >= threshold, rows, fields, seed=seed, resamples=resamples)
+    gaps, table = gaps_between(
+        labels, probabilities >= threshold, rows, fields, seed=seed, resamples=resamples, unit=unit
+    )
     return ([max(gaps, key=lambda gap: gap.value)] if gaps else []), table
 
 
@@ -107,6 +191,7 @@ def gaps_between(
     seed: int,
     resamples: int,
     of: str = "",
+    unit: Unit = ROWS,
 ) -> tuple[list[Measure], list[dict[str, Any]]]:
     """Return for each field the largest gap between groups in found positives (Hardt et al. 2016), and every rate.
 
@@ -122,7 +207,7 @@ def gaps_between(
             group = f"{about}{field}={value}"
             table.append({"group": group, "n": int(kept.sum()), "found": found, "selected": selected})
         if len(groups) > 1:
-            gaps.append(_gap(about + field, labels, said, groups, seed, resamples))
+            gaps.append(_gap(about + field, labels, said, groups, seed, resamples, unit))
     return gaps, table
 
 
@@ -133,6 +218,7 @@ def _gap(
     groups: dict[str, NDArray[np.bool_]],
     seed: int,
     resamples: int,
+    unit: Unit,
 ) -> Measure:
     """Return the gap between the groups that differ most, as a difference of two rates with its interval."""
     rates = {value: float(said[kept & labels].mean()) for value, kept in groups.items()}
@@ -144,8 +230,9 @@ def _gap(
     def rate(side: NDArray[np.float64]) -> Any:
         return lambda weights: float((weights * side * hits).sum() / max(float((weights * side).sum()), 1.0))
 
-    drawn = replicates([rate(side) for side in sides], len(positives), resamples, seed)
-    gap = summarise(rates[best] - rates[worst], drawn[0] - drawn[1], len(positives), 0.95)
+    drawn_by = unit.of(positives)
+    drawn = replicates([rate(side) for side in sides], len(positives), resamples, seed, drawn_by)
+    gap = summarise(rates[best] - rates[worst], drawn[0] - drawn[1], len(positives), unit=drawn_by)
     detail = f"{field}: {best} {rates[best]:.3f}, {worst} {rates[worst]:.3f}"
     return Measure.of("fairness_gap", gap, source=SOURCE, detail=detail, unit="rate of found positives")
 

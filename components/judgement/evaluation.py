@@ -19,9 +19,9 @@ from components.judgement.decisions import decision_threshold, decisions
 from components.judgement.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.judgement.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
 from components.judgement.metrics import (
+    HIGHER_IS_BETTER,
     METRICS,
     calibration_bins,
-    interval,
     replicates,
     score,
     statistic,
@@ -55,7 +55,8 @@ def evaluate(
     ``ledger`` is the folder that counts how often a hold-out has judged.
     """
     began = time.monotonic()
-    hold_out = read_hold_out(trained, prepared, contract, predict_file, workload.goal.metric)
+    goal, seed = workload.goal, workload.seed
+    hold_out = read_hold_out(trained, prepared, contract, predict_file, goal.metric, unit=goal.unit, seed=seed)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
     evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained) | _learning(trained)})
     shape = _shape(hold_out, workload, contract)
@@ -89,7 +90,7 @@ def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, res
     measures = [
         *_metrics(hold_out, seed, resamples),
         *(measure for measure in whole if measure.name != metric),
-        *_by_day(hold_out, metric, seed, resamples),
+        *_by_unit(hold_out, metric),
         _parity(hold_out),
         *_compressed(hold_out),
         *slices,
@@ -119,25 +120,38 @@ def _questioned(
 
 
 def _metrics(hold_out: HoldOut, seed: int, resamples: int) -> list[Measure]:
-    made, rows = [], len(hold_out.labels)
-    baseline, names = hold_out.rivals.get("baseline"), METRICS[hold_out.target]
-    for prefix, answers in (("", hold_out.graph), ("baseline_", baseline.answers if baseline else None)):
-        if answers is None:
-            continue
-        drawn = replicates([statistic(m, hold_out.labels, answers) for m in names], rows, resamples, seed)
-        for place, metric in enumerate(names):
-            found = summarise(score(metric, hold_out.labels, answers), drawn[place], rows, 0.95)
-            made.append(Measure.of(prefix + metric, found, source=SOURCE))
+    """Return every metric of the label, of the model and of the baseline, and what the model gains over that in each.
+
+    A gain above zero is better, whichever way the metric goes.
+    """
+    labels, unit, names = hold_out.labels, hold_out.unit, METRICS[hold_out.target]
+    baseline, rows = hold_out.rivals.get("baseline"), len(labels)
+    asked = {"": hold_out.graph} | ({"baseline_": baseline.answers} if baseline else {})
+    values = {prefix: [score(m, labels, answers) for m in names] for prefix, answers in asked.items()}
+    drawn = {
+        prefix: replicates([statistic(m, labels, answers) for m in names], rows, resamples, seed, unit)
+        for prefix, answers in asked.items()
+    }
+    made = [
+        Measure.of(prefix + metric, summarise(values[prefix][i], drawn[prefix][i], rows, unit=unit), source=SOURCE)
+        for prefix in asked
+        for i, metric in enumerate(names)
+    ]
+    if baseline is None:
+        return made
+    for i, metric in enumerate(names):
+        sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+        value, draws = sign * (values[""][i] - values["baseline_"][i]), sign * (drawn[""][i] - drawn["baseline_"][i])
+        gain = summarise(value, draws, rows, unit=unit)
+        made.append(Measure.of(f"{metric}_over_baseline", gain, source=SOURCE, unit=metric, detail=baseline.detail))
     return made
 
 
-def _by_day(hold_out: HoldOut, metric: str, seed: int, resamples: int) -> list[Measure]:
-    """Resample whole days: rows of one day share their weather, so single rows promise too much about other days."""
-    if hold_out.days is None or len(np.unique(hold_out.days)) < 10:
-        return []
-    found = interval(metric, hold_out.labels, hold_out.graph, resamples=resamples, seed=seed, blocks=hold_out.days)
-    days = len(np.unique(hold_out.days))
-    return [Measure.of(f"{metric}_by_day", found, source=SOURCE, detail=f"whole days resampled, {days} of them")]
+def _by_unit(hold_out: HoldOut, metric: str) -> list[Measure]:
+    """Return the goal's metric with its interval by each unit that could be drawn: AUC by row, by day, by customer."""
+    return [
+        Measure.of(f"{metric}_by_{one.by}", one, source=SOURCE) for one in hold_out.spread if len(hold_out.spread) > 1
+    ]
 
 
 def yes_or_no(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
@@ -145,8 +159,9 @@ def yes_or_no(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[li
     labels, graph = hold_out.labels, hold_out.graph
     decided, tables = decisions(hold_out, workload, resamples)
     said = (graph >= decision_threshold(workload)).astype(np.int64)
-    rates = rate_measures(labels.astype(np.int64), said, ("no", "yes"), workload.seed, resamples)
-    calibration = calibration_measure({"yes": (labels, graph)}, workload.seed, resamples)
+    seed, unit = workload.seed, hold_out.unit
+    rates = rate_measures(labels.astype(np.int64), said, ("no", "yes"), seed, resamples, unit)
+    calibration = calibration_measure({"yes": (labels, graph)}, seed, resamples, unit)
     return [calibration, *rates, *decided], tables | {"calibration": calibration_bins(labels, graph)}
 
 
@@ -217,8 +232,10 @@ def _facts(trained: Trained) -> list[Measure]:
         ):
             if value is not None:
                 counted.append(Measure(name=name, value=value, source="estimate", unit=unit, detail=detail))
+    cut = trained.cut_off
     return [
         *counted,
+        Measure(name="trainings_cut_off", value=float(bool(cut)), source="training", detail=cut),
         Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
         Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
         Measure(name="model_mb", value=trained.shipped.model.stat().st_size / 1e6, source="training", unit="MB"),

@@ -32,6 +32,8 @@ class Measure(Record):
     high: float | None = None
     level: float = Field(0.95, gt=0, lt=1)
     n: int | None = Field(None, ge=0, description="Rows it was measured on.")
+    by: str = Field("row", description="What its interval draws: single rows, or whole days or groups.")
+    units: int | None = Field(None, ge=0, description="How many of those there were; None for single rows.")
     slice: str | None = Field(None, description="field=value; the whole split if not set.")
     source: str = Field(description="What measured it, e.g. 'evaluation'.")
     unit: str = ""
@@ -49,6 +51,8 @@ class Measure(Record):
             high=interval.high,
             level=interval.level,
             n=interval.n,
+            by=interval.by,
+            units=interval.units,
             slice=slice,
             source=source,
             unit=unit,
@@ -120,8 +124,14 @@ def write_evidence(path: Path, evidence: Evidence) -> Path:
 def read_evidence(path: Path) -> Evidence:
     """Read evidence; BuildError if the file is missing or is not evidence of this format."""
     try:
-        return Evidence.model_validate_json(path.read_bytes())
+        return parse_evidence(path.read_bytes(), where=str(path))
     except FileNotFoundError:
         raise BuildError(f"{path} does not exist: the model was not evaluated") from None
+
+
+def parse_evidence(data: bytes, where: str) -> Evidence:
+    """Return evidence from its JSON; BuildError with ``where`` it stands if it is not of this format."""
+    try:
+        return Evidence.model_validate_json(data)
     except ValidationError as error:
-        raise BuildError(f"{path} is not evidence of format {FORMAT}: {error.errors()[0]['msg']}") from error
+        raise BuildError(f"{where} is not evidence of format {FORMAT}: {error.errors()[0]['msg']}") from error

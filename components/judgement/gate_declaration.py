@@ -108,6 +108,9 @@ class Gates(Section):
     costs: Costs | None = Field(None, description="What wrong answers cost; the decision threshold follows from it.")
     behaviour: tuple[BehaviourTest, ...] = Field((), description="Invariance, direction and minimum tests.")
     floors: tuple[Floor, ...] = Field((), description="Limits on further metrics, also of single classes.")
+    converged: Literal["warning", "required"] = Field(
+        "warning", description="Whether a training that a cap cut off is a warning, or refused."
+    )
     undecided: Literal["fail", "pass"] = Field("fail", description="What an interval across the threshold counts as.")
 
     @model_validator(mode="after")

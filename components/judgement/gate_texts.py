@@ -30,33 +30,88 @@ def wanted(rule: Rule) -> str:
 
 def not_measured(rule: Rule) -> str:
     """Say that there is nothing to judge."""
-    return f"{rule.subject} was not measured"
+    return f"{_capital(rule.subject)} was not measured."
 
 
 def too_few(rule: Rule, measure: Measure) -> str:
-    """Say that an interval from so few rows is not worth its name."""
-    return f"{rule.subject} {number(measure.value)} rests on {_rows(measure)}: too few for an interval"
+    """Say that an interval from so few rows, or so few days, is not worth its name."""
+    said = f"{_capital(rule.subject)} is {number(measure.value)}"
+    return f"{said}, but rests on {rests_on(measure)}: too few to be sure of it."
 
 
 def reason(rule: Rule, measure: Measure, state: str, low: float, high: float) -> str:
-    """Say in one line why the verdict is what it is."""
-    said = f"{rule.subject} {number(measure.value)}"
+    """Say in a sentence why the verdict is what it is; "surely" stands for 95 % confidence."""
+    told = f" ({measure.detail})" if measure.detail else ""
+    if rule.rival:
+        return _compared(rule, measure, state, low, high) + "."
+    if low == high:
+        return _counted(rule, measure.value) + told + "."
+    said = f"{_capital(rule.subject)} is {number(measure.value)}"
     # The bound on the good side has to clear the limit; on the bad side it proves that the limit is missed.
-    good, bad = (f"at least {number(low)}", f"at most {number(high)}")
+    good, bad = f"at least {number(low)}", f"at most {number(high)}"
     if rule.direction == "at_most":
         good, bad = bad, good
-    if low == high:
-        text = f"{said}, needs {wanted(rule)}"
-    elif rule.proof == "harm":
-        proven = "" if state == "failed" else "not "
-        text = f"{said}, {proven}provably {beyond(rule)}: {_rows(measure)} prove {bad} with 95 % confidence"
-    elif state == "undecided":
-        text = (
-            f"{said} lies between {number(low)} and {number(high)}, needs {wanted(rule)}: {_rows(measure)} cannot tell"
+    asked = f"{wanted(rule)} is asked"
+    if rule.proof == "harm":
+        proven = f"surely {bad}" if state == "failed" else f"not surely {beyond(rule)}"
+        return f"{said}, {proven}: {asked}{told}."
+    if state == "undecided":
+        return (
+            f"{said}, and may be anything from {number(low)} to {number(high)}: {asked}, and "
+            f"{rests_on(measure)} cannot tell{told}."
         )
+    return f"{said}, surely {good if state == 'passed' else bad}: {asked}{told}."
+
+
+def _compared(rule: Rule, measure: Measure, state: str, low: float, high: float) -> str:
+    """Say how the model does beside a rival; a gain above zero is better."""
+    said = f"In {rule.metric} the model is {_beside(measure.value)} {rule.rival}"
+    said += f" ({measure.detail})" if measure.detail else ""
+    if rule.strict:
+        asked = "it must be better" if not rule.threshold else f"it must be more than {number(rule.threshold)} better"
+    elif rule.threshold:
+        asked = f"it must be at least {number(rule.threshold)} better"
     else:
-        text = f"{said}, with 95 % confidence {good if state == 'passed' else bad}, needs {wanted(rule)}"
-    return text + (f" ({measure.detail})" if measure.detail else "")
+        asked = f"up to {number(rule.margin)} worse is allowed"
+    if low == high:
+        return f"{said}: {asked}"
+    if state == "undecided":
+        span = f"anything from {_beside(low)} to {_beside(high)}"
+        return f"{said}, and may be {span}: {asked}, and {rests_on(measure)} cannot tell"
+    if state == "failed":
+        surely = f"at least {number(-high)} worse" if high < 0 else f"at most {number(high)} better"
+        return f"{said}, surely {surely}: {asked}"
+    if rule.proof == "harm" and low < -rule.margin:
+        return f"{said}, and not surely more than {number(rule.margin)} worse"
+    surely = (
+        f"at least {number(low)} better" if low > 0 else f"at most {number(-low)} worse" if low < 0 else "not worse"
+    )
+    return f"{said}, surely {surely}: {asked}"
+
+
+def _beside(gain: float) -> str:
+    """Say a gain beside a rival: '0.01 worse than'."""
+    return f"{number(abs(gain))} {'better' if gain > 0 else 'worse'} than" if gain else "as good as"
+
+
+def _counted(rule: Rule, value: float) -> str:
+    """Say what has no interval: a count of faults, a cost, a time."""
+    if rule.counted:
+        # Of what may not be there at all.
+        return f"{_capital(rule.counted)}: {number(value) if value else 'none'}"
+    return f"{_capital(rule.subject)} is {number(value)}: {wanted(rule)} is asked"
+
+
+def figures(rule: Rule, measure: Measure, power: str) -> str:
+    """Return what the sentence rests on: value, bounds, rows, what was drawn, the limit, and what it could not see."""
+    parts = [f"{measure.name}{f' of {measure.slice}' if measure.slice else ''} {number(measure.value)}"]
+    if measure.low is not None and measure.high is not None:
+        low, high = number(measure.bound("below")), number(measure.bound("above"))
+        parts.append(f"one-sided 95 % bounds {low} and {high}")
+    if measure.n:
+        parts.append(f"{measure.n:,} rows" + (f", drawn by {measure.by}: {measure.units}" if measure.units else ""))
+    parts.append(f"limit {number(rule.limit)} ({rule.direction.replace('_', ' ')})")
+    return "; ".join([*parts, power] if power else parts)
 
 
 def beyond(rule: Rule) -> str:
@@ -77,11 +132,12 @@ def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, ro
         return _out_of_reach(rule, measure, reach, best)
     asked = f"would pass with {rule.direction.replace('_', ' ')} {number(value)}"
     if measure.n and low != high:
-        asked += f" on {_rows(measure)}"
+        asked += f" on {rests_on(measure)}"
+    size = measure.units or measure.n
     good_side = (measure.value >= rule.limit) == (rule.direction == "at_least")
-    if state == "undecided" and rows_needed and measure.n:
+    if state == "undecided" and rows_needed and size:
         verb = "would pass" if good_side else "would fail"
-        asked += f"; the same value on {rows_needed:,} rows {verb} ({rows_needed - measure.n:,} more)"
+        asked += f"; the same value on {rows_needed:,} {plural(measure.by)} {verb} ({rows_needed - size:,} more)"
     return asked + (f"; {rule.todo}" if rule.todo and not (state == "undecided" and good_side) else "")
 
 
@@ -95,31 +151,37 @@ def _best(rule: Rule) -> float | None:
 
 def _out_of_reach(rule: Rule, measure: Measure, reach: float, best: float) -> str:
     """Say that nothing can clear the limit by the reach of an interval from so few rows, and which number could."""
-    said = f"nothing could pass on {_rows(measure)}, which tell {rule.subject} to {number(reach)} either way"
+    said = f"nothing could pass on {rests_on(measure)}, which tell {rule.subject} to {number(reach)} either way"
     todo = rule.todo or "change the limit openly"
     room = abs(best - rule.limit)
     if not room or not measure.n:
         return f"{said}; {todo}"
     # An interval narrows with the square root of the rows.
-    return f"{said}: it takes more than {math.ceil(measure.n * (reach / room) ** 2):,} rows; {todo}"
+    size = measure.units or measure.n
+    return f"{said}: it takes more than {math.ceil(size * (reach / room) ** 2):,} {plural(measure.by)}; {todo}"
 
 
 def family_reason(rule: Rule, measures: Sequence[Measure], broken: Sequence[Measure], worst: Measure) -> str:
-    """Say which slices are provably beyond the limit, or which comes nearest to it."""
+    """Say in which slices the model is provably beyond the limit, or which comes nearest to it."""
     if broken:
-        named = [
-            f"{m.slice} {number(m.value)} [{number(m.bound('below'))}, {number(m.bound('above'))}], {_rows(m)}"
-            for m in broken[:SHOWN]
-        ]
+        named = [f"{m.slice} ({_slice_value(rule, m)}, {rests_on(m)})" for m in broken[:SHOWN]]
         more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        return (
-            f"{len(broken)} of {len(measures)} slices provably below {number(rule.limit)} in {rule.subject}: "
-            f"{'; '.join(named)}{more}"
-        )
+        said = f"In {len(broken)} of {len(measures)} slices the model is surely {_slice_limit(rule)}"
+        return f"{said}: {', '.join(named)}{more}."
     return (
-        f"none of {len(measures)} slices is provably below {number(rule.limit)} in {rule.subject}; lowest "
-        f"{worst.slice} {number(worst.value)}"
+        f"In none of {len(measures)} slices is the model surely {_slice_limit(rule)}; the nearest to it is "
+        f"{worst.slice} ({_slice_value(rule, worst)})."
     )
+
+
+def _slice_limit(rule: Rule) -> str:
+    if rule.threshold:
+        return f"less than {number(rule.limit)} better in {rule.metric} than {rule.rival}"
+    return f"more than {number(rule.margin)} worse in {rule.metric} than {rule.rival}"
+
+
+def _slice_value(rule: Rule, measure: Measure) -> str:
+    return f"{number(abs(measure.value))} {'better' if measure.value > 0 else 'worse'}" if measure.value else "as good"
 
 
 def within_margin(rule: Rule, measure: Measure) -> str:
@@ -131,8 +193,9 @@ def within_margin(rule: Rule, measure: Measure) -> str:
         return ""
     who = f" ({measure.detail})" if measure.detail else ""
     return (
-        f"{rule.gate} passed within its margin of {number(rule.margin)}, but what ships is provably worse: "
-        f"{rule.subject}{who} {number(measure.value)}, with 95 % confidence at most {number(nearest)}; {rule.todo}"
+        f"{rule.gate} passed within its margin of {number(rule.margin)}, but what ships is provably worse than "
+        f"{rule.rival}{who}: by {number(-measure.value)} in {rule.metric}, surely by at least {number(-nearest)}; "
+        f"{rule.todo}"
     )
 
 
@@ -150,7 +213,7 @@ def family_remedy(rule: Rule, broken: Sequence[Measure], asked: int) -> str:
     """
     critical = float(norm.ppf(1 - ALPHA / asked))
     values = [
-        f"{m.slice} above {number(rule.limit - critical * m.standard_error())} on {_rows(m)}" for m in broken[:SHOWN]
+        f"{m.slice} above {number(rule.limit - critical * m.standard_error())} on {rests_on(m)}" for m in broken[:SHOWN]
     ]
     more = f" and the {len(broken) - SHOWN} more alike" if len(broken) > SHOWN else ""
     return f"would pass with {', '.join(values)}{more}; {rule.todo}"
@@ -160,14 +223,14 @@ def power_text(rule: Rule, measure: Measure) -> str:
     """Say what this many rows can tell, and for comparisons how an equal model would fare."""
     error = measure.standard_error()
     told = number(detectable_difference(error))
-    text = f"on {_rows(measure)} a truth {told} away from the limit is decided in 80 % of cases"
+    text = f"on {rests_on(measure)} a truth {told} away from the limit is decided in 80 % of cases"
     if not rule.margin or rule.proof == "harm":
         return text
     chance = chance_to_pass(rule.margin, error)
     text += f"; an equal model would pass with {chance:.0%}"
-    needed = rows_to_decide(rule.margin, error, measure.n)
+    needed = rows_to_decide(rule.margin, error, measure.units or measure.n)
     if chance < 0.8 and needed:
-        text += f", with 80 % on {needed:,} rows"
+        text += f", with 80 % on {needed:,} {plural(measure.by)}"
     return text
 
 
@@ -179,25 +242,42 @@ def family_power_text(rule: Rule, blind: Measure, asked: int) -> str:
     error, alpha = blind.standard_error(), ALPHA / asked
     hidden = number(detectable_difference(error, alpha))
     text = (
-        f"each of {asked} slices must be proven at {alpha:.2g}: {blind.slice} ({_rows(blind)}), the blindest, is found "
-        f"in 80 % of cases if it is {hidden} beyond the limit"
+        f"each of {asked} slices must be proven at {alpha:.2g}: {blind.slice} ({rests_on(blind)}), the blindest, is "
+        f"found in 80 % of cases if it is {hidden} beyond the limit"
     )
-    if needed := rows_to_decide(rule.margin, error, blind.n, alpha):
+    if needed := rows_to_decide(rule.margin, error, blind.units or blind.n, alpha):
         chance = chance_to_pass(rule.margin, error, alpha)
-        text += f"; {number(rule.margin)} beyond it, in {chance:.0%}, and in 80 % on {needed:,} rows of it"
+        text += (
+            f"; {number(rule.margin)} beyond it, in {chance:.0%}, and in 80 % on {needed:,} {plural(blind.by)} of it"
+        )
     return text
 
 
-def day_warning(whole: Measure | None, by_day: Measure | None) -> str | None:
-    """Warn when single rows promise much more certainty than whole days do; None if they do not."""
-    if whole is None or by_day is None or by_day.standard_error() < 1.5 * whole.standard_error():
+def unit_warning(whole: Measure | None, others: Sequence[Measure]) -> str | None:
+    """Warn when the unit that the workload file declares promises much more certainty than another; None if not."""
+    wider = [one for one in others if whole and one.standard_error() >= 1.5 * whole.standard_error()]
+    if whole is None or not wider:
         return None
-    rows, days = (f"{number(m.bound('below', 0.975))} to {number(m.bound('above', 0.975))}" for m in (whole, by_day))
+    widest = max(wider, key=lambda one: one.standard_error())
+    own, other = (f"{number(m.bound('below', 0.975))} to {number(m.bound('above', 0.975))}" for m in (whole, widest))
     return (
-        f"rows of one day are alike: over rows {whole.name} is known to {rows}, which is how well it is known of this "
-        f"hold-out; over whole days ({by_day.detail}) it is {days}, and other days will differ that much"
+        f"rows of one {widest.by} are alike, and goal.unit says {whole.by}: {whole.name} is judged as {own}, which is "
+        f"how well it is known of this hold-out; drawn by {widest.by} ({widest.units} of them) it is {other}, and "
+        f"other {plural(widest.by)} will differ that much"
     )
 
 
-def _rows(measure: Measure) -> str:
+def plural(unit: str) -> str:
+    """Return the plural of a unit: days, rows; of a field's values as 'values of customer'."""
+    return f"{unit}s" if unit in ("row", "day") else f"values of {unit}"
+
+
+def rests_on(measure: Measure) -> str:
+    """Say what a number rests on: '31 days', '500 rows'."""
+    if measure.units is not None:
+        return f"{measure.units:,} {plural(measure.by)}"
     return f"{measure.n:,} rows" if measure.n else "this sample"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

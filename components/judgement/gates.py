@@ -6,7 +6,7 @@
 A measure with an interval passes only if its one-sided 95 % bound clears the limit, fails if the other bound is on the
 wrong side, and is undecided in between. A measure without one (a cost, a count) is taken as it is. Slices are asked
 together: the gate fails if one of them is provably beyond the limit, corrected for how many were asked. An interval
-from fewer than 100 rows decides nothing.
+from fewer than 100 rows, or from fewer than ten of the days or groups that it draws, decides nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,22 +17,26 @@ from pydantic import Field
 from components.declaration import Workload
 from components.judgement.evidence import Evidence, Measure, Record
 from components.judgement.gate_texts import (
-    day_warning,
     family_power_text,
     family_reason,
     family_remedy,
+    figures,
     left_out,
     not_measured,
     number,
+    plural,
     power_text,
     reason,
     remedy,
     too_few,
+    unit_warning,
     within_margin,
 )
 from components.judgement.normal import norm
+from components.judgement.plain_words import Said, plain_words
 from components.judgement.policy import Rule, policy, promotion_policy
 from components.judgement.power import ALPHA, detectable_difference, holm, rows_to_decide
+from components.judgement.units import MIN_UNITS
 
 State = Literal["passed", "failed", "undecided"]
 # With fewer rows the bootstrap promises too much: ten rows that happen to be ranked perfectly have no spread at all.
@@ -50,7 +54,8 @@ class Verdict(Record):
     threshold: float
     margin: float
     n: int | None
-    reason: str
+    reason: str = Field(description="Why, in a sentence; 'surely' stands for 95 % confidence.")
+    figures: str = Field("", description="What the sentence rests on.")
     would_pass: str = Field("", description="What would make it pass; empty if it did.")
     warning: str = Field("", description="What a person must know although it passed.")
     quote: str = ""
@@ -60,8 +65,9 @@ class Verdict(Record):
     )
     rows_needed: int | None = Field(
         None,
-        description="Rows that would decide, if the value stays what it is; of slices those on which the blindest one "
-        "would be found with 80 % power if it is as far beyond the limit as the margin is wide.",
+        description="Rows (or the days or groups that its interval draws) that would decide, if the value stays what "
+        "it is; of slices those on which the blindest one would be found with 80 % power if it is as far beyond the "
+        "limit as the margin is wide.",
     )
 
     @property
@@ -77,6 +83,8 @@ class GateReport(Record):
     passed: bool
     goal: str = Field(description="The goal's statement, as it stands in the workload file.")
     warnings: tuple[str, ...] = ()
+    good_for: tuple[str, ...] = Field((), description="What the model does, in plain words.")
+    fails: tuple[str, ...] = Field((), description="Where it fails, in plain words; each is a warning too.")
 
     @property
     def refused(self) -> tuple[Verdict, ...]:
@@ -95,9 +103,14 @@ def judge(evidence: Evidence, workload: Workload, context: Context | None = None
     complete = evidence.with_measures(*(context.measures if context else ()))
     metric = workload.goal.metric
     worn = [m.detail for m in complete.named("hold_out_uses") if m.detail]
-    days = day_warning(complete.find(metric), complete.find(f"{metric}_by_day"))
-    warnings = [*worn, *([days] if days else [])]
-    return report([decide(rule, complete) for rule in policy(workload, complete)], workload, warnings)
+    others = [m for m in complete.measures if m.name.startswith(f"{metric}_by_")] if workload.goal.unit else []
+    alike = unit_warning(complete.find(metric), others)
+    cut = complete.find("trainings_cut_off")
+    # Where it is a gate, the verdict says it.
+    unfinished = [cut.detail] if cut and cut.value and workload.gates.converged == "warning" else []
+    said = plain_words(complete, workload)
+    warnings = [*said.fails, *unfinished, *worn, *([alike] if alike else [])]
+    return report([decide(rule, complete) for rule in policy(workload, complete)], workload, warnings, said)
 
 
 def promotion_evidence(
@@ -141,13 +154,22 @@ def promotion_gates(workload: Workload, evidence: Evidence, *, not_compared: str
     return report(verdicts, workload)
 
 
-def report(verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[str] = ()) -> GateReport:
+def report(
+    verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[str] = (), said: Said | None = None
+) -> GateReport:
     """Collect verdicts; undecided ones stop a build unless the workload file says otherwise."""
     collected = tuple(verdicts)
     stopping = {"failed"} if workload.gates.undecided == "pass" else {"failed", "undecided"}
     passed = not any(verdict.state in stopping for verdict in collected)
     warned = tuple(verdict.warning for verdict in collected if verdict.warning)
-    return GateReport(verdicts=collected, passed=passed, goal=workload.goal.statement, warnings=(*warned, *warnings))
+    return GateReport(
+        verdicts=collected,
+        passed=passed,
+        goal=workload.goal.statement,
+        warnings=(*warnings, *warned),
+        good_for=said.good_for if said else (),
+        fails=said.fails if said else (),
+    )
 
 
 def decide(rule: Rule, evidence: Evidence) -> Verdict:
@@ -159,10 +181,12 @@ def decide(rule: Rule, evidence: Evidence) -> Verdict:
         return _verdict(rule, "undecided", None, not_measured(rule), f"measure it: it must be {_asked(rule)}")
     low, high = measure.bound("below"), measure.bound("above")
     if measure.low is not None and _few(measure):
-        return _verdict(rule, "undecided", measure, too_few(rule, measure), f"judge on at least {MIN_ROWS} rows")
+        return _verdict(rule, "undecided", measure, too_few(rule, measure), f"judge on at least {_enough(measure)}")
     state = _state(rule, low, high)
     error = measure.standard_error()
-    needed = rows_to_decide(measure.value - rule.limit, error, measure.n) if state == "undecided" else None
+    needed = (
+        rows_to_decide(measure.value - rule.limit, error, measure.units or measure.n) if state == "undecided" else None
+    )
     would_pass = "" if state == "passed" else remedy(rule, measure, state, low, high, needed)
     return _verdict(rule, state, measure, reason(rule, measure, state, low, high), would_pass, needed)
 
@@ -174,7 +198,7 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     small = [measure for measure in measures if _few(measure)]
     measures = [measure for measure in measures if not _few(measure)]
     if not measures:
-        why = f"every slice rests on fewer than {MIN_ROWS} rows: {left_out(small)}"
+        why = f"Every slice rests on fewer than {MIN_ROWS} rows or {MIN_UNITS} days or groups: {left_out(small)}."
         return _verdict(rule, "undecided", None, why, f"judge on at least {MIN_ROWS} rows of a slice")
     proven = holm([_chance_of_no_harm(rule, measure) for measure in measures], ALPHA)
     # Worst first: the proven ones, then by distance from the limit.
@@ -186,16 +210,23 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     # What Holm asks of the first slice that it finds: a later one has it easier, so no slice is promised too much.
     alpha, blind = ALPHA / len(measures), max(measures, key=lambda m: m.standard_error())
     error = blind.standard_error()
-    needed = rows_to_decide(rule.margin, error, blind.n, alpha)
+    needed = rows_to_decide(rule.margin, error, blind.units or blind.n, alpha)
     why = family_reason(rule, measures, broken, worst)
-    why += f"; not judged, fewer than {MIN_ROWS} rows: {left_out(small)}" if small else ""
+    why += f" Too small to be judged: {left_out(small)}." if small else ""
     verdict = _verdict(rule, state, worst, why, would_pass, needed)
-    told = {"power": family_power_text(rule, blind, len(measures)), "detectable": detectable_difference(error, alpha)}
+    power = family_power_text(rule, blind, len(measures))
+    told = {"power": power, "detectable": detectable_difference(error, alpha), "figures": figures(rule, worst, power)}
     return verdict.model_copy(update=told) if error else verdict
 
 
 def _few(measure: Measure) -> bool:
-    return measure.n is not None and measure.n < MIN_ROWS
+    return (measure.n is not None and measure.n < MIN_ROWS) or (measure.units is not None and measure.units < MIN_UNITS)
+
+
+def _enough(measure: Measure) -> str:
+    if measure.units is not None and measure.units < MIN_UNITS:
+        return f"{MIN_UNITS} {plural(measure.by)}"
+    return f"{MIN_ROWS} rows"
 
 
 def _chance_of_no_harm(rule: Rule, measure: Measure) -> float:
@@ -220,6 +251,7 @@ def _verdict(
     rule: Rule, state: State, measure: Measure | None, why: str, would_pass: str, needed: int | None = None
 ) -> Verdict:
     error = measure.standard_error() if measure else 0.0
+    power = power_text(rule, measure) if measure and error else ""
     return Verdict(
         gate=rule.gate,
         state=state,
@@ -230,10 +262,11 @@ def _verdict(
         margin=rule.margin,
         n=measure.n if measure else None,
         reason=why,
+        figures=figures(rule, measure, power) if measure else "",
         would_pass=would_pass,
         warning=within_margin(rule, measure) if measure and state == "passed" else "",
         quote=rule.quote,
-        power=power_text(rule, measure) if measure and error else "",
+        power=power,
         detectable=detectable_difference(error) if error else None,
         rows_needed=needed,
     )

@@ -3,7 +3,7 @@
 Each time the same rows judge another model, the best of them looks better than it is; the ledger says by how much.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +18,10 @@ from components.data.audit.findings import Finding
 from components.data.results import Prepared
 from components.errors import BuildError, SplitError
 from components.judgement.evidence import Measure
+from components.judgement.metrics import Interval, interval
 from components.judgement.power import luck_of_the_best
 from components.judgement.targets import HIGHER_IS_BETTER, Target, shape_of, target_of
+from components.judgement.units import MIN_UNITS, ROWS, Unit, units_of
 from components.storage import write_json
 from components.training.results import Candidate, Trained
 from data_contracts.spec import ContractSpec
@@ -53,7 +55,8 @@ class HoldOut:
 
     ``graph`` is the graph that ships, ``trainer`` what the trainer itself answers, ``exported`` its graph as exported
     (None: that is the one that ships): what the goal's metric judges of them. Differences between them count in units
-    of ``scale``.
+    of ``scale``. Intervals draw whole ``unit``s; ``spread`` is the interval of the goal's metric by each that could be
+    drawn. ``tuning`` are labels and answers of the validation split, on which a threshold may be chosen.
     """
 
     labels: NDArray[Any]
@@ -62,7 +65,9 @@ class HoldOut:
     rivals: dict[str, Rival]
     rows: pl.DataFrame
     slices: tuple[str, ...]
-    days: NDArray[np.int32] | None = None
+    unit: Unit = ROWS
+    spread: tuple[Interval, ...] = ()
+    tuning: tuple[NDArray[Any], Answers] | None = None
     target: Target = "binary"
     scale: float = 1.0
     quantiles: Quantiles | None = None
@@ -76,10 +81,14 @@ def read_hold_out(
     contract: ContractSpec,
     predict_file: PredictFile,
     metric: str | None = None,
+    *,
+    unit: str | None = None,
+    seed: int = 0,
 ) -> HoldOut:
     """Return labels and answers on the test split; SplitError if it cannot judge anything.
 
-    ``metric`` is the goal's: it says which constant is the best one.
+    ``metric`` is the goal's: it says which constant is the best one, and by which unit it is known least. ``unit`` is
+    the one that the workload file declares.
     """
     path = prepared.splits["test"].path
     rows = pl.read_parquet(path)
@@ -97,6 +106,9 @@ def read_hold_out(
         rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
     if before is not None:
         rivals["uncompressed"] = Rival(shape.point(before), f"{chosen.name} as it was trained")
+    drawn_by, spread = ROWS, tuple[Interval, ...]()
+    if metric is not None:
+        drawn_by, spread = decide_unit(metric, labels, graph, units_of(rows, contract), unit, seed)
     return HoldOut(
         labels=labels,
         graph=graph,
@@ -105,7 +117,9 @@ def read_hold_out(
         rivals=rivals,
         rows=rows,
         slices=tuple(field.name for field in contract.with_role("slice")),
-        days=days_of(rows, contract),
+        unit=drawn_by,
+        spread=spread,
+        tuning=_tuning(trained, prepared, contract, predict_file),
         target=target_of(contract),
         scale=label_scale(prepared, contract),
         classes=tuple(str(one) for one in contract.label.allowed),
@@ -153,13 +167,41 @@ def labels_of(rows: pl.DataFrame, contract: ContractSpec) -> NDArray[Any]:
     return labels
 
 
-def days_of(rows: pl.DataFrame, contract: ContractSpec) -> NDArray[np.int32] | None:
-    """Return the day of each row as a number, None without a time field."""
-    moments = contract.with_role("time")
-    if not moments:
+def decide_unit(
+    metric: str,
+    labels: NDArray[Any],
+    answers: Answers,
+    units: Mapping[str, tuple[Unit, ...]],
+    declared: str | None,
+    seed: int,
+    resamples: int = 1000,
+) -> tuple[Unit, tuple[Interval, ...]]:
+    """Return the unit by which intervals are made, and the metric's interval by each that there is, widest first.
+
+    Where the workload file declares none, the one that makes the widest interval decides: rows that are alike are known
+    by that. Fewer than ten of a unit say nothing about it, so it is drawn only if it is declared.
+    """
+    asked = [unit for name, several in units.items() for unit in several if declared in (None, name)]
+    # What is declared but has a block for every row is the row.
+    asked = [unit for unit in asked if declared or unit.count is None or unit.count >= MIN_UNITS] or [ROWS]
+    every = [unit for several in units.values() for unit in several if unit.count is None or unit.count >= MIN_UNITS]
+    found = {
+        unit.name: interval(metric, labels, answers, seed=seed, resamples=resamples, unit=unit)
+        for unit in (*asked, *every)
+    }
+    widest = sorted(found.values(), key=lambda one: one.low - one.high)
+    chosen = next(one.by for one in widest if one.by in {unit.name for unit in asked})
+    return next(unit for unit in asked if unit.name == chosen), tuple(widest)
+
+
+def _tuning(
+    trained: Trained, prepared: Prepared, contract: ContractSpec, predict_file: PredictFile
+) -> tuple[NDArray[Any], Answers] | None:
+    if "validation" not in prepared.splits or target_of(contract) != "binary":
         return None
-    days: NDArray[np.int32] = rows[moments[0].name].cast(pl.Date).cast(pl.Int32).fill_null(-1).to_numpy()
-    return days
+    path = prepared.splits["validation"].path
+    answers = shape_of(contract).point(predict_file(trained.shipped.model, contract, path))
+    return labels_of(pl.read_parquet(path, columns=[contract.label.name]), contract), answers
 
 
 def trainer_answers(candidate: Candidate, split: str, rows: int) -> Answers:

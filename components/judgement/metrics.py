@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from components.judgement.targets import HIGHER_IS_BETTER as HIGHER_IS_BETTER
 from components.judgement.targets import METRICS as METRICS
+from components.judgement.units import ROWS, Unit
 from components.judgement.weighted_scores import (
     Numbers,
     Statistic,
@@ -33,13 +34,18 @@ TINY = float(np.finfo(np.float32).eps)
 
 @dataclass(frozen=True)
 class Interval:
-    """A value, the ends of its two-sided interval, and the rows it was measured on."""
+    """A value, the ends of its two-sided interval, the rows it was measured on, and what was drawn to make it.
+
+    ``units`` is how many there were to draw; None for single rows.
+    """
 
     value: float
     low: float
     high: float
     n: int
     level: float = 0.95
+    by: str = "row"
+    units: int | None = None
 
 
 def score(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> float:
@@ -68,11 +74,11 @@ def interval(
     resamples: int = 1000,
     level: float = 0.95,
     seed: int,
-    blocks: NDArray[Any] | None = None,
+    unit: Unit = ROWS,
 ) -> Interval:
     """Return a metric with its percentile bootstrap interval (Efron & Tibshirani 1993, ch. 13)."""
-    drawn = replicates([statistic(metric, labels, answers)], len(labels), resamples, seed, blocks)
-    return summarise(score(metric, labels, answers), drawn[0], len(labels), level)
+    drawn = replicates([statistic(metric, labels, answers)], len(labels), resamples, seed, unit)
+    return summarise(score(metric, labels, answers), drawn[0], len(labels), level, unit)
 
 
 def paired_difference(
@@ -84,31 +90,29 @@ def paired_difference(
     resamples: int = 1000,
     level: float = 0.95,
     seed: int,
-    blocks: NDArray[Any] | None = None,
+    unit: Unit = ROWS,
 ) -> Interval:
     """Return score(first) - score(second); every resample draws the same rows for both."""
     both = [statistic(metric, labels, first), statistic(metric, labels, second)]
-    drawn = replicates(both, len(labels), resamples, seed, blocks)
+    drawn = replicates(both, len(labels), resamples, seed, unit)
     value = score(metric, labels, first) - score(metric, labels, second)
-    return summarise(value, drawn[0] - drawn[1], len(labels), level)
+    return summarise(value, drawn[0] - drawn[1], len(labels), level, unit)
 
 
-def summarise(value: float, drawn: Numbers, n: int, level: float) -> Interval:
+def summarise(value: float, drawn: Numbers, n: int, level: float = 0.95, unit: Unit = ROWS) -> Interval:
     """Return the percentile interval of bootstrap replicates; those without a score (one class only) are left out."""
     tails = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(tails[0]), float(tails[1]), n, level)
+    return Interval(value, float(tails[0]), float(tails[1]), n, level, unit.name, unit.count)
 
 
-def replicates(
-    statistics: Sequence[Statistic], rows: int, resamples: int, seed: int, blocks: NDArray[Any] | None = None
-) -> Numbers:
+def replicates(statistics: Sequence[Statistic], rows: int, resamples: int, seed: int, unit: Unit = ROWS) -> Numbers:
     """Return scores [statistics, resamples]; all statistics see the same draw, so differences are paired.
 
-    With ``blocks`` (one label a row, e.g. the day) whole blocks are drawn: rows of a block are not independent.
+    With a unit of blocks (e.g. the day) whole blocks are drawn: rows of a block are not independent.
     """
     random = np.random.default_rng(seed)
     scores = np.empty((len(statistics), resamples))
-    codes = None if blocks is None else np.unique(blocks, return_inverse=True)[1]
+    codes = None if unit.blocks is None else np.unique(unit.blocks, return_inverse=True)[1]
     units = rows if codes is None else int(codes.max()) + 1
     for resample in range(resamples):
         counts = np.bincount(random.integers(units, size=units), minlength=units).astype(np.float64)
@@ -170,18 +174,20 @@ def calibration_statistic(labels: NDArray[Any], probabilities: NDArray[Any]) -> 
     return calibration_gap(truth, answers, _bins(len(truth)))
 
 
-def distance_from_chance(statistics: Sequence[Statistic], rows: int, resamples: int, seed: int) -> tuple[Interval, int]:
+def distance_from_chance(
+    statistics: Sequence[Statistic], rows: int, resamples: int, seed: int, unit: Unit = ROWS
+) -> tuple[Interval, int]:
     """Return the largest of several distances (such as an ECE) with what chance adds to it taken off, and which it is.
 
     The mean of absolute differences is above zero even where the truth is zero, and a resample is that much above the
     rows once more: the bootstrap's bias is taken off, from the interval's ends too (Kumar et al. 2019, app. D).
     """
     once = [compute(np.ones(rows)) for compute in statistics]
-    seen, drawn = max(once), replicates(statistics, rows, resamples, seed).max(axis=0)
+    seen, drawn = max(once), replicates(statistics, rows, resamples, seed, unit).max(axis=0)
     corrected = max(0.0, 2 * seen - float(np.mean(drawn)))
-    found = summarise(corrected, drawn, rows, 0.95)
+    found = summarise(corrected, drawn, rows, unit=unit)
     ends = [min(max(0.0, 2 * seen - end), 2 * seen) for end in (found.high, found.low)]
-    return Interval(corrected, ends[0], ends[1], rows), once.index(seen)
+    return Interval(corrected, ends[0], ends[1], rows, by=found.by, units=found.units), once.index(seen)
 
 
 def _bins(rows: int) -> int:

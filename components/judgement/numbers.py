@@ -12,6 +12,7 @@ from components.judgement.evidence import Measure
 from components.judgement.hold_out import HoldOut, Quantiles
 from components.judgement.metrics import METRICS, distance_from_chance, replicates, score, statistic, summarise
 from components.judgement.slices import MIN_PER_CLASS, values_of
+from components.judgement.units import ROWS, Unit
 from components.judgement.weighted_scores import Statistic, mean_loss
 
 BINS = 15
@@ -25,10 +26,13 @@ def number_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> t
     if hold_out.quantiles is None:
         return gaps, tables
     tables["quantiles"] = quantile_table(hold_out.labels, hold_out.quantiles)
-    return [*gaps, *quantile_measures(hold_out.labels, hold_out.quantiles, workload.seed, resamples)], tables
+    found = quantile_measures(hold_out.labels, hold_out.quantiles, workload.seed, resamples, hold_out.unit)
+    return [*gaps, *found], tables
 
 
-def quantile_measures(labels: NDArray[Any], quantiles: Quantiles, seed: int, resamples: int) -> list[Measure]:
+def quantile_measures(
+    labels: NDArray[Any], quantiles: Quantiles, seed: int, resamples: int, unit: Unit = ROWS
+) -> list[Measure]:
     """Return pinball loss, coverage and width of the outermost two, and how far a quantile is off its level at most.
 
     Koenker & Bassett, Regression Quantiles (1978), for the loss.
@@ -42,17 +46,17 @@ def quantile_measures(labels: NDArray[Any], quantiles: Quantiles, seed: int, res
             names.append(metric)
             statistics.append(statistic(metric, labels, quantiles.graph))
             values.append(score(metric, labels, quantiles.graph))
-    drawn = replicates(statistics, rows, resamples, seed)
+    drawn = replicates(statistics, rows, resamples, seed, unit)
     promised = f"{levels[-1] - levels[0]:.0%} promised" if len(levels) > 1 else ""
     details = {"coverage": f"between the quantiles {levels[0]:g} and {levels[-1]:g}: {promised}"}
     made = [
-        Measure.of(name, summarise(value, drawn[place], rows, 0.95), source=SOURCE, detail=details.get(name, ""))
+        Measure.of(name, summarise(value, drawn[place], rows, unit=unit), source=SOURCE, detail=details.get(name, ""))
         for place, (name, value) in enumerate(zip(names, values, strict=True))
     ]
     shares = (apart < 0).mean(axis=0)
     told = ", ".join(f"{share:.3f} below the quantile {level:g}" for share, level in zip(shares, levels, strict=True))
     distances = [_off(below, level) for below, level in zip((apart < 0).T, levels, strict=True)]
-    worst, _ = distance_from_chance(distances, rows, resamples, seed)
+    worst, _ = distance_from_chance(distances, rows, resamples, seed, unit)
     return [*made, Measure.of("calibration_error", worst, source=SOURCE, detail=told)]
 
 
@@ -102,7 +106,7 @@ def bias_gaps(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[li
         pairs = itertools.combinations(sorted(biases, key=lambda value: biases[value]), 2)
         widest = max(pairs, key=lambda pair: biases[pair[1]] - biases[pair[0]], default=None)
         if widest:
-            gaps.append(_gap(field, errors, groups, biases, widest, workload.seed, resamples))
+            gaps.append(_gap(field, errors, groups, biases, widest, workload.seed, resamples, hold_out.unit))
     return ([max(gaps, key=lambda gap: gap.value)] if gaps else []), table
 
 
@@ -114,12 +118,13 @@ def _gap(
     pair: tuple[str, str],
     seed: int,
     resamples: int,
+    unit: Unit,
 ) -> Measure:
     def mean(kept: NDArray[np.float64]) -> Any:
         return lambda weights: float((weights * kept * errors).sum() / max(float((weights * kept).sum()), 1.0))
 
     low, high = pair
-    drawn = replicates([mean(groups[value].astype(np.float64)) for value in pair], len(errors), resamples, seed)
-    found = summarise(biases[high] - biases[low], drawn[1] - drawn[0], len(errors), 0.95)
+    drawn = replicates([mean(groups[value].astype(np.float64)) for value in pair], len(errors), resamples, seed, unit)
+    found = summarise(biases[high] - biases[low], drawn[1] - drawn[0], len(errors), unit=unit)
     detail = f"{field}: {high} {biases[high]:+.3f}, {low} {biases[low]:+.3f}"
     return Measure.of("fairness_gap", found, source=SOURCE, detail=detail, unit="mean error, in scales of the label")

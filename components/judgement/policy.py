@@ -9,7 +9,8 @@ from pydantic import Field
 
 from components.declaration import Workload
 from components.judgement.evidence import Evidence, Record
-from components.judgement.targets import METRICS
+from components.judgement.targets import METRICS, title_of
+from components.provenance import how_to_pin
 
 Direction = Literal["at_least", "at_most"]
 
@@ -26,6 +27,9 @@ class Rule(Record):
     direction: Direction
     threshold: float
     subject: str = Field(description="What the number is, as a person says it.")
+    rival: str = Field("", description="Of a gain: over whom.")
+    metric: str = Field("", description="Of a gain: in which metric.")
+    counted: str = Field("", description="Of a count of what may not be: the things that are counted.")
     margin: float = Field(0.0, ge=0, description="How far on the wrong side of the threshold is still good enough.")
     strict: bool = Field(False, description="On the limit is not good enough: a constant gains exactly nothing.")
     proof: Literal["good", "harm"] = "good"
@@ -89,14 +93,14 @@ def _measured(rule: Rule, evidence: Evidence) -> bool:
 
 def _quality(workload: Workload) -> tuple[Rule, ...]:
     goal, gates = workload.goal, workload.gates
-    gain = f"gain in {goal.metric} over"
+    gain, metric = f"gain in {goal.metric} over", title_of(goal.metric)
     return (
         Rule(
             gate="goal",
             measure=goal.metric,
             direction=goal.direction,
             threshold=goal.threshold,
-            subject=goal.metric,
+            subject=f"the {metric}",
             quote=goal.statement,
             todo="train on more or better data, add features, or change the goal openly",
         ),
@@ -107,6 +111,8 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             threshold=gates.beat_baseline_by,
             strict=True,
             subject=f"{gain} the constant answer",
+            rival="the constant answer",
+            metric=metric,
             todo="the features carry no signal: look for a broken join or shuffled labels",
         ),
         Rule(
@@ -116,20 +122,22 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             threshold=0.0,
             margin=gates.baseline_margin,
             subject=f"{gain} the baseline model",
+            rival="the baseline model",
+            metric=metric,
             todo="package the baseline, or train longer",
         ),
         _at_most(
             "calibration",
             "calibration_error",
             gates.calibration_error,
-            "calibration error",
+            "the calibration error",
             "calibrate on the validation split",
         ),
         _at_most(
             "parity",
             "parity",
             gates.parity,
-            "largest difference between trainer and packaged graph",
+            "the largest difference between trainer and packaged graph",
             "the export changes the answers: compare the recipe's columns with the graph's, one by one",
         ),
         Rule(
@@ -140,13 +148,15 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             margin=workload.serving.variants.quality_loss,
             proof="harm",
             subject=f"{gain} the model as trained",
+            rival="the model as trained",
+            metric=metric,
             todo="ship the model as trained: serving.variants.allow: []",
         ),
         _at_most(
             "answer-change",
             "answer_change",
             workload.serving.variants.answer_change,
-            "largest change of an answer by compression",
+            "the largest change of an answer by compression",
             "ship the model as trained: serving.variants.allow: []",
         ),
     )
@@ -162,7 +172,7 @@ def _floors(workload: Workload) -> tuple[Rule, ...]:
             measure=floor.measure,
             direction="at_most" if floor.at_least is None else "at_least",
             threshold=float(floor.at_most if floor.at_least is None else floor.at_least),  # type: ignore[arg-type]
-            subject=f"{floor.metric} of {floor.of}" if floor.of else floor.metric,
+            subject=f"the {title_of(floor.metric)}{f' of {floor.of}' if floor.of else ''}",
             todo=of_class if floor.of else "train on more or better data, add features, or change the floor openly",
         )
         for floor in workload.gates.floors
@@ -181,6 +191,8 @@ def _slices(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
             threshold=whole.value if whole else 0.0,
             margin=gates.slice_gap,
             subject=f"gain in {goal.metric} over the constant answer",
+            rival="the constant answer",
+            metric=title_of(goal.metric),
             proof="harm",
             family=True,
             todo="the model is much worse there than elsewhere: look at the rows of that slice",
@@ -196,6 +208,8 @@ def _no_worse_slice(workload: Workload, gate: str, rival: str) -> Rule:
         threshold=0.0,
         margin=workload.gates.slice_margin,
         subject=f"gain in {workload.goal.metric} over the {rival}",
+        rival=f"the {rival}",
+        metric=title_of(workload.goal.metric),
         proof="harm",
         family=True,
         todo="look at the rows of that slice: too few, a broken field, or another relation to the label",
@@ -205,24 +219,27 @@ def _no_worse_slice(workload: Workload, gate: str, rival: str) -> Rule:
 def _operation(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     goal, gates = workload.goal, workload.gates
     return (
-        _at_most("leakage", "leakage_findings", 0, "leaks found", "take the leak out of the features or the split"),
-        _at_most("behaviour", "behaviour_failures", 0, "behavioural tests failed", "see the cases in the dossier"),
+        _none("leakage", "leakage_findings", "leaks of the label into features or splits", "take the leak out of them"),
+        _none("behaviour", "behaviour_failures", "failed behavioural tests", "see the cases in the dossier"),
+        *_converged(workload),
         Rule(
             gate="fairness",
             measure="fairness_gap",
             direction="at_most",
             threshold=gates.fairness_gap,
             proof="harm",
-            subject=f"largest gap between groups{_unit(evidence, 'fairness_gap')}",
+            subject=f"the largest gap between groups{_unit(evidence, 'fairness_gap')}",
             todo="look at the groups' rows and labels; more rows of the group that is missed",
         ),
-        _at_most("freshness", "data_age_days", gates.data_age_days or 0, "age of the data in days", "bring newer data"),
+        _at_most(
+            "freshness", "data_age_days", gates.data_age_days or 0, "the age of the data in days", "bring newer data"
+        ),
         _ladder(),
         _at_most(
             "stage-budget",
             "stage_budget_p95_ms",
             goal.latency_p95_ms,
-            "p95 of the stages of a request in ms, summed",
+            "the time of a request in ms, the p95 of its stages added up,",
             "see which stage in the dossier or with slipway profile; serve a smaller model",
             goal.statement,
         ),
@@ -230,16 +247,16 @@ def _operation(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
             "stage-budget-p99",
             "stage_budget_p99_ms",
             goal.latency_p99_ms or 0,
-            "p99 of the stages of a request in ms, summed",
+            "the time of a request in ms, the p99 of its stages added up,",
             "see which stage in the dossier or with slipway profile; serve a smaller model",
             goal.statement,
         ),
-        _at_most("size", "model_mb", gates.model_mb, "size of the model in MB", "a smaller or quantised model"),
+        _at_most("size", "model_mb", gates.model_mb, "the size of the model in MB", "a smaller or quantised model"),
         _at_most(
             "training-cost",
             "training_usd",
             goal.training_usd,
-            "cost of the training in USD",
+            "the cost of the training in USD",
             "train fewer epochs, or on a cheaper machine",
             goal.statement,
         ),
@@ -251,27 +268,26 @@ def promotion_policy(workload: Workload, evidence: Evidence, *, compared: bool) 
     goal = workload.goal
     return (
         *(_against_champion(workload, evidence) if compared else ()),
-        _at_most("build-gates", "refused_build_gates", 0, "gates that refused the build", "build one that passes"),
-        _at_most(
+        _none("build-gates", "refused_build_gates", "gates that refused the build", "build one that passes"),
+        _none(
             "environment",
             "environment_differences",
-            0,
             "packages that differ from the pinned set",
-            "pip install -c constraints.txt -e . puts it right",
+            f"{how_to_pin()} puts it right",
         ),
         _ladder(),
         _at_most(
             "live-parity",
             "live_parity",
             workload.gates.parity,
-            "largest difference between evaluated and served answers",
+            "the largest difference between evaluated and served answers",
             "the data plane answers differently from the evaluation: do not serve it",
         ),
         _at_most(
             "latency",
             "latency_p95_ms",
             goal.latency_p95_ms,
-            "p95 latency in ms",
+            "the p95 latency in ms",
             "serve a smaller model, or give it more cores",
             goal.statement,
         ),
@@ -279,7 +295,7 @@ def promotion_policy(workload: Workload, evidence: Evidence, *, compared: bool) 
             "serving-cost",
             "serving_usd_per_1000",
             goal.serving_usd_per_1000,
-            "cost of 1,000 answers in USD",
+            "the cost of 1,000 answers in USD",
             "serve a smaller model, or use a cheaper machine",
             goal.statement,
         ),
@@ -294,6 +310,8 @@ def _against_champion(workload: Workload, evidence: Evidence) -> tuple[Rule, ...
         threshold=0.0,
         margin=workload.gates.champion_margin,
         subject=f"gain in {workload.goal.metric} over the champion",
+        rival="the champion",
+        metric=title_of(workload.goal.metric),
         todo="keep the champion",
     )
     slices = _no_worse_slice(workload, "champion-slices", "champion")
@@ -301,13 +319,24 @@ def _against_champion(workload: Workload, evidence: Evidence) -> tuple[Rule, ...
 
 
 def _ladder() -> Rule:
-    return _at_most(
+    return _none(
         "parity-ladder",
         "broken_rungs",
-        0,
-        "rungs of the parity ladder that do not hold",
+        "broken rungs of the parity ladder",
         "the named step changes the answers: look at what lies between it and the one before",
     )
+
+
+def _converged(workload: Workload) -> tuple[Rule, ...]:
+    if workload.gates.converged == "warning":
+        return ()
+    todo = "raise model.time_cap_minutes or goal.training_usd, or ask for fewer epochs"
+    return (_none("converged", "trainings_cut_off", "trainings that were cut off", todo),)
+
+
+def _none(gate: str, measure: str, counted: str, todo: str) -> Rule:
+    rule = _at_most(gate, measure, 0, f"the number of {counted}", todo)
+    return rule.model_copy(update={"counted": counted})
 
 
 def _at_most(gate: str, measure: str, threshold: float, subject: str, todo: str, quote: str = "") -> Rule:

@@ -32,13 +32,14 @@ def goal_measures(
     rivals = {name: Rival(rival.answers[keep], rival.detail) for name, rival in hold_out.rivals.items()}
     sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
     statistics = [statistic(metric, labels, answers) for answers in (graph, *(r.answers for r in rivals.values()))]
-    drawn = replicates(statistics, len(labels), resamples, seed)
+    unit = hold_out.unit.of(keep)
+    drawn = replicates(statistics, len(labels), resamples, seed, unit)
     reached = score(metric, labels, graph)
-    own = summarise(reached, drawn[0], len(labels), 0.95)
+    own = summarise(reached, drawn[0], len(labels), unit=unit)
     made = [Measure.of(metric, own, source=SOURCE, slice=slice)]
     for place, (name, rival) in enumerate(rivals.items(), start=1):
         value = sign * (reached - score(metric, labels, rival.answers))
-        gain = summarise(value, sign * (drawn[0] - drawn[place]), len(labels), 0.95)
+        gain = summarise(value, sign * (drawn[0] - drawn[place]), len(labels), unit=unit)
         made.append(Measure.of(f"gain_over_{name}", gain, source=SOURCE, slice=slice, unit=metric, detail=rival.detail))
     return made
 

@@ -37,6 +37,26 @@ HIGHER_IS_BETTER = {
 }
 
 
+# As a person writes them.
+TITLES = {
+    "auc": "AUC",
+    "pr_auc": "PR-AUC",
+    "log_loss": "log-loss",
+    "brier": "Brier score",
+    "macro_f1": "macro F1",
+    "cross_entropy": "cross-entropy",
+    "rmse": "root mean square error",
+    "mae": "mean absolute error",
+    "r2": "R²",
+    "f1": "F1",
+}
+
+
+def title_of(metric: str) -> str:
+    """Return a metric's name as a person writes it."""
+    return TITLES.get(metric, metric.replace("_", " "))
+
+
 def classes_of(contract: ContractSpec) -> tuple[str, ...]:
     """Return the names of the classes that the contract's label tells apart, in the order of their places."""
     return ("no", "yes") if contract.label.dtype == "boolean" else tuple(str(one) for one in contract.label.allowed)

@@ -11,8 +11,8 @@ from components.judgement.targets import target_of
 
 def asked_metrics(build: Build, rows_of: Build) -> dict[str, float]:
     """Return the metrics of a build's graph on the hold-out rows that travel in ``rows_of`` (a sample if many)."""
-    contract, rows = rows_of.contract(), rows_of.path / "reference.parquet"
-    answers = find_kind(build.manifest.kind).predict_file(build.model, contract, rows)
+    contract, rows = rows_of.contract(), rows_of.read("reference.parquet")
+    answers = find_kind(build.manifest.kind).predict_file(build.read("model.onnx"), contract, rows)
     answers = build.serving().answer.point(answers)
     labels = labels_of(pl.read_parquet(rows), contract)
     return {f"{name}, asked again": score(name, labels, answers) for name in METRICS[target_of(contract)]}

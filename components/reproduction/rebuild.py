@@ -1,6 +1,6 @@
 """Make a build again: the recorded code builds from the recorded snapshot in a home of its own, and is compared.
 
-    reproduce(open_build(path), home, Rebuilding(fresh_environment=True))
+    reproduce(open_build(path, key), home, Rebuilding(fresh_environment=True))
 
 The recorded code runs as ``slipway build WORKLOAD --data DIGEST --json`` in another process: the public command is all
 that this version and the recorded one need to have in common.
@@ -19,6 +19,8 @@ from pathlib import Path
 from pydantic import Field
 
 from components.builds.build import Build, open_build
+from components.builds.kept_builds import sealings
+from components.builds.signing import public_key_path
 from components.data.versions import find_version
 from components.errors import BuildError, DataError
 from components.provenance import machine
@@ -42,18 +44,25 @@ class Rebuilding(Result):
     keep: bool = Field(False, description="Keep the folder with code, environment and the second build.")
 
 
-def find_build(name_or_path: str, home: Home) -> Build:
-    """Open a build given by its id, the first characters of it, or its folder; BuildError says which are known."""
+def find_build(name_or_path: str, home: Home, public_key: Path) -> Build:
+    """Open a build given by its id, the first characters of it, or its folder; BuildError says which are known.
+
+    Of a build that was sealed more than once, its id means the latest; the others are found by their folders' names.
+    """
     folder = Path(name_or_path)
     if folder.is_dir():
-        return open_build(folder.resolve())
-    builds = sorted(path for path in home.room("builds").glob("*/") if not path.name.startswith("."))
-    found = [path for path in builds if path.name.startswith(name_or_path)]
+        return open_build(folder.resolve(), public_key)
+    builds = sealings(home.room("builds"))
+    named = {path.name: (build_id, path) for build_id, some in builds.items() for path in some}
+    found = {build_id: some[-1] for build_id, some in builds.items() if build_id.startswith(name_or_path)}
+    if name_or_path in named and name_or_path not in builds:
+        found = dict([named[name_or_path]])
     if len(found) != 1:
-        known = ", ".join(path.name for path in builds) or "none"
+        known = ", ".join(builds) or "none"
         what = f"{len(found)} builds start with" if found else "there is no build"
         raise BuildError(f"{what} '{name_or_path}' in {home.room('builds')}; known: {known}")
-    return open_build(found[0])
+    (build_id, path), *_ = found.items()
+    return open_build(path, public_key, build_id=build_id)
 
 
 def reproduce(build: Build, home: Home, wanted: Rebuilding, report: Report) -> Reproduction:
@@ -110,6 +119,9 @@ def _rebuild(recorded: Recorded, snapshot: Path, code: Path, python: Path, scrat
     home = Home(scratch / "home")
     home.room("snapshots").mkdir(parents=True)
     home.room("snapshots", snapshot.name).symlink_to(snapshot)
+    # As it was signed, whatever becomes of the folder meanwhile.
+    declared = scratch / "workload.yaml"
+    declared.write_bytes(recorded.build.read("workload.yaml"))
     report("rebuild")
     done = subprocess.Popen(
         [
@@ -117,7 +129,7 @@ def _rebuild(recorded: Recorded, snapshot: Path, code: Path, python: Path, scrat
             "-c",
             "from flows.command_line import main; main()",
             "build",
-            str(recorded.build.path / "workload.yaml"),
+            str(declared),
             "--data",
             recorded.data.snapshot,
             "--json",
@@ -147,7 +159,8 @@ def _rebuild(recorded: Recorded, snapshot: Path, code: Path, python: Path, scrat
             f"build {recorded.build.build_id} cannot be made again: its code ended with exit code {done.returncode}, "
             f"saying: {told}"
         )
-    return open_build(Path(document["registered"]["build"]))
+    # Signed with the key of its own home.
+    return open_build(Path(document["registered"]["build"]), public_key_path(home.room("keys", "signing.pem")))
 
 
 def _environment(home: Home, recorded: Recorded) -> dict[str, str]:

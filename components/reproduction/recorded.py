@@ -3,14 +3,13 @@
 Read leniently: builds of other versions of the code may hold more.
 """
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from components.builds.build import Build
 from components.errors import BuildError
-from components.judgement.evidence import Evidence, read_evidence
+from components.judgement.evidence import Evidence, parse_evidence
 from components.judgement.targets import HIGHER_IS_BETTER
 from components.provenance import Package
 from components.training.results import TrainingRecord
@@ -66,10 +65,10 @@ class Recorded(msgspec.Struct, frozen=True):
 def read_recorded(build: Build) -> Recorded:
     """Read what a build remembers; BuildError if it is too old to remember enough."""
     try:
-        provenance = msgspec.json.decode((build.path / "provenance.json").read_bytes(), type=_Provenance)
-        packages = msgspec.json.decode((build.path / "dependencies.json").read_bytes(), type=dict[str, Package])
+        provenance = msgspec.json.decode(build.read("provenance.json"), type=_Provenance)
+        packages = msgspec.json.decode(build.read("dependencies.json"), type=dict[str, Package])
         training = TrainingRecord.model_validate(provenance.training)
-    except (OSError, ValueError) as error:
+    except (BuildError, ValueError) as error:
         raise BuildError(
             f"build {build.build_id} does not remember enough to be made again: its provenance.json or "
             "dependencies.json is of another format; it was made before 'slipway reproduce' was there, or by a later "
@@ -78,18 +77,13 @@ def read_recorded(build: Build) -> Recorded:
     return Recorded(
         build=build,
         code=provenance.code,
-        diff=_diff(build.path),
+        diff=build.read(DIFF) if build.holds(DIFF) else b"",
         data=provenance.data,
         machine=provenance.machine,
         packages=packages,
         training=training,
-        metrics=_metrics(read_evidence(build.path / "evidence.json")),
+        metrics=_metrics(parse_evidence(build.read("evidence.json"), where=f"evidence.json of build {build.build_id}")),
     )
-
-
-def _diff(folder: Path) -> bytes:
-    path = folder / DIFF
-    return path.read_bytes() if path.is_file() else b""
 
 
 def _metrics(evidence: Evidence) -> dict[str, float]:

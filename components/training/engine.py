@@ -134,7 +134,7 @@ def _fit_once(
             default_root_dir=folder,
         )
         with _interruptible():
-            trainer.fit(learner, ckpt_path=checkpoint if resumed else None, weights_only=False)
+            trainer.fit(learner, ckpt_path=checkpoint if resumed else None, weights_only=True)
     return _read_fitted(checkpoint, keeper.state_key, stop.state_key, hardware, resumed)
 
 
@@ -153,7 +153,7 @@ def _interruptible() -> Iterator[None]:
 
 def _read_fitted(path: Path, keeper: str, stop: str, hardware: HardwareChoice, resumed: bool) -> Fitted:
     # From the file, because with several processes the callbacks that know lived in another one.
-    saved = torch.load(path, map_location="cpu", weights_only=False)
+    saved = torch.load(path, map_location="cpu", weights_only=True)
     kept, ended = saved["callbacks"][keeper], saved["callbacks"][stop]
     return Fitted(
         weights=kept["best"],

@@ -171,6 +171,17 @@ class Trained(Result):
         return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD{memory}{energy}"
 
     @property
+    def cut_off(self) -> str:
+        """Say that a cap ended the training before it was done; empty if none did."""
+        if "cap" not in self.stopped:
+            return ""
+        ships = "" if self.best.family == "lightning" else f"; {self.chosen} ships instead, after a comparison with it"
+        return (
+            f"the training was cut off by the {self.stopped} in epoch {self.epochs}: the network has not learnt what "
+            f"it could{ships}"
+        )
+
+    @property
     def kept_epoch(self) -> int | None:
         """Number of the epoch, from 1, whose weights the Lightning model has; None without a curve."""
         scores = [epoch.score for epoch in self.curve]

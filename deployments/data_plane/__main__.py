@@ -31,6 +31,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, bool]:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--build", type=Path, metavar="DIR", help="serve this build")
     what.add_argument("--rollout", type=Path, metavar="FILE", help="serve the champion of a rollout document")
+    parser.add_argument("--build-id", metavar="ID", help="with --build: refuse another build")
     parser.add_argument("--workload", metavar="NAME", help="refuse builds of other workloads")
     parser.add_argument("--public-key", type=Path, metavar="FILE", help="serve only what the owner of this key signed")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
@@ -118,11 +119,11 @@ def _positive(text: str) -> int:
 def check(options: Options) -> None:
     """Open the build as the service would and print its answers to its own golden rows; SlipwayError if they differ."""
     # Not needed to start the service: its workers import it.
-    from deployments.data_plane.champion import champion_path
+    from deployments.data_plane.champion import wanted_build
     from deployments.data_plane.model import load_model
 
-    path, workload = champion_path(options)
-    model = load_model(path, workload, options.public_key, check=False)
+    wanted = wanted_build(options)
+    model = load_model(wanted.path, wanted.workload, options.public_key, build_id=wanted.build_id, check=False)
     golden = model.build.golden()
     answers = model.predictor.predict(model.predictor.tensors(model.decoder.check(golden.rows)))
     line = {"build": model.build_id, "answers": answers.reshape(len(answers), -1).tolist()}

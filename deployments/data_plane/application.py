@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
-from deployments.data_plane.champion import Watch, champion_path
+from deployments.data_plane.champion import Watch, wanted_build
 from deployments.data_plane.load.stalled import BodyWatch
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
@@ -158,8 +158,8 @@ class Application:
         on_ready: Callable[[], None] = lambda: None,
         draining: Callable[[], bool] = lambda: False,
     ) -> None:
-        path, workload = champion_path(options)
-        model = load_model(path, workload, options.public_key)
+        wanted = wanted_build(options)
+        model = load_model(wanted.path, wanted.workload, options.public_key, build_id=wanted.build_id)
         self._options = options
         self._on_ready = on_ready
         self._draining = draining

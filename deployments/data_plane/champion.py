@@ -7,8 +7,9 @@ Requests in flight finish where they began. The build that was replaced stays lo
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-from components.delivery.rollout import Rollout, read_rollout
+from components.delivery.rollout import Rollout, folder_of, read_rollout
 from components.errors import BuildError, SlipwayError
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
@@ -16,10 +17,18 @@ from deployments.data_plane.telemetry.events import report
 from deployments.data_plane.telemetry.metrics import Metrics
 
 
-def champion_path(options: Options) -> tuple[Path, str | None]:
-    """Return the folder of the build to serve and its workload, if that is known; BuildError if there is none."""
+class Wanted(NamedTuple):
+    """The build to serve: its folder, and its workload and id as far as they are known."""
+
+    path: Path
+    workload: str | None
+    build_id: str | None
+
+
+def wanted_build(options: Options) -> Wanted:
+    """Return which build is to be served; BuildError if there is none."""
     if options.build is not None:
-        return options.build, options.workload
+        return Wanted(options.build, options.workload, options.build_id)
     if options.rollout is None:
         raise BuildError("nothing to serve: give --build or --rollout")
     rollout = _rollout(options.rollout, options.workload)
@@ -27,7 +36,7 @@ def champion_path(options: Options) -> tuple[Path, str | None]:
         raise BuildError(
             f"{options.rollout}: nothing was promoted for {rollout.workload} yet, so nothing can be served"
         )
-    return Path(rollout.champion_path), rollout.workload
+    return Wanted(folder_of(options.rollout, rollout.champion_path), rollout.workload, rollout.champion)
 
 
 def _rollout(path: Path, workload: str | None) -> Rollout:
@@ -85,10 +94,8 @@ class Watch:
     def _load(self, rollout: Rollout) -> Model:
         if self._spare is not None and self._spare.build_id == rollout.champion:
             return self._spare
-        model = load_model(Path(rollout.champion_path or ""), self._workload, self._options.public_key)
-        if model.build_id != rollout.champion:
-            raise BuildError(f"{rollout.champion_path} holds {model.build_id}, not {rollout.champion}")
-        return model
+        folder = folder_of(self._path, rollout.champion_path or "")
+        return load_model(folder, self._workload, self._options.public_key, build_id=rollout.champion)
 
     def _follow(self) -> None:
         # Between reading the champion at the start and this line the document may have changed.

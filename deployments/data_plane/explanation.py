@@ -97,13 +97,14 @@ class Explainer:
 
 
 def _usual_row(model: Model) -> Row:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = model.build.path / "reference.parquet"
-    if "reference.parquet" not in model.build.manifest.files:
+    if not model.build.holds("reference.parquet"):
         raise CannotExplain(f"build {model.build_id} holds no reference.parquet, so it cannot be explained")
     # Not read_table: it imports pandas.
-    table = pq.ParquetFile(path).read(columns=[field.name for field in model.contract.inputs])
+    file = pa.BufferReader(model.build.read("reference.parquet"))
+    table = pq.ParquetFile(file).read(columns=[field.name for field in model.contract.inputs])
     return tuple(_usual(table.column(field.name).drop_null(), field) for field in model.contract.inputs)
 
 

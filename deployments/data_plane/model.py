@@ -15,6 +15,7 @@ from components.errors import BuildError, ServingError
 from data_contracts.spec import ContractSpec
 from deployments.data_plane.formats.request import Row, RowDecoder
 
+GRAPH = "model.onnx"
 WARM_UP_ROWS = (1, 2, 8, 32, 128)
 
 
@@ -44,20 +45,27 @@ class Model(msgspec.Struct, frozen=True):
 
 
 def load_model(
-    path: Path, workload: str | None = None, public_key: Path | None = None, threads: int = 1, *, check: bool = True
+    path: Path,
+    workload: str | None = None,
+    public_key: Path | None = None,
+    threads: int = 1,
+    *,
+    build_id: str | None = None,
+    check: bool = True,
 ) -> Model:
     """Open a build, warm it up and let it answer its golden rows (both left out without ``check``).
 
     Raises BuildError for a damaged build or one of another workload, ServingError if it does not answer as evaluated.
     """
     start = time.perf_counter()
-    build = open_build(path, public_key)
+    build = open_build(path, public_key, build_id=build_id, load=(GRAPH,))
     if workload is not None and build.manifest.workload != workload:
         raise BuildError(f"{path} is a build of {build.manifest.workload}, not of {workload}")
     contract, serving = build.contract(), build.serving()
     predictor = _predictor(build, contract, threads)
     model = Model(
-        build=build,
+        # Its files are not kept for as long as it serves.
+        build=build.released(),
         contract=contract,
         serving=serving,
         decoder=RowDecoder(contract, serving.max_rows),
@@ -110,5 +118,5 @@ def _predictor(build: Build, contract: ContractSpec, threads: int) -> Predictor:
         raise BuildError(
             f"build {build.build_id} is of kind '{build.manifest.kind}', which this version does not know"
         ) from error
-    predictor: Predictor = inference.Predictor(build.model, contract, threads)
+    predictor: Predictor = inference.Predictor(build.read(GRAPH), contract, threads)
     return predictor

@@ -12,6 +12,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one service; limits are of the whole service, its workers are told their share (``workers``)."""
 
     build: Path | None = None
+    # Serve no other build than this.
+    build_id: str | None = None
     rollout: Path | None = None
     workload: str | None = None
     # Serve nothing that the owner of this key did not sign.

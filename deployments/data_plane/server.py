@@ -23,7 +23,7 @@ from granian.server import MPServer
 
 from components.builds.build import open_build
 from components.errors import HostError, ServingError, SlipwayError
-from deployments.data_plane.champion import champion_path
+from deployments.data_plane.champion import wanted_build
 from deployments.data_plane.options import Options
 from deployments.data_plane.workers import choose_workers, share_limits
 
@@ -111,9 +111,9 @@ def reserve_port(host: str, port: int) -> tuple[socket.socket, int]:
 
 def serve(options: Options) -> None:
     """Serve until told to stop; raises SlipwayError if the service does not start."""
-    path, _ = champion_path(options)
+    wanted = wanted_build(options)
     # Checked here first: one clear error instead of one a worker.
-    build = open_build(path, options.public_key)
+    build = open_build(wanted.path, options.public_key, build_id=wanted.build_id)
     workers, because = choose_workers(options.workers)
     options = share_limits(options, workers)
     if workers > 1:

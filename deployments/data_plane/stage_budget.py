@@ -70,11 +70,10 @@ class _Request:
         return self._body
 
 
-async def measure(build: Path, requests: int, public_key: Path | None = None) -> dict[str, list[float]]:
+async def measure(options: Options, requests: int) -> dict[str, list[float]]:
     """Return the seconds of each stage, request by request; the stages of one request add up to its whole."""
     with tempfile.TemporaryDirectory(prefix="slipway-stages-") as log:
-        options = Options(build=build, public_key=public_key, predictions=Path(log), deadline_seconds=60.0)
-        application = Application(options)
+        application = Application(msgspec.structs.replace(options, predictions=Path(log), deadline_seconds=60.0))
         application.start(asyncio.get_running_loop())
         try:
             return await _measured(application, requests)
@@ -125,11 +124,13 @@ def main() -> int:
     """Measure and print; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deployments.data_plane.stage_budget", description=__doc__)
     parser.add_argument("--build", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--build-id", metavar="ID")
     parser.add_argument("--public-key", type=Path, metavar="FILE")
     parser.add_argument("--requests", type=int, default=1_000, metavar="N")
     given = parser.parse_args()
     try:
-        times = asyncio.run(measure(given.build, given.requests, given.public_key))
+        options = Options(build=given.build, build_id=given.build_id, public_key=given.public_key)
+        times = asyncio.run(measure(options, given.requests))
     except SlipwayError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

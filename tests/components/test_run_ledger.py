@@ -1,8 +1,11 @@
 """The ledger: what happened is on disk as it happens, also when the run does not end well."""
 
+import subprocess
+import sys
+
 import pytest
 
-from components.run_ledger import current_ledger, recorded_run, runs_of
+from components.run_ledger import RunRecord, current_ledger, own_run, recorded_run, runs_of
 from components.settings import Home
 
 
@@ -38,3 +41,45 @@ def test_runs_come_newest_first_and_of_one_workload_only(home: Home) -> None:
     found = runs_of(home, "w")
     assert [run.workload for run in found] == ["w", "w"]
     assert found[0].run_id > found[1].run_id
+
+
+BESIDE = """
+import sys, time
+from pathlib import Path
+from components.run_ledger import recorded_run
+from components.settings import Home
+with recorded_run(Home(Path(sys.argv[1])), "w", "beside") as ledger:
+    ledger.stage("train")
+    ledger.save()
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_run_beside_is_live_until_its_process_ends_and_is_not_taken_for_ones_own(home: Home) -> None:
+    beside = subprocess.Popen([sys.executable, "-c", BESIDE, str(home.root)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert beside.stdout
+        with recorded_run(home, "w", "own"):
+            assert beside.stdout.readline() == "begun\n"
+            latest, before = runs_of(home, "w")
+            assert (latest.flow, latest.told("running"), latest.is_live) == ("beside", "running", True)
+            own = own_run(home, "w")
+            assert own
+            assert own.run_id == before.run_id
+            assert own.is_live
+    finally:
+        beside.kill()
+        beside.communicate()
+    latest = runs_of(home, "w")[0]
+    assert (latest.flow, latest.state, latest.told("running"), latest.is_live) == (
+        "beside",
+        "running",
+        "interrupted",
+        False,
+    )
+    assert latest.told("ran") == "ran"
+
+
+def test_a_run_that_does_not_say_which_process_made_it_is_taken_for_ended() -> None:
+    assert RunRecord(run_id="w-1", workload="w", flow="build", started="2026-01-01").told("running") == "interrupted"

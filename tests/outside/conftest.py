@@ -114,3 +114,36 @@ def champion(tmp_path: Path, built_shop: Path, command: Command) -> Iterator[Pla
         yield found
     finally:
         end_all(found)
+
+
+@pytest.fixture(scope="session")
+def replaced_shop(built_shop: Path, command: Command, together: Path) -> Path:
+    """Like ``built_shop``, but its champion was replaced by a second build, which has another port; copy it."""
+    folder = together / "replaced-shop"
+    with (together / "replaced-shop.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "ready").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(built_shop, folder, ignore=shutil.ignore_patterns("ready"))
+            made = Place(command, folder / "work", folder / "home")
+            file = folder / "work" / "shop.yaml"
+            file.write_text(file.read_text().replace("port: 18080", "port: 18081"))
+            try:
+                made.run("slipway", "build", "shop.yaml", expect=0)
+                made.run("slipway", "promote", "shop.yaml", expect=0)
+            finally:
+                end_all(made)
+            (folder / "ready").touch()
+    return folder
+
+
+@pytest.fixture
+def replaced(tmp_path: Path, replaced_shop: Path, command: Command) -> Iterator[Place]:
+    """A copy of the shop with a champion and the one before it, in a folder of its own."""
+    shutil.copytree(replaced_shop / "work", tmp_path / "work")
+    shutil.copytree(replaced_shop / "home", tmp_path / "home")
+    found = Place(command, tmp_path / "work", tmp_path / "home")
+    try:
+        yield found
+    finally:
+        end_all(found)

@@ -81,7 +81,7 @@ def test_a_command_that_is_told_to_end_says_what_happened_and_what_is_kept_in_ev
     running.process.kill()
     assert running.ends() == -signal.SIGKILL
     status = json.loads(shop.run("slipway", "status", "shop.yaml", "--json", expect=0).stdout)
-    assert status["state"] == "killed"
+    assert status["state"] == "interrupted"
     assert "ended without a word in rehearse: it was killed" in status["error"]
     shop.run("slipway", "build", "shop.yaml", expect=0)
     with contextlib.closing(sqlite3.connect(shop.home / "prefect" / "prefect.db")) as database:

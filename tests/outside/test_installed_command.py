@@ -2,6 +2,8 @@
 
 import json
 import urllib.request
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,3 +20,45 @@ def test_a_champion_that_was_built_elsewhere_answers_from_its_new_folder(champio
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert 0 < json.load(answer)["predictions"][0]["probability"] < 1
+
+
+def said(place: Place, *words: str | Path) -> Any:
+    """Run a command of Slipway with --json, which must end well, and return what it said."""
+    return json.loads(place.run("slipway", *words, "--json", expect=0).stdout)
+
+
+def test_everything_that_can_be_done_with_a_build_is_done_without_a_checkout(replaced: Place, tmp_path: Path) -> None:
+    # The home was made in another folder, which this test does not see: nothing may look there.
+    home = replaced.home
+    kept = json.loads((home / "rollouts" / "shop.json").read_bytes())
+    champion, before = kept["champion"], kept["previous"]
+    assert said(replaced, "rollback", "shop.yaml")["champion"] == before
+    assert said(replaced, "status", "shop.yaml")["champion"] == before
+    scored = said(replaced, "score", "shop.yaml", "data.csv", "scored.csv")
+    assert (scored["build_id"], scored["rows"]) == (before, 3_500)
+    checked = said(replaced, "check", "shop.yaml")
+    assert (checked["build"], checked["live"]["max_difference"] < 1e-5) == (before, True)
+
+    exported = said(replaced, "export", champion, tmp_path / "shop.bento")
+    assert exported["build"] == champion
+    elsewhere = Place(replaced.command, replaced.folder, tmp_path / "elsewhere")
+    taken = said(elsewhere, "import", tmp_path / "shop.bento", "--public-key", home / "keys" / "signing.pub")
+    assert (taken["build_id"], taken["gates_passed"]) == (champion, True)
+
+    again = said(replaced, "reproduce", champion)
+    assert (again["verdict"], again["again"]) == ("identical", champion), again["differences"]
+    # Nothing that was built names the place where it was built first.
+    assert not [name for name in said(replaced, "doctor") if name["state"] == "failed"]
+
+
+def test_another_judgement_of_a_build_is_kept_beside_the_first(champion: Place) -> None:
+    (first,) = (path.name for path in (champion.home / "builds").iterdir())
+    file = champion.folder / "shop.yaml"
+    file.write_text(file.read_text().replace("slice_gap: 1,", "slice_gap: 0.9,"))
+    # It answers alike, so it is the same build; its gates were others.
+    assert said(champion, "build", "shop.yaml")["registered"]["build_id"] == first
+    assert {path.name for path in (champion.home / "builds").iterdir()} == {first, f"{first}.2"}
+    gates = [(champion.home / "builds" / name / "gates.json").read_text() for name in (first, f"{first}.2")]
+    assert gates[0] != gates[1]
+    champion.run("slipway", "promote", "shop.yaml", expect=0)
+    assert json.loads((champion.home / "rollouts" / "shop.json").read_bytes())["champion_path"].endswith(f"{first}.2")

@@ -5,6 +5,7 @@ from typing import Any
 
 from components.builds.build import Build, open_build
 from components.builds.packaging import PackagedBuild
+from components.builds.signing import public_key_path
 from components.data.results import Expected, Prepared, Snapshot, Validated
 from components.declaration import Workload, parse_workload
 from components.delivery.registry import Registered
@@ -45,7 +46,7 @@ class Staged:
 
     @property
     def build(self) -> Build:
-        return open_build(self.packaged.path)
+        return open_build(self.packaged.path, public_key_path(self.settings.key()))
 
 
 def stage_all(document: dict[str, Any], home: Home) -> Staged:

@@ -28,7 +28,7 @@ def test_a_build_is_found_by_the_beginning_of_its_id(staged: Staged) -> None:
 
 
 def test_a_sound_build_holds_up_to_the_live_answer(staged: Staged) -> None:
-    ladder, live = inspect(staged.build, staged.settings, public_key_path(staged.settings.key()))
+    ladder, live = inspect(staged.build, staged.settings)
     assert ladder.broken is None
     assert ladder.rungs[-1].name == "live"
     assert live is not None
@@ -55,7 +55,7 @@ def test_a_file_signed_by_somebody_else_is_refused_and_nothing_is_kept(
     staged: Staged, exported: Path, tmp_path: Path
 ) -> None:
     home, other = Home(tmp_path / "elsewhere"), public_key_path(ensure_key(tmp_path / "other.pem"))
-    with pytest.raises(BuildError, match="was not made with the key of"):
+    with pytest.raises(BuildError, match="was not signed with the key of"):
         import_build(exported, home, staged.settings, other)
     assert not home.room("builds").exists()
 

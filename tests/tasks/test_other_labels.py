@@ -65,7 +65,7 @@ def test_a_label_goes_down_the_whole_slipway(name: str, tmp_path: Path) -> None:
     build = challenger_of(workload, None, home, staged.settings)
     promoted = promote.fn(workload, build, home, staged.settings, accept=("environment",))
     assert promoted.live.max_difference <= 1e-6
-    assert champion_of(workload, home).build_id == build.build_id
+    assert champion_of(workload, home, staged.settings).build_id == build.build_id
 
     rows = pl.read_parquet(staged.prepared.splits["monitor"].path).head(300)
     rows.select(field.name for field in contract.inputs).write_parquet(tmp_path / "in.parquet")

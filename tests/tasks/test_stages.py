@@ -80,7 +80,7 @@ def test_what_is_known_only_afterwards_cannot_become_a_feature(
 
 
 def test_the_packaged_graph_takes_only_what_is_known_before_departure(staged: Staged) -> None:
-    inputs = {tensor.name for tensor in onnx.load(str(staged.build.model)).graph.input}
+    inputs = {tensor.name for tensor in onnx.load_model_from_string(staged.build.read("model.onnx")).graph.input}
     assert inputs <= {field.name for field in staged.build.contract().inputs}
     assert inputs.isdisjoint(AFTERWARDS)
 
@@ -184,7 +184,7 @@ def test_a_promotion_serves_what_was_evaluated_and_a_rollback_needs_a_predecesso
     assert read_rollout(document, workload.name).history[-1].evidence == promotion.evidence.name
     record = PromotionRecord.model_validate_json(promotion.evidence.read_bytes())
     assert (record.outcome, record.champion, record.gates) == ("promoted", None, promotion.gates)
-    assert champion_of(workload, home).build_id == build.build_id
+    assert champion_of(workload, home, settings).build_id == build.build_id
     with pytest.raises(BuildError, match="no earlier champion"):
         roll_back(workload, home, settings, reason="test")
 
@@ -321,7 +321,7 @@ def test_a_scored_file_holds_every_row_with_its_answer_or_its_reasons(
     assert written["probability"].is_null().arg_true().to_list() == [7]
     good = rows.filter(pl.col("distance") > 0)
     good.write_parquet(source)
-    expected = find_kind("tabular").predict_file(staged.build.model, contract, source)
+    expected = find_kind("tabular").predict_file(staged.build.read("model.onnx"), contract, source)
     np.testing.assert_allclose(written["probability"].drop_nulls().to_numpy(), expected, atol=1e-6)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", target.name]
 

@@ -42,7 +42,7 @@ class FlightRow(BaseModel):
 
 def predictor() -> Predictor:
     build = open_build(FOLDER / "build")
-    return Predictor(build.model, build.contract())
+    return Predictor(build.read("model.onnx"), build.contract())
 
 
 def decoder() -> RowDecoder:

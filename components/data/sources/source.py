@@ -1,9 +1,9 @@
 """Where rows come from: files, a database or a Python callable, opened as one lazy frame."""
 
+import glob
 import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
 import tempfile
 import weakref
 from pathlib import Path
@@ -14,6 +14,7 @@ from components.data.sources.source_files import Opened, find_files, is_remote, 
 from components.data.sources.source_tables import open_query, public_uri
 from components.declaration import Source
 from components.errors import SourceError
+from components.imported_code import code_of
 from components.storage import digest_file, digest_json
 from components.user_code import told
 from data_contracts.spec import ContractSpec
@@ -35,17 +36,49 @@ def open_source(source: Source, contract: ContractSpec, scratch: Path | None = N
     return _open(source, contract, scratch)
 
 
-def source_fingerprint(source: Source) -> str | None:
-    """Return a digest of what the source is made of, or None when that cannot be known without reading it all."""
+def source_fingerprint(source: Source) -> str | dict[str, str] | None:
+    """Return a digest of what the source is made of, or None when that cannot be known without reading it all.
+
+    What a function reads is known if the workload file says so: then its code, all that this imports, the packages and
+    the files make a digest each.
+    """
     if source.python is not None:
-        module = source.python.partition(":")[0]
-        file = _module_file(source.python)
-        code = digest_file(file) if file is not None else module
-        return digest_json([source.python, code, {name: _package_digest(name) for name in source.packages}])
+        return _of_function(source)
     if source.path is None or is_remote(source.path):
         return None
     files = {str(file): digest_file(file) for file in find_files(source)}
     return digest_json([source.model_dump(mode="json"), files])
+
+
+def source_modules(source: Source) -> tuple[str, ...]:
+    """Return the modules of the user's that are run to read the source."""
+    return (source.python.partition(":")[0],) if source.python is not None else ()
+
+
+def _of_function(source: Source) -> dict[str, str] | None:
+    packages = {f"package {name} of the source": _package_digest(name) for name in source.packages}
+    read = {f"{pattern}, which the source reads": _digest_read(pattern) for pattern in source.reads}
+    code = code_of(source_modules(source))
+    if not (packages or read) or code.unseen or None in packages.values():
+        return None
+    written = {f"{name}, code of the source": digest for name, digest in code.digests().items()}
+    installed = {f"package {name} of the source's code": version for name, version in code.packages.items()}
+    return {**written, **installed, **{name: digest for name, digest in packages.items() if digest}, **read}
+
+
+def _digest_read(pattern: str) -> str:
+    """Return a digest over the names and the bytes of the files that a function says it reads."""
+    path = Path(pattern)
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.is_file())
+    else:
+        # Path.glob takes no absolute pattern.
+        found = sorted(Path(name) for name in glob.glob(pattern, recursive=True) if Path(name).is_file())  # noqa: PTH207
+    if path.is_file() and path not in found:
+        found = [path]
+    if not found:
+        raise SourceError(f"source.reads: {pattern} is no file, folder or pattern of files (looked from {Path.cwd()})")
+    return digest_json({str(file): digest_file(file) for file in found})
 
 
 def describe_source(source: Source) -> str:
@@ -63,26 +96,23 @@ def _open(source: Source, contract: ContractSpec, scratch: Path) -> Opened:
     return open_files(source, contract, scratch)
 
 
-def _module_file(reference: str) -> Path | None:
-    module = reference.partition(":")[0]
-    try:
-        spec = importlib.util.find_spec(module)
-    except (Exception, SystemExit) as error:
-        # Looking for a module imports the package that it is in.
-        raise SourceError(f"source {reference}: module '{module}' cannot be imported: {told(error)}") from error
-    return Path(spec.origin) if spec and spec.origin and Path(spec.origin).is_file() else None
-
-
-def _package_digest(name: str) -> str:
-    """Return a digest over the recorded hashes of an installed package's files, and its version."""
+def _package_digest(name: str) -> str | None:
+    """Return a digest over an installed package's files; None for one that is run from a folder of its own."""
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
         raise SourceError(f"source: the package '{name}' is not installed; pip install {name}") from None
+    files = sorted(distribution.files or [], key=str)
+    # One that is worked on: its metadata lie beside its sources, or a path file names the folder of these.
+    is_elsewhere = any(file.suffix == ".pth" or "egg-info" in str(file) for file in files)
+    if is_elsewhere or not files:
+        return None
     total = hashlib.sha256(distribution.version.encode())
-    for file in sorted(distribution.files or [], key=str):
-        if file.hash is not None:
-            total.update(f"{file} {file.hash.value}\n".encode())
+    for file in files:
+        place = Path(str(file.locate()))
+        # What Python compiles for itself says nothing of what is in a package.
+        if place.is_file() and place.suffix != ".pyc":
+            total.update(f"{file} {digest_file(place)}\n".encode())
     return total.hexdigest()
 
 

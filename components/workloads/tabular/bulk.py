@@ -31,8 +31,8 @@ class BulkPredictor:
     ``threads`` are those of one call; the answers do not depend on their number.
     """
 
-    def __init__(self, model: Path, contract: ContractSpec, threads: int = 1) -> None:
-        divided = divide_graph(onnx.load(model))
+    def __init__(self, model: Path | bytes, contract: ContractSpec, threads: int = 1) -> None:
+        divided = divide_graph(onnx.load_model_from_string(model) if isinstance(model, bytes) else onnx.load(model))
         self._lookups = [
             (lookup.field, lookup.tensors, open_session(lookup.model.SerializeToString())) for lookup in divided.lookups
         ]

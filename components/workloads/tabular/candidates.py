@@ -12,7 +12,7 @@ from torch import nn
 from components.catalog import Progress
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.metrics import HIGHER_IS_BETTER, Interval, paired_difference, score
+from components.judgement.metrics import HIGHER_IS_BETTER, Interval, score
 from components.settings import Settings
 from components.storage import digest_json, write_atomically
 from components.training.batches import Batch, TableBatches
@@ -27,9 +27,11 @@ from components.training.search import search
 from components.workloads.tabular.calibration import calibrated
 from components.workloads.tabular.heads.head import Head
 from components.workloads.tabular.keeping import (
+    RESAMPLES,
     ROWS_AT_ONCE,
     Work,
     cardinalities_of,
+    difference,
     judged,
     keep,
     keep_network,
@@ -45,8 +47,6 @@ from components.workloads.tabular.model import make_network
 from components.workloads.tabular.options import TabularOptions
 from components.workloads.tabular.trees import Boosting
 from data_contracts.spec import ContractSpec
-
-RESAMPLES = 1000
 
 
 def train_candidates(
@@ -221,6 +221,4 @@ def _compare(candidates: tuple[Candidate, ...], chosen: str, work: Work) -> Comp
 
 def _difference(first: Candidate, second: Candidate, work: Work) -> Interval:
     """Return score(first) - score(second) on the same validation rows."""
-    labels, metric = work.tables["validation"].labels.numpy(), work.workload.goal.metric
-    answers = (kept_answers(work, one, "validation") for one in (first, second))
-    return paired_difference(metric, labels, *answers, resamples=RESAMPLES, seed=work.workload.seed)
+    return difference(work, kept_answers(work, first, "validation"), kept_answers(work, second, "validation"))

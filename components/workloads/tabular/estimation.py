@@ -11,7 +11,6 @@ import numpy as np
 
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.metrics import paired_difference
 from components.settings import Settings
 from components.training.costs.cards import card_estimates
 from components.training.costs.estimate import FURTHER_TRIAL, Estimate, Part, Spent, read_prices
@@ -20,8 +19,16 @@ from components.training.costs.probing import UNLIMITED, measure, network_part, 
 from components.training.guards import budget_of
 from components.training.learner import Plan
 from components.training.onnx_export import stacked
-from components.workloads.tabular.candidates import RESAMPLES, network_plan
-from components.workloads.tabular.keeping import Work, cardinalities_of, judged, keep, keep_network, open_work
+from components.workloads.tabular.candidates import network_plan
+from components.workloads.tabular.keeping import (
+    Work,
+    cardinalities_of,
+    difference,
+    judged,
+    keep,
+    keep_network,
+    open_work,
+)
 from components.workloads.tabular.linear import ITERATIONS, fit_linear
 from components.workloads.tabular.trees import Boosting
 from data_contracts.spec import ContractSpec
@@ -124,10 +131,9 @@ def _linear(work: Work, threads: int) -> Part:
 
 def _compare(work: Work) -> None:
     """Compare two arbitrary candidates as the choice between them does."""
-    labels, random = work.tables["validation"].labels.numpy(), np.random.default_rng(0)
-    raw = (random.random((len(labels), work.head.columns), dtype=np.float32) for _ in range(2))
-    answers = (judged(work, one) for one in raw)
-    paired_difference(work.workload.goal.metric, labels, *answers, resamples=RESAMPLES, seed=work.workload.seed)
+    rows, random = len(work.tables["validation"].labels), np.random.default_rng(0)
+    first, second = (judged(work, random.random((rows, work.head.columns), dtype=np.float32)) for _ in range(2))
+    difference(work, first, second)
 
 
 def _search(network: Part, work: Work) -> Part:

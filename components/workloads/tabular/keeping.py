@@ -1,6 +1,6 @@
 """What is kept of a tabular candidate: graph with recipe and calibration, its own answers, a record at the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,10 @@ from components.catalog import kind_options
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.features.recipe import Recipe, read_recipe, recipe_graph
-from components.judgement.metrics import score
+from components.judgement.hold_out import decide_unit
+from components.judgement.metrics import Interval, paired_difference, score
 from components.judgement.targets import shape_of
+from components.judgement.units import Unit, units_of
 from components.storage import digest_bytes, write_atomically, write_json
 from components.training.batches import TableBatches
 from components.training.onnx_export import export_network, finished, join
@@ -35,6 +37,7 @@ from data_contracts.spec import ContractSpec
 # The splits on which the trainer's own answers are kept: one to choose on, one to evaluate on.
 ANSWERED = ("validation", "test")
 ROWS_AT_ONCE = 65_536
+RESAMPLES = 1000
 
 # A table's raw numbers, [rows, columns].
 Answer = Callable[[Table], NDArray[np.float32]]
@@ -51,6 +54,7 @@ class Work:
     contract: ContractSpec
     head: Head
     folder: Path
+    units: Mapping[str, tuple[Unit, ...]]
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -68,13 +72,21 @@ def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, fo
     recipe = read_recipe(prepared.recipe.read_bytes())
     tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
     head = head_of(workload, options, contract, tables["train"])
-    return Work(tables, workload, options, recipe, contract, head, folder)
+    units = units_of(pl.read_parquet(prepared.splits["validation"].path), contract)
+    return Work(tables, workload, options, recipe, contract, head, folder, units)
 
 
 def with_options(work: Work, options: TabularOptions) -> Work:
     """Return the work under other options, with the head that they ask for."""
     head = head_of(work.workload, options, work.contract, work.tables["train"])
     return replace(work, options=options, head=head)
+
+
+def difference(work: Work, first: NDArray[np.float32], second: NDArray[np.float32]) -> Interval:
+    """Return score(first) - score(second) of answers to the validation rows, drawn by the unit that gates draw by."""
+    labels, goal, seed = work.tables["validation"].labels.numpy(), work.workload.goal, work.workload.seed
+    unit, _ = decide_unit(goal.metric, labels, first, work.units, goal.unit, seed, RESAMPLES)
+    return paired_difference(goal.metric, labels, first, second, resamples=RESAMPLES, seed=seed, unit=unit)
 
 
 def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float) -> Candidate:

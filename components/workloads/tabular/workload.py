@@ -1,5 +1,6 @@
 """The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, numbers out."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,17 +75,21 @@ def check(options: Section, contract: ContractSpec) -> None:
     check_options(options, contract)
 
 
-def open_bulk(model: Path, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
+def open_bulk(model: Path | bytes, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
     """Return the graph ready to answer batches of contract rows."""
     from components.workloads.tabular.bulk import BulkPredictor
 
     return BulkPredictor(model, contract, threads)
 
 
-def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[np.float32]:
+def predict_file(
+    model: Path | bytes, contract: ContractSpec, rows: Path | bytes, threads: int = 1
+) -> NDArray[np.float32]:
     """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
     predictor = open_bulk(model, contract, threads)
-    frame = pl.scan_parquet(rows).select([field.name for field in contract.inputs])
+    frame = pl.scan_parquet(io.BytesIO(rows) if isinstance(rows, bytes) else rows).select(
+        [field.name for field in contract.inputs]
+    )
     parts = frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)
     answers = [predictor.predict(record_batch(part)) for part in parts]
     return np.concatenate(answers) if answers else np.zeros(0, np.float32)

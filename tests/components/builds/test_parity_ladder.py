@@ -77,7 +77,7 @@ def test_a_service_that_answers_something_else_is_found_at_the_top(build: Build,
 
 def test_the_stages_of_a_request_are_measured_by_the_service_itself(build: Build) -> None:
     golden = build.golden()
-    live, answers = check_live(build, golden.rows, golden.matrix(), 0.085, key=None)
+    live, answers = check_live(build, golden.rows, golden.matrix(), 0.085)
     assert climb(build).stepped("live", answers).broken is None
     budget = measure_stages(build, live, requests=50)
     assert [stage.name for stage in budget.stages] == list(MEANINGS)

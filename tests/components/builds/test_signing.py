@@ -62,12 +62,12 @@ def test_a_change_that_is_sealed_again_is_refused(signed: tuple[Path, Path]) -> 
 
 def test_another_key_no_signature_and_a_broken_one_are_refused(signed: tuple[Path, Path], tmp_path: Path) -> None:
     build, key = signed
-    refused(build, public_key_path(ensure_key(tmp_path / "other.pem")), "was not made with the key")
+    refused(build, public_key_path(ensure_key(tmp_path / "other.pem")), "was not signed with the key")
     refused(build, tmp_path / "nothing.pub", "cannot read the public key")
     bundle = json.loads((build / SIGNATURE).read_text())
     bundle["dsseEnvelope"]["payload"] = bundle["dsseEnvelope"]["payload"][:-8] + "AAAAAAA="
     write_json(build / SIGNATURE, bundle)
-    refused(build, key, "not a signature|was not made with the key")
+    refused(build, key, "its signature is none|was not signed with the key")
     (build / SIGNATURE).unlink()
     refused(build, key, "is not signed")
 

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
 from components.answer_shape import Binary
-from components.builds.build import ServingSpec, seal
+from components.builds.build import ServingSpec, open_build, seal
+from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.data.results import Prepared, Split
 from components.declaration import Workload, parse_workload, read_workload
 from components.faults.bench import Bench, Fault, make_bench
@@ -147,8 +148,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     hold_out = pl.read_parquet(splits["test"].path).with_columns(pl.Series("probability", answered))
     hold_out.write_parquet(build / "reference.parquet")
     seal(build, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
+    key = ensure_key(folder / "signing.pem")
+    sign_build(build, key)
     (folder / "scratch").mkdir()
-    return make_bench(workload, CONTRACT, prepared, trained, build, predict_file, folder / "scratch")
+    opened = open_build(build, public_key_path(key))
+    return make_bench(workload, CONTRACT, prepared, trained, opened, predict_file, folder / "scratch")
 
 
 def written(folder: Path, model: Path, recipe: Path, workload: Workload) -> Path:

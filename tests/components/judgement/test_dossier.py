@@ -26,7 +26,7 @@ def subject(workload: Workload, auc: float = 0.68) -> Subject:
         measured("auc", auc),
         measured("auc", 0.60, slice="origin=<script>alert(1)</script>"),
         measured("auc", 0.72, slice="origin=JFK"),
-        measured("auc_by_day", auc, reach=0.05),
+        measured("auc_by_day", auc, reach=0.05).model_copy(update={"by": "day", "units": 31}),
         measured("gain_over_base_rate", 0.18),
         measured("gain_over_baseline", 0.01),
         Measure(name="calibration_error", value=0.01, source="test"),
@@ -90,7 +90,7 @@ def test_every_chart_is_well_formed(flights: Workload) -> None:
 
 
 def test_a_refused_build_says_so_first_and_names_what_would_pass(flights: Workload) -> None:
-    refused = subject(flights, auc=0.6)
+    refused = subject(flights, auc=0.55)
     page = render_dossier(refused)
     assert "Refused" in page
     assert "goal (failed)" in page
@@ -100,7 +100,10 @@ def test_a_refused_build_says_so_first_and_names_what_would_pass(flights: Worklo
 
 def test_the_page_warns_that_days_differ_more_than_rows_and_what_is_not_known(flights: Workload) -> None:
     page = render_dossier(subject(flights))
-    assert "Rows of one day are alike: over rows auc is known to 0.676 to 0.684" in page
+    declared = flights.model_copy(update={"goal": flights.goal.model_copy(update={"unit": "row"})})
+    warned = render_dossier(subject(declared))
+    assert "Rows of one day are alike, and goal.unit says row: auc is judged as 0.676 to 0.684" in warned
+    assert "Rows of one day are alike" not in page
     assert "Nothing is known about these slices: carrier=HA" in page
     assert "provably weaker than on the whole where distance=0 to 9" in page
 
@@ -113,7 +116,7 @@ def test_a_gate_that_passed_with_a_warning_shows_it_at_the_gate_and_at_the_top(f
     report = judge(evidence, flights)
     assert report.passed
     page = render_dossier(replace(one, evidence=evidence, report=report))
-    assert "with 2 warnings" in page
+    assert "with 1 warning" in page
     assert '<div class="warned">baseline passed within its margin of 0.01' in page
     assert "Baseline passed within its margin of 0.01" in page
     assert '<div class="warned">' not in render_dossier(one)

@@ -33,6 +33,7 @@ from components.judgement.metrics import (
     score,
     statistic,
 )
+from components.judgement.units import Unit
 
 
 def answers(rows: int, seed: int = 0, digits: int | None = None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -141,7 +142,7 @@ def test_blocks_of_alike_rows_widen_the_interval() -> None:
     labels = random.random(2000) < 1 / (1 + np.exp(1 - shared))
     probabilities = np.full(2000, labels.mean())
     rows = interval("brier", labels, probabilities, seed=1)
-    blocked = interval("brier", labels, probabilities, seed=1, blocks=days)
+    blocked = interval("brier", labels, probabilities, seed=1, unit=Unit("day", days))
     assert blocked.value == rows.value
     assert blocked.high - blocked.low > 2 * (rows.high - rows.low)
 

