@@ -123,6 +123,7 @@ def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
     record = RunRecord(run_id=run_id, workload=workload, flow=flow, started=started, process=this_process())
     ledger = Ledger(home.room("runs", f"{run_id}.json"), record)
     token = _current.set(ledger)
+    _open.append(ledger)
     try:
         yield ledger
         record.state = "ran"
@@ -134,6 +135,7 @@ def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
         raise
     finally:
         _current.reset(token)
+        _open.remove(ledger)
         record.seconds = (datetime.now(UTC) - now).total_seconds()
         ledger.save()
 
@@ -150,6 +152,17 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, SlipwayError):
         return said
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def leave_word(reason: str) -> None:
+    """Write down why the runs of this process end, which is about to be ended from outside of them."""
+    for ledger in _open:
+        ledger.record.error = reason
+        ledger.save()
+
+
+# Of this process; leave_word comes from another thread, which has no context of its own.
+_open: list[Ledger] = []
 
 
 def close_killed(home: Home) -> tuple[RunRecord, ...]:
@@ -174,7 +187,8 @@ def _read(path: Path) -> RunRecord:
     running = [stage for stage in record.stages if stage.state == "running"]
     where = f" in {running[-1].stage}" if running else ""
     record.state = "interrupted"
-    record.error = f"its process ended without a word{where}: it was killed, or the machine went down"
+    if not record.error:
+        record.error = f"its process ended without a word{where}: it was killed, or the machine went down"
     for stage in running:
         stage.state, stage.detail = "interrupted", record.error
     record.seconds = max(path.stat().st_mtime - datetime.fromisoformat(record.started).timestamp(), 0.0)

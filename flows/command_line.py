@@ -47,7 +47,10 @@ def _home() -> Home:
 
 def _run_flow(name: str, as_json: bool, **parameters: Any) -> Any:
     """Import ``flows.<name>.<name>`` after Prefect's environment is set, and run it with progress on the terminal."""
+    from components.run_ledger import leave_word
+
     progress.listen(ending.during)
+    ending.before_the_end(leave_word)
     with _drawn(as_json):
         progress.report("starting", 0, 0)
         with _no_garbage():

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -30,6 +31,7 @@ class Stopped(KeyboardInterrupt):
 
 
 _received: list[int] = []
+_last_words: list[Callable[[str], None]] = []
 _doing: list[str] = []
 
 
@@ -55,6 +57,11 @@ _watching = threading.Event()
 def during(what: str, done: int = 0, total: int = 0) -> None:
     """Take note of what is being done, as a listener of components.progress."""
     _doing[:] = [what]
+
+
+def before_the_end(word: Callable[[str], None]) -> None:
+    """Have ``word(reason)`` called before this process is ended at once."""
+    _last_words.append(word)
 
 
 def exit_code() -> int | None:
@@ -113,6 +120,9 @@ def end_now() -> NoReturn:
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 process.kill()
+    for word in _last_words:
+        with contextlib.suppress(OSError):
+            word(_cause(_received[0] if _received else signal.SIGINT))
     # A spinner hides the cursor.
     shown = "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""
     with contextlib.suppress(OSError):

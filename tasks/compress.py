@@ -11,7 +11,8 @@ from components.stage_keys import code_part
 from components.storage import digest_json
 from components.training.costs.energy import EnergyMeter, cpu_seconds
 from components.training.results import Trained
-from tasks.stage import stage, table
+from tasks.pages import table
+from tasks.stage import stage
 
 
 def _artifact(trained: Trained) -> str:

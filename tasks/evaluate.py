@@ -7,7 +7,8 @@ from components.judgement.evidence import Evaluated
 from components.settings import Home
 from components.storage import digest_json
 from components.training.results import Trained
-from tasks.stage import stage, table
+from tasks.pages import table
+from tasks.stage import stage
 
 
 def _artifact(evaluated: Evaluated) -> str:

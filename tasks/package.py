@@ -22,7 +22,8 @@ from components.run_ledger import stage_seconds
 from components.settings import Home, Settings
 from components.storage import write_atomically
 from components.training.results import Trained, training_record
-from tasks.stage import fields_of, stage
+from tasks.pages import fields_of
+from tasks.stage import stage
 
 
 def _code_files(workload: Workload) -> dict[str, str]:

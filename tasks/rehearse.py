@@ -5,7 +5,8 @@ from components.declaration import Workload, contract_of
 from components.judgement.evidence import Evaluated, read_evidence
 from components.settings import Settings
 from components.training.results import Trained
-from tasks.stage import stage, table
+from tasks.pages import table
+from tasks.stage import stage
 
 
 def _artifact(evaluated: Evaluated) -> str:
