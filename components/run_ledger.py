@@ -170,6 +170,8 @@ def close_killed(home: Home) -> tuple[RunRecord, ...]:
     closed = []
     for path in sorted(home.room("runs").glob("*.json")):
         record = _read(path)
+        if record is None:
+            continue
         if record.state == "interrupted" and _decode(path.read_bytes()).state == "running":
             write_json(path, record)
             closed.append(record)
@@ -179,9 +181,15 @@ def close_killed(home: Home) -> tuple[RunRecord, ...]:
 _decode = msgspec.json.Decoder(RunRecord).decode
 
 
-def _read(path: Path) -> RunRecord:
-    """Read a record; a run that is written down as running although its process has ended was killed."""
-    record = _decode(path.read_bytes())
+def _read(path: Path) -> RunRecord | None:
+    """Read a record; a run that is written down as running although its process has ended was killed.
+
+    A record of another version of Slipway that cannot be read is None: what ran once must not stop what runs now.
+    """
+    try:
+        record = _decode(path.read_bytes())
+    except msgspec.DecodeError:
+        return None
     if record.state != "running" or record.is_live:
         return record
     running = [stage for stage in record.stages if stage.state == "running"]
@@ -198,7 +206,7 @@ def _read(path: Path) -> RunRecord:
 def runs_of(home: Home, workload: str) -> list[RunRecord]:
     """Return the runs of a workload, newest first."""
     records = [_read(path) for path in home.room("runs").glob(f"{workload}-*.json")]
-    return sorted((r for r in records if r.workload == workload), key=lambda r: r.run_id, reverse=True)
+    return sorted((r for r in records if r and r.workload == workload), key=lambda r: r.run_id, reverse=True)
 
 
 def own_run(home: Home, workload: str) -> RunRecord | None:

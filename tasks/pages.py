@@ -12,7 +12,7 @@ from components.judgement.gates import GateReport, Verdict
 # More of a list is in the files that the page names.
 MOST_SHOWN = 20
 MARKS = {"passed": "✓", "failed": "✗", "undecided": "?"}
-SIGNS = {sign: f"\\{sign}" for sign in "\\|*_`[]<>#"}
+ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\|*_`[]<>#"})
 
 
 def text(value: object) -> str:
@@ -33,7 +33,7 @@ def text(value: object) -> str:
         return _few([f"{text(name)}: {text(inner)}" for name, inner in value.items()], "; ")
     if isinstance(value, Iterable) and not isinstance(value, str):
         return _few([text(inner) for inner in value], ", ")
-    return " ".join(str(value).split()).translate(str.maketrans(SIGNS))
+    return " ".join(str(value).split()).translate(ESCAPED)
 
 
 def _file(path: Path) -> str:

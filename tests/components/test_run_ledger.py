@@ -21,6 +21,14 @@ def test_a_run_inside_a_run_records_into_the_outer_one(home: Home) -> None:
     assert current_ledger() is None
 
 
+def test_a_record_that_cannot_be_read_stops_no_run(home: Home) -> None:
+    home.room("runs").mkdir(parents=True)
+    home.room("runs", "w-0.json").write_text('{"state": "of another version"}')
+    with recorded_run(home, "w", "build"):
+        pass
+    assert [run.state for run in runs_of(home, "w")] == ["ran"]
+
+
 def test_a_failed_run_says_why(home: Home) -> None:
     with pytest.raises(ValueError, match="no rows"), recorded_run(home, "w", "build"):
         raise ValueError("no rows")
