@@ -80,8 +80,12 @@ def read_rollout(path: Path, workload: str) -> Rollout:
 
 
 def promoted(rollout: Rollout, build_id: str, path: Path | str, reason: str, evidence: str | None = None) -> Rollout:
-    """Return the document with a new champion; the old one becomes the one to go back to."""
-    if build_id == rollout.champion:
+    """Return the document with a new champion; the old one becomes the one to go back to.
+
+    The champion itself, judged again, serves from where it was judged last; the one to go back to stays.
+    """
+    again = build_id == rollout.champion
+    if again and str(path) == rollout.champion_path:
         return rollout
     change = Change(
         at=_now(), action="promote", build_id=build_id, replaced=rollout.champion, reason=reason, evidence=evidence
@@ -91,8 +95,8 @@ def promoted(rollout: Rollout, build_id: str, path: Path | str, reason: str, evi
         version=rollout.version + 1,
         champion=build_id,
         champion_path=str(path),
-        previous=rollout.champion,
-        previous_path=rollout.champion_path,
+        previous=rollout.previous if again else rollout.champion,
+        previous_path=rollout.previous_path if again else rollout.champion_path,
         history=(*rollout.history, change),
     )
 
