@@ -196,7 +196,7 @@ def test_a_build_that_does_not_answer_its_golden_rows_is_not_served(build: Path,
 def test_bad_input_gives_one_line_and_a_code(build: Path, tmp_path: Path) -> None:
     assert refused("--build", tmp_path / "nothing") == (
         6,
-        f"{tmp_path / 'nothing'} is not a build: it has no manifest.json\n",
+        f"{tmp_path / 'nothing'} is not a build: there is no such folder\n",
     )
     code, errors = refused("--rollout", tmp_path / "flights.json")
     assert (code, "nothing was promoted for flights" in errors) == (6, True)
