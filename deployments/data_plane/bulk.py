@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from deployments.data_plane.explanation import Explainer
 from deployments.data_plane.formats import columnar
+from deployments.data_plane.formats.content import JSON_TYPE, check_type, read_body
 from deployments.data_plane.formats.negotiation import choose_format
 from deployments.data_plane.formats.request import TooManyRows
 from deployments.data_plane.load.admission import Admission
@@ -15,7 +16,6 @@ from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import JSON, Reply, Request
-from deployments.data_plane.refusals import WrongContentType
 from deployments.data_plane.telemetry.metrics import Metrics
 
 
@@ -47,11 +47,9 @@ class Bulk:
 
     async def _answer_table(self, request: Request) -> Reply:
         model, batcher = self._model, self._batcher
-        content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
-        if content_type not in columnar.FORMATS:
-            raise WrongContentType(f"content-type {content_type or 'missing'}; use {' or '.join(columnar.FORMATS)}")
+        content_type = check_type(request.header("content-type"), columnar.FORMATS)
         wanted = choose_format(request.header("accept"), columnar.FORMATS)
-        body = await request.body(model.serving.max_body_bytes)
+        body = await read_body(request, columnar.FORMATS, model.serving.max_body_bytes)
         request_id = self._named(request)
 
         def answer() -> bytes:
@@ -68,7 +66,7 @@ class Bulk:
         arrived = time.perf_counter()
         await self._admission.limit_rate(request)
         model, explainer = self._model, self._explainer
-        rows = model.decoder.decode(await request.body(model.serving.max_body_bytes))
+        rows = model.decoder.decode(await read_body(request, (JSON_TYPE,), model.serving.max_body_bytes))
         request_id = self._named(request)
         cost = len(rows) * explainer.answers_a_row
         if cost > max(model.serving.max_rows, explainer.answers_a_row):

@@ -41,6 +41,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     # Requests a second and client; 0 is no limit. A client is an address, or what this header says.
     rate_limit: float = 0.0
     client_header: str | None = None
+    # Pages of these origins may read answers in a browser; "*": any.
+    cors_origins: tuple[str, ...] = ()
     # After SIGTERM: unready, but answering, so that a gateway can turn away first.
     drain_seconds: float = 1.0
     poll_seconds: float = 0.25

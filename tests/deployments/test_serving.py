@@ -22,6 +22,7 @@ from deployments.data_plane.documents.openapi_schemas import example_row
 from tests.deployments.processes import Running, refused, wait_until
 
 ROW = example_row(Flight.spec())
+JSON = {"content-type": "application/json"}
 HEAVY = ["torch", "lightning", "prefect", "mlflow", "great_expectations", "evidently", "pydantic", "polars", "onnx"]
 HEAVY += ["pyarrow", "bentoml", "pandas"]
 
@@ -79,7 +80,7 @@ def test_concurrent_requests_each_get_their_own_answer(serve: Serve, build: Path
 def test_a_bad_request_is_told_what_is_wrong(
     shared_server: Running, method: str, path: str, body: str | None, status: int, said: dict[str, Any]
 ) -> None:
-    reply = shared_server.client.request(method, path, content=body)
+    reply = shared_server.client.request(method, path, content=body, headers=JSON)
     assert reply.status_code == status
     error = reply.json()["error"]
     assert {key: error[key] for key in said} == said
@@ -88,15 +89,15 @@ def test_a_bad_request_is_told_what_is_wrong(
 
 @pytest.mark.parametrize("path", ["/v1/predict", "/v1/nowhere", "/readyz"])
 def test_a_refusal_names_the_build_and_the_request(shared_server: Running, path: str) -> None:
-    reply = shared_server.client.post(path, content="not json", headers={"x-request-id": "mine"})
+    reply = shared_server.client.post(path, content="not json", headers=JSON | {"x-request-id": "mine"})
     assert (reply.json()["build"], reply.json()["request_id"]) == (shared_server.build, "mine")
     assert (reply.headers["x-build"], reply.headers["x-request-id"]) == (shared_server.build, "mine")
-    unnamed = shared_server.client.post(path, content="not json", headers={"x-request-id": "not a name"})
+    unnamed = shared_server.client.post(path, content="not json", headers=JSON | {"x-request-id": "not a name"})
     assert unnamed.json()["request_id"] not in ("", "not a name")
 
 
 def test_a_body_without_a_length_is_limited_too(shared_server: Running) -> None:
-    reply = shared_server.client.post("/v1/predict", content=(b" " * 100_000 for _ in range(6)))
+    reply = shared_server.client.post("/v1/predict", content=(b" " * 100_000 for _ in range(6)), headers=JSON)
     assert reply.status_code == 413
 
 

@@ -26,6 +26,8 @@ _TYPES: dict[str, Any] = {
 }
 # What msgspec says where: "Expected `int`, got `str` - at `$[3].plane_age`".
 _PLACE = re.compile(r" - at `\$(?:\[(?P<row>\d+|\.\.\.)\])?(?:\.(?P<field>[^`\[.]+))?[^`]*`$")
+# What JSON takes for blanks, however many.
+_BLANKS = re.compile(rb"[ \t\n\r]*")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<field>.*)`$")
 _ABSENT = re.compile(r"^Object missing required field `(?P<field>.*)`$")
 
@@ -105,7 +107,9 @@ class RowDecoder:
         return rows
 
     def _rows(self, body: bytes) -> list[Row]:
-        start = body[:64].lstrip()[:1]
+        blanks = _BLANKS.match(body)
+        at = blanks.end() if blanks else 0
+        start = body[at : at + 1]
         if start == b"{":
             return [msgspec.structs.astuple(self._one.decode(body))]
         if start and start != b"[":
