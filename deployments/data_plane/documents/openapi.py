@@ -8,9 +8,9 @@ import msgspec
 from deployments.data_plane.documents.openapi_schemas import example_row, refer, schemas_of
 from deployments.data_plane.formats import open_inference
 from deployments.data_plane.formats.answers import Answers
-from deployments.data_plane.formats.columnar import ARROW, EXAMPLES, PARQUET
 from deployments.data_plane.formats.request import InvalidRow
 from deployments.data_plane.model import Model
+from deployments.data_plane.tables.content_types import ARROW, EXAMPLES, PARQUET
 
 _ERRORS = {
     "400": "The body is not what its content type says.",

@@ -74,7 +74,7 @@ def decode(body: bytes) -> InferRequest:
     """Decode a request; raises MalformedRequest."""
     try:
         return _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequest(f"not a request of the Open Inference Protocol: {error}") from None
 
 
