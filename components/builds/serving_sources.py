@@ -13,6 +13,7 @@ SOURCES = (
     "components/__init__.py",
     "components/answer_shape.py",
     "components/errors.py",
+    "components/lifetime.py",
     "components/machine.py",
     "components/storage.py",
     "components/delivery/__init__.py",

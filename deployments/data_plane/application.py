@@ -210,6 +210,7 @@ class Application:
             self._watch.stop()
         if self._pulse is not None:
             self._pulse.cancel()
+        self.service.close()
         if self._log is not None:
             self._log.stop()
         if self._tracing is not None:

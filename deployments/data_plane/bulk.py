@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
+
 from deployments.data_plane.explanation import Explainer
 from deployments.data_plane.formats import columnar
 from deployments.data_plane.formats.content import JSON_TYPE, check_type, read_body
@@ -16,6 +18,8 @@ from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import JSON, Reply, Request
+from deployments.data_plane.tables.content_types import FORMATS
+from deployments.data_plane.tables.reader import TableReader
 from deployments.data_plane.telemetry.metrics import Metrics
 
 
@@ -27,11 +31,17 @@ class Bulk:
         self._admission = admission
         self._metrics = metrics
         self._thread = thread
+        self._reader = TableReader(options)
         self._tables = 0
 
     def take_over(self, model: Model, batcher: Batcher) -> None:
         """Answer from now on with another build."""
+        self._contract = msgspec.json.encode(model.contract)
         self._model, self._batcher, self._explainer = model, batcher, Explainer(model)
+
+    def close(self) -> None:
+        """End what was started for tables."""
+        self._reader.close()
 
     async def score(self, request: Request) -> Reply:
         """Answer a table given as an Arrow stream or a Parquet file, in either."""
@@ -46,15 +56,14 @@ class Bulk:
             self._tables -= 1
 
     async def _answer_table(self, request: Request) -> Reply:
-        model, batcher = self._model, self._batcher
-        content_type = check_type(request.header("content-type"), columnar.FORMATS)
-        wanted = choose_format(request.header("accept"), columnar.FORMATS)
-        body = await read_body(request, columnar.FORMATS, model.serving.max_body_bytes)
+        model, batcher, contract = self._model, self._batcher, self._contract
+        content_type = check_type(request.header("content-type"), FORMATS)
+        wanted = choose_format(request.header("accept"), FORMATS)
+        body = await read_body(request, FORMATS, model.serving.max_body_bytes)
         request_id = self._named(request)
 
         def answer() -> bytes:
-            table = columnar.read_table(body, content_type, self._options.table_rows)
-            columns = columnar.columns_of(table, model.contract)
+            columns = self._reader.read(body, content_type, contract)
             answers = batcher.answer_columns(columns, request_id, request.trace)
             return columnar.write_answers(model, answers, request_id, wanted)
 

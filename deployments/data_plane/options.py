@@ -35,6 +35,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     queue_tables: int = 8
     # Rows of one table; a small body can hold very many.
     table_rows: int = 1_000_000
+    # What a table may unpack to, and the seconds of processor time that reading it may take. A process of its own for
+    # each worker reads them; twice as much again is the most that one holds.
+    table_bytes: int = 512_000_000
+    table_seconds: int = 10
     deadline_seconds: float = 1.0
     # How long a body may take to come; a client that stops in the middle gets 408 and its connection closes.
     body_seconds: float = 30.0

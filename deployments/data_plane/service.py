@@ -101,6 +101,10 @@ class Service:
         # Under load, refusing must cost as little as it can.
         self._full_replies = {version: self._full.prepared(version, model.build_id) for version in ("/v1", "/v2")}
 
+    def close(self) -> None:
+        """End what was started beside the requests."""
+        self._bulk.close()
+
     async def answer(self, request: Request) -> Reply:
         """Return the reply to any request."""
         start = time.perf_counter()

@@ -8,10 +8,10 @@ import msgspec
 from deployments.data_plane.documents.openapi_schemas import example_row, refer, schemas_of
 from deployments.data_plane.formats import model_metadata, open_inference
 from deployments.data_plane.formats.answers import Answers
-from deployments.data_plane.formats.columnar import ARROW, EXAMPLES, PARQUET
 from deployments.data_plane.formats.content import CODINGS
 from deployments.data_plane.formats.request import InvalidRow
 from deployments.data_plane.model import Model
+from deployments.data_plane.tables.content_types import ARROW, EXAMPLES, PARQUET
 
 _ERRORS = {
     "400": "The body is not what its content type says.",

@@ -11,6 +11,7 @@ from deployments.data_plane.formats.content import compressed
 from deployments.data_plane.load.admission import discarded
 from deployments.data_plane.model import Model
 from deployments.data_plane.protocol import HTML, JSON, Reply, Request
+from deployments.data_plane.tables.content_types import EXAMPLES
 from deployments.data_plane.telemetry.exchange import Exchange
 
 Handler = Callable[[Request], Awaitable[Reply]]
@@ -89,7 +90,7 @@ def pages_of(state: State, model_path: str) -> dict[str, tuple[str, Handler]]:
         "/metrics": metrics,
         "/openapi.json": openapi,
         "/docs": docs,
-        **{path: example(kind) for path, kind in columnar.EXAMPLES.items()},
+        **{path: example(kind) for path, kind in EXAMPLES.items()},
         "/v2": server,
         "/v2/health/live": live,
         "/v2/health/ready": ready,

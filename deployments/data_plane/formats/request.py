@@ -82,7 +82,7 @@ class RowDecoder:
             rows = [msgspec.structs.astuple(self._one.decode(body))] if body[:1] == b"{" else self._rows(body)
         except msgspec.ValidationError as error:
             raise self._explain(str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedRequest(f"the body is not JSON: {error}") from None
         return self._within_bounds(rows) if self._moments else rows
 
