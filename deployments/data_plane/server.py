@@ -113,12 +113,12 @@ def serve(options: Options) -> None:
     """Serve until told to stop; raises SlipwayError if the service does not start."""
     wanted = wanted_build(options)
     # Checked here first: one clear error instead of one a worker.
-    build = open_build(wanted.path, options.public_key, build_id=wanted.build_id)
+    declared = open_build(wanted.path, options.public_key, build_id=wanted.build_id).serving()
     workers, because = choose_workers(options.workers)
     options = share_limits(options, workers)
     if workers > 1:
         options = msgspec.structs.replace(options, exchange=Path(tempfile.mkdtemp(prefix="slipway-counts-")))
-    held, port = reserve_port(options.host, build.serving().port if options.port is None else options.port)
+    held, port = reserve_port(options.host, declared.port if options.port is None else options.port)
     held_grpc: AbstractContextManager[Any] = nullcontext()
     if options.grpc_port is not None:
         held_grpc, grpc_port = reserve_port(options.host, options.grpc_port)

@@ -181,6 +181,16 @@ def test_a_damaged_champion_is_refused_and_the_old_one_keeps_answering(
     assert "model.onnx is not what was built" in running.log.read_text()
 
 
+def test_another_build_in_the_place_of_the_champion_is_not_served(
+    build: Path, other_build: Path, tmp_path: Path
+) -> None:
+    (champion, other), document = (open_build(build), open_build(other_build)), tmp_path / "flights.json"
+    told = f"{other_build} holds {other.build_id}, not {champion.build_id}: do not use it\n"
+    write_rollout(document, promoted(Rollout(workload="flights"), champion.build_id, other_build, "mixed up"))
+    assert refused("--rollout", document) == (6, told)
+    assert refused("--build", other_build, "--build-id", champion.build_id) == (6, told)
+
+
 def test_a_build_that_does_not_answer_its_golden_rows_is_not_served(build: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     shutil.copytree(build, wrong)
