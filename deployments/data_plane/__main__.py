@@ -40,6 +40,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, bool]:
         "--grpc-port", type=_port, metavar="N", help="serve gRPC too; 0 takes a free one (default: not)"
     )
     parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one a usable core)")
+    parser.add_argument("--owner", type=_positive, metavar="PID", help="stop when this process ends (default: never)")
     parser.add_argument("--predictions", type=Path, metavar="DIR", help="folder for the prediction log (default: none)")
     _add_limits(parser)
     _add_logs(parser)

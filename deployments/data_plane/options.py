@@ -49,6 +49,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()
     # After SIGTERM: unready, but answering, so that a gateway can turn away first.
     drain_seconds: float = 1.0
+    # The process that this service belongs to: it stops when that one has ended, however. None: to nobody.
+    owner: int | None = None
     poll_seconds: float = 0.25
     price_per_hour: float = 0.085
     access_log: float = 0.0
