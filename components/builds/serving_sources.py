@@ -25,6 +25,7 @@ SOURCES = (
     "components/workloads/*/__init__.py",
     "components/workloads/*/inference.py",
     "data_contracts/__init__.py",
+    "data_contracts/field_types.py",
     "data_contracts/patterns.py",
     "data_contracts/spec.py",
 )
