@@ -6,22 +6,34 @@ Gates read the goal exactly as it stands here and quote it; an unknown key or a 
 import importlib
 import importlib.util
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
 from components.compression.declaration import Variants
 from components.data.audit.audit_declaration import AuditLimits
 from components.data.splits.split_declaration import Period as Period
 from components.data.splits.split_declaration import SplitRule
 from components.data.splits.split_declaration import TimeSplit as TimeSplit
+from components.declared_values import check_declared_values
 from components.errors import WorkloadError
 from components.judgement.gate_declaration import Gates
 from components.judgement.targets import CLASS_METRICS, METRICS, Metric, classes_of, target_of
 from components.section import Section as Section
 from components.user_code import told
+from components.yaml_document import Written, YamlFault, read_yaml, told_kind
 from data_contracts.contract import Contract
 from data_contracts.spec import ContractSpec, Role
 
@@ -162,10 +174,21 @@ class Workload(Section):
     monitoring: Monitoring = Monitoring()
     schedule: Schedule = Schedule()
     seed: int = Field(2013, ge=0, lt=2**32)
+    _written: dict[tuple[str | int, ...], Written] = PrivateAttr(default_factory=dict)
 
     @property
     def higher_is_better(self) -> bool:
         return self.goal.direction == "at_least"
+
+    def told_place(self, *place: str | int) -> str:
+        """Return a place of the file for a message, with its line if the workload was read from a file."""
+        found = self._written.get(place)
+        return f"'{'.'.join(map(str, place))}'" + (f" (line {found.line})" if found else "")
+
+    def told_words(self, *place: str | int) -> str | None:
+        """Return the words that stand at a place of the file, None in quotes or if it was not read from a file."""
+        found = self._written.get(place)
+        return found.text if found and found.text and not found.quoted else None
 
 
 def known_workloads() -> dict[str, Path]:
@@ -199,55 +222,82 @@ def read_workload(name_or_path: str) -> Workload:
     """Read and check a workload file; WorkloadError names the file, the key and what is allowed."""
     path = find_workload(name_or_path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WorkloadError(f"{path.name} is not readable YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
+        document = read_yaml(path.read_bytes())
+    except YamlFault as error:
+        raise WorkloadError(f"{path.name}: {error}") from error
+    if not isinstance(document.values, dict):
         raise WorkloadError(f"{path.name} holds no mapping of keys; see deployments/flights.yaml for a whole one")
-    return parse_workload(document, where=path.name)
+    return parse_workload(document.values, where=path.name, written=document.written)
 
 
-def parse_workload(document: dict[str, Any], where: str) -> Workload:
-    """Check a workload given as plain data; ``where`` names it in messages."""
+def parse_workload(
+    document: dict[str, Any], where: str, written: Mapping[tuple[str | int, ...], Written] | None = None
+) -> Workload:
+    """Check a workload given as plain data; ``where`` names it in messages, ``written`` says how it stands there."""
     try:
-        return Workload.model_validate(document)
+        workload = Workload.model_validate(document)
     except ValidationError as error:
-        raise WorkloadError(f"{where}: {describe_validation_error(error, Workload)}") from error
+        told = describe_validation_error(error, Workload, written)
+        raise WorkloadError(f"{where}: {told}") from error
+    workload._written.update(written or {})
+    return workload
 
 
-def describe_validation_error(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say in one line which key is wrong, what it holds and what is allowed."""
+def describe_validation_error(
+    error: ValidationError,
+    model: type[BaseModel],
+    written: Mapping[tuple[str | int, ...], Written] | None = None,
+) -> str:
+    """Say in one line which key is wrong, in which line it stands, what it holds and what is allowed."""
     problems = error.errors(include_url=False)
     # A misspelt key also shows as a missing one: the unknown key is the one to tell.
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    place, _ = _walk(model, first["loc"])
+    parts, _ = _walk(model, first["loc"])
+    place = ".".join(map(str, parts))
+    found = (written or {}).get(parts)
+    line = f"line {found.line}: " if found else ""
     if first["type"] == "extra_forbidden":
         text = f"unknown key '{place}'; allowed here: {', '.join(_walk(model, first['loc'][:-1])[1])}"
     elif first["type"] == "missing":
         text = f"'{place}' is missing"
     else:
-        text = f"'{place or 'file'}': {first['msg'].removeprefix('Value error, ')}"
-        if not isinstance(first["input"], (dict, BaseModel)):
-            text += f" (got {first['input']!r})"
-    return text + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
+        text = f"'{place or 'file'}': {_told_value(first, found)}"
+    return line + text + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
 
 
-def _walk(model: type[BaseModel], place: tuple[str | int, ...]) -> tuple[str, list[str]]:
+def _told_value(problem: ErrorDetails, written: Written | None) -> str:
+    """Say what is wrong with a value, and which words of the file YAML takes for something else."""
+    value, kind = problem["input"], told_kind(problem["input"])
+    words = written.text if written and written.text and not written.quoted else str(value)
+    if problem["type"] in ("string_type", "literal_error") and kind and value is not None:
+        return f"{_short(words)} is {kind}, and this is text: write it in quotes"
+    text = problem["msg"].removeprefix("Value error, ")
+    return text if isinstance(value, (dict, BaseModel)) else f"{text} (got {_short(repr(value))})"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:60]}...{text[-37:]}"
+
+
+def _walk(model: type[BaseModel], place: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], list[str]]:
     """Return a place as the file has it, and the keys allowed there, following sections by name."""
     options = [model]
-    written: list[str] = []
+    written: list[str | int] = []
     for part in place:
         # Where a section is one of several, its own name for itself comes next and stands in no file.
         chosen = [section for section in options if len(options) > 1 and part in _tags(section)]
         if chosen:
             options = chosen
             continue
-        written.append(str(part))
+        # What pydantic says of a key, and not of what stands there.
+        if part == "[key]":
+            continue
+        written.append(part)
         fields = options[0].model_fields if options else {}
         annotation = fields[str(part)].annotation if part in fields else None
         kinds = [kind for kind in (annotation, *getattr(annotation, "__args__", ())) if isinstance(kind, type)]
         options = [kind for kind in kinds if issubclass(kind, BaseModel)] or options
-    return ".".join(written), list(options[0].model_fields)
+    return tuple(written), list(options[0].model_fields)
 
 
 def _tags(section: type[BaseModel]) -> tuple[Any, ...]:
@@ -270,6 +320,7 @@ def contract_of(workload: Workload) -> ContractSpec:
     except TypeError as error:
         raise WorkloadError(f"'contract': {workload.contract}: {error}") from error
     _check_against_contract(workload, contract)
+    check_declared_values(workload, contract)
     return contract
 
 

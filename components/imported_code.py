@@ -232,9 +232,9 @@ def _named(node: ast.AST) -> Iterator[_Statement]:
 def _called(node: ast.Call) -> Iterator[_Statement]:
     called, first = node.func, node.args[0] if node.args else None
     word = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
-    by_name = isinstance(first, ast.Constant) and isinstance(first.value, str) and not first.value.startswith(".")
-    if word in ("import_module", "__import__") and by_name:
-        yield _Statement(node.lineno, first.value)
+    name = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+    if word in ("import_module", "__import__") and name and not name.startswith("."):
+        yield _Statement(node.lineno, name)
     elif word in _LOADERS or (word == "exec" and isinstance(called, ast.Name)):
         yield _Statement(node.lineno, None, text=f"{word} loads what no import statement names")
 

@@ -1,9 +1,40 @@
 """The base of every part of a workload file."""
 
-from pydantic import BaseModel, ConfigDict
+import re
+import typing
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Section(BaseModel):
-    """A part of the workload file: immutable, and strict about keys it does not know."""
+    """A part of the workload file: immutable, and strict about keys it does not know and values it would have to bend.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    ``true`` is no number, a number in quotes is text, 2.0 is no whole number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_yaml_has_it(cls, values: Any) -> Any:
+        """Take a list for a tuple, and a day as text, which JSON has no other way for."""
+        if not isinstance(values, dict):
+            return values
+        return {name: cls._plain(name, value) for name, value in values.items()}
+
+    @classmethod
+    def _plain(cls, name: Any, value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(value)
+        field = cls.model_fields.get(name)
+        takes = (field.annotation, *typing.get_args(field.annotation)) if field else ()
+        if date not in takes or not isinstance(value, str) or not _DAY.fullmatch(value):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError(f"{name}: there is no day {value} ({error})") from error

@@ -3,6 +3,7 @@
 Used by the data plane too, so nothing heavier than the standard library and msgspec is imported.
 """
 
+import fcntl
 import functools
 import hashlib
 import os
@@ -10,12 +11,15 @@ import platform
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from components.errors import HostError
 
 
 def digest_bytes(data: bytes) -> str:
@@ -112,6 +116,29 @@ def write_atomically(path: Path, data: bytes | memoryview) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return path
+
+
+@contextmanager
+def held(path: Path, seconds: float) -> Iterator[None]:
+    """Keep others who hold it, too, from a file that is read and then replaced; HostError if they do for too long.
+
+    The system lets go of it when its holder is killed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A file beside it: the file itself becomes another one when it is replaced.
+    with path.with_name(f".{path.stem}.lock").open("ab") as lock:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise HostError(
+                        f"another process has held {path} for {seconds:.0f} s: wait until it ends, or end it"
+                    ) from None
+                time.sleep(0.05)
+        yield
 
 
 def write_json(path: Path, value: Any) -> Path:

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from data_contracts.expectation_arguments import check_expectations
 from data_contracts.field_rules import RULES, fault, rules_of
+from data_contracts.field_types import decode_value
 from data_contracts.spec import ContractSpec, DType, Expectation, FieldSpec, Role, read_contract
 
 _DTYPES: dict[type, DType] = {
@@ -100,7 +101,7 @@ def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
         raise fault(name, f"unit={unit!r} is not text")
     if not isinstance(example, (str, int, float, bool, type(None))):
         raise fault(name, f"example={example!r} is no text, number or boolean; write a moment as text")
-    return FieldSpec(
+    field = FieldSpec(
         name=name,
         dtype=dtype,
         description=info.description or "",
@@ -112,6 +113,12 @@ def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
         example=example,
         **rules,
     )
+    if example is not None:
+        try:
+            decode_value(field, example)
+        except ValueError as error:
+            raise fault(name, f"example={example!r} is no value of the field: {error}") from error
+    return field
 
 
 def _type_of(name: str, annotation: Any) -> tuple[DType, bool, tuple[str | int, ...]]:

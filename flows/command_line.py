@@ -17,7 +17,7 @@ from components import progress
 from components.errors import GateError, SlipwayError
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
-from flows import build_commands, ending, serve_command, serving_output, terminal
+from flows import build_commands, ending, run_output, serve_command, serving_output, terminal
 
 if TYPE_CHECKING:
     from flows.temporary_server import TemporaryServer
@@ -39,6 +39,7 @@ Workload = Annotated[
     str, typer.Argument(help="Name of a workload in deployments/, or the path of a workload file ending in .yaml.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print everything: each stage, metric, gate and slice.")]
 
 
 def _home() -> Home:
@@ -104,14 +105,14 @@ def _drawn(as_json: bool) -> Iterator[None]:
 
 
 @app.command()
-def run(workload: Workload, as_json: Json = False) -> None:
+def run(workload: Workload, verbose: Verbose = False, as_json: Json = False) -> None:
     """Build, gate, register, promote and monitor: the whole slipway."""
 
     ended = _run_flow("end_to_end", as_json, workload=workload)
     if as_json:
         sys.stdout.write(ended.summary.read_text())
         return
-    terminal.print_run(_home(), ended.built, ended.promoted, ended.monitored)
+    (terminal if verbose else run_output).print_run(_home(), ended.built, ended.promoted, ended.monitored)
 
 
 @app.command()
@@ -120,6 +121,7 @@ def build(
     data_version: Annotated[
         str | None, typer.Option("--data", help="Digest of a data version to build from, instead of the source.")
     ] = None,
+    verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
     """Make a build and register it as challenger if its gates pass."""
@@ -131,7 +133,10 @@ def build(
         built = getattr(refused, "outcome", None)
         if built is None:
             raise
-    terminal.print_json(built) if as_json else terminal.print_run(_home(), built)
+    if as_json:
+        terminal.print_json(built)
+    else:
+        (terminal if verbose else run_output).print_run(_home(), built)
     if not built.gates.passed:
         raise typer.Exit(GateError.exit_code)
 

@@ -27,4 +27,6 @@ def score_batch(
         answers_only: Leave the inputs out of the target; its rows have the order of the source.
     """
     with opened(workload, "score-batch") as run:
-        return score(champion_of(run.workload, run.home, run.settings), source, target, answers_only)
+        return score(
+            champion_of(run.workload, run.home, run.settings), source, target, answers_only, run.workload.source
+        )

@@ -93,4 +93,7 @@ def print_scored(scored: Any) -> None:
     """Print what became of a file."""
     refused = f", {scored.refused:,} refused: {scored.refusals}" if scored.refused else ""
     told = f"{scored.rows:,} rows scored by {scored.build_id} into {scored.target}{refused}"
+    if names := ", ".join(scored.left_out[:10]):
+        names += f" and {len(scored.left_out) - 10} more" if len(scored.left_out) > 10 else ""
+        told += f"\nnot in the contract, and so not in the target: {names}; the rows keep their order"
     open_console().print(told, markup=False)

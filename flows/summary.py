@@ -23,7 +23,10 @@ def write_summary(
     promoted: Promotion | None = None,
     monitored: Monitored | None = None,
 ) -> Path:
-    """Write the summary of a run to the home and return its path; parts that were not reached are null."""
+    """Write the summary of a run and return its path; parts that were not reached are null.
+
+    ``summary.json`` in the home is that of the latest run, whatever its workload; each has one of its own as well.
+    """
     evidence = read_evidence(built.evaluated.evidence)
     build = open_build(built.registered.build, public_key_path(Settings().key()))
     summary: dict[str, Any] = {
@@ -65,4 +68,6 @@ def write_summary(
         "promotion": promoted.model_dump(mode="json") if promoted else None,
         "monitoring": monitored.model_dump(mode="json") if monitored else None,
     }
-    return write_json(home.root / "summary.json", msgspec.to_builtins(summary))
+    document = msgspec.to_builtins(summary)
+    write_json(home.root / "summary.json", document)
+    return write_json(home.room("reports", ledger.record.workload, f"{ledger.record.run_id}.json"), document)

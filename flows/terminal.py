@@ -152,7 +152,7 @@ def _gates(report: "GateReport", title: str = "Gates") -> Table:
         (
             v.gate,
             f"[yellow]{v.state}[/]" if v.warning else _state(v.state),
-            v.reason + (f"; {v.would_pass}" if v.would_pass else ""),
+            v.reason + (f" {v.would_pass[:1].upper()}{v.would_pass[1:]}." if v.would_pass else ""),
         )
         for v in report.verdicts
     ]
@@ -244,7 +244,7 @@ def print_monitored(monitored: "Monitored") -> None:
     console = _console()
     for window in monitored.drift.windows:
         rows = [
-            (c.column, c.test, f"{c.p_value:.2g}", c.distance, f"{c.effect:.3f}", "moved" if c.moved else "")
+            (c.name, c.test, f"{c.p_value:.2g}", c.distance, f"{c.effect:.3f}", "moved" if c.moved else "")
             for c in sorted(window.columns, key=lambda column: -column.effect)
         ]
         title = f"{window.window}: {window.rows:,} rows against {monitored.drift.reference_rows:,}"

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from components.builds.build import Build
+from components.declaration import Source
 from components.scoring.score import Scored, score_file
 from tasks.pages import fields_of
 from tasks.stage import stage
 
 
 @stage("score", cached=False, artifact=fields_of)
-def score(build: Build, source: Path, target: Path, answers_only: bool = False) -> Scored:
-    """Answer every row of a file."""
-    return score_file(build, source, target, answers_only=answers_only)
+def score(build: Build, source: Path, target: Path, answers_only: bool = False, like: Source | None = None) -> Scored:
+    """Answer every row of a file, which is written as the source ``like`` if it is text."""
+    return score_file(build, source, target, answers_only=answers_only, like=like)

@@ -32,6 +32,7 @@ from components.settings import Settings
 from components.stage_keys import StageKey, stage_key
 from components.storage import digest_json
 from data_contracts.spec import ContractSpec
+from tasks.kept_results import HomeSerializer, placed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,7 +74,7 @@ def stage(
             task_run_name=functools.partial(_run_name, name),
             cache_policy=policy if cached else NO_CACHE,
             persist_result=cached,
-            result_serializer="json",
+            result_serializer=HomeSerializer(),
         )(recorded)
 
     return decorate
@@ -237,4 +238,5 @@ def _absolute_paths(value: Any) -> list[str]:
         return [path for item in value.values() for path in _absolute_paths(item)]
     if isinstance(value, list):
         return [path for item in value for path in _absolute_paths(item)]
-    return [value] if isinstance(value, str) and value.startswith("/") and "\n" not in value else []
+    path = placed(value) if isinstance(value, str) else ""
+    return [path] if path.startswith("/") and "\n" not in path else []

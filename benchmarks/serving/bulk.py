@@ -31,7 +31,8 @@ from components.builds.build import open_build
 from components.scoring.score import score_file
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import read_flights
-from deployments.data_plane.formats.columnar import ARROW, columns_of
+from deployments.data_plane.tables.checks import Texts, check_table
+from deployments.data_plane.tables.content_types import ARROW
 
 ENDPOINT_ROWS = 20_000
 # ONNX Runtime alone may have the slices that suit it best.
@@ -101,7 +102,7 @@ def runtime_alone(build: Path, flights: pl.DataFrame, threads: int, best: Best) 
     """Let the graph answer arrays that are ready, cut into slices beforehand, on some threads."""
     opened = open_build(build)
     predictor = Predictor(opened.model, opened.contract())
-    columns = columns_of(flights.to_arrow(), opened.contract())
+    columns = {name: _tensor(values) for name, values in check_table(flights.to_arrow(), opened.contract()).items()}
     with ThreadPoolExecutor(threads) as pool:
         for size in SLICES:
             slices = [_cut(columns, start, size) for start in range(0, len(flights), size)]
@@ -109,6 +110,12 @@ def runtime_alone(build: Path, flights: pl.DataFrame, threads: int, best: Best) 
                 start, used = time.perf_counter(), time.process_time()
                 list(pool.map(predictor.predict, slices))
                 best.note(len(flights), time.perf_counter() - start, time.process_time() - used)
+
+
+def _tensor(values: NDArray[np.float64] | Texts) -> NDArray[Any]:
+    if isinstance(values, Texts):
+        return np.array([*values.distinct.to_pylist(), ""], dtype=object)[values.places]
+    return values
 
 
 def _cut(columns: dict[str, NDArray[Any]], start: int, size: int) -> dict[str, NDArray[Any]]:

@@ -6,6 +6,7 @@ The pipeline knows the data plane as a command and an HTTP interface only, never
 import contextlib
 import http.client
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -28,6 +29,7 @@ from components.user_modules import child_environment
 
 DATA_PLANE = "deployments.data_plane"
 START_SECONDS = 60.0
+# The data plane drains for a second and lets what is in flight end within ten.
 STOP_SECONDS = 15.0
 WARM_UP_REQUESTS = 50
 # Of what a process says on standard error: enough for the reason why it ended, and no more while it lives for months.
@@ -119,9 +121,12 @@ def serving(
     With another ``python`` it runs in that one's environment, with the packages below the folder ``code`` alone. What
     it reports once it is ready goes to ``events``.
     """
-    command = [str(python or sys.executable), "-m", DATA_PLANE, *arguments]
+    # Whatever becomes of us, it ends with us; and Ctrl-C is for us, who stop it in order.
+    command = [str(python or sys.executable), "-m", DATA_PLANE, "--owner", str(os.getpid()), *arguments]
     environment = os.environ | {"PYTHONPATH": str(code)} if code else child_environment()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=code)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=code, process_group=0
+    )
     assert process.stderr
     said = _Said(process.stderr)
     try:
@@ -134,12 +139,13 @@ def serving(
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to finish, and end it if it does not."""
+    """Ask a process to finish; end it and all of its group if it does not, or if we are asked once more ourselves."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if process.stdout:
         process.stdout.close()

@@ -13,6 +13,7 @@ SOURCES = (
     "components/__init__.py",
     "components/answer_shape.py",
     "components/errors.py",
+    "components/lifetime.py",
     "components/machine.py",
     "components/storage.py",
     "components/delivery/__init__.py",
@@ -24,6 +25,7 @@ SOURCES = (
     "components/workloads/*/__init__.py",
     "components/workloads/*/inference.py",
     "data_contracts/__init__.py",
+    "data_contracts/field_types.py",
     "data_contracts/patterns.py",
     "data_contracts/spec.py",
 )

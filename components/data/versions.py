@@ -233,11 +233,13 @@ def _names(record: Path, prefix: str) -> bool:
 
 def _read(record: Path) -> Snapshot:
     try:
-        return Snapshot.model_validate_json(record.read_bytes())
+        snapshot = Snapshot.model_validate_json(record.read_bytes())
     except ValidationError as error:
         raise DataError(
             f"{record} is not the record of a data version: delete {record.parent}, and take the snapshot again"
         ) from error
+    # Beside its record, wherever the home was when it was written.
+    return snapshot.model_copy(update={"path": record.with_name(snapshot.path.name)})
 
 
 def _provenances(home: Home) -> dict[str, str]:

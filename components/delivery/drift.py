@@ -1,20 +1,32 @@
 """Whether the data of a window still looks like the reference; the only door to Evidently.
 
-Evidently measures and draws. The alarm is a rule over what it measured, because its default verdicts raise false alarms
-(docs/log.md): a column counts as moved if its test survives Benjamini-Hochberg over all columns *and* the distance is
-large enough to matter; drift is a column that moved in several windows in a row.
+Evidently draws. The alarm is a rule over tests of our own (drift_tests.py), because its verdicts raise false alarms and
+its tests fail on columns that occur (docs/log.md): values, or the share of missing ones, count as moved if their test
+survives Benjamini-Hochberg over everything that was tested *and* the distance is large enough to matter; drift is what
+moved in several windows in a row. Of windows without drift at most ``false_alarm_rate`` have anything that moved.
 """
 
 import contextlib
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
+from pydantic import Field
 
 from components.declaration import Monitoring
+from components.delivery.drift_tests import (
+    Found,
+    categories,
+    compare_categories,
+    compare_missing,
+    compare_numbers,
+    enough,
+    numbers,
+    significant,
+)
 from components.errors import DataError
 from components.result import Result
 from components.storage import digest_json
@@ -26,14 +38,20 @@ SAMPLE = 5_000
 
 
 class ColumnDrift(Result):
-    """One column in one window: the test's p-value, the distance, and whether the rule says it moved."""
+    """Values of one column in one window, or how many are missing: test, distance, whether the rule says it moved."""
 
     column: str
+    of: Literal["values", "missing"] = "values"
     test: str
     p_value: float
     distance: str
     effect: float
     moved: bool
+
+    @property
+    def name(self) -> str:
+        """The column, and that its missing values are meant."""
+        return self.column if self.of == "values" else f"{self.column} (missing)"
 
 
 class WindowDrift(Result):
@@ -41,12 +59,12 @@ class WindowDrift(Result):
 
     window: str
     rows: int
-    columns: tuple[ColumnDrift, ...]
+    columns: tuple[ColumnDrift, ...] = Field(description="Values with too few on a side to be compared are left out.")
     report: Path
 
     @property
     def moved(self) -> tuple[str, ...]:
-        return tuple(column.column for column in self.columns if column.moved)
+        return tuple(column.name for column in self.columns if column.moved)
 
 
 class DriftReport(Result):
@@ -57,14 +75,17 @@ class DriftReport(Result):
     windows: tuple[WindowDrift, ...]
     drifted: tuple[str, ...]
     rule: str
+    nothing: str = Field("", description="Why there is no window to look at; empty if there is one.")
 
     @property
     def verdict(self) -> str:
         """Say in one line what was found."""
+        if self.nothing:
+            return f"nothing to look at: {self.nothing}"
         names = ", ".join(window.window for window in self.windows)
         if not self.drifted:
             return f"no drift in {names}"
-        return f"drift in {len(self.drifted)} columns over {names}: {', '.join(self.drifted)}"
+        return f"drift in {', '.join(self.drifted)} over {names}"
 
 
 def compare_windows(
@@ -86,101 +107,120 @@ def compare_windows(
     for where, frame in {"the reference": reference, **windows}.items():
         if missing := schema.missing(frame.columns):
             raise DataError(f"{where} has no column {', '.join(missing)}, which {contract.name} has: build it again")
-    numbers, categories = [*schema.numbers, *scores], list(schema.categories)
-    # Evidently refuses a number without any value; whether it is missing is then compared as a category instead.
-    for name in [n for n in numbers if any(not frame[n].count() for frame in (reference, *windows.values()))]:
-        numbers.remove(name)
-        categories.append(name)
-        reference, windows = _presence(reference, name), {k: _presence(w, name) for k, w in windows.items()}
     folder.mkdir(parents=True, exist_ok=True)
+    frames = {name: _sample(window, seed) for name, window in windows.items()}
+    base, several = _sample(reference, seed), [*schema.numbers, *scores]
     found = []
-    for name, window in windows.items():
-        page = folder / f"drift-{name}.html"
-        measured = _measure(_sample(reference, seed), _sample(window, seed), numbers, categories, rule, page)
-        found.append(WindowDrift(window=name, rows=len(window), columns=_judge(measured, rule), report=page))
-    drifted = _in_a_row([window.moved for window in found], rule.windows_in_a_row)
+    for name, window in frames.items():
+        before, after = comparable(base, window, several, schema.categories)
+        page = _draw(before, after, several, rule, folder / f"drift-{name}.html")
+        judged = judged_columns(before, after, several, rule)
+        found.append(WindowDrift(window=name, rows=len(windows[name]), columns=judged, report=page))
+    drifted = _in_a_row(found, rule.windows_in_a_row)
     return DriftReport(
         digest=digest_json([window.model_dump(mode="json", exclude={"report"}) for window in found]),
         reference_rows=len(reference),
         windows=tuple(found),
         drifted=drifted,
-        rule=(
-            f"Benjamini-Hochberg at {rule.false_alarm_rate:g} over {len(numbers) + len(categories)} columns, "
-            f"distance of at least {rule.effect:g}, {rule.windows_in_a_row} windows in a row"
-        ),
+        rule=rule_text(rule, len(several) + len(schema.categories)),
     )
 
 
-def _presence(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    is_missing = pl.col(name).is_null()
-    return frame.with_columns(pl.when(is_missing).then(pl.lit("missing")).otherwise(pl.lit("present")).alias(name))
+def nothing_to_compare(why: str, rule: Monitoring) -> DriftReport:
+    """Return a report of no window."""
+    return DriftReport(
+        digest=digest_json([why]), reference_rows=0, windows=(), drifted=(), rule=rule_text(rule, 0), nothing=why
+    )
+
+
+def rule_text(rule: Monitoring, columns: int) -> str:
+    """Say when it is called drift."""
+    return (
+        f"Benjamini-Hochberg at {rule.false_alarm_rate:g} over the values and the missing values of {columns} columns, "
+        f"distance of at least {rule.effect:g}, {rule.windows_in_a_row} windows in a row"
+    )
 
 
 def _sample(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
     return frame.sample(SAMPLE, seed=seed) if len(frame) > SAMPLE else frame
 
 
-def _measure(
-    reference: pl.DataFrame,
-    window: pl.DataFrame,
-    numbers: list[str],
-    categories: list[str],
-    rule: Monitoring,
-    page: Path,
-) -> list[dict[str, Any]]:
-    """Run Evidently: for each column a test and a distance; the page shows both."""
+def comparable(
+    reference: pl.DataFrame, window: pl.DataFrame, several: list[str], names: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return both with finite numbers and few categories."""
+    before = [numbers(reference[name]) for name in several] + [categories(reference[n], reference[n]) for n in names]
+    after = [numbers(window[name]) for name in several] + [categories(reference[n], window[n]) for n in names]
+    return pl.DataFrame(before), pl.DataFrame(after)
+
+
+def judged_columns(
+    reference: pl.DataFrame, window: pl.DataFrame, several: Sequence[str], rule: Monitoring
+) -> tuple[ColumnDrift, ...]:
+    """Test every column's values, where there are enough, and its missing ones; ``several`` are numbers.
+
+    What passes Benjamini-Hochberg and whose distance matters has moved.
+    """
+    found: list[tuple[str, Literal["values", "missing"], Found]] = []
+    for name in reference.columns:
+        sides = reference[name], window[name]
+        if enough(*sides):
+            found.append((name, "values", (compare_numbers if name in several else compare_categories)(*sides)))
+        found.append((name, "missing", compare_missing(*sides)))
+    sure = significant([one.p_value for _, _, one in found], rule.false_alarm_rate)
+    return tuple(
+        ColumnDrift(column=name, of=of, **one._asdict(), moved=proven and one.effect >= rule.effect)
+        for (name, of, one), proven in zip(found, sure, strict=True)
+    )
+
+
+def _in_a_row(windows: Sequence[WindowDrift], windows_in_a_row: int) -> tuple[str, ...]:
+    """Return what moved in at least so many consecutive windows (in all of them if there are fewer).
+
+    A window in which it could not be tested neither counts nor breaks the row.
+    """
+    needed = min(windows_in_a_row, len(windows))
+    drifted = []
+    for name in dict.fromkeys(column.name for window in windows for column in window.columns):
+        moved = [column.moved for window in windows for column in window.columns if column.name == name]
+        longest = run = 0
+        for one in moved:
+            run = run + 1 if one else 0
+            longest = max(longest, run)
+        if longest >= min(needed, len(moved)):
+            drifted.append(name)
+    return tuple(drifted)
+
+
+def _draw(reference: pl.DataFrame, window: pl.DataFrame, several: list[str], rule: Monitoring, page: Path) -> Path:
+    """Let Evidently draw what can be drawn: columns with values on both sides that are not all the same."""
+    drawn = [name for name in reference.columns if _drawable(reference[name], window[name])]
+    if not drawn:
+        page.write_text("<!doctype html><title>drift</title><p>No column has enough values to be drawn.</p>")
+        return page
     with _quiet():
         from evidently import DataDefinition, Dataset, Report
         from evidently.metrics import ValueDrift
 
-        definition = DataDefinition(numerical_columns=numbers, categorical_columns=categories)
-        plan = [(column, "ks", "wasserstein") for column in numbers]
-        plan += [(column, "chisquare", "jensenshannon") for column in categories]
-        metrics = []
-        for column, test, distance in plan:
-            metrics.append(ValueDrift(column=column, method=test, threshold=rule.false_alarm_rate))
-            metrics.append(ValueDrift(column=column, method=distance, threshold=rule.effect))
-        chosen = [*numbers, *categories]
+        split = [name for name in drawn if name in several], [name for name in drawn if name not in several]
+        definition = DataDefinition(numerical_columns=split[0], categorical_columns=split[1])
+        metrics = [ValueDrift(column=name, method="wasserstein", threshold=rule.effect) for name in split[0]]
+        metrics += [ValueDrift(column=name, method="jensenshannon", threshold=rule.effect) for name in split[1]]
         sets = [
             Dataset.from_pandas(
-                frame.select(chosen).with_columns(pl.col(categories).cast(pl.String).fill_null("missing")).to_pandas(),
+                frame.select(drawn).with_columns(pl.col(split[1]).fill_null("(missing)")).to_pandas(),
                 data_definition=definition,
             )
             for frame in (window, reference)
         ]
-        snapshot = Report(metrics).run(sets[0], sets[1])
-        snapshot.save_html(str(page))
-        values = [float(metric["value"]) for metric in snapshot.dict()["metrics"]]
-    return [
-        {"column": c, "test": t, "p_value": values[2 * i], "distance": d, "effect": values[2 * i + 1]}
-        for i, (c, t, d) in enumerate(plan)
-    ]
+        Report(metrics).run(sets[0], sets[1]).save_html(str(page))
+    return page
 
 
-def _judge(measured: list[dict[str, Any]], rule: Monitoring) -> tuple[ColumnDrift, ...]:
-    """Mark the columns that pass Benjamini-Hochberg (1995) and whose distance matters."""
-    ordered = sorted(range(len(measured)), key=lambda i: float(measured[i]["p_value"]))
-    significant: set[int] = set()
-    for rank, index in enumerate(ordered, start=1):
-        if measured[index]["p_value"] <= rule.false_alarm_rate * rank / len(ordered):
-            significant.update(ordered[:rank])
-    return tuple(
-        ColumnDrift(**row, moved=i in significant and row["effect"] >= rule.effect) for i, row in enumerate(measured)
-    )
-
-
-def _in_a_row(moved: list[tuple[str, ...]], windows_in_a_row: int) -> tuple[str, ...]:
-    """Return the columns that moved in at least so many consecutive windows (in all of them if there are fewer)."""
-    needed = min(windows_in_a_row, len(moved))
-    drifted = []
-    for column in dict.fromkeys(name for names in moved for name in names):
-        longest = run = 0
-        for names in moved:
-            run = run + 1 if column in names else 0
-            longest = max(longest, run)
-        if longest >= needed:
-            drifted.append(column)
-    return tuple(drifted)
+def _drawable(reference: pl.Series, window: pl.Series) -> bool:
+    largest = 0.0 if reference.dtype == pl.String else max(float(abs(one).max() or 0.0) for one in (reference, window))  # type: ignore[arg-type]
+    # Evidently squares what it draws.
+    return enough(reference, window) and reference.drop_nulls().n_unique() > 1 and largest < 1e100
 
 
 @contextlib.contextmanager

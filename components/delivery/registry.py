@@ -61,11 +61,12 @@ def register_build(
     """Log a build as a run with its files, register its graph as a model version, and make it the challenger.
 
     Each trial of a search becomes a child of that run. A build whose gates did not pass is registered, so that it can
-    be looked at, but never becomes the challenger. Doing it again for the same build changes nothing.
+    be looked at, but never becomes the challenger. Doing it again for the same build changes nothing; the same build
+    judged again is a version more.
     """
     workload = build.manifest.workload
     with _client(home, settings) as client:
-        version = _version_of(client, workload, build.build_id)
+        version = _version_of(client, workload, build.build_id, build.seal)
         if version is None:
             version = _log(client, build, home, metrics, parameters, {**tags, "gates": _passed(gates_passed)})
         _log_trials(client, version.run_id, trials)
@@ -114,7 +115,8 @@ def _log(
         place = None if client.tracking_uri.startswith("http") else home.room("registry", "artifacts").as_uri()
         client.create_experiment(workload, artifact_location=place)
     mlflow.set_experiment(workload)
-    with mlflow.start_run(run_name=build.build_id, tags={"build_id": build.build_id, **tags}) as run:
+    known = {"build_id": build.build_id, "seal": build.seal}
+    with mlflow.start_run(run_name=build.build_id, tags=known | dict(tags)) as run:
         mlflow.log_params(dict(parameters))
         mlflow.log_metrics(dict(metrics))
         with tempfile.TemporaryDirectory(prefix="slipway-registry-") as scratch:
@@ -134,7 +136,7 @@ def _log(
         workload,
         source=info.model_uri,
         run_id=run.info.run_id,
-        tags={"build_id": build.build_id, "gates": tags["gates"]},
+        tags={**known, "gates": tags["gates"]},
         model_id=info.model_id,
     )
 
@@ -177,9 +179,11 @@ def _signature(contract: ContractSpec, shape: AnswerShape) -> Any:
     return ModelSignature(inputs=inputs, outputs=outputs)
 
 
-def _version_of(client: "MlflowClient", workload: str, build_id: str) -> Any:
-    found = client.search_model_versions(f"name = '{workload}' and tags.build_id = '{build_id}'")
-    return found[0] if found else None
+def _version_of(client: "MlflowClient", workload: str, build_id: str, seal: str = "") -> Any:
+    """Return the latest version of a build, with a seal that of this sealing; None if there is none."""
+    sealed = f" and tags.seal = '{seal}'" if seal else ""
+    found = client.search_model_versions(f"name = '{workload}' and tags.build_id = '{build_id}'{sealed}")
+    return max(found, key=lambda version: int(version.version), default=None)
 
 
 def check_registered(workload: str, build_id: str, *, home: Home, settings: Settings) -> None:

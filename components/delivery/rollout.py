@@ -5,9 +5,7 @@ Whoever changes it says what it was when the decision was made: if somebody else
 written.
 """
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,8 +14,8 @@ from typing import Literal
 
 import msgspec
 
-from components.errors import BuildError, HostError
-from components.storage import write_json
+from components.errors import BuildError
+from components.storage import held, write_json
 
 FORMAT = 1
 # A change is a few small files and a call of the registry.
@@ -82,8 +80,12 @@ def read_rollout(path: Path, workload: str) -> Rollout:
 
 
 def promoted(rollout: Rollout, build_id: str, path: Path | str, reason: str, evidence: str | None = None) -> Rollout:
-    """Return the document with a new champion; the old one becomes the one to go back to."""
-    if build_id == rollout.champion:
+    """Return the document with a new champion; the old one becomes the one to go back to.
+
+    The champion itself, judged again, serves from where it was judged last; the one to go back to stays.
+    """
+    again = build_id == rollout.champion
+    if again and str(path) == rollout.champion_path:
         return rollout
     change = Change(
         at=_now(), action="promote", build_id=build_id, replaced=rollout.champion, reason=reason, evidence=evidence
@@ -93,8 +95,8 @@ def promoted(rollout: Rollout, build_id: str, path: Path | str, reason: str, evi
         version=rollout.version + 1,
         champion=build_id,
         champion_path=str(path),
-        previous=rollout.champion,
-        previous_path=rollout.champion_path,
+        previous=rollout.previous if again else rollout.champion,
+        previous_path=rollout.previous_path if again else rollout.champion_path,
         history=(*rollout.history, change),
     )
 
@@ -128,21 +130,7 @@ def unmoved(path: Path, before: Rollout, seconds: float = LOCK_SECONDS) -> Itera
 
     Raises RolloutMovedError if it is not what it was ``before``, HostError if somebody else holds it for too long.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the document, which is replaced when it is written. The system lets go of it when its holder is killed.
-    with path.with_name(f".{path.stem}.lock").open("ab") as lock:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise HostError(
-                        f"another promotion or rollback of {before.workload} has held {path} for {seconds:.0f} s: wait "
-                        "until it ends, or end it"
-                    ) from None
-                time.sleep(0.05)
+    with held(path, seconds):
         now = read_rollout(path, before.workload)
         if now != before:
             raise RolloutMovedError(_moved(before, now))

@@ -5,9 +5,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from components.builds.live_check import Endpoint, serving
+from components.builds.live_check import STOP_SECONDS, Endpoint, serving
 from components.delivery.rollout import rollout_path
+from components.errors import ServingError
 from components.settings import Home
+
+STOPPING = (
+    f"stopping: what is in flight is answered, within {STOP_SECONDS:.0f} s; asked once more, the service ends at once"
+)
 
 
 def serve_champion(
@@ -22,7 +27,7 @@ def serve_champion(
 
     Only builds signed by the owner of the public ``key`` are served. ``options`` are the data plane's own, by name
     ("rate-limit"); those that are None are left to it. ``ready`` is called once it answers; from then on what the
-    service reports goes to our standard error.
+    service reports goes to our standard error. Raises ServingError if it does not start, or was killed.
     """
     document = rollout_path(home.room("rollouts"), workload)
     arguments = ["--rollout", str(document), "--workload", workload, "--public-key", str(key)]
@@ -35,6 +40,16 @@ def serve_champion(
     try:
         with serving(arguments, events=sys.stderr) as (endpoint, process):
             ready(endpoint)
-            return process.wait()
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:
+                sys.stderr.write(f"slipway: {STOPPING}\n")
+                return 0
+            if code < 0:
+                # What ends in order has said why.
+                raise ServingError(
+                    f"the service was ended from outside, by {signal.Signals(-code).name}; start it again"
+                )
+            return code
     except KeyboardInterrupt:
         return 0

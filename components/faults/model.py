@@ -169,7 +169,7 @@ def broken_promise(bench: Bench, planted: bool) -> Seen:
     test = BehaviourTest(name="answers do not move", set={fields[0]: value}, expect="same", tolerance=1e-6)
     # The clean model is asked about rows that have the value already, so nothing changes.
     asked = rows if planted else rows.filter(pl.col(fields[0]) == value)
-    return judged(bench, _clean(bench), behaviour_measure(behaviour(ask, asked, [test], seed=1)))
+    return judged(bench, _clean(bench), behaviour_measure(behaviour(ask, asked, [test], bench.contract, seed=1)))
 
 
 def worn_hold_out(bench: Bench, planted: bool) -> Seen:

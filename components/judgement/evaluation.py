@@ -114,7 +114,9 @@ def _questioned(
     tables["weak_slices"] = weak_slices(metric, labels, hold_out.graph, hold_out.rows, fields)
     if not workload.gates.behaviour:
         return evidence.model_copy(update={"tables": evidence.tables | tables})
-    tables["behaviour"] = behaviour(ask, hold_out.rows, workload.gates.behaviour, classes=hold_out.classes, seed=seed)
+    tables["behaviour"] = behaviour(
+        ask, hold_out.rows, workload.gates.behaviour, contract, classes=hold_out.classes, seed=seed
+    )
     extended = evidence.with_measures(behaviour_measure(tables["behaviour"]))
     return extended.model_copy(update={"tables": evidence.tables | tables})
 

@@ -22,11 +22,13 @@ from components.judgement.metrics import Interval, interval
 from components.judgement.power import luck_of_the_best
 from components.judgement.targets import HIGHER_IS_BETTER, Target, shape_of, target_of
 from components.judgement.units import MIN_UNITS, ROWS, Unit, units_of
-from components.storage import write_json
+from components.storage import held, write_json
 from components.training.results import Candidate, Trained
 from data_contracts.spec import ContractSpec
 
 WORN_OUT = 10
+# To read and write a small file takes milliseconds.
+LEDGER_SECONDS = 60.0
 Answers = NDArray[np.float32]
 PredictFile = Callable[[Path, ContractSpec, Path], Answers]
 
@@ -243,18 +245,24 @@ class Uses(msgspec.Struct, frozen=True):
 def record_use(ledger: Path, hold_out: str, model: str) -> Uses:
     """Write down that a hold-out judged a model (once a model) and return all of its uses."""
     path = ledger / f"{hold_out[:16]}.json"
+    # Two builds may be judged at once: neither use is lost.
+    with held(path, LEDGER_SECONDS):
+        known = _read_uses(path, hold_out)
+        if any(use.model == model for use in known.uses):
+            return known
+        use = Use(at=datetime.now(UTC).isoformat(timespec="seconds"), model=model)
+        known = Uses(hold_out, (*known.uses, use))
+        write_json(path, known)
+    return known
+
+
+def _read_uses(path: Path, hold_out: str) -> Uses:
     try:
-        known = msgspec.json.decode(path.read_bytes(), type=Uses)
+        return msgspec.json.decode(path.read_bytes(), type=Uses)
     except FileNotFoundError:
-        known = Uses(hold_out)
+        return Uses(hold_out)
     except msgspec.MsgspecError as error:
         raise BuildError(f"{path} is not a hold-out ledger: {error}; restore it from a backup") from error
-    if any(use.model == model for use in known.uses):
-        return known
-    use = Use(at=datetime.now(UTC).isoformat(timespec="seconds"), model=model)
-    known = Uses(hold_out, (*known.uses, use))
-    write_json(path, known)
-    return known
 
 
 def uses_measure(uses: Uses, error: float) -> Measure:

@@ -5,16 +5,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from components.answer_shape import AnswerShape
-from components.errors import WorkloadError
 from components.judgement.evidence import Measure
 from components.judgement.gate_declaration import BehaviourTest
 from components.judgement.hold_out import Answers, PredictFile
 from components.judgement.metrics import HIGHER_IS_BETTER, score
+from data_contracts.field_types import decode_value
+from data_contracts.frame_schema import POLARS_TYPES
+from data_contracts.row_checks import keeps
 from data_contracts.spec import ContractSpec
 
 SOURCE = "evaluation"
@@ -64,19 +67,25 @@ def permutation_importance(
 
 
 def behaviour(
-    ask: Ask, rows: pl.DataFrame, tests: Sequence[BehaviourTest], *, seed: int, classes: tuple[str, ...] = ()
+    ask: Ask,
+    rows: pl.DataFrame,
+    tests: Sequence[BehaviourTest],
+    contract: ContractSpec,
+    *,
+    seed: int,
+    classes: tuple[str, ...] = (),
 ) -> list[dict[str, Any]]:
-    """Run the behavioural tests of the workload file (Ribeiro et al. 2020, CheckList) and return one result each."""
-    return [_run(_asked_of(ask, test, classes), rows, test, seed) for test in tests]
+    """Run the behavioural tests of the workload file (Ribeiro et al. 2020, CheckList) and return one result each.
+
+    Their values were held against the contract when the file was read.
+    """
+    return [_run(_asked_of(ask, test, classes), rows, test, seed, contract) for test in tests]
 
 
 def _asked_of(ask: Ask, test: BehaviourTest, classes: tuple[str, ...]) -> Ask:
     """Return a function that asks for what a test is about: of several classes one, unless nothing may move."""
-    if not classes or (test.of is None and test.expect == "same"):
+    if not classes or test.of is None:
         return ask
-    if test.of not in classes:
-        said = "does not say which class it is about" if test.of is None else f"there is no class '{test.of}'"
-        raise WorkloadError(f"gates.behaviour '{test.name}': {said}; 'of' is one of {', '.join(classes)}")
     place = classes.index(test.of)
     return lambda rows: ask(rows)[:, place]
 
@@ -89,22 +98,46 @@ def behaviour_measure(results: Sequence[dict[str, Any]]) -> Measure:
     )
 
 
-def _run(ask: Ask, rows: pl.DataFrame, test: BehaviourTest, seed: int) -> dict[str, Any]:
-    for field in [*test.where, *test.set, *test.add]:
-        if field not in rows.columns:
-            raise WorkloadError(f"gates.behaviour '{test.name}': '{field}' is not a field; fields: {rows.columns}")
-    kept = rows.filter(*[pl.col(field) == value for field, value in test.where.items()])
+def _run(ask: Ask, rows: pl.DataFrame, test: BehaviourTest, seed: int, contract: ContractSpec) -> dict[str, Any]:
+    """Ask about rows before and after the change; what is no row of the contract any more is left out."""
+    told = {"name": test.name, "expect": test.expect}
+    kept = rows.filter(*[pl.col(name).eq_missing(_value(contract, name, value)) for name, value in test.where.items()])
     if kept.height == 0:
-        raise WorkloadError(f"gates.behaviour '{test.name}': no row of the hold-out has {test.where}")
+        return {**told, "rows": 0, "passed": False, "found": f"no row of the hold-out has {test.where}"}
     kept = kept.sample(min(test.rows, kept.height), seed=seed)
+    sums = {name: _sum(kept[name], number) for name, number in test.add.items()}
     changed = kept.with_columns(
-        *[pl.lit(value).cast(kept.schema[field]).alias(field) for field, value in test.set.items()],
-        *[(pl.col(field) + value).cast(kept.schema[field]).alias(field) for field, value in test.add.items()],
+        *[_value(contract, name, value).alias(name) for name, value in test.set.items()],
+        *sums.values(),
     )
+    # A sum that does not fit is missing, where the value was not.
+    fits = [pl.col(name).is_not_null() | kept[name].is_null() for name in sums]
+    is_row = changed.select(pl.all_horizontal([keeps(_inputs(contract)), *fits])).to_series()
+    kept, changed = kept.filter(is_row), changed.filter(is_row)
+    if kept.height == 0:
+        return {**told, "rows": 0, "passed": False, "found": "after the change, no row keeps the contract"}
     answers = ask(changed).astype(np.float64)
     moved = answers - ask(kept).astype(np.float64)
     passed, found = _judged(test, answers, moved)
-    return {"name": test.name, "expect": test.expect, "rows": kept.height, "passed": passed, "found": found}
+    return {**told, "rows": kept.height, "passed": passed, "found": found}
+
+
+def _value(contract: ContractSpec, name: str, value: object) -> pl.Expr:
+    """Return a declared value as its field's own type, as the contract decodes it."""
+    field = contract.field(name)
+    return pl.lit(decode_value(field, value), dtype=POLARS_TYPES[field.dtype])
+
+
+def _sum(column: pl.Series, number: float) -> pl.Series:
+    if not column.dtype.is_integer():
+        return column + number
+    # What does not fit into 64 bits is missing.
+    total = pl.col(column.name).cast(pl.Int128) + pl.lit(int(number), dtype=pl.Int128)
+    return column.to_frame().select(total.cast(column.dtype, strict=False)).to_series()
+
+
+def _inputs(contract: ContractSpec) -> ContractSpec:
+    return msgspec.structs.replace(contract, fields=contract.inputs)
 
 
 def _judged(test: BehaviourTest, answers: NDArray[np.float64], moved: NDArray[np.float64]) -> tuple[bool, str]:

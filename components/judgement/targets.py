@@ -57,6 +57,13 @@ def title_of(metric: str) -> str:
     return TITLES.get(metric, metric.replace("_", " "))
 
 
+def limits_of(metric: str) -> tuple[float, float]:
+    """Return the smallest and the largest value that a metric can have."""
+    if metric in ("log_loss", "cross_entropy", "rmse", "mae", "width"):
+        return 0.0, float("inf")
+    return (float("-inf"), 1.0) if metric == "r2" else (0.0, 1.0)
+
+
 def classes_of(contract: ContractSpec) -> tuple[str, ...]:
     """Return the names of the classes that the contract's label tells apart, in the order of their places."""
     return ("no", "yes") if contract.label.dtype == "boolean" else tuple(str(one) for one in contract.label.allowed)

@@ -3,11 +3,14 @@
 import io
 import os
 import subprocess
+import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import data_contracts
 from components.errors import BuildError
-from components.provenance import ROOT
+from components.provenance import ROOT, git
 from components.reproduction.recorded import DIFF, Recorded
 from components.storage import digest_file
 
@@ -50,10 +53,14 @@ def restore_code(recorded: Recorded, folder: Path, root: Path = ROOT) -> tuple[P
 
 
 def _has(root: Path, commit: str) -> bool:
-    found = subprocess.run(
-        ["git", "-C", str(root), "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True, timeout=30
-    )
-    return found.returncode == 0
+    if not (root / ".git").exists():
+        # Installed: a repository above it is somebody else's.
+        return False
+    try:
+        git(root, "cat-file", "-e", f"{commit}^{{commit}}")
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
 
 
 def _export(root: Path, commit: str, folder: Path) -> None:
@@ -82,15 +89,26 @@ def _apply(recorded: Recorded, folder: Path) -> None:
 
 
 def _differing(files: dict[str, str], folder: Path) -> list[str]:
-    """Return the recorded files that are not the same in a folder; an absolute path stays where it is."""
+    """Return the recorded files that are not the same in a folder, or where modules of the user's own are found."""
     found = []
     for name, digest in files.items():
-        path = folder / name
-        if not path.is_file():
+        # An absolute path stays where it is.
+        path = next((place for place in (folder / name, *_user_files(name)) if place.is_file()), None)
+        if path is None:
             found.append(f"{name} is missing")
         elif digest_file(path)[: len(digest)] != digest:
             found.append(f"{name} differs")
     return found
+
+
+def _user_files(name: str) -> Iterator[Path]:
+    """Yield where a module of the user's own may lie; a file of ours is looked for in the restored code alone."""
+    package, _, below = name.partition("/")
+    if package in ("flows", "tasks", "components", "deployments"):
+        return
+    yield from (Path(place, name) for place in sys.path if place and Path(place) != ROOT)
+    if package == "data_contracts":
+        yield from (Path(place, below) for place in data_contracts.__path__ if Path(place).parent != ROOT)
 
 
 def _names(differing: list[str]) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from components.data.quarantine import reasons_of
 from components.data.record_batches import record_batch, text_indices
 from components.data.sources.casting import cast_columns, contract_casts
-from components.data.sources.csv_files import SHORT
+from components.data.sources.csv_files import SHORT, separator_of
 from components.data.sources.json_lines import has_large
 from components.data.sources.source import open_source
 from components.data.sources.source_files import FORMATS, Opened
@@ -51,12 +51,17 @@ class Parts(NamedTuple):
     parts: Iterator[Part]
     # Of a Parquet file of the contract's types, whose rows need no cast.
     footer: Footer | None
+    # Columns of the file that the contract does not name.
+    others: tuple[str, ...]
 
 
-def read_parts(source: Path, inputs: ContractSpec, scratch: Path, part_rows: int) -> Parts:
-    """Return a file's rows, about ``part_rows`` at a time; SourceError, now or then, if it cannot be read."""
+def read_parts(source: Path, inputs: ContractSpec, scratch: Path, part_rows: int, like: Source | None = None) -> Parts:
+    """Return a file's rows, about ``part_rows`` at a time; SourceError, now or then, if it cannot be read.
+
+    A text file is written as the source ``like`` says: which texts mean a missing value, what separates values.
+    """
     with _readable(source):
-        opened = open_source(Source(path=source), inputs, scratch)
+        opened = open_source(_alike(source, like, inputs), inputs, scratch)
         schema, wanted = opened.rows.collect_schema(), frame_schema(inputs)
         beside = [SHORT] if SHORT in schema else []
         rows = opened.rows.select(*cast_columns(contract_casts(schema, inputs)), *beside)
@@ -64,7 +69,25 @@ def read_parts(source: Path, inputs: ContractSpec, scratch: Path, part_rows: int
         is_alike = is_parquet and all(schema[name] == dtype for name, dtype in wanted.items())
         footer = _stored_footer(source, wanted) if is_alike else None
     parts = _cast_parts(rows, opened, inputs, part_rows) if footer is None else _stored_parts(source, inputs, part_rows)
-    return Parts(_guarded(source, parts), footer)
+    named = {*wanted, SHORT}
+    others = tuple(name for name in schema.names() if name not in named)
+    return Parts(_guarded(source, parts), footer, others)
+
+
+def _alike(file: Path, like: Source | None, inputs: ContractSpec) -> Source:
+    """Return a file as a source that is written as another one; its own header may show another separator."""
+    if like is None:
+        return Source(path=str(file))
+    source = Source(
+        path=str(file),
+        separator=like.separator,
+        null_values=like.null_values,
+        max_unpacked_bytes=like.max_unpacked_bytes,
+    )
+    if FORMATS.get(file.suffix.lower()) != "csv":
+        return source
+    separator = separator_of(file, source, {field.name for field in inputs.fields})
+    return source.model_copy(update={"separator": separator})
 
 
 def _stored_footer(source: Path, wanted: pl.Schema) -> Footer | None:

@@ -7,7 +7,7 @@ whole: a run that was stopped does not compute them again, if build and source a
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -19,19 +19,24 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
+from pydantic import Field
 
 from components.builds.build import Build
 from components.catalog import find_kind
 from components.data.record_batches import record_batch
+from components.declaration import Source
 from components.errors import SourceError
 from components.result import Result
 from components.scoring.joined import JoinedWriter, stored_columns
 from components.scoring.output import WRITERS, Output
 from components.scoring.parts import Judge, Part, read_parts, spread
 from components.scoring.work_folder import work_folder
+from data_contracts.frame_schema import RAW
 from data_contracts.spec import ContractSpec
 
 PART_ROWS = 131_072
+# Characters of a text that was no value of its field, in the reasons of its row.
+SHOWN = 200
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -45,6 +50,7 @@ class Scored(Result):
     rows: int
     refused: int
     refusals: dict[str, int]
+    left_out: tuple[str, ...] = Field((), description="Columns of the file that the contract does not name.")
 
 
 class _Answered(NamedTuple):
@@ -56,25 +62,34 @@ class _Answered(NamedTuple):
 
 
 def score_file(
-    build: Build, source: Path, target: Path, part_rows: int = PART_ROWS, *, answers_only: bool = False
+    build: Build,
+    source: Path,
+    target: Path,
+    part_rows: int = PART_ROWS,
+    *,
+    answers_only: bool = False,
+    like: Source | None = None,
 ) -> Scored:
     """Score every contract row of a file; ``target`` is whole or absent.
 
     The output holds the contract's input fields (left out with ``answers_only``: the rows keep their order), the answer
-    (null for a refused row) and ``reasons``.
+    (null for a refused row) and ``reasons``, which have the text of what was no value of its field. ``like`` says how a
+    text file is written.
     """
     if target.suffix not in WRITERS:
         raise SourceError(f"cannot write {target.name}: the ending must be one of {', '.join(WRITERS)}")
-    with work_folder(build, source, target, part_rows) as work:
-        scored = _score(build, source, target, work, part_rows, answers_only)
+    with work_folder(build, source, target, part_rows, like) as work:
+        scored = _score(build, source, target, work, part_rows, answers_only, like)
         (work / target.name).replace(target)
     return scored
 
 
-def _score(build: Build, source: Path, target: Path, work: Path, part_rows: int, answers_only: bool) -> Scored:
+def _score(
+    build: Build, source: Path, target: Path, work: Path, part_rows: int, answers_only: bool, like: Source | None
+) -> Scored:
     contract = build.contract()
     inputs = msgspec.structs.replace(contract, fields=contract.inputs, expectations=())
-    read = read_parts(source, inputs, work, part_rows)
+    read = read_parts(source, inputs, work, part_rows, like)
     stored = None
     if read.footer is not None and target.suffix == ".parquet" and not answers_only:
         stored = stored_columns(source, read.footer, [field.name for field in inputs.fields])
@@ -95,7 +110,9 @@ def _score(build: Build, source: Path, target: Path, work: Path, part_rows: int,
     if stored is not None and rows != stored.rows:
         raise SourceError(f"{source} has {rows:,} rows where its footer says {stored.rows:,}")
     ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    return Scored(build_id=build.build_id, target=target, rows=rows, refused=refused, refusals=ordered)
+    return Scored(
+        build_id=build.build_id, target=target, rows=rows, refused=refused, refusals=ordered, left_out=read.others
+    )
 
 
 class _Answerer:
@@ -113,7 +130,7 @@ class _Answerer:
         number, part = numbered
         judged = self._judge.judge(part)
         answers = self._answers(part.rows, judged.is_kept, self._work / f"part-{number:06}.npy")
-        table = record_batch(pl.DataFrame([*answers.get_columns(), judged.reasons]))
+        table = record_batch(pl.DataFrame([*answers.get_columns(), _with_texts(judged.reasons, part.raw)]))
         if not self._answers_only:
             names = [*part.rows.schema.names, *table.schema.names]
             table = pa.RecordBatch.from_arrays([*part.rows.columns, *table.columns], names=names)
@@ -128,6 +145,24 @@ class _Answerer:
             np.save(path, answers)
         known = pl.DataFrame(self._shape.named(answers))
         return known if valid is rows else spread(known, is_kept)
+
+
+def _with_texts(reasons: pl.Series, raw: Sequence[pl.Series]) -> pl.Series:
+    """Add to the reasons of a row the texts that did not become values of their fields: the cells have none."""
+    told = [one for one in raw if one.null_count() < len(one)]
+    if not told:
+        return reasons
+    texts = [
+        # Null where there is no text.
+        pl.concat_str(pl.lit(f"{one.name.removesuffix(RAW)} was '"), pl.col(one.name).str.slice(0, SHOWN), pl.lit("'"))
+        for one in told
+    ]
+    both = pl.DataFrame([reasons, *told]).select(
+        pl.when(pl.col("reasons").is_not_null()).then(
+            pl.col("reasons").list.concat(pl.concat_list(texts).list.drop_nulls())
+        )
+    )
+    return both.to_series().alias("reasons")
 
 
 def _kept(path: Path, rows: int) -> NDArray[np.float32] | None:

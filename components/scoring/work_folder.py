@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from components.builds.build import Build
+from components.declaration import Source
 from components.errors import DataError, HostError, SourceError
 from components.storage import digest_json
 
@@ -23,7 +24,7 @@ LOCK = "lock"
 
 
 @contextmanager
-def work_folder(build: Build, source: Path, target: Path, part_rows: int) -> Iterator[Path]:
+def work_folder(build: Build, source: Path, target: Path, part_rows: int, like: Source | None = None) -> Iterator[Path]:
     """Give the folder for these inputs to this run alone; it goes when the run succeeds or its data is at fault.
 
     After anything else it stays, and the next run goes on from there. What other inputs left behind for the target is
@@ -33,7 +34,7 @@ def work_folder(build: Build, source: Path, target: Path, part_rows: int) -> Ite
         raise SourceError(f"{source} does not exist; give a Parquet, CSV or Arrow file")
     if not target.parent.is_dir():
         raise SourceError(f"cannot write {target}: there is no folder {target.parent}")
-    work = target.parent / f".{target.name}.{_key(build, source, part_rows)}"
+    work = target.parent / f".{target.name}.{_key(build, source, part_rows, like)}"
     try:
         if target.is_dir():
             raise SourceError(f"cannot write {target}: it is a folder")
@@ -62,12 +63,13 @@ def _remove_stale(work: Path, target: Path) -> None:
                 raise
 
 
-def _key(build: Build, source: Path, part_rows: int) -> str:
+def _key(build: Build, source: Path, part_rows: int, like: Source | None) -> str:
     state = source.stat()
     told = [state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns]
     # What reads a file decides where its parts end.
     versions = [FORMAT, pa.__version__, pl.__version__]
-    return digest_json([build.build_id, str(source.resolve()), told, part_rows, versions])[:NAMED_AFTER]
+    written = [like.separator, like.null_values] if like else None
+    return digest_json([build.build_id, str(source.resolve()), told, part_rows, versions, written])[:NAMED_AFTER]
 
 
 @contextmanager

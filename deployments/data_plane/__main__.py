@@ -40,6 +40,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, bool]:
         "--grpc-port", type=_port, metavar="N", help="serve gRPC too; 0 takes a free one (default: not)"
     )
     parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one a usable core)")
+    parser.add_argument("--owner", type=_positive, metavar="PID", help="stop when this process ends (default: never)")
     parser.add_argument("--predictions", type=Path, metavar="DIR", help="folder for the prediction log (default: none)")
     _add_limits(parser)
     _add_logs(parser)
@@ -61,6 +62,8 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         ("--queue-requests", _positive, "N", "requests being answered before more get 503"),
         ("--queue-rows", _positive, "N", "rows that wait before more get 503"),
         ("--table-rows", _positive, "N", "rows in one table (/v1/score) before it gets 413"),
+        ("--table-bytes", _positive, "N", "bytes that a table may unpack to before it gets 413"),
+        ("--table-seconds", _positive, "S", "processor time that reading a table may take before it gets 413"),
         ("--deadline-seconds", _not_negative, "S", "what waited longer gets 504"),
         ("--body-seconds", _not_negative, "S", "how long a body may take to come before it gets 408"),
         ("--rate-limit", _not_negative, "N", "requests a second and client before more get 429; 0: no limit"),

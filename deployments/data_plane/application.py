@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import signal
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -210,6 +211,7 @@ class Application:
             self._watch.stop()
         if self._pulse is not None:
             self._pulse.cancel()
+        self.service.close()
         if self._log is not None:
             self._log.stop()
         if self._tracing is not None:
@@ -228,6 +230,9 @@ class Application:
         self._pulse = loop.call_later(PULSE_SECONDS, self._beat, loop)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        # The server has set a handler that ends this worker alone; the parent ends all, in order.
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.start(loop)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
+
 from deployments.data_plane.explanation import Explainer
 from deployments.data_plane.formats import columnar
+from deployments.data_plane.formats.content import JSON_TYPE, check_type, read_body
 from deployments.data_plane.formats.negotiation import choose_format
 from deployments.data_plane.formats.request import TooManyRows
 from deployments.data_plane.load.admission import Admission
@@ -15,7 +18,8 @@ from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import JSON, Reply, Request
-from deployments.data_plane.refusals import WrongContentType
+from deployments.data_plane.tables.content_types import FORMATS
+from deployments.data_plane.tables.reader import TableReader
 from deployments.data_plane.telemetry.metrics import Metrics
 
 
@@ -27,11 +31,17 @@ class Bulk:
         self._admission = admission
         self._metrics = metrics
         self._thread = thread
+        self._reader = TableReader(options)
         self._tables = 0
 
     def take_over(self, model: Model, batcher: Batcher) -> None:
         """Answer from now on with another build."""
+        self._contract = msgspec.json.encode(model.contract)
         self._model, self._batcher, self._explainer = model, batcher, Explainer(model)
+
+    def close(self) -> None:
+        """End what was started for tables."""
+        self._reader.close()
 
     async def score(self, request: Request) -> Reply:
         """Answer a table given as an Arrow stream or a Parquet file, in either."""
@@ -46,17 +56,14 @@ class Bulk:
             self._tables -= 1
 
     async def _answer_table(self, request: Request) -> Reply:
-        model, batcher = self._model, self._batcher
-        content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
-        if content_type not in columnar.FORMATS:
-            raise WrongContentType(f"content-type {content_type or 'missing'}; use {' or '.join(columnar.FORMATS)}")
-        wanted = choose_format(request.header("accept"), columnar.FORMATS)
-        body = await request.body(model.serving.max_body_bytes)
+        model, batcher, contract = self._model, self._batcher, self._contract
+        content_type = check_type(request.header("content-type"), FORMATS)
+        wanted = choose_format(request.header("accept"), FORMATS)
+        body = await read_body(request, FORMATS, model.serving.max_body_bytes)
         request_id = self._named(request)
 
         def answer() -> bytes:
-            table = columnar.read_table(body, content_type, self._options.table_rows)
-            columns = columnar.columns_of(table, model.contract)
+            columns = self._reader.read(body, content_type, contract)
             answers = batcher.answer_columns(columns, request_id, request.trace)
             return columnar.write_answers(model, answers, request_id, wanted)
 
@@ -68,7 +75,7 @@ class Bulk:
         arrived = time.perf_counter()
         await self._admission.limit_rate(request)
         model, explainer = self._model, self._explainer
-        rows = model.decoder.decode(await request.body(model.serving.max_body_bytes))
+        rows = model.decoder.decode(await read_body(request, (JSON_TYPE,), model.serving.max_body_bytes))
         request_id = self._named(request)
         cost = len(rows) * explainer.answers_a_row
         if cost > max(model.serving.max_rows, explainer.answers_a_row):

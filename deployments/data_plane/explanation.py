@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from components.answer_shape import DIGITS
 from data_contracts.spec import FieldSpec
 from deployments.data_plane.formats.request import Row
+from deployments.data_plane.load.batching import check_finite
 from deployments.data_plane.model import Model
 from deployments.data_plane.refusals import CannotExplain
 from deployments.data_plane.telemetry.tracing import Trace
@@ -52,6 +53,7 @@ class Explainer:
         prepared = time.perf_counter()
         shape, fields = self._model.serving.answer, self._model.contract.inputs
         answers = self._answers(rows, usual)
+        check_finite(answers)
         if trace is not None:
             trace.prepared, trace.computed = prepared, time.perf_counter()
             trace.batch_rows = len(rows) * self.answers_a_row

@@ -35,14 +35,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     queue_tables: int = 8
     # Rows of one table; a small body can hold very many.
     table_rows: int = 1_000_000
+    # What a table may unpack to, and the seconds of processor time that reading it may take. A process of its own for
+    # each worker reads them; twice as much again is the most that one holds.
+    table_bytes: int = 512_000_000
+    table_seconds: int = 10
     deadline_seconds: float = 1.0
     # How long a body may take to come; a client that stops in the middle gets 408 and its connection closes.
     body_seconds: float = 30.0
     # Requests a second and client; 0 is no limit. A client is an address, or what this header says.
     rate_limit: float = 0.0
     client_header: str | None = None
+    # Pages of these origins may read answers in a browser; "*": any.
+    cors_origins: tuple[str, ...] = ()
     # After SIGTERM: unready, but answering, so that a gateway can turn away first.
     drain_seconds: float = 1.0
+    # The process that this service belongs to: it stops when that one has ended, however. None: to nobody.
+    owner: int | None = None
     poll_seconds: float = 0.25
     price_per_hour: float = 0.085
     access_log: float = 0.0

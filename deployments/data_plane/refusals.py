@@ -5,15 +5,12 @@ from typing import Any
 
 import msgspec
 
+from deployments.data_plane.formats.content import CODINGS, WrongContentCoding, WrongContentType
 from deployments.data_plane.formats.negotiation import NotAcceptable
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, TooManyRows
-from deployments.data_plane.load.batching import Expired
+from deployments.data_plane.load.batching import Expired, NoFiniteAnswer
 from deployments.data_plane.load.limits import NotTaken, RateLimited
 from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, BodyTooLate, Disconnected, Headers, Reply
-
-
-class WrongContentType(Exception):
-    """The body is of a type that the path does not take."""
 
 
 class UnknownModel(Exception):
@@ -64,6 +61,8 @@ def refusal_of(error: Exception) -> Refusal:
     match error:
         case InvalidRow():
             return Refusal(422, "invalid_row", error.reason, place={"field": error.field, "row": error.row})
+        case NoFiniteAnswer():
+            return Refusal(422, "no_answer", reason, place={"row": error.row})
         case MalformedRequest():
             return Refusal(400, "malformed", reason)
         case BodyTooLarge() | TooManyRows():
@@ -72,6 +71,8 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(408, "body_too_late", reason, CLOSE)
         case WrongContentType():
             return Refusal(415, "content_type", reason, CLOSE)
+        case WrongContentCoding():
+            return Refusal(415, "content_encoding", reason, (("accept-encoding", ", ".join(CODINGS)), *CLOSE))
         case NotAcceptable():
             return Refusal(406, "not_acceptable", reason, CLOSE)
         case CannotExplain():

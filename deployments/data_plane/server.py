@@ -23,11 +23,14 @@ from granian.server import MPServer
 
 from components.builds.build import open_build
 from components.errors import HostError, ServingError, SlipwayError
+from components.lifetime import when_it_ends
 from deployments.data_plane.champion import wanted_build
 from deployments.data_plane.options import Options
 from deployments.data_plane.workers import choose_workers, share_limits
 
 START_SECONDS = 60.0
+# From the end of draining: what is in flight is answered for so long. Whoever starts a service waits a little longer.
+FINISH_SECONDS = 10
 
 
 class _Ready(msgspec.Struct, tag="ready"):
@@ -52,6 +55,11 @@ class _Link:
 
 def _load(target: str, options: Options, link: _Link) -> Any:
     """Make the application in a worker process; what goes wrong is told to the parent in one line."""
+    # Ctrl-C goes to everybody in front of a terminal: the parent decides who stops, and when.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        when_it_ends(parent.pid, _finish)
     from deployments.data_plane.application import Application
 
     try:
@@ -69,8 +77,15 @@ def _load(target: str, options: Options, link: _Link) -> Any:
     return application
 
 
+def _finish() -> None:
+    """End a worker whose parent was killed, and that nobody else would stop: what is in flight is answered first."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(FINISH_SECONDS)
+    os._exit(ServingError.exit_code)
+
+
 class _Server(MPServer):
-    """Granian, but told to stop politely: first unready, then closed."""
+    """Granian, but told to stop politely: first unready, then closed; asked a third time, at once."""
 
     drain_seconds = 0.0
     link: _Link
@@ -81,6 +96,9 @@ class _Server(MPServer):
             self.link.draining.set()
             threading.Timer(self.drain_seconds, super().signal_handler_interrupt).start()
             return
+        if self.interrupt_signal:
+            for worker in self.wrks:
+                worker.kill()
         super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
 
 
@@ -111,14 +129,16 @@ def reserve_port(host: str, port: int) -> tuple[socket.socket, int]:
 
 def serve(options: Options) -> None:
     """Serve until told to stop; raises SlipwayError if the service does not start."""
+    if options.owner is not None:
+        when_it_ends(options.owner, partial(os.kill, os.getpid(), signal.SIGTERM))
     wanted = wanted_build(options)
     # Checked here first: one clear error instead of one a worker.
-    build = open_build(wanted.path, options.public_key, build_id=wanted.build_id)
+    declared = open_build(wanted.path, options.public_key, build_id=wanted.build_id).serving()
     workers, because = choose_workers(options.workers)
     options = share_limits(options, workers)
     if workers > 1:
         options = msgspec.structs.replace(options, exchange=Path(tempfile.mkdtemp(prefix="slipway-counts-")))
-    held, port = reserve_port(options.host, build.serving().port if options.port is None else options.port)
+    held, port = reserve_port(options.host, declared.port if options.port is None else options.port)
     held_grpc: AbstractContextManager[Any] = nullcontext()
     if options.grpc_port is not None:
         held_grpc, grpc_port = reserve_port(options.host, options.grpc_port)
@@ -136,7 +156,7 @@ def serve(options: Options) -> None:
         backlog=4_096,
         backpressure=8_192,
         log_level=LogLevels.critical,
-        workers_kill_timeout=30,
+        workers_kill_timeout=FINISH_SECONDS,
         # A worker that dies is replaced; one that dies again at once ends the service.
         respawn_failed_workers=True,
     )

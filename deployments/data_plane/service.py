@@ -8,9 +8,11 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from deployments.data_plane.bulk import Bulk
+from deployments.data_plane.cors import Cors
 from deployments.data_plane.documents.pages import pages_of
 from deployments.data_plane.formats import open_inference
 from deployments.data_plane.formats.answers import Answers
+from deployments.data_plane.formats.content import JSON_TYPE, compressed, read_body
 from deployments.data_plane.formats.open_inference import Tensor
 from deployments.data_plane.load.admission import SMALL_BODY, Admission, discarded
 from deployments.data_plane.load.batching import Answered, Batcher
@@ -27,6 +29,10 @@ from deployments.data_plane.telemetry.tracing import Trace, Tracing
 
 # A body that comes with its headers is thrown away by the server. Reading one costs as much as the refusal itself.
 TINY_BODY = 4_096
+JSON_BODY = (JSON_TYPE,)
+# Tensors as JSON, or bytes behind it. Triton's client says neither.
+TENSOR_BODY = (JSON_TYPE, "application/octet-stream")
+BINARY = (("content-type", "application/octet-stream"),)
 
 
 class Call(Protocol):
@@ -73,13 +79,15 @@ class Service:
         self.exchange = Exchange(options.exchange, metrics)
         self._bulk = Bulk(options, self.admission, metrics, self._large)
         self._full = refusal_of(Overloaded(self.admission.full))
+        self._cors = Cors(options.cors_origins, options.client_header) if options.cors_origins else None
         self.take_over(model)
+        self._model_path = f"/v2/models/{model.serving.workload}"
         self._routes = {
             "/v1/predict": ("POST", self.predict),
             "/v1/score": ("POST", self._bulk.score),
             "/v1/explain": ("POST", self._bulk.explain),
-            f"/v2/models/{model.serving.workload}/infer": ("POST", self.infer),
-            **{path: ("GET", page) for path, page in pages_of(self).items()},
+            f"{self._model_path}/infer": ("POST", self.infer),
+            **pages_of(self, self._model_path),
         }
 
     def take_over(self, model: Model) -> None:
@@ -93,6 +101,10 @@ class Service:
         # Under load, refusing must cost as little as it can.
         self._full_replies = {version: self._full.prepared(version, model.build_id) for version in ("/v1", "/v2")}
 
+    def close(self) -> None:
+        """End what was started beside the requests."""
+        self._bulk.close()
+
     async def answer(self, request: Request) -> Reply:
         """Return the reply to any request."""
         start = time.perf_counter()
@@ -101,11 +113,16 @@ class Service:
         # Probes and scrapes come by the second and tell nothing.
         if self.tracing is not None and request.method == "POST":
             request.trace = self.tracing.begin(request.header("traceparent"))
+        if "/versions/" in path:
+            path = self._unversioned(path)
         method, handler = self._routes.get(path, ("", None))
         if handler is None:
             path = "other"
-            reason = f"no such path; there are {', '.join(self._routes)}"
+            names = f"{self._model_path} has one version, {self.model.build_id}"
+            reason = f"no such path; there are {', '.join(self._routes)}; {names}"
             reply = self._refused(Refusal(404, "not_found", reason), request)
+        elif self._cors is not None and request.method == "OPTIONS":
+            reply = self._cors.preflight(method)
         elif request.method != method and (request.method, method) != ("HEAD", "GET"):
             reason = f"{path} takes {method}, not {request.method}"
             reply = self._refused(Refusal(405, "method_not_allowed", reason, (("allow", method),)), request)
@@ -131,8 +148,16 @@ class Service:
             self.access_log.note(request, reply[0], len(reply[2]), seconds, self.model.build_id)
         if self.tracing is not None and request.trace is not None:
             self.tracing.end(request.trace, path, reply[0], self.model.build_id, request.request_id)
+        if self._cors is not None:
+            reply = self._cors.marked(reply, request)
         # While the service drains, clients with open connections must turn to somebody else.
         return closing(reply) if self.draining else reply
+
+    def _unversioned(self, path: str) -> str:
+        """Return the path that means the same without the model's version, if that is the build; else the path."""
+        start, _, rest = path.partition("/versions/")
+        version, slash, verb = rest.partition("/")
+        return f"{start}{slash}{verb}" if (start, version) == (self._model_path, self.model.build_id) else path
 
     def _refused(self, refusal: Refusal, request: Request) -> Reply:
         return refusal.reply(request.path, self.model.build_id, self._name(request))
@@ -158,11 +183,12 @@ class Service:
         if admission.limits_rates:
             await admission.limit_rate(request)
         model, batcher, encoder = self.model, self._batcher, self._answers
-        body = await request.body(model.serving.max_body_bytes)
-        rows = model.decoder.decode(body)
+        rows = model.decoder.decode(await read_body(request, JSON_BODY, model.serving.max_body_bytes))
         request.request_id = request_id = admission.request_id(request.header("x-request-id"))
         deadline = arrived + admission.patience(request)
-        early = partial(self._send, request.send, encoder, request_id) if request.send else None
+        early = None
+        if request.send and self._cors is None:
+            early = partial(self._send, request.send, encoder, request_id)
         answers = await batcher.submit(rows, request_id, arrived, deadline, early, request.trace)
         return request.sent or (200, JSON, encoder.encode(answers, request_id))
 
@@ -173,12 +199,18 @@ class Service:
     async def infer(self, request: Request) -> Reply:
         """Answer tensors of the Open Inference Protocol, over REST."""
         await self.admission.limit_rate(request)
-        asked = open_inference.decode(await request.body(self.model.serving.max_body_bytes))
+        limit, length = self.model.serving.max_body_bytes, request.header(open_inference.JSON_LENGTH)
+        asked = open_inference.decode(await read_body(request, TENSOR_BODY, limit, untyped=True), length)
         request.request_id = self.admission.request_id(request.header("x-request-id")) if asked.id is None else asked.id
-        wanted = [output.name for output in asked.outputs]
         patience = self.admission.patience(request)
-        answered = await self._answer_tensors(asked.inputs, wanted, request.request_id, patience, request.trace)
-        return 200, JSON, open_inference.encode(answered.model, answered.outputs, answered.request_id)
+        answered = await self._answer_tensors(asked.inputs, asked.wanted, request.request_id, patience, request.trace)
+        binary = [name for name, _, _ in answered.outputs if asked.is_binary.get(name, asked.binary_by_default)]
+        body, length_of_json = open_inference.encode(answered.model, answered.outputs, answered.request_id, binary)
+        if length_of_json is None:
+            return compressed((200, JSON, body), request)
+        # The length is that of the JSON as it was before it was compressed with the rest.
+        headers = (*BINARY, (open_inference.JSON_LENGTH, str(length_of_json)))
+        return compressed((200, headers, body), request)
 
     async def answer_tensors(self, inputs: Sequence[Tensor], wanted: Sequence[str], call: Call) -> AnsweredTensors:
         """Answer tensors of the Open Inference Protocol, from another server in this event loop."""

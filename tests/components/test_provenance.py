@@ -3,7 +3,17 @@
 import subprocess
 from pathlib import Path
 
-from components.provenance import Package, code_version, dependency_graph, environment_differences
+import pytest
+
+from components import provenance
+from components.provenance import (
+    Package,
+    code_version,
+    constraints_file,
+    dependency_graph,
+    environment_differences,
+    how_to_pin,
+)
 
 
 def test_the_graph_holds_direct_and_indirect_dependencies_with_versions() -> None:
@@ -38,6 +48,21 @@ def test_a_package_that_differs_from_the_pinned_set_is_named(tmp_path: Path) -> 
 
 def test_a_missing_constraints_file_is_itself_a_difference(tmp_path: Path) -> None:
     assert "no constraints file" in environment_differences({}, tmp_path / "gone.txt")[0]
+
+
+def test_of_a_checkout_its_own_list_counts() -> None:
+    assert constraints_file() == provenance.ROOT / "constraints.txt"
+    assert how_to_pin() == "pip install -c constraints.txt -e ."
+
+
+def test_the_pyproject_of_another_package_beside_an_installation_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    for text in ('[project]\nname = "other"\ndependencies = ["nothing-of-ours"]\n', "no TOML at all", "\0"):
+        (tmp_path / "pyproject.toml").write_text(text)
+        assert "torch" in dependency_graph()["slipway"].requires
+        assert "-e ." not in how_to_pin()
 
 
 def test_the_code_version_holds_the_uncommitted_diff(tmp_path: Path) -> None:

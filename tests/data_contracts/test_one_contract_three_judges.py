@@ -13,8 +13,8 @@ from pydantic import ValidationError, create_model
 from data_contracts.contract import Contract, column
 from data_contracts.row_checks import keeps, row_checks
 from data_contracts.spec import ContractSpec, read_contract
-from deployments.data_plane.formats.columnar import columns_of
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder
+from deployments.data_plane.tables.checks import check_table
 from tests.data_contracts.generated_contracts import as_frame, contracts_with_requests, contracts_with_rows
 
 
@@ -67,7 +67,7 @@ def test_pydantic_and_decoder_take_the_same_json(given_: tuple[type[Contract], l
 
 def judged_as_columns(row: pl.DataFrame, contract: ContractSpec) -> bool:
     try:
-        columns_of(row.to_arrow(), contract)
+        check_table(row.to_arrow(), contract)
     except InvalidRow:
         return False
     return True

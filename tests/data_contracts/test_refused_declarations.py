@@ -13,8 +13,8 @@ from pydantic import field_validator as checked
 from data_contracts.contract import Contract, column
 from data_contracts.spec import ContractSpec, Expectation
 from deployments.data_plane.documents.openapi_schemas import field_schema
-from deployments.data_plane.formats.columnar import columns_of
 from deployments.data_plane.formats.request import InvalidRow, RowDecoder
+from deployments.data_plane.tables.checks import check_table
 
 LABEL = (bool, column("label", roles=("label",), available="after"))
 
@@ -289,4 +289,4 @@ def test_columns_out_of_their_moments_are_refused_with_row_and_reason(dtype: Any
     first = date(2024, 1, 1) if dtype is date else datetime(2024, 1, 1)
     contract = spec_of(dtype | None, column("f", ge=first))
     with pytest.raises(InvalidRow, match=f"^{told}$"):
-        columns_of(pa.table({"f": values}), contract)
+        check_table(pa.table({"f": values}), contract)

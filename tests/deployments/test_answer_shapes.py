@@ -16,8 +16,8 @@ from components.answer_shape import Answers
 from components.builds.build import open_build, seal
 from components.errors import ServingError
 from components.storage import write_json
-from deployments.data_plane.formats.columnar import ARROW
 from deployments.data_plane.model import load_model
+from deployments.data_plane.tables.content_types import ARROW
 from tests.deployments.processes import Running
 from tests.deployments.small_build import Sample, write_build
 from tests.deployments.test_grpc import call, infer

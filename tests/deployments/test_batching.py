@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from components.answer_shape import Binary
 from components.builds.build import ServingSpec
 from deployments.data_plane.formats.request import Row
-from deployments.data_plane.load.batching import Answered, Batcher, Expired
+from deployments.data_plane.load.batching import Answered, Batcher, Expired, NoFiniteAnswer
 from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
@@ -175,3 +175,27 @@ def test_waiting_is_counted_from_when_rows_are_queued_and_not_from_when_the_requ
 
     asyncio.run(scenario())
     assert (sum(metrics.queue.counts), metrics.queue.total < 1e5) == (2, True)
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_a_row_without_a_finite_answer_is_refused_and_the_others_of_its_batch_are_answered(
+    large: ThreadPoolExecutor, bad: int
+) -> None:
+    log, metrics = list[Answered](), Metrics()
+    requests = [[1.0, 2.0], [3.0], [4.0, 5.0]]
+    requests[bad][-1] = 1e45
+
+    async def run() -> list[Any]:
+        queue = batcher(Doubling(), large, log, metrics, batch_rows=10)
+        return await asyncio.gather(*[ask(queue, *values) for values in requests], return_exceptions=True)
+
+    with np.errstate(over="ignore"):
+        found = asyncio.run(run())
+    refused = found.pop(bad)
+    assert isinstance(refused, NoFiniteAnswer)
+    assert refused.row == [1, 0, 1][bad]
+    requests.pop(bad)
+    assert [[round(value * 100) for value in answers] for answers in found] == requests
+    (one,) = log
+    assert one.lengths == [len(values) for values in requests]
+    assert len(one.answers) == metrics.rows == sum(one.lengths)

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.data_plane.formats.columnar import ARROW, PARQUET
 from deployments.data_plane.formats.open_inference import DATATYPES
+from deployments.data_plane.tables.content_types import ARROW, PARQUET
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
 

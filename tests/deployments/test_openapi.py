@@ -108,7 +108,8 @@ def test_refusals_are_what_it_says(shared_server: Running, document: dict[str, A
         assert set(told["headers"]) <= set(reply.headers)
         check(reply.json(), told["content"]["application/json"]["schema"], document)
 
-    refused("/v1/predict", content="no json")
+    refused("/v1/predict", content="no json", headers={"content-type": "application/json"})
+    refused("/v1/predict", content="{}", headers={"content-type": "text/plain"})
     refused("/v1/predict", json={"colour": 1})
     refused("/v1/score", json={})
     refused("/v1/score", content=b"x", headers={"content-type": "application/vnd.apache.parquet", "accept": "text/csv"})

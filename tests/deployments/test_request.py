@@ -23,7 +23,9 @@ def test_one_object_is_one_row_and_a_list_is_many(decoder: RowDecoder) -> None:
     (row,) = decoder.decode(json.dumps(ROW).encode())
     assert len(row) == len(CONTRACT.inputs)
     assert decoder.decode(json.dumps([ROW, ROW]).encode()) == [row, row]
-    assert decoder.decode(b" \n" + json.dumps(ROW).encode()) == [row]
+    for blanks in (b" \n", b"\t\r\n " * 100):
+        assert decoder.decode(blanks + json.dumps(ROW).encode()) == [row]
+        assert decoder.decode(blanks + json.dumps([ROW]).encode()) == [row]
 
 
 @pytest.mark.parametrize(

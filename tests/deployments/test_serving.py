@@ -22,6 +22,7 @@ from deployments.data_plane.documents.openapi_schemas import example_row
 from tests.deployments.processes import Running, refused, wait_until
 
 ROW = example_row(Flight.spec())
+JSON = {"content-type": "application/json"}
 HEAVY = ["torch", "lightning", "prefect", "mlflow", "great_expectations", "evidently", "pydantic", "polars", "onnx"]
 HEAVY += ["pyarrow", "bentoml", "pandas"]
 
@@ -79,7 +80,7 @@ def test_concurrent_requests_each_get_their_own_answer(serve: Serve, build: Path
 def test_a_bad_request_is_told_what_is_wrong(
     shared_server: Running, method: str, path: str, body: str | None, status: int, said: dict[str, Any]
 ) -> None:
-    reply = shared_server.client.request(method, path, content=body)
+    reply = shared_server.client.request(method, path, content=body, headers=JSON)
     assert reply.status_code == status
     error = reply.json()["error"]
     assert {key: error[key] for key in said} == said
@@ -88,15 +89,15 @@ def test_a_bad_request_is_told_what_is_wrong(
 
 @pytest.mark.parametrize("path", ["/v1/predict", "/v1/nowhere", "/readyz"])
 def test_a_refusal_names_the_build_and_the_request(shared_server: Running, path: str) -> None:
-    reply = shared_server.client.post(path, content="not json", headers={"x-request-id": "mine"})
+    reply = shared_server.client.post(path, content="not json", headers=JSON | {"x-request-id": "mine"})
     assert (reply.json()["build"], reply.json()["request_id"]) == (shared_server.build, "mine")
     assert (reply.headers["x-build"], reply.headers["x-request-id"]) == (shared_server.build, "mine")
-    unnamed = shared_server.client.post(path, content="not json", headers={"x-request-id": "not a name"})
+    unnamed = shared_server.client.post(path, content="not json", headers=JSON | {"x-request-id": "not a name"})
     assert unnamed.json()["request_id"] not in ("", "not a name")
 
 
 def test_a_body_without_a_length_is_limited_too(shared_server: Running) -> None:
-    reply = shared_server.client.post("/v1/predict", content=(b" " * 100_000 for _ in range(6)))
+    reply = shared_server.client.post("/v1/predict", content=(b" " * 100_000 for _ in range(6)), headers=JSON)
     assert reply.status_code == 413
 
 
@@ -180,6 +181,16 @@ def test_a_damaged_champion_is_refused_and_the_old_one_keeps_answering(
     assert "model.onnx is not what was built" in running.log.read_text()
 
 
+def test_another_build_in_the_place_of_the_champion_is_not_served(
+    build: Path, other_build: Path, tmp_path: Path
+) -> None:
+    (champion, other), document = (open_build(build), open_build(other_build)), tmp_path / "flights.json"
+    told = f"{other_build} holds {other.build_id}, not {champion.build_id}: do not use it\n"
+    write_rollout(document, promoted(Rollout(workload="flights"), champion.build_id, other_build, "mixed up"))
+    assert refused("--rollout", document) == (6, told)
+    assert refused("--build", other_build, "--build-id", champion.build_id) == (6, told)
+
+
 def test_a_build_that_does_not_answer_its_golden_rows_is_not_served(build: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     shutil.copytree(build, wrong)
@@ -196,7 +207,7 @@ def test_a_build_that_does_not_answer_its_golden_rows_is_not_served(build: Path,
 def test_bad_input_gives_one_line_and_a_code(build: Path, tmp_path: Path) -> None:
     assert refused("--build", tmp_path / "nothing") == (
         6,
-        f"{tmp_path / 'nothing'} is not a build: it has no manifest.json\n",
+        f"{tmp_path / 'nothing'} is not a build: there is no such folder\n",
     )
     code, errors = refused("--rollout", tmp_path / "flights.json")
     assert (code, "nothing was promoted for flights" in errors) == (6, True)

@@ -14,8 +14,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from deployments.data_plane.formats.columnar import ARROW
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
+from deployments.data_plane.tables.content_types import ARROW
 from deployments.data_plane.telemetry import tracing
 from deployments.data_plane.telemetry.metrics import Metrics
 from deployments.data_plane.telemetry.tracing import Tracing

@@ -16,7 +16,7 @@ import msgspec
 import psutil
 import pytest
 
-from deployments.data_plane.formats.columnar import ARROW
+from deployments.data_plane.tables.content_types import ARROW
 from deployments.data_plane.telemetry.exchange import Exchange
 from deployments.data_plane.telemetry.metrics import Metrics
 from tests.deployments.processes import Running, wait_until

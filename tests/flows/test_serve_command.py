@@ -59,7 +59,8 @@ def serve(home: Home, tmp_path: Path) -> Iterator[Command]:
 
 def _promote(home: Home, build: Path) -> None:
     document = rollout_path(home.room("rollouts"), "flights")
-    write_rollout(document, promoted(Rollout(workload="flights"), build.name, build, "test"))
+    build_id = open_build(build).build_id if build.is_dir() else build.name
+    write_rollout(document, promoted(Rollout(workload="flights"), build_id, build, "test"))
 
 
 def _address(process: "subprocess.Popen[str]") -> dict[str, Any]:

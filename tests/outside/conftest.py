@@ -80,7 +80,7 @@ def place(tmp_path: Path, command: Command) -> Iterator[Place]:
 
 @pytest.fixture
 def shop(place: Place) -> Place:
-    """The place with the workload shop.yaml of a small shop: 3,500 orders, built in under a minute."""
+    """The place with the workload shop.yaml of a small shop: 3,000 orders, built in under a minute."""
     shutil.copytree(CASES / "shop", place.folder, dirs_exist_ok=True)
     return place
 

@@ -129,6 +129,19 @@ def end_all(place: Place) -> None:
         end(process)
 
 
+def processes_of(place: Place) -> dict[int, str]:
+    """Return the commands of all living processes that were given the place's home, by their numbers."""
+    found: dict[int, str] = {}
+    for folder in Path("/proc").iterdir():
+        # Whoever has ended meanwhile, or waits for its parent to hear of it, runs no more.
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and f"SLIPWAY_HOME={place.home}".encode() in (folder / "environ").read_bytes():
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if command:
+                    found[int(folder.name)] = command
+    return found
+
+
 def free_port() -> int:
     """Return a port of the loopback address that nothing listens on."""
     with socket.socket() as found:

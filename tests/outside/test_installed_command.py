@@ -35,7 +35,8 @@ def test_everything_that_can_be_done_with_a_build_is_done_without_a_checkout(rep
     assert said(replaced, "rollback", "shop.yaml")["champion"] == before
     assert said(replaced, "status", "shop.yaml")["champion"] == before
     scored = said(replaced, "score", "shop.yaml", "data.csv", "scored.csv")
-    assert (scored["build_id"], scored["rows"]) == (before, 3_500)
+    rows = len((replaced.folder / "data.csv").read_text().splitlines()) - 1
+    assert (scored["build_id"], scored["rows"], scored["refused"]) == (before, rows, 0)
     checked = said(replaced, "check", "shop.yaml")
     assert (checked["build"], checked["live"]["max_difference"] < 1e-5) == (before, True)
 
@@ -47,16 +48,23 @@ def test_everything_that_can_be_done_with_a_build_is_done_without_a_checkout(rep
 
     again = said(replaced, "reproduce", champion)
     assert (again["verdict"], again["again"]) == ("identical", champion), again["differences"]
-    # Nothing that was built names the place where it was built first.
     assert not [name for name in said(replaced, "doctor") if name["state"] == "failed"]
 
 
-def test_another_judgement_of_a_build_is_kept_beside_the_first(champion: Place) -> None:
+def test_another_judgement_of_a_build_is_kept_beside_the_first_in_a_home_that_was_copied(
+    champion: Place, built_shop: Path
+) -> None:
     (first,) = (path.name for path in (champion.home / "builds").iterdir())
     file = champion.folder / "shop.yaml"
     file.write_text(file.read_text().replace("slice_gap: 1,", "slice_gap: 0.9,"))
     # It answers alike, so it is the same build; its gates were others.
-    assert said(champion, "build", "shop.yaml")["registered"]["build_id"] == first
+    built = said(champion, "build", "shop.yaml")
+    assert built["registered"]["build_id"] == first
+    # The stages that did not run again took what lies in this home, not what lies where it was copied from.
+    assert Path(built["prepared"]["path"]).parent == champion.home / "prepared"
+    assert str(built_shop) not in json.dumps({name: one for name, one in built.items() if name != "registered"})
+    states = {one["stage"]: one["state"] for one in said(champion, "status", "shop.yaml")["stages"]}
+    assert (states["gate"], states["package"]) == ("ran", "ran")
     assert {path.name for path in (champion.home / "builds").iterdir()} == {first, f"{first}.2"}
     gates = [(champion.home / "builds" / name / "gates.json").read_text() for name in (first, f"{first}.2")]
     assert gates[0] != gates[1]

@@ -127,7 +127,7 @@ def _of_text(column: pl.Expr, dtype: DType) -> pl.Expr:
     text = column.str.strip_chars()
     if dtype == "boolean":
         # Block by block: as an expression of its own, Polars would gather all rows of a stream before it.
-        return _first_that_reads(text, [_yes_or_no], pl.Boolean())
+        return _first_that_reads(text, [_yes_or_no, _one_or_zero], pl.Boolean())
     if dtype == "number":
         return text.cast(pl.Float64, strict=False)
     if dtype == "integer":
@@ -164,6 +164,12 @@ def _first_that_reads(text: pl.Expr, readers: Sequence[Reader], dtype: pl.DataTy
 def _yes_or_no(text: pl.Expr) -> pl.Expr:
     lower = text.str.to_lowercase()
     return lower.replace_strict(list(_BOOLEANS), list(_BOOLEANS.values()), default=None, return_dtype=pl.Boolean)
+
+
+def _one_or_zero(text: pl.Expr) -> pl.Expr:
+    # As a column of floats has them where some are missing, and as they come from a Parquet file.
+    number = pl.when(text.str.contains(r"^[+-]?[0-9]+\.[0-9]+$")).then(text).cast(pl.Float64, strict=False)
+    return pl.when((number == 0) | (number == 1)).then(number == 1)
 
 
 def _digits(text: pl.Expr) -> pl.Expr:

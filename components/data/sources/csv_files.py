@@ -50,6 +50,15 @@ def open_csv(file: Located, source: Source, contract: ContractSpec, scratch: Pat
     return rows.with_columns(pl.nth(_width(rows) - 1).is_null().alias(SHORT))
 
 
+def separator_of(file: Path, source: Source, wanted: set[str]) -> str:
+    """Return the separator that a file's header shows, if it is not the declared one; for a file that is only alike."""
+    with file.open("rb") as stream:
+        first = stream.read(HEAD).lstrip().partition(b"\n")[0].decode("utf-8-sig", errors="replace")
+    declared = _separator(Located(file, str(file)), source)
+    fits = [sign for sign in (declared, ",", ";", "\t", "|") if wanted & set(_fields([first], sign))]
+    return fits[0] if fits else declared
+
+
 def find_short_row(file: Located, source: Source) -> str | None:
     """Return which row has fewer values than the header, None if none has; a second reading of the file."""
     separator = _separator(file, source)

@@ -1,6 +1,5 @@
 """Where rows come from: files, a database or a Python callable, opened as one lazy frame."""
 
-import glob
 import hashlib
 import importlib
 import importlib.metadata
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from components.data.sources.found_files import files_below, matching_files
 from components.data.sources.source_files import Opened, find_files, is_remote, open_files
 from components.data.sources.source_tables import open_query, public_uri
 from components.declaration import Source
@@ -69,13 +69,7 @@ def _of_function(source: Source) -> dict[str, str] | None:
 def _digest_read(pattern: str) -> str:
     """Return a digest over the names and the bytes of the files that a function says it reads."""
     path = Path(pattern)
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.is_file())
-    else:
-        # Path.glob takes no absolute pattern.
-        found = sorted(Path(name) for name in glob.glob(pattern, recursive=True) if Path(name).is_file())  # noqa: PTH207
-    if path.is_file() and path not in found:
-        found = [path]
+    found = [path] if path.is_file() else files_below(path) if path.is_dir() else matching_files(pattern)
     if not found:
         raise SourceError(f"source.reads: {pattern} is no file, folder or pattern of files (looked from {Path.cwd()})")
     return digest_json({str(file): digest_file(file) for file in found})

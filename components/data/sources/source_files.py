@@ -8,11 +8,13 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import msgspec
 import polars as pl
 
 from components.data.sources.arrow_files import open_arrow
 from components.data.sources.casting import as_text
 from components.data.sources.csv_files import SHORT, find_csv_fault, find_short_row, open_csv
+from components.data.sources.found_files import files_below, is_paper, matching_files, partitions
 from components.data.sources.json_lines import find_inexact_integer, find_json_fault, open_json_lines
 from components.data.sources.object_storage import fetch, find_objects
 from components.data.sources.unpacking import PACKED, Located, unpack
@@ -88,7 +90,7 @@ def find_files(source: Source) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.is_file() and _is_data(file))
+        found = [file for file in files_below(path) if _is_data(file)]
         if not found:
             raise SourceError(f"source {text} is a folder without a data file ({', '.join([*FORMATS, *PACKED])})")
         return found
@@ -96,8 +98,7 @@ def find_files(source: Source) -> list[Path]:
         raise SourceError(f"source {text} is neither a file nor a folder")
     if not glob.has_magic(text):
         raise SourceError(f"source {text} does not exist (looked from {Path.cwd()})")
-    # Path.glob takes no absolute pattern.
-    found = sorted(Path(name) for name in glob.glob(text, recursive=True) if Path(name).is_file())  # noqa: PTH207
+    found = [file for file in matching_files(text) if not is_paper(file.name)]
     if not found:
         raise SourceError(f"source {text} matches no file (looked from {Path.cwd()})")
     return found
@@ -114,8 +115,10 @@ def open_files(source: Source, contract: ContractSpec, scratch: Path) -> Opened:
     left = source.max_unpacked_bytes
     for file in found:
         if isinstance(file.place, Path) and file.place.suffix.lower() in PACKED:
-            endings = () if source.format else tuple(FORMATS)
-            unpacked = unpack(file.place, file.name, scratch, left, source.max_unpacked_bytes, endings)
+            endings = tuple(ending for ending, kind in FORMATS.items() if source.format in (None, kind))
+            unpacked = unpack(
+                file.place, file.name, scratch, left, source.max_unpacked_bytes, endings, or_any=bool(source.format)
+            )
             left -= sum(Path(part.place).stat().st_size for part in unpacked)
             files += unpacked
         else:
@@ -156,10 +159,16 @@ class _Part(NamedTuple):
 
 
 def _open(file: Located, kind: str, source: Source, contract: ContractSpec, scratch: Path) -> _Part:
+    told_by_folder = partitions(file.name, contract)
+    # JSON lines are read as the contract names them, other files as they are.
+    inside = tuple(field for field in contract.fields if field.name not in told_by_folder)
     try:
         if isinstance(file.place, Path) and not file.place.stat().st_size:
             raise SourceError(f"source {file.name} is empty (0 bytes)")
-        rows = _OPENERS[kind](file, source, contract, scratch)
+        rows = _OPENERS[kind](file, source, msgspec.structs.replace(contract, fields=inside), scratch)
+        names = rows.collect_schema().names()
+        given = {name: text for name, text in told_by_folder.items() if name not in names}
+        rows = rows.with_columns(pl.lit(text, dtype=pl.String).alias(name) for name, text in given.items())
         return _Part(file, rows, rows.collect_schema())
     except (pl.exceptions.PolarsError, OSError) as error:
         told = one_line(error).replace(str(file.place), file.name)
@@ -207,7 +216,7 @@ _OPENERS: dict[str, Callable[[Located, Source, ContractSpec, Path], pl.LazyFrame
 
 def _is_data(file: Path) -> bool:
     hidden = file.name.startswith((".", "_"))
-    return not hidden and file.suffix.lower() in {*FORMATS, *PACKED}
+    return not hidden and not is_paper(file.name) and file.suffix.lower() in {*FORMATS, *PACKED}
 
 
 def _format_of(file: Located) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
+from components.data.sources.found_files import is_paper
 from components.errors import SourceError
 
 PACKED = (".gz", ".zip")
@@ -43,13 +44,20 @@ class Readable(Protocol):
 
 
 def unpack(
-    packed: Path, name: str, scratch: Path, limit: int, declared: int, endings: Collection[str]
+    packed: Path,
+    name: str,
+    scratch: Path,
+    limit: int,
+    declared: int,
+    endings: Collection[str],
+    *,
+    or_any: bool = False,
 ) -> list[Located]:
     """Unpack a .gz or .zip file into ``scratch`` and return what was in it, sorted by name.
 
-    Of a .zip, the files with one of these endings are taken, as of a folder; without endings, all. Raises SourceError
-    for a file that is damaged, encrypted, without data, or larger than ``limit`` bytes when unpacked (``declared`` is
-    the source's whole allowance, to be named in the message).
+    Of a .zip, the files with one of these endings are taken, as of a folder; all without endings, or where none has one
+    and ``or_any``. A README and its like are no data. Raises SourceError for a file that is damaged, encrypted, without
+    data, or larger than ``limit`` bytes when unpacked (``declared`` is the source's whole allowance, for the message).
     """
     folder = scratch / f"unpacked-{len(list(scratch.iterdir()))}"
     folder.mkdir()
@@ -59,13 +67,13 @@ def unpack(
         with gzip.open(packed, "rb") as stream:
             room.fill(target, stream)
         return [Located(target, name)]
-    return _members(packed, folder, room, endings)
+    return _members(packed, folder, room, endings, or_any)
 
 
-def _members(packed: Path, folder: Path, room: "_Room", endings: Collection[str]) -> list[Located]:
+def _members(packed: Path, folder: Path, room: "_Room", endings: Collection[str], or_any: bool) -> list[Located]:
     unpacked = []
     with _intact(room.name), zipfile.ZipFile(packed) as archive:
-        for index, member in enumerate(_data(archive, room.name, endings)):
+        for index, member in enumerate(_data(archive, room.name, endings, or_any)):
             # A name from an archive may point anywhere, and be of any length: only its ending is used.
             target = folder / f"{index:06d}{PurePosixPath(member.filename).suffix[:20]}"
             with archive.open(member) as stream:
@@ -74,11 +82,13 @@ def _members(packed: Path, folder: Path, room: "_Room", endings: Collection[str]
     return unpacked
 
 
-def _data(archive: zipfile.ZipFile, name: str, endings: Collection[str]) -> list[zipfile.ZipInfo]:
+def _data(archive: zipfile.ZipFile, name: str, endings: Collection[str], or_any: bool) -> list[zipfile.ZipInfo]:
     found = [member for member in archive.infolist() if not member.is_dir() and not _is_hidden(member.filename)]
     if not found:
         raise SourceError(f"source {name} holds no file")
-    data = [member for member in found if not endings or PurePosixPath(member.filename).suffix.lower() in endings]
+    likely = [member for member in found if not is_paper(member.filename)]
+    data = [member for member in likely if PurePosixPath(member.filename).suffix.lower() in endings]
+    data = data or (likely if or_any or not endings else [])
     if not data:
         shown = ", ".join(_shown(member) for member in found[:3]) + (", ..." if len(found) > 3 else "")
         raise SourceError(

@@ -8,13 +8,13 @@ else the machine does; seconds of processor time hardly do, which is why both ar
 from datetime import date
 from pathlib import Path
 
-import yaml
 from pydantic import Field, ValidationError
 
 from components.declaration import describe_validation_error
 from components.errors import HostError
 from components.result import Result
 from components.training.results import EstimateCheck, Trained
+from components.yaml_document import YamlFault, read_yaml
 
 PRICES = Path(__file__).with_name("prices.yaml")
 STALE_DAYS = 180
@@ -115,13 +115,14 @@ def read_prices(path: Path | None = None) -> Prices:
     """Read a dated price list, Slipway's own if none is named; HostError if there is none or it is not one."""
     path = PRICES if path is None else path.expanduser().resolve()
     try:
-        return Prices.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        document = read_yaml(path.read_bytes())
+        return Prices.model_validate(document.values)
     except OSError as error:
         raise HostError(f"SLIPWAY_PRICES names {path}: {error.strerror}; {PRICES} shows what it holds") from error
-    except yaml.YAMLError as error:
-        raise HostError(f"SLIPWAY_PRICES names {path}, which is no YAML: {error}") from error
+    except YamlFault as error:
+        raise HostError(f"SLIPWAY_PRICES names {path}: {error}") from error
     except ValidationError as error:
-        described = describe_validation_error(error, Prices)
+        described = describe_validation_error(error, Prices, document.written)
         raise HostError(f"SLIPWAY_PRICES names {path}: {described}; {PRICES} shows what it holds") from error
 
 

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from deployments.data_plane.documents.openapi_schemas import example_row, refer, schemas_of
-from deployments.data_plane.formats import open_inference
+from deployments.data_plane.formats import model_metadata, open_inference
 from deployments.data_plane.formats.answers import Answers
-from deployments.data_plane.formats.columnar import ARROW, EXAMPLES, PARQUET
+from deployments.data_plane.formats.content import CODINGS
 from deployments.data_plane.formats.request import InvalidRow
 from deployments.data_plane.model import Model
+from deployments.data_plane.tables.content_types import ARROW, EXAMPLES, PARQUET
 
 _ERRORS = {
     "400": "The body is not what its content type says.",
@@ -18,13 +19,13 @@ _ERRORS = {
     "406": "The answer cannot be had in any format that the client takes.",
     "408": "The body did not come in time.",
     "413": "Too many bytes or rows.",
-    "415": "The body is of a type that this path does not take.",
+    "415": "The body is of a type, or compressed in a way, that this path does not take.",
     "422": "A row breaks the contract: row, field and reason.",
     "429": "This client asked too often; try again after Retry-After seconds.",
     "503": "The queue is full; try again after Retry-After seconds.",
     "504": "The deadline passed before the row was answered.",
 }
-_ALWAYS = ("400", "408", "413", "422", "429", "503", "504")
+_ALWAYS = ("400", "408", "413", "415", "422", "429", "503", "504")
 _LATER = ("429", "503")
 NAMES = ("x-build", "x-request-id")
 
@@ -75,6 +76,20 @@ _PARAMETERS: dict[str, Any] = {
         "description": "Answered with 504 if it waits longer; the service's own deadline is the most.",
         "schema": {"type": "number", "minimum": 0},
     },
+    "Coding": {
+        "name": "content-encoding",
+        "in": "header",
+        "required": False,
+        "description": "How the body is compressed; the limit of its bytes is asked before and after.",
+        "schema": {"enum": [*CODINGS, "identity"]},
+    },
+}
+_JSON_LENGTH: dict[str, Any] = {
+    "name": open_inference.JSON_LENGTH,
+    "in": "header",
+    "required": False,
+    "description": "How many bytes of the body are JSON; binary tensors follow.",
+    "schema": {"type": "integer", "minimum": 1},
 }
 _HEADERS: dict[str, Any] = {
     "x-build": {"description": "The build that would have answered.", "schema": {"type": "string"}},
@@ -135,7 +150,7 @@ def _score_operation(model: Model, example: dict[str, Any]) -> dict[str, Any]:
         for path, kind in EXAMPLES.items():
             body[kind] = {"examples": {"one row": {"summary": "A table of one row.", "externalValue": path}}}
     told = f"The columns {names}, a row each; build and request id in the schema's metadata. Accept chooses the format."
-    answers = _answer(told, {kind: {} for kind in (ARROW, PARQUET)}) | _errors("406", "415")
+    answers = _answer(told, {kind: {} for kind in (ARROW, PARQUET)}) | _errors("406")
     return _asking("score", f"Answer a table: a column a field in, the columns {names} out, row by row.", body, answers)
 
 
@@ -163,20 +178,24 @@ def _protocol_paths(model: Model, example: dict[str, Any]) -> dict[str, Any]:
     if answers is not None:
         known = open_inference.check_outputs(model, [])
         outputs = open_inference.outputs_of(model, answers, known)
-        told = msgspec.json.decode(open_inference.encode(model, outputs, "example-1"))
+        told = msgspec.json.decode(open_inference.encode(model, outputs, "example-1")[0])
+    binary: dict[str, Any] = {"application/octet-stream": {}}
     infer = _asking(
         "infer",
         "Answer tensors, one a field, all of shape [rows] or [rows, 1]; null, NaN or an empty text for missing.",
-        _json("InferRequest", one_row=asked),
-        _answer(f"The tensors {names}.", _json("InferResponse", one_row=told)) | _errors(schema="InferError"),
+        _json("InferRequest", one_row=asked) | binary,
+        _answer(f"The tensors {names}.", _json("InferResponse", one_row=told) | binary) | _errors(schema="InferError"),
     )
+    infer["parameters"].append(_JSON_LENGTH)
     metadata = _plain("Inputs and outputs of the model.", "metadata")
-    metadata["responses"]["200"]["content"] = _json("ModelMetadata", model=open_inference.metadata(model))
+    metadata["responses"]["200"]["content"] = _json("ModelMetadata", model=model_metadata.metadata(model))
     return {
         "/v2": {"get": _plain("Name and extensions of the server.", "server")},
         "/v2/health/live": {"get": _plain("The process answers.", "serverLive")},
         "/v2/health/ready": {"get": _plain("As /readyz.", "serverReady", "503")},
+        "/v2/repository/index": {"post": _plain("The models that are served: one.", "repositoryIndex")},
         path: {"get": metadata},
+        f"{path}/config": {"get": _plain("The model as Triton's configuration describes one.", "configuration")},
         f"{path}/ready": {"get": _plain("As /readyz, for this model.", "modelReady", "503")},
         f"{path}/infer": {"post": infer},
     }

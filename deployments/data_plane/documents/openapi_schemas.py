@@ -150,12 +150,23 @@ def _protocol_schemas() -> dict[str, Any]:
     sizes = {"type": "array", "items": {"type": "integer", "minimum": -1}}
     described = {"name": text, "datatype": text, "shape": sizes}
     tensor = {"type": "object", "properties": described, "required": list(described)}
-    full = {"type": "object", "properties": {**described, "data": {"type": "array"}}, "required": [*described, "data"]}
+    size = {"type": "integer", "minimum": 0, "description": "Bytes of this tensor behind the JSON, instead of data."}
+    full = {
+        "type": "object",
+        "properties": {**described, "data": {"type": "array"}, "parameters": _parameters("binary_data_size", size)},
+        "required": list(described),
+    }
     tensors = {"type": "array", "items": refer("Tensor")}
-    wanted = {"type": "object", "properties": {"name": text}, "required": ["name"]}
+    flag = {"type": "boolean", "description": "Return as bytes behind the JSON."}
+    wanted = {
+        "type": "object",
+        "properties": {"name": text, "parameters": _parameters("binary_data", flag)},
+        "required": ["name"],
+    }
     answered = {"model_name": text, "model_version": text, "id": text, "outputs": tensors}
     metadata = {
         "name": text,
+        "versions": {"type": "array", "items": text},
         "platform": text,
         "inputs": {"type": "array", "items": tensor},
         "outputs": {"type": "array", "items": tensor},
@@ -166,6 +177,7 @@ def _protocol_schemas() -> dict[str, Any]:
             "type": "object",
             "properties": {
                 "id": {"type": ["string", "null"], "maxLength": ID_CHARACTERS},
+                "parameters": _parameters("binary_data_output", flag),
                 "inputs": tensors,
                 "outputs": {
                     "type": "array",
@@ -178,3 +190,7 @@ def _protocol_schemas() -> dict[str, Any]:
         "InferResponse": {"type": "object", "properties": answered, "required": list(answered)},
         "ModelMetadata": {"type": "object", "properties": metadata, "required": list(metadata)},
     }
+
+
+def _parameters(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: schema}}

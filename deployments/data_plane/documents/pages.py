@@ -6,9 +6,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from deployments.data_plane.formats import columnar, open_inference
+from deployments.data_plane.formats import columnar, model_metadata
+from deployments.data_plane.formats.content import compressed
+from deployments.data_plane.load.admission import discarded
 from deployments.data_plane.model import Model
 from deployments.data_plane.protocol import HTML, JSON, Reply, Request
+from deployments.data_plane.tables.content_types import EXAMPLES
 from deployments.data_plane.telemetry.exchange import Exchange
 
 Handler = Callable[[Request], Awaitable[Reply]]
@@ -25,8 +28,8 @@ class State(Protocol):
     price_per_hour: float
 
 
-def pages_of(state: State) -> dict[str, Handler]:
-    """Return the pages by path."""
+def pages_of(state: State, model_path: str) -> dict[str, tuple[str, Handler]]:
+    """Return by path the method and the page; those of the model lie below ``model_path``."""
 
     async def live(request: Request) -> Reply:
         return 200, JSON, b'{"live":true}'
@@ -68,25 +71,42 @@ def pages_of(state: State) -> dict[str, Handler]:
         return 200, HTML, page(state.model)
 
     async def server(request: Request) -> Reply:
-        return _json(open_inference.SERVER)
+        return _json(model_metadata.SERVER)
 
     async def metadata(request: Request) -> Reply:
-        return _json(open_inference.metadata(state.model))
+        return _json(model_metadata.metadata(state.model))
 
-    model = f"/v2/models/{state.model.serving.workload}"
-    return {
+    async def configuration(request: Request) -> Reply:
+        return _json(model_metadata.configuration(state.model))
+
+    async def index(request: Request) -> Reply:
+        # What it may ask for is all that there is.
+        await discarded(request)
+        return _json(model_metadata.repository_index(state.model, state.draining))
+
+    pages: dict[str, Handler] = {
         "/livez": live,
         "/readyz": ready,
         "/metrics": metrics,
         "/openapi.json": openapi,
         "/docs": docs,
-        **{path: example(kind) for path, kind in columnar.EXAMPLES.items()},
+        **{path: example(kind) for path, kind in EXAMPLES.items()},
         "/v2": server,
         "/v2/health/live": live,
         "/v2/health/ready": ready,
-        model: metadata,
-        f"{model}/ready": model_ready,
+        model_path: metadata,
+        f"{model_path}/config": configuration,
+        f"{model_path}/ready": model_ready,
     }
+    compressing = {path: ("GET", _compressing(page)) for path, page in pages.items()}
+    return compressing | {"/v2/repository/index": ("POST", index)}
+
+
+def _compressing(page: Handler) -> Handler:
+    async def answer(request: Request) -> Reply:
+        return compressed(await page(request), request)
+
+    return answer
 
 
 def scrape(state: State) -> bytes:

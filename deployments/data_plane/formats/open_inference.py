@@ -1,18 +1,20 @@
 """The Open Inference Protocol v2 (KServe, Triton): tensors named after the contract's fields, over REST.
 
 Strings and moments are BYTES, whole numbers INT64, other numbers FP64, BOOL. The protocol knows no missing value: null
-in JSON, NaN or an empty string stand for it. https://github.com/kserve/open-inference-protocol
+in JSON, NaN or an empty string stand for it. Tensors lie in the JSON or, as Triton's clients send them by default, as
+bytes behind it (``tensor_bytes``). https://github.com/kserve/open-inference-protocol
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from data_contracts.spec import FieldSpec
-from deployments.data_plane.formats.request import InvalidRow, MalformedRequest
+from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, TooManyRows
+from deployments.data_plane.formats.tensor_bytes import packed, unpacked
 from deployments.data_plane.model import Model
 
 DATATYPES = {
@@ -26,56 +28,127 @@ DATATYPES = {
 # Name, datatype and values of an output tensor.
 Output = tuple[str, str, list[Any]]
 _WHOLE = {"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"}
-_FLOATS = {"FP32", "FP64"}
-# What a field takes: a client on another platform may have only doubles, or no 64-bit integers.
+_FLOATS = {"FP16", "BF16", "FP32", "FP64"}
+# What a field takes: a client on another platform may have only doubles, or no 64-bit integers. Of all these only
+# floats and BYTES can say that a value is missing.
 _ACCEPTED = {
     "string": {"BYTES"},
     "datetime": {"BYTES"},
     "date": {"BYTES"},
     "integer": _WHOLE | _FLOATS,
     "number": _WHOLE | _FLOATS,
-    "boolean": {"BOOL"},
+    "boolean": {"BOOL"} | _WHOLE | _FLOATS,
 }
+# How many bytes of a body are JSON; the rest are tensors.
+JSON_LENGTH = "inference-header-content-length"
 
 
 class Tensor(msgspec.Struct):
-    """One input: a field's values for all rows."""
+    """One input: a field's values for all rows, or the bytes that hold them."""
 
     name: str
     datatype: str
     shape: list[int]
-    data: list[Any]
+    data: list[Any] | bytes
+
+
+class _SentTensor(msgspec.Struct):
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[Any] | None = None
     parameters: dict[str, Any] = {}
 
 
-class WantedOutput(msgspec.Struct):
-    """One output that the client asks for."""
-
+class _WantedOutput(msgspec.Struct):
     name: str
     parameters: dict[str, Any] = {}
 
 
-class InferRequest(msgspec.Struct):
-    """The body of an inference request; without ``outputs`` all are returned."""
-
-    inputs: list[Tensor]
+class _Sent(msgspec.Struct):
+    inputs: list[_SentTensor]
     id: str | None = None
     parameters: dict[str, Any] = {}
-    outputs: list[WantedOutput] = []
+    outputs: list[_WantedOutput] = []
+
+
+class InferRequest(msgspec.Struct):
+    """An inference request; without ``wanted`` all outputs are returned."""
+
+    inputs: list[Tensor]
+    id: str | None
+    wanted: list[str]
+    # Whether an output is returned as bytes behind the JSON: those that say so themselves, and the others.
+    is_binary: Mapping[str, bool]
+    binary_by_default: bool
 
 
 # Longer names for a request are refused: they are kept in the prediction log, once a row.
 ID_CHARACTERS = 128
 
-_DECODER = msgspec.json.Decoder(InferRequest)
+_DECODER = msgspec.json.Decoder(_Sent)
 
 
-def decode(body: bytes) -> InferRequest:
-    """Decode a request; raises MalformedRequest."""
+def decode(body: bytes, json_length: str | None = None) -> InferRequest:
+    """Decode a request, of which the first ``json_length`` bytes are JSON (None: all); raises MalformedRequest."""
+    end = len(body) if json_length is None else _end_of_json(json_length, len(body))
     try:
-        return _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        sent = _DECODER.decode(body if end == len(body) else memoryview(body)[:end])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequest(f"not a request of the Open Inference Protocol: {error}") from None
+    check_parameters(sent.parameters, "the request")
+    for tensor in sent.inputs:
+        check_parameters(tensor.parameters, f"input {tensor.name}")
+    for output in sent.outputs:
+        check_parameters(output.parameters, f"output {output.name}")
+    return InferRequest(
+        inputs=_tensors(sent.inputs, body, end),
+        id=sent.id,
+        wanted=[output.name for output in sent.outputs],
+        is_binary={
+            output.name: bool(output.parameters["binary_data"])
+            for output in sent.outputs
+            if "binary_data" in output.parameters
+        },
+        binary_by_default=bool(sent.parameters.get("binary_data_output", False)),
+    )
+
+
+def check_parameters(names: Iterable[str], where: str) -> None:
+    """Refuse parameters that would change the answer if they were known; raises MalformedRequest."""
+    for name in names:
+        if name == "classification" or name.startswith(("shared_memory_", "sequence_")):
+            raise MalformedRequest(f"{where}: parameter {name} is of an extension that is not served here; see GET /v2")
+
+
+def _end_of_json(said: str, size: int) -> int:
+    # Longer numbers are no length of a body, and slow to read.
+    length = int(said) if said.isascii() and said.isdecimal() and len(said) < 16 else -1
+    if not 0 < length <= size:
+        raise MalformedRequest(f"{JSON_LENGTH} is {said[:40]!r}; the body has {size} bytes, and begins with JSON")
+    return length
+
+
+def _tensors(sent: Sequence[_SentTensor], body: bytes, at: int) -> list[Tensor]:
+    """Return the inputs, each with its data or its share of the bytes behind the JSON."""
+    tensors = []
+    for tensor in sent:
+        size, data = tensor.parameters.get("binary_data_size"), tensor.data
+        if (size is None) == (data is None):
+            raise MalformedRequest(f"input {tensor.name}: give either data or binary_data_size")
+        if data is not None:
+            tensors.append(Tensor(tensor.name, tensor.datatype, tensor.shape, data))
+            continue
+        if type(size) is not int or not 0 <= size <= len(body) - at:
+            raise MalformedRequest(
+                f"input {tensor.name}: binary_data_size is {str(size)[:40]}; {len(body) - at} bytes are left for it "
+                f"behind the JSON, whose length stands in the header {JSON_LENGTH}"
+            )
+        tensors.append(Tensor(tensor.name, tensor.datatype, tensor.shape, body[at : at + size]))
+        at += size
+    if at != len(body):
+        raise MalformedRequest(f"{len(body) - at} bytes behind the JSON belong to no input: binary_data_size says less")
+    return tensors
 
 
 def check_id(request_id: str) -> str:
@@ -103,29 +176,47 @@ def rows_of(inputs: Sequence[Tensor], model: Model) -> list[dict[str, Any]]:
         field = fields.get(tensor.name)
         if field is None:
             raise InvalidRow(0, tensor.name, f"no such input; there are {', '.join(fields)}")
-        columns[tensor.name] = _values(tensor, field)
+        if tensor.name in columns:
+            raise InvalidRow(0, tensor.name, "this input is given twice")
+        columns[tensor.name] = _values(tensor, field, model.serving.max_rows)
     lengths = sorted({len(values) for values in columns.values()})
     if len(lengths) != 1 or not lengths[0]:
         raise InvalidRow(0, None, f"inputs must all have the same number of rows, not {lengths or 'none'}")
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _values(tensor: Tensor, field: FieldSpec) -> list[Any]:
+def _values(tensor: Tensor, field: FieldSpec, most: int) -> list[Any]:
     if tensor.datatype not in _ACCEPTED[field.dtype]:
         accepted = ", ".join(sorted(_ACCEPTED[field.dtype]))
-        raise InvalidRow(0, field.name, f"datatype {tensor.datatype}; a {field.dtype} takes {accepted}")
+        raise InvalidRow(0, field.name, f"datatype {tensor.datatype[:40]}; a {field.dtype} takes {accepted}")
     rows = tensor.shape[0] if tensor.shape else -1
-    if tensor.shape not in ([rows], [rows, 1]) or rows != len(tensor.data):
-        raise InvalidRow(0, field.name, f"shape {tensor.shape} with {len(tensor.data)} values; use [rows] or [rows, 1]")
-    return [_value(value, field) for value in tensor.data]
+    if rows < 0 or tensor.shape not in ([rows], [rows, 1]):
+        raise InvalidRow(0, field.name, f"shape {str(tensor.shape)[:80]}; use [rows] or [rows, 1]")
+    if rows > most:
+        raise TooManyRows(f"{rows} rows in one request; at most {most}")
+    data = tensor.data
+    if isinstance(data, bytes):
+        data = unpacked(field.name, tensor.datatype, data, rows)
+    elif tensor.shape == [rows, 1]:
+        # The values of a matrix may be sent row by row.
+        data = [value[0] if isinstance(value, list) and len(value) == 1 else value for value in data]
+    if rows != len(data):
+        raise InvalidRow(0, field.name, f"shape {tensor.shape} with {len(data)} values")
+    # Only a client without booleans sends numbers for them.
+    of_numbers = field.dtype == "boolean" and tensor.datatype != "BOOL"
+    return [_value(value, field, row, of_numbers) for row, value in enumerate(data)]
 
 
-def _value(value: Any, field: FieldSpec) -> Any:
+def _value(value: Any, field: FieldSpec, row: int, of_numbers: bool) -> Any:
     if isinstance(value, float):
         if math.isnan(value):
             return None
+        if math.isinf(value):
+            raise InvalidRow(row, field.name, f"{value} is not finite; send NaN or null if unknown")
         if field.dtype == "integer" and value.is_integer():
             return int(value)
+    if of_numbers and value in (0, 1):
+        return bool(value)
     if value == "" and field.nullable:
         return None
     return value
@@ -151,38 +242,25 @@ def outputs_of(model: Model, answers: Sequence[Any], names: Sequence[str]) -> li
     return [outputs[name] for name in names]
 
 
-def encode(model: Model, outputs: Sequence[Output], request_id: str) -> bytes:
-    """Return the answer: the output tensors that were asked for."""
-    return msgspec.json.encode(
+def encode(
+    model: Model, outputs: Sequence[Output], request_id: str, binary: Iterable[str] = ()
+) -> tuple[bytes, int | None]:
+    """Return the answer, and how many of its bytes are JSON if ``binary`` outputs follow behind it (None: all)."""
+    described, behind, names = [], [], set(binary)
+    for name, datatype, data in outputs:
+        tensor: dict[str, Any] = {"name": name, "datatype": datatype, "shape": [len(data)]}
+        if name in names:
+            behind.append(packed(datatype, data))
+            tensor["parameters"] = {"binary_data_size": len(behind[-1])}
+        else:
+            tensor["data"] = data
+        described.append(tensor)
+    head = msgspec.json.encode(
         {
             "model_name": model.serving.workload,
             "model_version": model.build_id,
             "id": request_id,
-            "outputs": [
-                {"name": name, "datatype": datatype, "shape": [len(data)], "data": data}
-                for name, datatype, data in outputs
-            ],
+            "outputs": described,
         }
     )
-
-
-def metadata(model: Model) -> dict[str, Any]:
-    """Describe the model: names, datatypes and shapes of inputs and outputs.
-
-    There are no ``versions``: over REST the protocol lists those that have paths of their own, and a build has none.
-    """
-    inputs = [
-        {"name": field.name, "datatype": DATATYPES[field.dtype], "shape": [-1]} for field in model.contract.inputs
-    ]
-    return {
-        "name": model.serving.workload,
-        "platform": "onnxruntime_onnx",
-        "inputs": inputs,
-        "outputs": [
-            {"name": output.name, "datatype": DATATYPES[output.dtype], "shape": [-1]}
-            for output in model.serving.answer.outputs
-        ],
-    }
-
-
-SERVER: dict[str, Any] = {"name": "slipway", "version": "2", "extensions": []}
+    return b"".join([head, *behind]), len(head) if behind else None

@@ -5,27 +5,19 @@ The decoder is compiled from the contract that lies in the build, so what is ser
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
-from data_contracts.patterns import python_pattern
+from data_contracts.field_types import annotation
 from data_contracts.spec import ContractSpec, FieldSpec
 
 Row = tuple[Any, ...]
 
-_TYPES: dict[str, Any] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-    "datetime": datetime,
-    "date": date,
-}
 # What msgspec says where: "Expected `int`, got `str` - at `$[3].plane_age`".
 _PLACE = re.compile(r" - at `\$(?:\[(?P<row>\d+|\.\.\.)\])?(?:\.(?P<field>[^`\[.]+))?[^`]*`$")
+# What JSON takes for blanks, however many.
+_BLANKS = re.compile(rb"[ \t\n\r]*")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<field>.*)`$")
 _ABSENT = re.compile(r"^Object missing required field `(?P<field>.*)`$")
 
@@ -80,7 +72,7 @@ class RowDecoder:
             rows = [msgspec.structs.astuple(self._one.decode(body))] if body[:1] == b"{" else self._rows(body)
         except msgspec.ValidationError as error:
             raise self._explain(str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedRequest(f"the body is not JSON: {error}") from None
         return self._within_bounds(rows) if self._moments else rows
 
@@ -105,7 +97,9 @@ class RowDecoder:
         return rows
 
     def _rows(self, body: bytes) -> list[Row]:
-        start = body[:64].lstrip()[:1]
+        blanks = _BLANKS.match(body)
+        at = blanks.end() if blanks else 0
+        start = body[at : at + 1]
         if start == b"{":
             return [msgspec.structs.astuple(self._one.decode(body))]
         if start and start != b"[":
@@ -134,30 +128,3 @@ class RowDecoder:
         if field and what.startswith("Invalid enum value"):
             what = f"{what}; allowed: {', '.join(str(value) for value in field.allowed)}"
         return InvalidRow(row, name, what.replace("`", ""))
-
-
-def annotation(field: FieldSpec) -> Any:
-    """Return the type that a field's values must have, as msgspec understands it."""
-    if field.allowed:
-        kind: Any = Literal[field.allowed]
-    else:
-        limits = _limits(field)
-        kind = Annotated[_TYPES[field.dtype], Meta(**limits)] if limits else _TYPES[field.dtype]
-    return kind | None if field.nullable else kind
-
-
-def _limits(field: FieldSpec) -> dict[str, Any]:
-    limits: dict[str, Any] = {}
-    if field.dtype in ("integer", "number"):
-        limits = {key: value for key in ("ge", "gt", "le", "lt") if (value := getattr(field, key)) is not None}
-    if field.dtype == "integer":
-        low, high = field.whole_bounds()
-        limits = {"ge": low, "le": high}
-    if field.dtype == "string":
-        limits = {key: value for key in ("min_length", "max_length") if (value := getattr(field, key)) is not None}
-        if field.pattern is not None:
-            limits["pattern"] = python_pattern(field.pattern)
-    if field.dtype == "datetime":
-        # The contract's moments are local times: an offset would be dropped in silence, so it is refused.
-        limits = {"tz": False}
-    return limits

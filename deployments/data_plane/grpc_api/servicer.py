@@ -11,9 +11,9 @@ from urllib.parse import unquote
 
 import grpc
 
-from deployments.data_plane.formats import open_inference
+from deployments.data_plane.formats import model_metadata
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
-from deployments.data_plane.grpc_api.tensors import contents_of, tensors_of
+from deployments.data_plane.grpc_api.tensors import reply_of, tensors_of, wants_raw
 from deployments.data_plane.refusals import UnknownModel
 from deployments.data_plane.service import Service
 from deployments.data_plane.telemetry.tracing import Trace
@@ -79,6 +79,8 @@ def _handler(servicer: "Servicer") -> Any:
         "ServerMetadata": (servicer.server_metadata, messages.ServerMetadataRequest),
         "ModelMetadata": (servicer.model_metadata, messages.ModelMetadataRequest),
         "ModelInfer": (servicer.model_infer, messages.ModelInferRequest),
+        "ModelConfig": (servicer.model_config, messages.ModelConfigRequest),
+        "RepositoryIndex": (servicer.repository_index, messages.RepositoryIndexRequest),
     }
     return grpc.method_handlers_generic_handler(
         SERVICE,
@@ -149,29 +151,28 @@ class Servicer:
         return messages.ModelReadyResponse(ready=not self._service.draining)
 
     async def server_metadata(self, request: Any, call: Call) -> Any:
-        return messages.ServerMetadataResponse(**open_inference.SERVER)
+        return messages.ServerMetadataResponse(**model_metadata.SERVER)
 
     async def model_metadata(self, request: Any, call: Call) -> Any:
         self._check_model(request.name, request.version)
-        return messages.ModelMetadataResponse(
-            versions=[self._service.model.build_id], **open_inference.metadata(self._service.model)
-        )
+        return messages.ModelMetadataResponse(**model_metadata.metadata(self._service.model))
+
+    async def model_config(self, request: Any, call: Call) -> Any:
+        self._check_model(request.name, request.version)
+        config = messages.ModelConfig(**model_metadata.configuration(self._service.model))
+        return messages.ModelConfigResponse(config=config)
+
+    async def repository_index(self, request: Any, call: Call) -> Any:
+        models = model_metadata.repository_index(self._service.model, self._service.draining)
+        return messages.RepositoryIndexResponse(models=models)
 
     async def model_infer(self, request: Any, call: Call) -> Any:
         self._check_model(request.model_name, request.model_version)
         wanted = [output.name for output in request.outputs]
         answered = await self._service.answer_tensors(tensors_of(request), wanted, call)
-        outputs = [
-            messages.ModelInferResponse.InferOutputTensor(
-                name=name, datatype=datatype, shape=[len(values)], contents=contents_of(datatype, values)
-            )
-            for name, datatype, values in answered.outputs
-        ]
-        return messages.ModelInferResponse(
-            model_name=answered.model.serving.workload,
-            model_version=answered.model.build_id,
-            id=answered.request_id,
-            outputs=outputs,
+        model = answered.model
+        return reply_of(
+            answered.outputs, model.serving.workload, model.build_id, answered.request_id, wants_raw(request)
         )
 
     def _check_model(self, name: str, version: str) -> None:

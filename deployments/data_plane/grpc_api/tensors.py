@@ -1,13 +1,11 @@
 """Tensors of the protocol's messages: typed contents or raw little-endian bytes, to and from lists of values."""
 
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from deployments.data_plane.formats.open_inference import Tensor
+from deployments.data_plane.formats.open_inference import Output, Tensor, check_parameters
 from deployments.data_plane.formats.request import MalformedRequest
+from deployments.data_plane.formats.tensor_bytes import DATATYPES, packed, text
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
 
 _CONTENTS = {
@@ -24,19 +22,6 @@ _CONTENTS = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
-_RAW = {
-    "BOOL": "?",
-    "INT8": "<i1",
-    "INT16": "<i2",
-    "INT32": "<i4",
-    "INT64": "<i8",
-    "UINT8": "<u1",
-    "UINT16": "<u2",
-    "UINT32": "<u4",
-    "UINT64": "<u8",
-    "FP32": "<f4",
-    "FP64": "<f8",
-}
 
 
 def tensors_of(request: messages.ModelInferRequest) -> list[Tensor]:
@@ -44,54 +29,46 @@ def tensors_of(request: messages.ModelInferRequest) -> list[Tensor]:
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise MalformedRequest(f"{len(raw)} raw_input_contents for {len(request.inputs)} inputs")
+    check_parameters(request.parameters, "the request")
+    for output in request.outputs:
+        check_parameters(output.parameters, f"output {output.name}")
     tensors = []
     for index, tensor in enumerate(request.inputs):
-        if tensor.datatype not in _CONTENTS:
+        check_parameters(tensor.parameters, f"input {tensor.name}")
+        if tensor.datatype not in DATATYPES:
             raise MalformedRequest(
-                f"input {tensor.name}: datatype {tensor.datatype!r} is not one of {', '.join(_CONTENTS)}"
+                f"input {tensor.name}: datatype {tensor.datatype!r} is not one of {', '.join(DATATYPES)}"
             )
-        data = _unpacked(tensor.name, tensor.datatype, raw[index]) if raw else _contents(tensor)
+        data: list[Any] | bytes = raw[index] if raw else _contents(tensor)
         tensors.append(Tensor(tensor.name, tensor.datatype, list(tensor.shape), data))
     return tensors
 
 
-def contents_of(datatype: str, values: list[Any]) -> messages.InferTensorContents:
-    """Return values as the typed contents of an output."""
-    sent = [value.encode() for value in values] if datatype == "BYTES" else values
-    return messages.InferTensorContents(**{_CONTENTS[datatype]: sent})
+def wants_raw(request: messages.ModelInferRequest) -> bool:
+    """Whether to answer in raw contents: to whoever sends them, and to whoever asks for them."""
+    asked = "binary_data_output" in request.parameters and request.parameters["binary_data_output"].bool_param
+    return bool(request.raw_input_contents) or asked
+
+
+def reply_of(
+    outputs: Sequence[Output], workload: str, build: str, request_id: str, raw: bool
+) -> messages.ModelInferResponse:
+    """Return the answer's message: contents lie with each output, or raw beside all of them."""
+    reply = messages.ModelInferResponse(model_name=workload, model_version=build, id=request_id)
+    for name, datatype, values in outputs:
+        tensor = reply.outputs.add(name=name, datatype=datatype, shape=[len(values)])
+        if raw:
+            reply.raw_output_contents.append(packed(datatype, values))
+        else:
+            sent = [value.encode() for value in values] if datatype == "BYTES" else values
+            getattr(tensor.contents, _CONTENTS[datatype]).extend(sent)
+    return reply
 
 
 def _contents(tensor: messages.ModelInferRequest.InferInputTensor) -> list[Any]:
+    if tensor.datatype not in _CONTENTS:
+        raise MalformedRequest(
+            f"input {tensor.name}: {tensor.datatype} has no typed contents; send raw_input_contents, or FP32"
+        )
     values: Sequence[Any] = getattr(tensor.contents, _CONTENTS[tensor.datatype])
-    return [_text(tensor.name, value) for value in values] if tensor.datatype == "BYTES" else list(values)
-
-
-def _unpacked(name: str, datatype: str, raw: bytes) -> list[Any]:
-    if datatype == "BYTES":
-        return [_text(name, part) for part in _strings(name, raw)]
-    try:
-        values: list[Any] = np.frombuffer(raw, dtype=_RAW[datatype]).tolist()
-    except ValueError as error:
-        raise MalformedRequest(f"input {name}: {error}") from None
-    return values
-
-
-def _strings(name: str, raw: bytes) -> Iterator[bytes]:
-    """Yield strings that are each preceded by their length in four little-endian bytes."""
-    at = 0
-    while at < len(raw):
-        if at + 4 > len(raw):
-            raise MalformedRequest(f"input {name}: raw bytes end within a length")
-        (length,) = struct.unpack_from("<I", raw, at)
-        at += 4
-        if at + length > len(raw):
-            raise MalformedRequest(f"input {name}: raw bytes end within a string of {length} bytes")
-        yield raw[at : at + length]
-        at += length
-
-
-def _text(name: str, value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise MalformedRequest(f"input {name}: BYTES must be UTF-8") from None
+    return [text(tensor.name, value) for value in values] if tensor.datatype == "BYTES" else list(values)

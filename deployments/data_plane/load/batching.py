@@ -31,6 +31,17 @@ class Expired(Exception):
     """The request's deadline passed while it waited; the work was not done."""
 
 
+class NoFiniteAnswer(Exception):
+    """A row keeps the contract, but what the model answers to it is not a number: which row, from 0.
+
+    A graph computes in 32 bits. A value beyond 3.4e38 is infinite there, and infinity less infinity is not a number.
+    """
+
+    def __init__(self, row: int) -> None:
+        super().__init__("the model has no finite answer to this row; a value in it may be too large to compute with")
+        self.row = row
+
+
 class Pending(msgspec.Struct, gc=False):
     """Rows of one request on their way through the model."""
 
@@ -134,7 +145,12 @@ class Batcher:
             return
         rows = batch[0].rows if len(batch) == 1 else [row for pending in batch for row in pending.rows]
         try:
-            answers = self._record(self._compute(rows), batch)
+            computed = self._compute(rows)
+            if not np.isfinite(computed.answers).all():
+                batch, computed = _answerable(batch, computed)
+                if not batch:
+                    return
+            answers = self._record(computed, batch)
         except Exception as error:  # every kind of failure belongs to the requests that wait for this call
             for pending in batch:
                 if not pending.future.done():
@@ -206,6 +222,7 @@ class Batcher:
             for at in range(0, count, SLICE)
         ]
         answers = np.concatenate(parts)
+        check_finite(answers)
         end = time.perf_counter()
         if trace is not None:
             trace.prepared, trace.computed, trace.batch_rows = start, end, count
@@ -225,7 +242,9 @@ class Batcher:
 
         def compute() -> _Computed:
             check_deadline(pending.arrived, pending.deadline)
-            return self._compute(pending.rows)
+            computed = self._compute(pending.rows)
+            check_finite(computed.answers)
+            return computed
 
         def finished(done: "asyncio.Future[_Computed]") -> None:
             self._metrics.waiting_rows -= len(pending.rows)
@@ -237,6 +256,33 @@ class Batcher:
             _settle(pending, self._record(done.result(), [pending]))
 
         loop.run_in_executor(self._large, compute).add_done_callback(finished)
+
+
+def check_finite(answers: NDArray[np.float32]) -> None:
+    """Raise NoFiniteAnswer if one of the answers, [rows, ...], is not a number."""
+    if not (finite := np.isfinite(answers)).all():
+        raise NoFiniteAnswer(int(np.argmin(finite.reshape(len(answers), -1).all(axis=1))))
+
+
+def _answerable(batch: list[Pending], computed: _Computed) -> tuple[list[Pending], _Computed]:
+    """Refuse those requests of a batch that have a row without an answer; return the others and what is theirs."""
+    kept, places, start = [], [], 0
+    for pending in batch:
+        end = start + len(pending.rows)
+        try:
+            check_finite(computed.answers[start:end])
+        except NoFiniteAnswer as error:
+            if not pending.future.done():
+                pending.future.set_exception(error)
+        else:
+            kept.append(pending)
+            places.append(np.arange(start, end))
+        start = end
+    if not kept:
+        return kept, computed
+    chosen = np.concatenate(places)
+    columns = {name: values[chosen] for name, values in computed.columns.items()}
+    return kept, msgspec.structs.replace(computed, columns=columns, answers=computed.answers[chosen])
 
 
 def _settle(pending: Pending, answers: list[Any]) -> None:

@@ -154,3 +154,12 @@ def test_a_deletion_that_cannot_be_is_an_error(home: Home) -> None:
     with pytest.raises(DataError, match=f"data version {taken.digest[:12]} stays: trips-1 was made from it"):
         delete_versions(home, [taken.digest], dry_run=False)
     assert taken.path.exists()
+
+
+def test_a_version_of_a_home_that_was_moved_is_found_where_it_is_now(home: Home, tmp_path: Path) -> None:
+    taken = snapshot(FRAME.drop("more"), home)
+    moved = Home(tmp_path / "moved")
+    home.root.rename(moved.root)
+    found = find_version(taken.digest, moved)
+    assert found.path.parent == moved.room("snapshots", taken.digest)
+    assert found.path.is_file()

@@ -33,7 +33,7 @@ def test_rows_of_one_distribution_raise_no_alarm_and_a_moved_column_does(
     }
     loud = compare_windows(reference, moved, CONTRACT, Monitoring(), tmp_path, seed=0)
     assert set(loud.drifted) == {"temperature", "carrier"}
-    assert "drift in 2 columns" in loud.verdict
+    assert "drift in carrier, temperature" in loud.verdict or "drift in temperature, carrier" in loud.verdict
     assert "<html" in (tmp_path / "drift-a.html").read_text()[:500].lower()
 
 
@@ -54,7 +54,7 @@ def test_a_column_that_has_lost_every_value_is_drift_and_not_a_crash(
     reference, rest = halves(flights_frame, seed=1)
     empty = rest.with_columns(pl.lit(None, dtype=pl.Float64).alias("temperature"))
     report = compare_windows(reference, {"a": empty}, CONTRACT, Monitoring(windows_in_a_row=1), tmp_path, seed=0)
-    assert report.drifted == ("temperature",)
+    assert report.drifted == ("temperature (missing)",)
 
 
 def test_no_windows_is_an_error_and_not_a_quiet_verdict(flights_frame: pl.DataFrame, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from components.answer_shape import Binary
 from components.builds.build import Build, ServingSpec, open_build, seal
+from components.builds.signing import ensure_key, sign_build
 from components.declaration import read_workload
 from components.delivery.promotion import roll_back
 from components.delivery.registry import CHALLENGER, CHAMPION, Registered, aliased_build, register_build, set_champion
@@ -75,6 +76,21 @@ def test_a_build_is_registered_once_and_becomes_challenger_then_champion(build: 
     assert aliased_build("flights", CHAMPION, home=home, settings=settings) == build.build_id
 
 
+def test_a_build_that_was_judged_again_is_a_version_more_and_the_latest_is_the_champion(
+    build: Build, home: Home
+) -> None:
+    first = register(build, home)
+    write_json(build.path / "gates.json", {"judged": "again"})
+    seal(build.path, workload="flights", kind="tabular", created="2026-01-02T00:00:00+00:00")
+    again = open_build(build.path)
+    assert (again.build_id, again.seal == build.seal) == (build.build_id, False)
+    second = register(again, home)
+    assert (second.version, second.run_id == first.run_id) == (2, False)
+    assert register(again, home) == second
+    set_champion("flights", build.build_id, home=home, settings=Settings())
+    assert aliased_build("flights", CHAMPION, home=home, settings=Settings()) == build.build_id
+
+
 def test_a_refused_build_is_kept_but_never_the_challenger(build: Build, home: Home) -> None:
     registered = register(build, home, passed=False)
     assert registered.version == 1
@@ -90,10 +106,12 @@ def test_an_unregistered_build_cannot_become_champion(build: Build, home: Home) 
 def test_nobody_goes_back_to_a_build_that_the_registry_does_not_know(build: Build, home: Home) -> None:
     path = rollout_path(home.room("rollouts"), "flights")
     path.parent.mkdir(parents=True)
+    settings = Settings(signing_key=ensure_key(home.room("keys", "signing.pem")))
+    sign_build(build.path, settings.key())
     first = promoted(read_rollout(path, "flights"), build.build_id, build.path, "test")
     write_rollout(path, promoted(first, "flights-0000", build.path, "test"))
     known = path.read_bytes()
-    workload, settings = read_workload("flights"), Settings()
+    workload = read_workload("flights")
     with pytest.raises(BuildError, match=f"{build.build_id} is not in the registry"):
         roll_back(workload, home, settings, reason="test")
     assert path.read_bytes() == known

@@ -37,6 +37,16 @@ def test_promoting_the_champion_again_changes_nothing() -> None:
     assert promoted(first, "w-1", Path("/b/1"), "again") == first
 
 
+def test_a_champion_that_was_judged_again_serves_from_there_and_the_way_back_stays() -> None:
+    second = promoted(
+        promoted(Rollout(workload="w"), "w-1", "../builds/w-1", "first"), "w-2", "../builds/w-2", "better"
+    )
+    again = promoted(second, "w-2", "../builds/w-2.2", "other gates")
+    assert (again.champion, again.champion_path) == ("w-2", "../builds/w-2.2")
+    assert (again.previous, again.previous_path) == ("w-1", "../builds/w-1")
+    assert (again.history[-1].action, again.history[-1].replaced) == ("promote", "w-2")
+
+
 @pytest.mark.parametrize("promotions", [0, 1])
 def test_there_must_be_something_to_go_back_to(promotions: int) -> None:
     rollout = Rollout(workload="w")
@@ -78,7 +88,7 @@ def test_what_was_decided_on_another_state_is_not_written(tmp_path: Path) -> Non
 
 def test_who_waits_for_too_long_is_told(tmp_path: Path) -> None:
     path, before = tmp_path / "w.json", Rollout(workload="w")
-    told = r"another promotion or rollback of w has held .* 0 s"
+    told = r"another process has held .*w\.json for 0 s"
     with unmoved(path, before), pytest.raises(HostError, match=told), unmoved(path, before, seconds=0):
         pytest.fail("it is held")
 

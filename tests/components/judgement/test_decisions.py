@@ -1,6 +1,7 @@
 """Thresholds follow costs, confusion counts, gaps between groups and weak slices are found where they were planted."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from components.judgement.gate_declaration import BehaviourTest
 from components.judgement.hold_out import HoldOut
 from components.judgement.questioning import behaviour, behaviour_measure, permutation_importance
 from components.judgement.slices import slice_measures, values_of, weak_slices
+from data_contracts.spec import ContractSpec, FieldSpec
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.beta(2, 5, 8000)
@@ -124,6 +126,18 @@ def test_what_is_not_measured_of_a_declared_slice_is_named_with_its_rows() -> No
     assert sum(measure.n or 0 for measure in measures if measure.name == "auc") + told + small + 30 == rows
 
 
+CONTRACT = ContractSpec(
+    name="Rain",
+    description="",
+    fields=(
+        FieldSpec(name="rain", dtype="number", description="", le=1000),
+        FieldSpec(name="noise", dtype="number", description=""),
+        FieldSpec(name="colour", dtype="string", description=""),
+        FieldSpec(name="late", dtype="boolean", description="", roles=("label",), available="after"),
+    ),
+)
+
+
 def ask(rows: pl.DataFrame) -> NDArray[np.float32]:
     """Answer like a model that knows rain and nothing else."""
     answers: NDArray[np.float32] = (rows["rain"] / 10).clip(0, 1).cast(pl.Float32).to_numpy()
@@ -152,19 +166,41 @@ def test_importance_is_lost_only_with_the_field_that_is_used() -> None:
 )
 def test_behaviour_is_judged(test: dict[str, object], passed: bool) -> None:
     rows = pl.DataFrame({"rain": TRUTH * 10, "noise": 0.0, "colour": RANDOM.choice(["red", "green"], 8000)})
-    results = behaviour(ask, rows, [BehaviourTest.model_validate({"name": "a test"} | test)], seed=1)
+    results = behaviour(ask, rows, [BehaviourTest.model_validate({"name": "a test"} | test)], CONTRACT, seed=1)
     assert results[0]["passed"] is passed
     assert behaviour_measure(results).value == (0 if passed else 1)
 
 
-def test_a_behavioural_test_about_no_rows_or_no_field_is_refused() -> None:
-    rows = pl.DataFrame({"rain": [1.0]})
-    with pytest.raises(WorkloadError, match="'snow' is not a field"):
-        behaviour(ask, rows, [BehaviourTest(name="snow", add={"snow": 1.0}, expect="higher")], seed=1)
-    with pytest.raises(WorkloadError, match="no row of the hold-out"):
-        behaviour(
-            ask, rows, [BehaviourTest(name="dry", where={"rain": 9.0}, add={"rain": 1.0}, expect="higher")], seed=1
-        )
+def test_a_behavioural_test_that_no_row_can_answer_is_failed_and_says_so() -> None:
+    rows = pl.DataFrame({"rain": [1.0], "noise": [0.0], "colour": ["red"]})
+    dry = {"name": "dry", "where": {"rain": 9.0}, "add": {"rain": 1.0}, "expect": "higher"}
+    flood = {"name": "flood", "add": {"rain": 1e300}, "expect": "higher"}
+    found = behaviour(ask, rows, [BehaviourTest.model_validate(test) for test in (dry, flood)], CONTRACT, seed=1)
+    assert [one["passed"] for one in found] == [False, False]
+    assert found[0]["found"] == "no row of the hold-out has {'rain': 9.0}"
+    assert found[1]["found"] == "after the change, no row keeps the contract"
+
+
+def test_values_of_every_type_are_asked_about_as_the_contract_has_them() -> None:
+    kinds: dict[str, Any] = {"at": "datetime", "day": "date", "seats": "integer", "code": "string", "gift": "boolean"}
+    fields = [FieldSpec(name=name, dtype=kind, description="", nullable=True) for name, kind in kinds.items()]
+    contract = ContractSpec(name="Kinds", description="", fields=(*fields, *CONTRACT.fields[-1:]))
+    start = {"at": datetime(2024, 1, 1), "day": date(2024, 1, 1), "seats": 2**53 + 1, "code": "a", "gift": False}
+    rows = pl.DataFrame([start, {**start, "seats": 2**63 - 1}], schema_overrides={"seats": pl.Int64})
+    seen: list[dict[str, Any]] = []
+
+    def remember(asked: pl.DataFrame) -> NDArray[np.float32]:
+        seen.extend(asked.to_dicts())
+        return np.zeros(asked.height, dtype=np.float32)
+
+    values = {"at": "2024-05-05T08:15:00", "day": date(2024, 6, 30), "code": "NO", "gift": None}
+    test = {"name": "every kind", "set": values, "add": {"seats": 3}, "where": {"gift": False}, "expect": "same"}
+    (found,) = behaviour(remember, rows, [BehaviourTest.model_validate(test)], contract, seed=1)
+    assert found["passed"]
+    # The sum of the other row is no integer of 64 bits.
+    assert found["rows"] == 1
+    whole = {"at": datetime(2024, 5, 5, 8, 15), "day": date(2024, 6, 30), "seats": 2**53 + 4, "code": "NO"}
+    assert seen == [whole | {"gift": None}, start]
 
 
 def test_a_behavioural_test_that_tests_nothing_is_refused_when_the_file_is_read() -> None:

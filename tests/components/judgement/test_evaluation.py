@@ -1,5 +1,7 @@
 """The hold-out is evaluated through the packaged graph, with intervals, gains, slices and parity."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -235,3 +237,18 @@ def test_a_hold_out_that_judged_many_models_is_worn_out(tmp_path: Path, flights:
     evidence = Evidence(workload="flights", model="m", split="test", measures=(measure,))
     assert judge(evidence, flights).warnings == (measure.detail,)
     assert isinstance(measure, Measure)
+
+
+JUDGE = """
+import sys
+from pathlib import Path
+from components.judgement.hold_out import record_use
+for number in range(10):
+    record_use(Path(sys.argv[1]), "rows", f"model {number} of {sys.argv[2]}")
+"""
+
+
+def test_models_that_are_judged_at_once_are_all_counted(tmp_path: Path) -> None:
+    judges = [subprocess.Popen([sys.executable, "-c", JUDGE, str(tmp_path), name]) for name in "abc"]
+    assert [judge.wait(timeout=120) for judge in judges] == [0, 0, 0]
+    assert len(record_use(tmp_path, "rows", "one more").uses) == 31

@@ -272,11 +272,12 @@ def test_a_behavioural_test_says_which_class_it_is_about() -> None:
         return BehaviourTest(name="rain makes it later", add={"rain": 1.0}, expect=expect, of=of)
 
     names = ("on_time", "late")
-    assert behaviour(ask, rows, [test_of("late")], seed=1, classes=names)[0]["passed"]
-    assert not behaviour(ask, rows, [test_of("on_time")], seed=1, classes=names)[0]["passed"]
-    assert not behaviour(ask, rows, [test_of(None, "same")], seed=1, classes=names)[0]["passed"]
-    with pytest.raises(WorkloadError, match="does not say which class it is about; 'of' is one of on_time, late"):
-        behaviour(ask, rows, [test_of(None)], seed=1, classes=names)
+    rain = FieldSpec(name="rain", dtype="number", description="")
+    label = FieldSpec(name="delay", dtype="string", description="", allowed=names, roles=("label",), available="after")
+    contract = ContractSpec(name="Rain", description="", fields=(rain, label))
+    assert behaviour(ask, rows, [test_of("late")], contract, seed=1, classes=names)[0]["passed"]
+    assert not behaviour(ask, rows, [test_of("on_time")], contract, seed=1, classes=names)[0]["passed"]
+    assert not behaviour(ask, rows, [test_of(None, "same")], contract, seed=1, classes=names)[0]["passed"]
 
 
 def test_numbers_are_judged_by_an_error_that_must_be_small() -> None:

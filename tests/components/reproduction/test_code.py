@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from components.builds.build import Build, Manifest
 from components.errors import BuildError
@@ -35,7 +36,7 @@ def recorded(root: Path, version: CodeVersion) -> Recorded:
     files = {str(path.relative_to(root)): digest_file(path)[:16] for path in root.glob("components/*.py")}
     manifest = Manifest(format=1, build_id="b-1", workload="b", kind="tabular", created="", files={})
     return Recorded(
-        build=Build(Path(), manifest),
+        build=Build(path=Path(), manifest=manifest, sealed=b"", contents={}),
         code=RecordedCode(version.commit, version.version, files),
         diff=version.diff.encode(),
         data=RecordedData("s", "v", "p"),
@@ -96,4 +97,27 @@ def test_code_that_git_did_not_hold_is_named(repository: Path, tmp_path: Path) -
     (repository / "components" / "hidden.py").write_text("d = 4\n")
     known = recorded(repository, code_version(repository))
     with pytest.raises(BuildError, match=r"components/hidden.py is missing"):
+        restore_code(known, tmp_path / "code", repository)
+
+
+def test_a_contract_of_the_users_own_is_looked_for_where_it_lies_now_and_a_file_of_ours_is_not(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    (work / "data_contracts").mkdir(parents=True)
+    mine = work / "data_contracts" / "mine.py"
+    mine.write_text("d = 4\n")
+    monkeypatch.syspath_prepend(str(work))
+    version = CodeVersion(version="0.1.0", commit=None, diff="")
+    files = recorded(repository, version).code.files | {"data_contracts/mine.py": digest_file(mine)[:16]}
+    known = structs.replace(recorded(repository, version), code=RecordedCode(None, "0.1.0", files))
+    assert restore_code(known, tmp_path / "code", repository)[0] == repository
+    mine.write_text("d = 5\n")
+    with pytest.raises(BuildError, match=r"data_contracts/mine.py differs"):
+        restore_code(known, tmp_path / "code", repository)
+    # What would run is the restored code: a file of ours that it lacks is not taken from elsewhere.
+    (work / "components").mkdir()
+    (repository / "components" / "old.py").rename(work / "components" / "old.py")
+    mine.write_text("d = 4\n")
+    with pytest.raises(BuildError, match=r"components/old.py is missing"):
         restore_code(known, tmp_path / "code", repository)

@@ -14,6 +14,7 @@ import pyarrow.parquet.encryption as pe
 import pytest
 
 from components.builds.build import Build, open_build
+from components.declaration import Source
 from components.errors import ContractError, HostError, SourceError
 from components.scoring.joined import JoinedWriter
 from components.scoring.score import score_file
@@ -283,3 +284,23 @@ def test_a_full_disk_is_said_and_what_is_finished_stays(
     assert not target.exists()
     assert len(list(tmp_path.glob(".out.parquet.*/*.npy"))) == 4
     assert score_file(build, source, target, part_rows=250).rows == 1_000
+
+
+def test_a_text_file_is_read_as_the_source_is_written_and_nothing_is_dropped_without_a_word(
+    build: Build, sample: Sample, tmp_path: Path
+) -> None:
+    rows = sample.frame.select([field.name for field in sample.contract.inputs]).head(20)
+    first = next(field.name for field in sample.contract.inputs if field.dtype == "integer" and field.nullable)
+    texts = rows.with_columns(pl.all().cast(pl.String).fill_null("NA"), order_id=pl.lit("x"), label=pl.lit("1"))
+    texts = texts.with_columns(pl.when(pl.int_range(pl.len()) == 3).then(pl.lit("many")).otherwise(first).alias(first))
+    like = Source(path="rows.csv", separator=";", null_values=("NA",))
+    for separator in (";", "\t", ","):
+        texts.write_csv(tmp_path / "in.csv", separator=separator)
+        scored = score_file(build, tmp_path / "in.csv", tmp_path / "out.parquet", like=like)
+        assert (scored.rows, scored.refusals) == (20, {f"{first}: not an integer": 1})
+        assert scored.left_out == ("order_id", "label")
+        reasons = pl.read_parquet(tmp_path / "out.parquet")["reasons"]
+        assert reasons[3].to_list() == [f"{first}: not an integer", f"{first} was 'many'"]
+        assert reasons.null_count() == 19
+    alike = score_file(build, tmp_path / "in.csv", tmp_path / "out.csv", like=like)
+    assert f"{first} was 'many'" in alike.target.read_text()

@@ -11,8 +11,9 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -25,7 +26,7 @@ from components.declaration import Source
 from components.errors import ContractError, SourceError
 from components.settings import Home
 from data_contracts.contract import Contract, column
-from data_contracts.spec import ContractSpec
+from data_contracts.spec import ContractSpec, DType, FieldSpec
 from tests.components.data.sources.object_storage import serve_buckets
 
 MOMENT = datetime(2013, 5, 1, 8, 30)
@@ -529,3 +530,79 @@ def test_a_module_that_cannot_be_imported_is_told(module: str, tmp_path: Path, m
         digest(source, tmp_path)
     with contextlib.suppress(SourceError):
         assert source_fingerprint(source) is None
+
+
+CASES = Path(__file__).resolve().parents[3] / "outside" / "cases"
+
+
+def contract_of_types(**fields: DType) -> ContractSpec:
+    """A contract of these fields; the last is the label."""
+    *inputs, label = fields.items()
+    described = [FieldSpec(name=name, dtype=kind, description="", nullable=True) for name, kind in inputs]
+    last = FieldSpec(name=label[0], dtype=label[1], description="", nullable=True, roles=("label",), available="after")
+    return ContractSpec(name="Row", description="", fields=(*described, last))
+
+
+def rows_of(source: Source, contract: ContractSpec, tmp_path: Path) -> list[dict[str, Any]]:
+    taken = take_snapshot(source, contract, Home(tmp_path / "home"))
+    return pl.read_parquet(taken.path, columns=[field.name for field in contract.fields]).to_dicts()
+
+
+def test_folders_that_give_a_field_its_value_are_read(tmp_path: Path) -> None:
+    found = rows_of(Source(path=str(CASES / "lake")), contract_of_types(x="string", y="integer"), tmp_path)
+    assert sorted({row["x"] for row in found}) == ["a", "b"]
+    for ending, text in {"csv": "y\n1\n", "jsonl": '{"y": 1}\n'}.items():
+        for folder in ("x=5%2F2/day=2024-01-31", "x=__HIVE_DEFAULT_PARTITION__/day=2024-02-01/other=z"):
+            place = tmp_path / ending / folder
+            place.mkdir(parents=True)
+            (place / f"1.{ending}").write_text(text)
+        contract = contract_of_types(x="string", day="date", y="integer")
+        assert rows_of(Source(path=str(tmp_path / ending)), contract, tmp_path) == [
+            {"x": "5/2", "day": date(2024, 1, 31), "y": 1},
+            {"x": None, "day": date(2024, 2, 1), "y": 1},
+        ]
+    # A file that has the column itself is believed.
+    (tmp_path / "own" / "x=a").mkdir(parents=True)
+    (tmp_path / "own" / "x=a" / "1.csv").write_text("x,y\nb,1\n")
+    found = rows_of(Source(path=str(tmp_path / "own")), contract_of_types(x="string", y="integer"), tmp_path)
+    assert found == [{"x": "b", "y": 1}]
+
+
+def test_truth_that_became_floats_is_truth_in_text_and_in_mixed_files_too(tmp_path: Path) -> None:
+    contract = contract_of_types(x="integer", y="boolean")
+    found = rows_of(Source(path=str(CASES / "bool_with_gaps.csv")), contract, tmp_path)
+    assert [row["y"] for row in found] == [True, False, None]
+    (tmp_path / "mixed").mkdir()
+    pl.DataFrame({"x": [1, 2], "y": [1.0, None]}).write_parquet(tmp_path / "mixed" / "1.parquet")
+    pl.DataFrame({"x": [3], "y": [False]}).write_parquet(tmp_path / "mixed" / "2.parquet")
+    found = rows_of(Source(path=str(tmp_path / "mixed")), contract, tmp_path)
+    assert [row["y"] for row in found] == [True, None, False]
+
+
+@pytest.mark.parametrize("pattern", ["", "**", "**/*.csv", "**/**/*.csv", "*/*.csv"])
+def test_a_link_in_a_circle_ends_and_no_file_counts_twice(pattern: str, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / "lake" / folder).mkdir(parents=True)
+        (tmp_path / "lake" / folder / "1.csv").write_text(f"x,y\n{folder},1\n")
+        (tmp_path / "lake" / folder / "up").symlink_to(tmp_path / "lake")
+        (tmp_path / "lake" / folder / "other").symlink_to(tmp_path / "lake" / "a")
+    (tmp_path / "lake" / "also.csv").symlink_to(tmp_path / "lake" / "a" / "1.csv")
+    (tmp_path / "lake" / "README.txt").write_text("not data")
+    found = rows_of(Source(path=f"{tmp_path}/lake/{pattern}"), contract_of_types(x="string", y="integer"), tmp_path)
+    assert sorted(row["x"] for row in found) == ["a", "b"]
+
+
+def test_what_lies_beside_data_for_people_is_no_data(tmp_path: Path) -> None:
+    for format in (None, "csv"):
+        packed = tmp_path / f"{format}.zip"
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name in ("README.txt", "data/LICENSE", "data/readme.md", "notes/Changelog.txt"):
+                archive.writestr(name, "for people, not for machines\n")
+            archive.writestr("data/rows.csv", "x,y\na,1\n")
+        found = rows_of(Source(path=str(packed), format=format), contract_of_types(x="string", y="integer"), tmp_path)
+        assert found == [{"x": "a", "y": 1}]
+    with zipfile.ZipFile(tmp_path / "bare.zip", "w") as archive:
+        archive.writestr("README", "for people\n")
+        archive.writestr("rows", "x,y\na,1\n")
+    bare = Source(path=str(tmp_path / "bare.zip"), format="csv")
+    assert rows_of(bare, contract_of_types(x="string", y="integer"), tmp_path) == [{"x": "a", "y": 1}]

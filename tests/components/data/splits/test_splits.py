@@ -199,3 +199,16 @@ def test_a_field_may_have_any_name_that_is_no_column_of_ours(name: str, rows: Pa
     others = tuple(field for field in CONTRACT.fields if field.name != "ill")
     contract = msgspec.structs.replace(CONTRACT, fields=(*others, label))
     assert divided(rows, contract, {"by": "stratified"})["test"].rows > 400
+
+
+def test_a_monitored_period_without_rows_yet_or_with_one_outcome_only_fails_nothing(rows: Path) -> None:
+    periods = {
+        "train": {"start": "2020-01-01", "end": "2020-02-15"},
+        "validation": {"start": "2020-02-16", "end": "2020-03-10"},
+        "test": {"start": "2020-03-11", "end": "2020-04-10"},
+    }
+    later = {"by": "time", **periods, "monitor": {"start": "2021-01-01", "end": "2021-02-01"}}
+    assert set(divide(rows, later)) == {"train", "validation", "test"}
+    # Labels come in late: of two days there may be one outcome only, which judges nothing.
+    few = {"by": "time", **periods, "monitor": {"start": "2020-04-11", "end": "2020-04-11"}}
+    assert divide(rows, few, "few")["monitor"].rows == 24

@@ -1,0 +1,132 @@
+"""What a workload file says about fields and their values, held against the contract when the file is read.
+
+A value is decoded as the contract decodes a request: what no request may hold, no test may ask about.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from components.data.splits.split_declaration import GroupSplit, SplitRule, StratifiedSplit, TimeSplit
+from components.errors import WorkloadError
+from components.judgement.gate_declaration import BehaviourTest, Gates
+from components.judgement.targets import HIGHER_IS_BETTER, limits_of, target_of
+from components.yaml_document import told_kind
+from data_contracts.field_types import decode_value
+from data_contracts.spec import ContractSpec, FieldSpec
+
+
+class Declared(Protocol):
+    """A workload file as far as it is looked at here, and how to tell a place of it."""
+
+    @property
+    def gates(self) -> Gates: ...
+    @property
+    def split(self) -> SplitRule: ...
+    @property
+    def goal(self) -> Any: ...
+
+    def told_place(self, *place: str | int) -> str: ...
+    def told_words(self, *place: str | int) -> str | None: ...
+
+
+def check_declared_values(workload: Declared, contract: ContractSpec) -> None:
+    """Raise WorkloadError for a value that its field cannot have, and for a limit that no metric can reach or miss."""
+    for number, test in enumerate(workload.gates.behaviour):
+        _check_test(workload, ("gates", "behaviour", number), test, contract)
+    _check_limit(workload, ("goal", "threshold"), workload.goal.metric, workload.goal.direction)
+    for number, floor in enumerate(workload.gates.floors):
+        direction = "at_least" if floor.at_least is not None else "at_most"
+        _check_limit(workload, ("gates", "floors", number, direction), floor.metric, direction)
+    _check_split(workload, contract)
+
+
+def _check_test(workload: Declared, place: tuple[str | int, ...], test: BehaviourTest, contract: ContractSpec) -> None:
+    fields = {field.name: field for field in contract.inputs}
+    for key in ("where", "set"):
+        for name, value in getattr(test, key).items():
+            _check_value(workload, (*place, key, name), fields[name], value)
+    for name, number in test.add.items():
+        field = fields[name]
+        if field.dtype not in ("integer", "number"):
+            raise WorkloadError(
+                f"{workload.told_place(*place, 'add', name)}: a number is added, and '{name}' is a {field.dtype}: "
+                "use set"
+            )
+        if field.dtype == "integer" and (number != int(number) or abs(number) >= 2**53):
+            raise WorkloadError(
+                f"{workload.told_place(*place, 'add', name)}: '{name}' is whole, and {number} is not (below 2^53): "
+                "its sum would be cut"
+            )
+    classes = tuple(str(one) for one in contract.label.allowed)
+    if test.of is not None and test.of not in classes:
+        known = f"its classes are {', '.join(classes)}" if classes else f"it is a {contract.label.dtype} and has none"
+        raise WorkloadError(
+            f"{workload.told_place(*place, 'of')}: '{test.of}' is no class of '{contract.label.name}'; {known}"
+        )
+    if classes and test.of is None and test.expect != "same":
+        raise WorkloadError(
+            f"{workload.told_place(*place)}: '{test.name}' does not say which class it is about: 'of' is one of "
+            f"{', '.join(classes)}"
+        )
+    if test.limit is not None and target_of(contract) != "regression" and not 0 <= test.limit <= 1:
+        raise WorkloadError(f"{workload.told_place(*place, 'limit')}: a probability is from 0 to 1, not {test.limit:g}")
+
+
+def _check_value(workload: Declared, place: tuple[str | int, ...], field: FieldSpec, value: object) -> None:
+    try:
+        decode_value(field, value)
+    except ValueError as error:
+        words, kind = workload.told_words(*place), told_kind(value)
+        where = workload.told_place(*place)
+        if kind and field.dtype == "string" and not all(isinstance(one, int) for one in field.allowed or ("",)):
+            raise WorkloadError(
+                f"{where}: {words or _words(value)} is {kind}, and '{field.name}' is text: write it in quotes"
+            ) from error
+        raise WorkloadError(f"{where}: {_words(value)} is no value of '{field.name}': {error}") from error
+
+
+def _words(value: object) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _check_limit(workload: Declared, place: tuple[str | int, ...], metric: str, direction: str) -> None:
+    """Raise WorkloadError for a limit outside of what the metric can be, or on the side that is no better."""
+    limit = workload_value(workload, place)
+    low, high = limits_of(metric)
+    if not low <= limit <= high:
+        raise WorkloadError(
+            f"{workload.told_place(*place)}: {metric} lies between {low:g} and {high:g}: {limit:g} is reached by every "
+            "model, or by none"
+        )
+    if HIGHER_IS_BETTER.get(metric, True) != (direction == "at_least"):
+        better = "at_least" if direction == "at_most" else "at_most"
+        larger = "larger" if better == "at_least" else "smaller"
+        raise WorkloadError(f"{workload.told_place(*place)}: {metric} is better the {larger} it is: say {better}")
+
+
+def workload_value(workload: Declared, place: tuple[str | int, ...]) -> Any:
+    """Return what stands at a place of a workload."""
+    found: Any = workload
+    for part in place:
+        found = found[part] if isinstance(part, int) else getattr(found, part)
+    return found
+
+
+def _check_split(workload: Declared, contract: ContractSpec) -> None:
+    split = workload.split
+    needed: dict[Callable[..., Any], Any] = {TimeSplit: "time", GroupSplit: "group"}
+    role = needed.get(type(split))
+    if role and not contract.with_role(role):
+        raise WorkloadError(
+            f"{workload.told_place('split', 'by')}: a split by {role} needs a field with the role '{role}', and "
+            f"{contract.name} has none: give one that role in the contract, or divide the rows in another way"
+        )
+    if isinstance(split, StratifiedSplit):
+        known = [field.name for field in contract.fields]
+        for number, name in enumerate(split.fields):
+            if name not in known:
+                raise WorkloadError(
+                    f"{workload.told_place('split', 'fields', number)}: '{name}' is not a field of {contract.name}; "
+                    f"fields: {', '.join(known)}"
+                )

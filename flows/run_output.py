@@ -1,0 +1,143 @@
+"""What a person sees at the end of a run: the verdict, the model, the gates that matter, the links; at most 40 lines.
+
+``--verbose`` prints everything instead (terminal.py).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from flows.drawing import COLOURS, open_console
+
+if TYPE_CHECKING:
+    from components.delivery.monitoring import Monitored
+    from components.delivery.promotion import Promotion
+    from components.judgement.evidence import Evidence
+    from components.judgement.gates import Verdict
+    from components.settings import Home
+    from flows.build_model import BuildOutcome
+
+MOST_LINES = 40
+NAME = 11
+# A gate that passed and says whether the model is any good.
+ALWAYS = ("goal", "baseline", "champion")
+
+
+def print_run(
+    home: "Home",
+    built: "BuildOutcome",
+    promoted: "Promotion | None" = None,
+    monitored: "Monitored | None" = None,
+) -> None:
+    """Print what came of a run in at most 40 lines; names and values of the user are text, never markup."""
+    console = open_console()
+    above = [
+        line for name, text, style in _told(built, promoted, monitored) for line in _entry(console, name, text, style)
+    ]
+    below = _links(home, built, monitored)
+    room = MOST_LINES - len(below) - 1
+    if len(above) > room:
+        above = [*above[: room - 1], Text(f"{'':{NAME}}and more: --verbose prints everything", style="dim")]
+    for line in above:
+        console.print(line, soft_wrap=True)
+    for link in below:
+        console.print(Text(link), soft_wrap=True)
+
+
+def _told(
+    built: "BuildOutcome", promoted: "Promotion | None", monitored: "Monitored | None"
+) -> Iterator[tuple[str, str, str]]:
+    """Yield name, text and style of each entry, what matters most first."""
+    from components.builds.build import open_build
+    from components.judgement.evidence import read_evidence
+
+    build, report = open_build(built.registered.build), built.gates
+    yield "", _verdict(built, promoted), "bold green" if report.passed else "bold red"
+    yield "model", _model(built, read_evidence(built.evaluated.evidence)), ""
+    for place, said in enumerate(report.good_for):
+        yield "" if place else "good for", said, ""
+    for place, warning in enumerate((*report.warnings, *(promoted.gates.warnings if promoted else ()))):
+        yield "" if place else "but", f"{warning[:1].upper()}{warning[1:]}.", "yellow"
+    verdicts = [*report.verdicts, *(promoted.gates.verdicts if promoted else ())]
+    matter = [v for v in verdicts if v.state != "passed"] + [
+        v for v in verdicts if v.state == "passed" and v.gate in ALWAYS
+    ]
+    passed = sum(verdict.state == "passed" for verdict in verdicts)
+    yield "gates", f"{passed} of {len(verdicts)} passed", ""
+    for verdict in matter:
+        yield "", _gate(verdict), COLOURS[verdict.state] if verdict.state != "passed" else ""
+    for difference in build.environment_differences():
+        yield "packages", f"{difference}; such a build is not promoted without --accept environment", "yellow"
+    if built.validated.quarantined:
+        rows = f"{built.validated.quarantined:,} of {built.validated.quarantined + built.validated.rows:,} rows"
+        yield "data", f"{rows} were set aside: they break the contract", ""
+    yield "training", built.trained.taken, ""
+    if monitored:
+        yield "since then", monitored.drift.verdict, "yellow" if monitored.drift.drifted else ""
+
+
+def _verdict(built: "BuildOutcome", promoted: "Promotion | None") -> str:
+    build, workload = built.registered.build_id, built.registered.workload
+    if promoted:
+        instead = f", instead of {promoted.replaced}" if promoted.replaced else ""
+        return f"{workload}: promoted. {build} serves{instead}"
+    if built.gates.passed:
+        return f"{workload}: passed. {build} is the challenger; 'slipway promote {workload}' makes it serve"
+    return f"{workload}: refused. {build} did not pass its gates and is kept to be looked at"
+
+
+def _model(built: "BuildOutcome", evidence: "Evidence") -> str:
+    from components.judgement.gate_texts import number, rests_on
+    from components.judgement.targets import title_of
+
+    metric = built.evaluated.metric
+    own, other = evidence.find(metric), evidence.find(f"baseline_{metric}")
+    said = built.trained.chosen
+    if own is not None and own.low is not None and own.high is not None:
+        said += (
+            f", {title_of(metric)} {number(own.value)} ({number(own.low)} to {number(own.high)}, from {rests_on(own)})"
+        )
+    against = evidence.find("gain_over_baseline")
+    if other is not None and against is not None and against.detail:
+        said += f"; the baseline {against.detail} has {number(other.value)}"
+    return said
+
+
+def _gate(verdict: "Verdict") -> str:
+    would = f" {verdict.would_pass[:1].upper()}{verdict.would_pass[1:]}." if verdict.would_pass else ""
+    return f"{verdict.state} {verdict.gate}: {verdict.reason}{would}"
+
+
+def _entry(console: Console, name: str, text: str, style: str) -> list[Text]:
+    """Return the lines of an entry: its name, and its text beside it, wrapped to the console."""
+    indent = NAME if name or not style.startswith("bold") else 0
+    wrapped = Text(text).wrap(console, max(console.width - indent, 20))
+    lines = []
+    for place, part in enumerate(wrapped):
+        line = Text(f"{name if not place else '':{indent}}" if indent else "", style="dim")
+        line.append(part.plain.rstrip(), style=style or "default")
+        lines.append(line)
+    return lines
+
+
+def _links(home: "Home", built: "BuildOutcome", monitored: "Monitored | None") -> Sequence[str]:
+    lines = [
+        "",
+        f"{'dossier':{NAME}}{built.registered.build / 'dossier.html'}",
+        f"{'MLflow':{NAME}}mlflow ui --backend-store-uri {built.registered.tracking_uri}",
+        f"{'Bento':{NAME}}BENTOML_HOME={home.room('bentoml')} bentoml serve {built.packaged.bento}",
+    ]
+    if built.expected.docs:
+        lines.append(f"{'data docs':{NAME}}{built.expected.docs / 'index.html'}")
+    if built.validated.quarantine:
+        lines.append(f"{'quarantine':{NAME}}{built.validated.quarantine}")
+    if monitored and monitored.drift.windows:
+        lines.append(f"{'drift':{NAME}}{monitored.drift.windows[-1].report}")
+    workload = built.registered.workload
+    return [
+        *lines,
+        f"{'serve':{NAME}}slipway serve {workload}",
+        f"{'why':{NAME}}slipway status {workload}; all of it: --verbose",
+    ]

@@ -1,0 +1,81 @@
+"""Services whose parent is killed, or that are asked to stop: nobody is left, and the port is free."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deployments.data_plane.tables.content_types import ARROW
+from tests.deployments.hostile_tables import arrow
+from tests.deployments.processes import Running, wait_until
+from tests.deployments.small_build import Sample
+from tests.deployments.test_hostile_tables import below, sound_table
+
+
+def _nobody_is_left(processes: list[int]) -> bool:
+    return not any(_lives(process) for process in processes)
+
+
+def _lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _is_free(address: tuple[str, int]) -> bool:
+    with socket.socket() as found:
+        # Connections that were closed a moment ago hold nobody up.
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind(address)
+            found.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def test_workers_and_readers_end_with_a_parent_that_is_killed(
+    serve: Callable[..., Running], build: Path, sample: Sample
+) -> None:
+    running = serve("--build", build, workers=2)
+    for _ in range(8):
+        body = arrow(sound_table(sample))
+        assert running.client.post("/v1/score", content=body, headers={"content-type": ARROW}).status_code == 200
+    processes = below(running.process.pid)
+    assert len(processes) > 3
+    os.kill(running.process.pid, signal.SIGKILL)
+    running.process.wait()
+    wait_until(lambda: _nobody_is_left(processes))
+    assert _is_free(running.address)
+
+
+def test_a_service_stops_in_order_when_its_owner_is_killed(
+    serve: Callable[..., Running], build: Path, tmp_path: Path
+) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    running = serve("--build", build, "--owner", str(owner.pid), "--predictions", tmp_path / "log")
+    assert running.post([]).status_code == 422
+    processes = below(running.process.pid)
+    owner.kill()
+    owner.communicate()
+    assert running.process.wait(timeout=20) == 0
+    wait_until(lambda: _nobody_is_left(processes))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupt_of_the_whole_group_ends_in_order(
+    serve: Callable[..., Running], build: Path, workers: int
+) -> None:
+    running = serve("--build", build, workers=workers)
+    processes = below(running.process.pid)
+    for process in processes:
+        os.kill(process, signal.SIGINT)
+    assert running.process.wait(timeout=20) == 0
+    assert running.log.read_text() == ""
+    assert _nobody_is_left(processes)

@@ -1,0 +1,91 @@
+"""The end of a service, whoever ends it and however: nobody is left, the port is free, one line says what happened."""
+
+import contextlib
+import os
+import signal
+import socket
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.outside.places import Place, Served, processes_of, wait_until
+
+pytestmark = pytest.mark.outside
+
+# What `slipway serve` says that it takes at most.
+STOP_SECONDS = 15
+
+
+def gone(place: Place, served: Served) -> None:
+    """Wait until nothing of a place runs, and take the port that the service had."""
+    wait_until(lambda: not processes_of(place), "every process ends", STOP_SECONDS)
+    address = urlsplit(served.url)
+    assert address.port
+    with socket.socket() as found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((address.hostname, address.port))
+        found.listen(1)
+
+
+def said(served: Served) -> list[str]:
+    return served.log.read_text().splitlines()
+
+
+def data_plane(place: Place) -> int:
+    """Return the process that holds the workers of the one service."""
+    return next(
+        process for process, command in processes_of(place).items() if "-m deployments.data_plane --owner" in command
+    )
+
+
+def test_nobody_is_left_of_a_service_whose_command_is_killed(champion: Place) -> None:
+    served = champion.serve("shop.yaml", "--workers", "2")
+    assert len(processes_of(champion)) >= 4
+    served.process.kill()
+    served.process.wait()
+    gone(champion, served)
+
+
+def test_nobody_is_left_of_a_service_whose_parent_is_killed(champion: Place) -> None:
+    served = champion.serve("shop.yaml", "--workers", "2")
+    os.kill(data_plane(champion), signal.SIGKILL)
+    assert served.process.wait(STOP_SECONDS) == 7
+    assert said(served)[-1].endswith("the service was ended from outside, by SIGKILL; start it again")
+    gone(champion, served)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_service_that_is_asked_to_stop_drains_first(champion: Place, number: int) -> None:
+    served = champion.serve("shop.yaml")
+    os.killpg(served.process.pid, number)
+    wait_until(lambda: said(served), "it says that it stops", STOP_SECONDS)
+    # In the first second of stopping it still answers, and tells a gateway to turn elsewhere.
+    with contextlib.suppress(httpx.TransportError):
+        assert httpx.get(f"{served.url}/readyz").status_code == 503
+    assert served.process.wait(STOP_SECONDS) == 0
+    (line,) = said(served)
+    assert line.startswith("slipway: stopping: what is in flight is answered, within 15 s")
+    gone(champion, served)
+
+
+def test_a_service_that_is_asked_twice_ends_at_once(champion: Place) -> None:
+    served = champion.serve("shop.yaml")
+    # A stopped process does not stop: only the end that needs no cooperation helps.
+    os.kill(data_plane(champion), signal.SIGSTOP)
+    os.killpg(served.process.pid, signal.SIGINT)
+    wait_until(lambda: said(served), "it says that it stops", STOP_SECONDS)
+    os.killpg(served.process.pid, signal.SIGINT)
+    assert served.process.wait(5) == 0
+    assert len(said(served)) == 1
+    gone(champion, served)
+
+
+def test_nobody_is_left_of_a_promotion_that_is_killed_while_it_asks_the_build(champion: Place) -> None:
+    process = champion.start("slipway", "promote", "shop.yaml")
+    wait_until(
+        lambda: any("deployments.data_plane" in command for command in processes_of(champion).values()), "served"
+    )
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not processes_of(champion), "every process ends", STOP_SECONDS)
