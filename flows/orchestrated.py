@@ -9,7 +9,7 @@ from types import FrameType
 from uuid import UUID
 
 from components.errors import HostError
-from components.parent_process import when_gone
+from components.lifetime import when_it_ends
 from components.run_ledger import Ledger, RunRecord
 
 # As long as the main thread may take to close the run once its worker is gone.
@@ -74,4 +74,4 @@ def end_with_worker() -> None:
         os._exit(HostError.exit_code)
 
     signal.signal(signal.SIGUSR1, end)
-    when_gone(worker, gone)
+    when_it_ends(worker, gone)

@@ -107,10 +107,10 @@ def main() -> None:
     """Be the server."""
     import gc
 
-    from components.parent_process import end_with
+    from components.lifetime import end_with_parent
 
     parent, handle = map(int, sys.argv[1:])
-    end_with(parent)
+    end_with_parent(parent)
     # What is imported stays: to look for garbage in it is a fifth of the start.
     gc.disable()
     import uvicorn

@@ -9,11 +9,11 @@ import time
 
 import psutil
 
-from components.parent_process import bound
+from components.lifetime import bound
 
 PARENT = """
 import subprocess, sys, time
-from components.parent_process import bound
+from components.lifetime import bound
 child = subprocess.Popen(bound([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]),
                          stdout=subprocess.PIPE, text=True, start_new_session=True)
 assert child.stdout.readline() == "up\\n"
