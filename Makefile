@@ -37,7 +37,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "3 of 4: everything else, by uv (800 MB)"
 	@$(UV) pip install --python $(BIN)/python --no-progress --quiet -c constraints.txt -e ".[dev]"
 	@echo "4 of 4: compiling, once instead of at the first start of each command (half a minute)"
-	@$(BIN)/python -m compileall -q -j 0 $(BIN)/../lib >/dev/null || true
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true # some packages carry templates that are no Python
 	@touch $@
 	@echo "installed: $(BIN)/slipway"
 
