@@ -19,7 +19,8 @@ class OneLine(logging.Filter):
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         if not isinstance(error, SlipwayError):
             return True
-        run = str(getattr(record, "task_run_id", getattr(record, "flow_run_id", "")))
+        # An error has one task, and every flow around that.
+        run = str(getattr(record, "flow_run_id", "")) if record.name == "prefect.flow_runs" else record.name
         told: set[str] = error.__dict__.setdefault("told_runs", set())
         if run in told:
             return False

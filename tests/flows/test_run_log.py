@@ -23,7 +23,10 @@ def test_an_error_of_ours_is_one_line_and_said_once_in_each_run() -> None:
     assert first.exc_info is None
     assert not OneLine().filter(record(error, flow_run_id="a"))
     assert OneLine().filter(record(error, flow_run_id="b"))
-    assert OneLine().filter(record(error, flow_run_id="a", task_run_id="c"))
+    of_a_task = record(error, flow_run_id="a", task_run_id="c")
+    of_a_task.name = "prefect.task_runs"
+    assert OneLine().filter(of_a_task)
+    assert of_a_task.getMessage() == "SourceError: rows.csv is not there"
 
 
 def test_a_defect_keeps_its_traceback() -> None:

@@ -176,7 +176,9 @@ def test_a_refused_build_is_a_failed_run_and_a_run_ends_with_its_worker(shop: Pl
 
     worker, run_id = _under_a_worker(shop, server, shop.folder / "shop.yaml")
     engine = wait_until(lambda: _engine(worker), "the worker has started the run", 120)
-    wait_until(lambda: [line for line in logs(server, run_id) if line.startswith("ingest")], "the run is at work", 180)
+    wait_until(
+        lambda: [line for line in logs(server, run_id) if line.startswith("prepare: ran")], "the run is at work", 180
+    )
     os.kill(worker.pid, signal.SIGKILL)
     wait_until(lambda: not _alive(engine), "the run ends with its worker", 4 * PROMISED_SECONDS)
     ended = wait_until(
