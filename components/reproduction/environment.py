@@ -41,8 +41,8 @@ def make_environment(recorded: Recorded, code: Path, folder: Path, report: Repor
         )
     if not (code / "pyproject.toml").is_file():
         raise HostError(
-            f"a new environment is made with the recorded code, and what is installed at {code} is no checkout that pip "
-            "could install from: run it in a clone of Slipway, or leave --fresh-environment out"
+            f"a new environment is made with the recorded code, and what is installed at {code} is no checkout that "
+            "pip could install from: run it in a clone of Slipway, or leave --fresh-environment out"
         )
     report("new environment")
     listed = folder.with_name("packages.txt")
