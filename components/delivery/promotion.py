@@ -98,8 +98,8 @@ def promote_challenger(
     live, evidence, report = _judged(workload, build, before, path, settings)
     refused = [] if report.passed else [verdict for verdict in report.refused if verdict.gate not in accept]
 
-    def recorded(outcome: Outcome) -> Path:
-        record = PromotionRecord(
+    def record(outcome: Outcome) -> PromotionRecord:
+        return PromotionRecord(
             at=now(),
             build_id=build.build_id,
             champion=before.champion,
@@ -109,33 +109,39 @@ def promote_challenger(
             evidence=evidence,
             gates=report,
         )
-        written = write_record(path.parent, record)
-        show(record, written)
+
+    def kept(outcome: Outcome) -> Path:
+        judged = record(outcome)
+        written = write_record(path.parent, judged)
+        show(judged, written)
         return written
 
     if refused:
-        told, written = "; ".join(verdict.line for verdict in refused), recorded("refused")
+        told, written = "; ".join(verdict.line for verdict in refused), kept("refused")
         raise GateError(
             f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}, what it was judged by at "
             f"{written}; mend the cause, or accept a gate by name with --accept"
         )
     if dry_run:
-        written = recorded("dry run")
+        written = kept("dry run")
     else:
         accepted = f"; accepted in spite of: {', '.join(sorted(accept))}" if accept else ""
         check_registered(workload.name, build.build_id, home=home, settings=settings)
         try:
             with unmoved(path, before):
-                written = recorded("promoted")
+                # Shown later: it may have to be sent somewhere.
+                judged = record("promoted")
+                written = write_record(path.parent, judged)
                 place, reason = place_of(path, build.path), f"every gate judged{accepted}"
                 after = promoted(before, build.build_id, place, reason, written.name)
                 _put_in_place(path, after, home, settings)
         except RolloutMovedError as moved:
-            recorded("overtaken")
+            kept("overtaken")
             raise RolloutMovedError(
                 f"{build.build_id} is not promoted: {moved}. Nothing was changed; the same command judges it against "
                 "what serves now"
             ) from None
+        show(judged, written)
     return Promotion(
         build_id=build.build_id,
         replaced=before.champion if before.champion != build.build_id else None,
