@@ -236,8 +236,8 @@ def test_a_better_champion_keeps_its_place_and_the_refusal_is_on_record(
     rollout = served_by(staged, home)
     known, arguments = rollout.read_bytes(), (staged.workload, build, home, staged.settings)
     told = (
-        r"is not promoted: failed champion: In AUC the model is .* worse than the champion .*; would pass with at least "
-        r".* on .* (days|rows)"
+        r"is not promoted: failed champion: In AUC the model is .* worse than the champion .*; would pass with at "
+        r"least .* on .* (days|rows)"
     )
     with pytest.raises(GateError, match=told):
         promote.fn(*arguments, accept=OTHERS)
