@@ -3,6 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PIP_QUIET := --quiet --disable-pip-version-check
+UV := $(BIN)/uv
 
 .PHONY: demo test outside test-all check bench clean
 
@@ -28,12 +30,19 @@ check: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
 		{ echo "slipway needs Python 3.11 or 3.12, $(PYTHON) is another; set PYTHON=..."; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
-	touch $@
+	@echo "1 of 4: an environment in .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "2 of 4: PyTorch, by pip, which takes a build for processors where one is offered (200 MB)"
+	@$(BIN)/python -m pip $(PIP_QUIET) install -c constraints.txt torch uv
+	@echo "3 of 4: everything else, by uv (800 MB)"
+	@$(UV) pip install --python $(BIN)/python --no-progress --quiet -c constraints.txt -e ".[dev]"
+	@echo "4 of 4: compiling, once instead of at the first start of each command (half a minute)"
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true # some packages carry templates that are no Python
+	@touch $@
+	@echo "installed: $(BIN)/slipway"
 
 bench: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,bench]"
+	@$(UV) pip install --python $(BIN)/python --quiet -c constraints.txt -e ".[dev,bench]"
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.serving.overload
 	$(BIN)/python -m benchmarks.serving.bulk

@@ -3,6 +3,7 @@
 Two ways. ``end_with_parent``: the system sends a signal; it needs no cooperation, works for any program that is
 executed afterwards, and costs nothing, but on Linux alone, and it counts the end of the *thread* that started the
 process. ``when_it_ends``: a thread waits for the end of a process and calls something, which can end in good order.
+A program that is not ours is started through this module, by the first way: ``bound``.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # prctl(2)
 _SET_PARENT_DEATH_SIGNAL = 1
@@ -33,6 +34,11 @@ def end_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
     # It may have ended before it was asked to tell: then somebody else has taken this process over.
     if os.getppid() != parent:
         os.kill(os.getpid(), number)
+
+
+def bound(command: Sequence[str]) -> list[str]:
+    """Return a command that runs another one, which is killed when the thread that starts it ends."""
+    return [sys.executable, "-P", "-m", "components.lifetime", str(os.getpid()), *command]
 
 
 def when_it_ends(process: int, act: Callable[[], object]) -> threading.Thread:
@@ -70,3 +76,14 @@ def _lives(process: int) -> bool:
         # Somebody else's.
         pass
     return True
+
+
+def main() -> None:
+    """Become the program that is named after the number of the parent."""
+    parent, *command = sys.argv[1:]
+    end_with_parent(int(parent))
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from components.errors import SlipwayError
 from components.settings import Home, Room
 from components.stage_keys import StageKey
 from components.storage import is_running, sweep, this_process, write_json
@@ -30,7 +31,7 @@ SWEPT: tuple[Room, ...] = (
     "runs",
     "keys",
 )
-State = Literal["running", "ran", "cached", "failed"]
+State = Literal["running", "ran", "cached", "failed", "interrupted"]
 
 
 class StageRecord(msgspec.Struct, kw_only=True):
@@ -48,7 +49,10 @@ class StageRecord(msgspec.Struct, kw_only=True):
 
 
 class RunRecord(msgspec.Struct, kw_only=True):
-    """One run of a flow; ``process`` is the one that makes it (``storage.this_process``)."""
+    """One run of a flow.
+
+    ``process`` is the one that makes it (``storage.this_process``), ``flow_runs`` are the orchestrator's names for it.
+    """
 
     run_id: str
     workload: str
@@ -58,6 +62,7 @@ class RunRecord(msgspec.Struct, kw_only=True):
     state: State = "running"
     seconds: float = 0.0
     error: str = ""
+    flow_runs: list[str] = msgspec.field(default_factory=list)
     stages: list[StageRecord] = msgspec.field(default_factory=list)
 
     @property
@@ -103,7 +108,7 @@ def current_ledger() -> Ledger | None:
 def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
     """Record what happens in the block as one run; inside another recorded run, record into that one.
 
-    What a killed run left unfinished in the home is cleared away first.
+    What a killed run left unfinished in the home is cleared away first, and its end is written down.
     """
     outer = _current.get()
     if outer is not None:
@@ -111,30 +116,97 @@ def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
         return
     for room in SWEPT:
         sweep(home.room(room))
+    close_killed(home)
     now = datetime.now(UTC)
     run_id = f"{workload}-{now:%Y%m%dT%H%M%S%f}"
     started = now.isoformat(timespec="seconds")
     record = RunRecord(run_id=run_id, workload=workload, flow=flow, started=started, process=this_process())
     ledger = Ledger(home.room("runs", f"{run_id}.json"), record)
     token = _current.set(ledger)
+    _open.append(ledger)
     try:
         yield ledger
         record.state = "ran"
     except BaseException as error:
-        record.state, record.error = "failed", str(error) or type(error).__name__
+        record.state, record.error = "failed", reason_of(error)
+        for stage in record.stages:
+            if stage.state == "running":
+                stage.state, stage.detail = "failed", record.error
         raise
     finally:
         _current.reset(token)
+        _open.remove(ledger)
         record.seconds = (datetime.now(UTC) - now).total_seconds()
         ledger.save()
 
 
+def reason_of(error: BaseException) -> str:
+    """Return in words why a run ended that ended with this."""
+    if isinstance(error, SystemExit):
+        return f"its process was told to end, with exit code {error.code}"
+    said = str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return said or "stopped by Ctrl-C"
+    if not isinstance(error, Exception):
+        return f"its process was told to end ({type(error).__name__})"
+    if isinstance(error, SlipwayError):
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def leave_word(reason: str) -> None:
+    """Write down why the runs of this process end, which is about to be ended from outside of them."""
+    for ledger in _open:
+        ledger.record.error = reason
+        ledger.save()
+
+
+# Of this process; leave_word comes from another thread, which has no context of its own.
+_open: list[Ledger] = []
+
+
+def close_killed(home: Home) -> tuple[RunRecord, ...]:
+    """Write the end of every run that could not, because its process was killed; return these runs."""
+    closed = []
+    for path in sorted(home.room("runs").glob("*.json")):
+        record = _read(path)
+        if record is None:
+            continue
+        if record.state == "interrupted" and _decode(path.read_bytes()).state == "running":
+            write_json(path, record)
+            closed.append(record)
+    return tuple(closed)
+
+
+_decode = msgspec.json.Decoder(RunRecord).decode
+
+
+def _read(path: Path) -> RunRecord | None:
+    """Read a record; a run that is written down as running although its process has ended was killed.
+
+    A record of another version of Slipway that cannot be read is None: what ran once must not stop what runs now.
+    """
+    try:
+        record = _decode(path.read_bytes())
+    except msgspec.DecodeError:
+        return None
+    if record.state != "running" or record.is_live:
+        return record
+    running = [stage for stage in record.stages if stage.state == "running"]
+    where = f" in {running[-1].stage}" if running else ""
+    record.state = "interrupted"
+    if not record.error:
+        record.error = f"its process ended without a word{where}: it was killed, or the machine went down"
+    for stage in running:
+        stage.state, stage.detail = "interrupted", record.error
+    record.seconds = max(path.stat().st_mtime - datetime.fromisoformat(record.started).timestamp(), 0.0)
+    return record
+
+
 def runs_of(home: Home, workload: str) -> list[RunRecord]:
     """Return the runs of a workload, newest first."""
-    folder = home.room("runs")
-    decode = msgspec.json.Decoder(RunRecord)
-    records = [decode.decode(path.read_bytes()) for path in folder.glob(f"{workload}-*.json")]
-    return sorted((r for r in records if r.workload == workload), key=lambda r: r.run_id, reverse=True)
+    records = [_read(path) for path in home.room("runs").glob(f"{workload}-*.json")]
+    return sorted((r for r in records if r and r.workload == workload), key=lambda r: r.run_id, reverse=True)
 
 
 def own_run(home: Home, workload: str) -> RunRecord | None:

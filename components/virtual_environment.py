@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.errors import HostError
+from components.lifetime import bound
 from components.provenance import Package
 
 # Complete lists: nothing is to be resolved.
@@ -34,7 +35,7 @@ def make_virtual_environment(folder: Path, requirements: Path, *more: str, what:
 
 
 def _run(command: list[str], what: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(bound(command), capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()[-1:]
         raise HostError(f"{what} cannot be made: {' '.join(lines)[:500]}")

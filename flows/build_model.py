@@ -13,6 +13,7 @@ from components.data.results import Expected, Prepared, Validated
 from components.data.versions import find_version
 from components.declaration import contract_of
 from components.delivery.registry import Registered
+from components.errors import GateError
 from components.judgement.evidence import Evaluated
 from components.judgement.gates import GateReport
 from components.result import Result
@@ -48,9 +49,23 @@ class BuildOutcome(Result):
     registered: Registered
 
 
+class BuildRefused(GateError):
+    """A build that its gates refused: it is registered all the same and kept, and ``outcome`` says all of it."""
+
+    def __init__(self, message: str, outcome: BuildOutcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+    def __reduce__(self) -> tuple[type["BuildRefused"], tuple[str, BuildOutcome]]:
+        # Prefect pickles what a run ended with.
+        return type(self), (str(self), self.outcome)
+
+
 @flow(name="build-model", validate_parameters=True)
 def build_model(workload: WorkloadName = "flights", data: DigestStart = "") -> BuildOutcome:
     """Make a build of a workload; stages whose data, code, settings and environment are unchanged are cached.
+
+    A build that its gates refuse is registered and kept, and then BuildRefused is raised: the run is a failed one.
 
     Args:
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
@@ -68,13 +83,23 @@ def build_model(workload: WorkloadName = "flights", data: DigestStart = "") -> B
         gates = gate(declared, evaluated, audited, prepared)
         packaged = package(declared, snapshot, validated, expected, prepared, trained, evaluated, gates, home, settings)
         registered = register(declared, packaged, trained, evaluated, gates.passed, home, settings)
-    return BuildOutcome(
-        validated=validated,
-        expected=expected,
-        prepared=prepared,
-        trained=trained,
-        evaluated=evaluated,
-        gates=gates,
-        packaged=packaged,
-        registered=registered,
-    )
+        outcome = BuildOutcome(
+            validated=validated,
+            expected=expected,
+            prepared=prepared,
+            trained=trained,
+            evaluated=evaluated,
+            gates=gates,
+            packaged=packaged,
+            registered=registered,
+        )
+        if not gates.passed:
+            raise BuildRefused(_refusal(outcome), outcome)
+    return outcome
+
+
+def _refusal(outcome: BuildOutcome) -> str:
+    """Return why a build was refused and where it is, on one line."""
+    told = "; ".join(verdict.line for verdict in outcome.gates.refused)
+    registered = outcome.registered
+    return f"{registered.build_id} did not pass its gates: {told}. It is kept at {registered.build} to be looked at"

@@ -10,7 +10,9 @@ from components.declaration import known_workloads, read_workload
 from components.errors import SlipwayError
 from components.provenance import dependency_graph, environment_differences, how_to_pin, machine
 from components.result import Result
+from components.run_ledger import SWEPT, close_killed
 from components.settings import Home
+from components.storage import sweep
 
 FREE_BYTES = 5_000_000_000
 MEMORY_BYTES = 4_000_000_000
@@ -25,8 +27,9 @@ class Finding(Result):
 
 
 def examine(home: Home) -> tuple[Finding, ...]:
-    """Run every check; none of them changes anything."""
-    return (_python(), _packages(), _memory(), _disk(home), _writable(home), *_workloads(), _orchestrator())
+    """Run every check; none changes anything but what killed runs have left, which is cleared away."""
+    machine = (_python(), _packages(), _memory(), _disk(home), _writable(home))
+    return (*machine, _leftovers(home), *_workloads(), _orchestrator())
 
 
 def _finding(check: str, passed: bool, found: str, *, otherwise: Literal["warning", "failed"]) -> Finding:
@@ -81,6 +84,17 @@ def _workloads() -> tuple[Finding, ...]:
         text = f"its file is sound; port {port} is {'free' if _is_free(port) else 'in use: serve with --port'}"
         found.append(_finding(f"workload {name}", _is_free(port), text, otherwise="warning"))
     return tuple(found)
+
+
+def _leftovers(home: Home) -> Finding:
+    """Clear away what runs left behind whose process was killed."""
+    if not home.root.is_dir():
+        return Finding(check="killed runs", state="passed", found="none")
+    closed, swept = close_killed(home), [path for room in SWEPT for path in sweep(home.room(room))]
+    told = [f"{record.workload} of {record.started}: {record.error}" for record in closed]
+    if swept:
+        told.append(f"{len(swept)} unfinished files and folders deleted")
+    return Finding(check="killed runs", state="passed", found="; ".join(told) or "none")
 
 
 def _is_free(port: int) -> bool:

@@ -6,9 +6,8 @@ from prefect import flow
 
 from components.delivery.monitoring import Monitored
 from components.delivery.promotion import Promotion
-from components.errors import GateError
 from components.result import Result
-from flows.build_model import BuildOutcome, WorkloadName, build_model
+from flows.build_model import BuildOutcome, BuildRefused, WorkloadName, build_model
 from flows.monitor_drift import monitor_drift
 from flows.opening import opened
 from flows.promote_build import promote_build
@@ -26,20 +25,17 @@ class EndToEnd(Result):
 
 @flow(name="end-to-end", validate_parameters=True)
 def end_to_end(workload: WorkloadName = "flights") -> EndToEnd:
-    """Take a workload from raw data to a monitored champion; GateError if a gate refuses the build.
+    """Take a workload from raw data to a monitored champion; BuildRefused if a gate refuses the build.
 
     Args:
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
     """
     with opened(workload, "end-to-end", alone=True) as run:
-        built = build_model(workload)
-        if not built.gates.passed:
-            write_summary(run.home, run.ledger, built)
-            told = "; ".join(verdict.line for verdict in built.gates.refused)
-            raise GateError(
-                f"{built.registered.build_id} did not pass its gates: {told}. "
-                f"It is kept at {built.registered.build} to be looked at"
-            )
+        try:
+            built = build_model(workload)
+        except BuildRefused as refused:
+            write_summary(run.home, run.ledger, refused.outcome)
+            raise
         promoted = promote_build(workload, build_id=built.registered.build_id, dry_run=False)
         monitored = monitor_drift(workload)
         summary = write_summary(run.home, run.ledger, built, promoted, monitored)

@@ -8,10 +8,12 @@ from pathlib import Path
 from components.catalog import check_target, kind_options
 from components.declaration import Workload, contract_of, read_workload
 from components.features.recipe import check_step
-from components.run_ledger import Ledger, recorded_run
+from components.run_ledger import Ledger, close_killed, recorded_run
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
 from components.workload_lock import only_run_of
+from flows.orchestrated import crash_killed, end_with_worker, note_run, started_by_worker
+from flows.run_log import keep_errors_on_one_line
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,19 @@ def opened(workload: str, flow: str, *, alone: bool = False) -> Iterator[Opened]
     from flows.prefect_run import check_home_lasts, known_to_prefect, say
 
     # A worker of Prefect's does not come by way of the command line.
+    keep_errors_on_one_line()
     find_user_modules(Path.cwd())
     settings = Settings()
     check_home_lasts(settings)
     declared = checked_workload(workload)
     home = settings.folder()
+    crash_killed(close_killed(home))
     with (
         known_to_prefect(home, declared.name),
         only_run_of(home, declared.name, flow, say) if alone else nullcontext(),
         recorded_run(home, declared.name, flow) as ledger,
     ):
+        note_run(ledger)
+        if started_by_worker():
+            end_with_worker()
         yield Opened(declared, home, settings, ledger)

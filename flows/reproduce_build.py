@@ -11,6 +11,7 @@ from components.reproduction.rebuild import Rebuilding, find_build
 from components.run_ledger import recorded_run
 from components.settings import Settings
 from flows.prefect_run import check_home_lasts, known_to_prefect
+from flows.run_log import keep_errors_on_one_line
 from tasks.reproduce import reproduce
 
 
@@ -29,6 +30,7 @@ def reproduce_build(
         tolerance: Relative difference of a metric that still counts as equal.
         keep: Keep the folder of the second build.
     """
+    keep_errors_on_one_line()
     settings = Settings()
     check_home_lasts(settings)
     home = settings.folder()

@@ -4,15 +4,16 @@ from components.data.audit.findings import Audited
 from components.data.audit.leakage import audit_prepared
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from tasks.stage import stage, table
+from tasks.pages import text
+from tasks.stage import stage
 
 
 def _artifact(audited: Audited) -> str:
-    found: dict[str, object] = {
-        f"{finding.kind} {number}": finding.text for number, finding in enumerate(audited.findings, start=1)
-    }
-    declared = {"limits": "; ".join(audited.declared)} if audited.declared else {}
-    return table((found or {"leaks": "none found"}) | declared)
+    count = len(audited.findings)
+    state = f"✗ {count} {'leak' if count == 1 else 'leaks'} found" if count else "✓ No leak found"
+    found = [f"- **{text(finding.kind)}**: {text(finding.text)}" for finding in audited.findings]
+    limits = [f"- declared: {text(limit)}" for limit in audited.declared]
+    return "\n".join([f"## {state}", "", *found, *limits])
 
 
 @stage("audit", settings=["contract", "audit"], artifact=_artifact)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from components import progress
 from components.catalog import find_kind, kind_module
-from components.compression.choice import compress as compress_model
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.settings import Home, Settings
@@ -12,7 +11,8 @@ from components.stage_keys import code_part
 from components.storage import digest_json
 from components.training.costs.energy import EnergyMeter, cpu_seconds
 from components.training.results import Trained
-from tasks.stage import stage, table
+from tasks.pages import table
+from tasks.stage import stage
 
 
 def _artifact(trained: Trained) -> str:
@@ -26,7 +26,7 @@ def _artifact(trained: Trained) -> str:
 def variants_folder(workload: Workload, trained: Trained, home: Home) -> Path:
     """Return the folder of a training's variants: a killed one finds its own student's checkpoint, and no other's."""
     document = workload.model_dump(mode="json", include={"kind", "model", "goal", "seed"})
-    code = code_part((kind_module(workload.kind), compress_model.__module__))
+    code = code_part((kind_module(workload.kind), "components.compression.choice"))
     return home.room("training", f"{workload.name}-variants-{digest_json([trained.digest, document, code])[:12]}")
 
 
@@ -46,6 +46,8 @@ def variants_folder(workload: Workload, trained: Trained, home: Home) -> Path:
 )
 def compress(workload: Workload, trained: Trained, prepared: Prepared, home: Home, settings: Settings) -> Trained:
     """Make and measure the variants; the training is returned with the graph that ships."""
+    from components.compression.choice import compress as compress_model
+
     kind, contract = find_kind(workload.kind), contract_of(workload)
     folder = variants_folder(workload, trained, home)
     began = cpu_seconds()

@@ -7,7 +7,8 @@ from components.errors import WorkloadError
 from components.settings import Home, Settings
 from components.storage import write_atomically
 from components.training.costs.estimate import FILE, Estimate
-from tasks.stage import stage, table
+from tasks.pages import table
+from tasks.stage import stage
 from tasks.train import training_folder
 
 

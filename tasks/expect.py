@@ -10,15 +10,20 @@ from components.run_ledger import current_ledger
 from components.settings import Home
 from components.storage import digest_file
 from data_contracts.expectation_arguments import asks_the_clock, known_files
-from tasks.stage import stage, table
+from tasks.pages import text
+from tasks.stage import stage
 
 
 def _artifact(expected: Expected) -> str:
-    judged = {
-        f"{one.expectation} {one.arguments}": f"{'kept' if one.success else 'broken'}, observed {one.observed}"
+    kept = sum(one.success for one in expected.expectations)
+    state = "✓ All kept" if kept == len(expected.expectations) else "✗ Broken"
+    lines = [
+        f"- {'✓' if one.success else '✗'} **{text(one.expectation)}** ({text(one.arguments)}): observed "
+        f"{text(one.observed)}"
         for one in expected.expectations
-    }
-    return table({**judged, "data docs": expected.docs})
+    ]
+    docs = [f"Data docs: {text(expected.docs)}"] if expected.docs else []
+    return "\n".join([f"## {state}: {kept} of {len(expected.expectations)} expectations", "", *lines, "", *docs])
 
 
 def _outside(workload: Workload) -> dict[str, str]:

@@ -8,15 +8,8 @@ from components.declaration import Workload
 from components.judgement.evidence import Evaluated, Measure, read_evidence
 from components.judgement.gates import Context, GateReport, judge
 from components.judgement.hold_out import leakage_measure
+from tasks.pages import verdicts
 from tasks.stage import stage
-
-
-def verdicts(report: GateReport) -> str:
-    """Return what every gate said as Markdown: the goal, the warnings, a table."""
-    lines = [f"| {v.gate} | {v.state} | {v.reason} | {v.would_pass} |" for v in report.verdicts]
-    warned = [f"**Warning**: {warning}\n" for warning in report.warnings]
-    head = ["| gate | state | reason | what would pass |", "| --- | --- | --- | --- |"]
-    return "\n".join([f"> {report.goal}", "", *warned, *head, *lines])
 
 
 def _today(workload: Workload) -> str:

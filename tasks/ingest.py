@@ -5,7 +5,8 @@ from components.data.sources.snapshots import take_snapshot
 from components.data.sources.source import source_fingerprint
 from components.declaration import Workload, contract_of
 from components.settings import Home
-from tasks.stage import fields_of, stage
+from tasks.pages import fields_of
+from tasks.stage import stage
 
 
 @stage(

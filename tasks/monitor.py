@@ -5,12 +5,14 @@ from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.delivery.monitoring import Monitored, monitor_build
 from components.settings import Home
-from tasks.stage import stage, table
+from tasks.pages import table, text
+from tasks.stage import stage
 
 
 def _artifact(monitored: Monitored) -> str:
     quality = {f"{q.metric} in {q.window}": f"{q.value:.4f} [{q.low:.4f}, {q.high:.4f}]" for q in monitored.quality}
-    return table({"verdict": monitored.drift.verdict, "rule": monitored.drift.rule, **quality})
+    pages = {f"report of {one.window}": one.report for one in monitored.drift.windows}
+    return f"## {text(monitored.drift.verdict)}\n\n" + table({**quality, "rule": monitored.drift.rule, **pages})
 
 
 @stage("monitor", cached=False, artifact=_artifact, lines=lambda monitored: [monitored.drift.verdict])

@@ -21,9 +21,9 @@ from components.provenance import code_version, dependency_graph, environment_di
 from components.run_ledger import stage_seconds
 from components.settings import Home, Settings
 from components.storage import write_atomically
-from components.training.onnx_export import graph_facts
 from components.training.results import Trained, training_record
-from tasks.stage import fields_of, stage
+from tasks.pages import fields_of
+from tasks.stage import stage
 
 
 def _code_files(workload: Workload) -> dict[str, str]:
@@ -51,6 +51,8 @@ def package(
     settings: Settings,
 ) -> PackagedBuild:
     """Write and seal the build."""
+    from components.training.onnx_export import graph_facts
+
     files, seconds = _code_files(workload), stage_seconds(home)
     graph, code, contract = dependency_graph(), code_version(used=files), contract_of(workload)
     with tempfile.TemporaryDirectory() as scratch:

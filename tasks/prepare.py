@@ -4,7 +4,8 @@ from components.data.preparation import prepare as prepare_rows
 from components.data.results import Prepared, Validated
 from components.declaration import Workload, contract_of
 from components.settings import Home
-from tasks.stage import stage, table
+from tasks.pages import table
+from tasks.stage import stage
 
 
 def _artifact(prepared: Prepared) -> str:

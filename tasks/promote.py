@@ -7,8 +7,8 @@ from components.declaration import Workload
 from components.delivery.promotion import Promotion, promote_challenger
 from components.delivery.promotion_record import PromotionRecord
 from components.settings import Home, Settings
-from tasks.gate import verdicts
-from tasks.stage import show, stage, table
+from tasks.pages import table, verdicts
+from tasks.stage import show, stage
 
 
 def page(record: PromotionRecord, written: Path) -> str:
@@ -22,7 +22,7 @@ def page(record: PromotionRecord, written: Path) -> str:
         "latency p95": f"{live.latency_p95_ms:.2f} ms",
         "kept as": written,
     }
-    return "\n\n".join([table(facts), verdicts(record.gates), *_gains(record)])
+    return "\n\n".join([verdicts(record.gates), table(facts), *_gains(record)])
 
 
 def _gains(record: PromotionRecord) -> list[str]:

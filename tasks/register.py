@@ -8,14 +8,24 @@ from components.delivery.registry import Registered, register_build
 from components.judgement.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings
 from components.training.results import Trained, read_trials
-from tasks.stage import stage, table
+from tasks.pages import link, table
+from tasks.stage import stage
 
 
 def _artifact(registered: Registered) -> str:
+    state = "✓ Challenger" if registered.gates_passed else "✗ Registered, but refused by its gates: it is not promoted"
     names = ("dossier.html", "evidence.json", "gates.json", "card.md")
-    links = [f"- [{name}]({registered.files}/{name})" for name in names]
-    rows = table(registered.model_dump(mode="json", exclude={"digest"}))
-    return "\n".join([rows, "", "In the registry:", *links, "", f"The same files: `{registered.build}`"])
+    links = [f"- {link(name, f'{registered.files}/{name}')}" for name in names]
+    rows = table(
+        {
+            "build": registered.build_id,
+            "version in the registry": registered.version,
+            "registry": registered.tracking_uri,
+            "its run": registered.run_id,
+            "folder of the build": registered.build,
+        }
+    )
+    return "\n".join([f"## {state}", "", rows, "", "Its files in the registry:", "", *links])
 
 
 @stage("register", cached=False, artifact=_artifact)

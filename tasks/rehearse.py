@@ -1,12 +1,12 @@
 """Rehearse: what will ship is opened in a clean process, served and asked, and how that went is evidence."""
 
-from components.builds.rehearsal import rehearse as rehearse_build
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.judgement.evidence import Evaluated, read_evidence
 from components.settings import Settings
 from components.training.results import Trained
-from tasks.stage import stage, table
+from tasks.pages import table
+from tasks.stage import stage
 
 
 def _artifact(evaluated: Evaluated) -> str:
@@ -28,4 +28,6 @@ def rehearse(
     workload: Workload, trained: Trained, prepared: Prepared, evaluated: Evaluated, settings: Settings
 ) -> Evaluated:
     """Put together what will ship, climb the parity ladder with it and measure the stages of a request."""
+    from components.builds.rehearsal import rehearse as rehearse_build
+
     return rehearse_build(workload, contract_of(workload), trained, prepared, evaluated, settings)

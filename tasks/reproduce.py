@@ -6,13 +6,13 @@ from components.reproduction.comparison import Reproduction
 from components.reproduction.rebuild import Rebuilding
 from components.reproduction.rebuild import reproduce as reproduce_build
 from components.settings import Home
-from tasks.stage import stage, table
+from tasks.pages import table, text
+from tasks.stage import stage
 
 
 def _artifact(found: Reproduction) -> str:
-    return table({"verdict": found.verdict, "code": found.code, "data": found.data}) + "".join(
-        f"\n- {line}" for line in (*found.differences, *found.environment)
-    )
+    lines = [f"- {text(line)}" for line in (*found.differences, *found.environment)]
+    return "\n".join([f"## {found.verdict}", "", *lines, "", table({"code": found.code, "data": found.data})])
 
 
 @stage("reproduce", cached=False, artifact=_artifact)

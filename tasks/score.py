@@ -5,7 +5,8 @@ from pathlib import Path
 from components.builds.build import Build
 from components.declaration import Source
 from components.scoring.score import Scored, score_file
-from tasks.stage import fields_of, stage
+from tasks.pages import fields_of
+from tasks.stage import stage
 
 
 @stage("score", cached=False, artifact=fields_of)

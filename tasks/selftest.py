@@ -14,12 +14,19 @@ from components.faults.bench import make_bench
 from components.faults.selftest import Planted, applicable, planted_one_by_one
 from components.settings import Settings
 from components.training.results import Trained
+from tasks.pages import text
 from tasks.stage import stage
 
 
 def _artifact(planted: list[Planted]) -> str:
-    lines = [f"| {p.fault} | {p.stage} | {p.gate} | {'caught' if p.caught else '**missed**'} |" for p in planted]
-    return "\n".join(["| fault | stage | gate | |", "| --- | --- | --- | --- |", *lines])
+    missed = [p for p in planted if not p.caught]
+    state = f"✗ {len(missed)} of {len(planted)} faults missed" if missed else f"✓ All {len(planted)} faults caught"
+    lines = [
+        f"- {'✓' if p.caught else '✗'} {text(p.fault)} (planted in {text(p.stage)}): "
+        f"{'caught' if p.caught else '**missed**'} by {text(p.gate)}"
+        for p in sorted(planted, key=lambda p: p.caught)
+    ]
+    return "\n".join([f"## {state}", "", *lines])
 
 
 @stage("selftest", cached=False, artifact=_artifact)

@@ -240,14 +240,3 @@ def _absolute_paths(value: Any) -> list[str]:
         return [path for item in value for path in _absolute_paths(item)]
     path = placed(value) if isinstance(value, str) else ""
     return [path] if path.startswith("/") and "\n" not in path else []
-
-
-def table(rows: dict[str, object]) -> str:
-    """Return a two-column Markdown table."""
-    lines = [f"| {name} | {value} |" for name, value in rows.items()]
-    return "\n".join(["| what | value |", "| --- | --- |", *lines])
-
-
-def fields_of(result: BaseModel) -> str:
-    """Return a result's own fields as a Markdown table: an artifact for results that are small."""
-    return table(result.model_dump(mode="json"))

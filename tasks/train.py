@@ -13,7 +13,8 @@ from components.training.costs.accounting import accounted
 from components.training.costs.estimate import FILE as ESTIMATE
 from components.training.costs.estimate import Estimate, check_estimate
 from components.training.results import Trained
-from tasks.stage import stage, table
+from tasks.pages import table
+from tasks.stage import stage
 
 
 def _artifact(trained: Trained) -> str:

@@ -5,13 +5,15 @@ from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot, Validated
 from components.declaration import Workload, contract_of
 from components.settings import Home
-from tasks.stage import stage, table
+from tasks.pages import text
+from tasks.stage import stage
 
 
 def _artifact(validated: Validated) -> str:
-    reasons = {f"refused: {reason}": count for reason, count in validated.reasons.items()}
-    counts = {"kept": validated.rows, "quarantined": validated.quarantined}
-    return table({**counts, **reasons, "file": validated.quarantine})
+    state = f"? {validated.quarantined:,} rows in quarantine" if validated.quarantined else "✓ Every row fits"
+    lines = [f"- {text(reason)}: {count:,}" for reason, count in validated.reasons.items()]
+    lines += [f"- the rows and their reasons: {text(validated.quarantine)}"] if validated.quarantine else []
+    return "\n".join([f"## {state}; {validated.rows:,} kept", "", *lines])
 
 
 @stage("validate", settings=["contract"], artifact=_artifact)

@@ -17,6 +17,7 @@ import yaml
 from components.builds.build import Build
 from components.builds.serving_sources import copy_sources
 from components.errors import BuildError, HostError
+from components.lifetime import bound
 
 # Those of the service that BentoML itself does not bring.
 PACKAGES = ("bentoml", "cryptography", "msgspec", "numpy", "onnxruntime", "prometheus-client", "pyarrow")
@@ -76,7 +77,7 @@ def _bentoml(store: Path, folder: Path, *arguments: str) -> str:
     environment = os.environ | {"BENTOML_HOME": str(store.resolve()), "BENTOML_DO_NOT_TRACK": "True"}
     # The sources in the Bento must win over this installation.
     environment.pop("PYTHONPATH", None)
-    command = [sys.executable, "-m", "bentoml", *arguments]
+    command = bound([sys.executable, "-m", "bentoml", *arguments])
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=SECONDS, env=environment, cwd=folder, check=False

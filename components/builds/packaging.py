@@ -15,7 +15,6 @@ from pydantic import Field
 
 from components.answer_shape import AnswerShape
 from components.builds.bento import pack_bento
-from components.builds.bill_of_materials import write_bill_of_materials
 from components.builds.build import Golden, ServingSpec, Stations, open_build, seal
 from components.builds.kept_builds import keep_build
 from components.builds.serving_environment import REQUIREMENTS, serving_packages, write_requirements
@@ -82,6 +81,8 @@ def package_build(
         write_json(folder / "dependencies.json", dependencies)
         serving = serving_packages()
         write_requirements(folder / REQUIREMENTS, serving)
+        from components.builds.bill_of_materials import write_bill_of_materials
+
         write_bill_of_materials(
             folder / "bom.cdx.json",
             {**dependencies, **serving},

@@ -21,6 +21,7 @@ from components.builds.build import Build
 from components.builds.live_check import DATA_PLANE
 from components.catalog import inference_module
 from components.errors import ServingError
+from components.lifetime import bound
 from components.user_modules import child_environment
 
 CLEAN_SECONDS = 60
@@ -145,7 +146,7 @@ def _graph_answers(build: Build, *, optimise: bool) -> Answers:
 
 def _clean_answers(build: Build) -> Answers:
     """Let a fresh interpreter open the build as the service does; ServingError if it cannot."""
-    command = [sys.executable, "-m", DATA_PLANE, *build.asked_for(), "--check"]
+    command = bound([sys.executable, "-m", DATA_PLANE, *build.asked_for(), "--check"])
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=CLEAN_SECONDS, env=child_environment(), check=False

@@ -1,20 +1,24 @@
 """Sign a build, so that whoever serves it knows who made it: OpenSSF model signing with a key of one's own.
 
-The one door to model-signing, for the pipeline. The data plane checks the same bundle without it, in signature.py.
+The one door to model-signing, for the pipeline; it is imported when something is signed. The data plane checks the
+same bundle without it, in signature.py.
 """
 
 import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from model_signing import hashing, signing, verifying
 
 from components.builds.build import SIGNATURE
 from components.errors import BuildError, HostError
 from components.storage import scratch_prefix, write_atomically
+
+if TYPE_CHECKING:
+    from model_signing import hashing
 
 
 def public_key_path(private_key: Path) -> Path:
@@ -62,6 +66,8 @@ def _public_half(private_key: Path) -> bytes:
 
 def sign_build(build: Path, private_key: Path) -> Path:
     """Sign every file of a sealed build; returns the signature, which lies in the build."""
+    from model_signing import signing
+
     signature = build / SIGNATURE
     signing.Config().use_elliptic_key_signer(private_key=private_key).set_hashing_config(_hashing()).sign(  # type: ignore[no-untyped-call]
         build, signature
@@ -71,6 +77,8 @@ def sign_build(build: Path, private_key: Path) -> Path:
 
 def verify_build(build: Path, public_key: Path) -> None:
     """Check a build with the library itself; BuildError says what differs."""
+    from model_signing import verifying
+
     config = verifying.Config().use_elliptic_key_verifier(public_key=public_key).set_hashing_config(_hashing())  # type: ignore[no-untyped-call]
     try:
         config.verify(build, build / SIGNATURE)
@@ -78,5 +86,7 @@ def verify_build(build: Path, public_key: Path) -> None:
         raise BuildError(f"{build}: its signature does not hold: {' '.join(str(error).split())}") from error
 
 
-def _hashing() -> hashing.Config:
+def _hashing() -> "hashing.Config":
+    from model_signing import hashing
+
     return hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)  # type: ignore[no-untyped-call]

@@ -17,6 +17,7 @@ from components.builds.live_check import DATA_PLANE, LiveCheck
 from components.builds.parity_ladder import golden_tensors
 from components.errors import ServingError
 from components.features.recipe import read_recipe, recipe_graph
+from components.lifetime import bound
 from components.user_modules import child_environment
 
 PROGRAM = f"{DATA_PLANE}.stage_budget"
@@ -86,7 +87,7 @@ def measure_stages(build: Build, live: LiveCheck, requests: int = REQUESTS) -> S
 
 def _service_stages(build: Build, requests: int) -> dict[str, list[float]]:
     """Return p50, p95 and p99 of each stage in microseconds."""
-    command = [sys.executable, "-m", PROGRAM, *build.asked_for(), "--requests", str(requests)]
+    command = bound([sys.executable, "-m", PROGRAM, *build.asked_for(), "--requests", str(requests)])
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=SECONDS, env=child_environment(), check=False

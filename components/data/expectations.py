@@ -15,6 +15,7 @@ import msgspec
 from components.data.kept_rows import KeptRows
 from components.data.results import Expected, Validated
 from components.errors import ContractError, HostError
+from components.lifetime import bound
 from components.settings import Home
 from components.user_modules import child_environment
 from data_contracts.spec import ContractSpec
@@ -86,7 +87,7 @@ def _pages(validated: Validated, home: Home, where: str) -> Path:
 
 def _start(validated: Validated, contract: ContractSpec, docs: Path) -> "subprocess.Popen[bytes]":
     process = subprocess.Popen(
-        [sys.executable, "-m", "components.data.expectations"],
+        bound([sys.executable, "-m", "components.data.expectations"]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -15,7 +15,6 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from scipy.stats import norm
 
 from components.data.results import Expected, Prepared, Validated
 from components.declaration import Workload
@@ -24,6 +23,7 @@ from components.judgement.evidence import Evidence, Measure
 from components.judgement.gate_texts import number
 from components.judgement.gates import GateReport
 from components.judgement.metrics import HIGHER_IS_BETTER
+from components.judgement.normal import norm
 from components.judgement.power import ALPHA, holm
 from components.judgement.targets import CLASS_METRICS, target_of
 from components.storage import write_atomically

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
-from scipy.stats import norm
 
 from components.errors import BuildError
 from components.judgement.metrics import Interval
+from components.judgement.normal import norm
 from components.result import Result
 from components.storage import write_atomically
 

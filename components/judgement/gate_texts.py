@@ -3,10 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from scipy.stats import norm
-
 from components.judgement.evidence import Measure
 from components.judgement.metrics import HIGHER_IS_BETTER
+from components.judgement.normal import norm
 from components.judgement.policy import Rule
 from components.judgement.power import ALPHA, chance_to_pass, detectable_difference, rows_to_decide
 

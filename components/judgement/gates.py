@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field
-from scipy.stats import norm
 
 from components.declaration import Workload
 from components.judgement.evidence import Evidence, Measure, Record
@@ -33,6 +32,7 @@ from components.judgement.gate_texts import (
     unit_warning,
     within_margin,
 )
+from components.judgement.normal import norm
 from components.judgement.plain_words import Said, plain_words
 from components.judgement.policy import Rule, policy, promotion_policy
 from components.judgement.power import ALPHA, detectable_difference, holm, rows_to_decide

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics as sklearn_metrics
 
 from components.judgement.targets import HIGHER_IS_BETTER as HIGHER_IS_BETTER
 from components.judgement.targets import METRICS as METRICS
@@ -51,6 +50,9 @@ class Interval:
 
 def score(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> float:
     """Return a metric; ValueError if it is unknown, cannot judge such answers, or needs classes that are not there."""
+    # Two seconds to import, which reading evidence does not need.
+    from sklearn import metrics as sklearn_metrics
+
     truth, given = _checked(metric, labels, answers)
     if metric == "auc":
         return float(sklearn_metrics.roc_auc_score(truth, given))

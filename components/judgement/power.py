@@ -6,7 +6,7 @@ Standard errors come from the bootstrap and shrink with the square root of the r
 import math
 from collections.abc import Sequence
 
-from scipy.stats import norm
+from components.judgement.normal import norm
 
 ALPHA = 0.05
 POWER = 0.80

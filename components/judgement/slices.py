@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from components.judgement.evidence import Measure
 from components.judgement.hold_out import HoldOut, Rival
 from components.judgement.metrics import HIGHER_IS_BETTER, replicates, row_losses, score, statistic, summarise
+from components.judgement.normal import norm
 from components.judgement.power import holm
 
 SOURCE = "evaluation"

@@ -5,6 +5,7 @@ the loss is not finite, clipping, accumulation, the schedule, averaging, early s
 """
 
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -132,8 +133,22 @@ def _fit_once(
             use_distributed_sampler=False,
             default_root_dir=folder,
         )
-        trainer.fit(learner, ckpt_path=checkpoint if resumed else None, weights_only=True)
+        with _interruptible():
+            trainer.fit(learner, ckpt_path=checkpoint if resumed else None, weights_only=True)
     return _read_fitted(checkpoint, keeper.state_key, stop.state_key, hardware, resumed)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a Ctrl-C out as what it is: Lightning makes an exit with code 1 of it, and has the next one ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, before)
+        raise ended.__context__ from None
 
 
 def _read_fitted(path: Path, keeper: str, stop: str, hardware: HardwareChoice, resumed: bool) -> Fitted:

@@ -1,12 +1,15 @@
 """The ledger: what happened is on disk as it happens, also when the run does not end well."""
 
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from components.run_ledger import RunRecord, current_ledger, own_run, recorded_run, runs_of
+from components.errors import SourceError
+from components.run_ledger import RunRecord, close_killed, current_ledger, own_run, recorded_run, runs_of
 from components.settings import Home
+from flows.ending import Stopped
 
 
 def test_a_run_inside_a_run_records_into_the_outer_one(home: Home) -> None:
@@ -18,11 +21,19 @@ def test_a_run_inside_a_run_records_into_the_outer_one(home: Home) -> None:
     assert current_ledger() is None
 
 
+def test_a_record_that_cannot_be_read_stops_no_run(home: Home) -> None:
+    home.room("runs").mkdir(parents=True)
+    home.room("runs", "w-0.json").write_text('{"state": "of another version"}')
+    with recorded_run(home, "w", "build"):
+        pass
+    assert [run.state for run in runs_of(home, "w")] == ["ran"]
+
+
 def test_a_failed_run_says_why(home: Home) -> None:
     with pytest.raises(ValueError, match="no rows"), recorded_run(home, "w", "build"):
         raise ValueError("no rows")
     (run,) = runs_of(home, "w")
-    assert (run.state, run.error) == ("failed", "no rows")
+    assert (run.state, run.error) == ("failed", "ValueError: no rows")
 
 
 def test_a_killed_run_is_on_disk_as_far_as_it_came(home: Home) -> None:
@@ -48,6 +59,7 @@ import sys, time
 from pathlib import Path
 from components.run_ledger import recorded_run
 from components.settings import Home
+from flows.ending import Stopped
 with recorded_run(Home(Path(sys.argv[1])), "w", "beside") as ledger:
     ledger.stage("train")
     ledger.save()
@@ -72,13 +84,37 @@ def test_a_run_beside_is_live_until_its_process_ends_and_is_not_taken_for_ones_o
         beside.kill()
         beside.communicate()
     latest = runs_of(home, "w")[0]
-    assert (latest.flow, latest.state, latest.told("running"), latest.is_live) == (
-        "beside",
-        "running",
-        "interrupted",
-        False,
-    )
-    assert latest.told("ran") == "ran"
+    assert (latest.flow, latest.state, latest.told("ran"), latest.is_live) == ("beside", "interrupted", "ran", False)
+    assert "ended without a word in train: it was killed" in latest.error
+    # So far it is only seen to be so; the next run, or the doctor, writes it down, once.
+    assert [run.flow for run in close_killed(home)] == ["beside"]
+    assert close_killed(home) == ()
+    assert runs_of(home, "w")[0].error == latest.error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyboardInterrupt(), "stopped by Ctrl-C"),
+        (Stopped(signal.SIGTERM), "told to end (SIGTERM)"),
+        (SystemExit(1), "its process was told to end, with exit code 1"),
+        (SourceError("no rows"), "no rows"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+    ],
+)
+def test_whatever_ends_a_run_is_a_reason_and_its_stage_has_ended_too(
+    home: Home, error: BaseException, told: str
+) -> None:
+    def run_it() -> None:
+        with recorded_run(home, "w", "build") as ledger:
+            ledger.stage("train")
+            raise error
+
+    with pytest.raises(type(error)):
+        run_it()
+    (run,) = runs_of(home, "w")
+    assert (run.state, run.error) == ("failed", told)
+    assert [(stage.state, stage.detail) for stage in run.stages] == [("failed", told)]
 
 
 def test_a_run_that_does_not_say_which_process_made_it_is_taken_for_ended() -> None:

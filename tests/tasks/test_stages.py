@@ -253,7 +253,8 @@ def test_a_better_champion_keeps_its_place_and_the_refusal_is_on_record(
     assert len(shown) == 1
     assert shown[0].startswith("promote: ")
     assert f"| build | {build.build_id}: refused |" in shown[0]
-    assert "| champion | failed |" in shown[0]
+    assert shown[0].startswith("## ✗ Refused: of ")
+    assert "- ✗ **champion** failed: " in shown[0]
 
 
 def test_a_better_champion_can_be_given_up_by_name_and_what_was_judged_is_shown(staged: Staged, tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""What a run and Prefect must know of each other: its name there, that one was killed, that a worker is gone."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from types import FrameType
+from uuid import UUID
+
+from components.errors import HostError
+from components.lifetime import when_it_ends
+from components.run_ledger import Ledger, RunRecord
+
+# As long as the main thread may take to close the run once its worker is gone.
+GRACE_SECONDS = 4.0
+
+
+def note_run(ledger: Ledger) -> None:
+    """Write down which flow run of Prefect's this code belongs to, so that its end can be told if we cannot."""
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    if context and context.flow_run and str(context.flow_run.id) not in ledger.record.flow_runs:
+        ledger.record.flow_runs.append(str(context.flow_run.id))
+        ledger.save()
+
+
+def crash_killed(killed: Iterable[RunRecord]) -> None:
+    """Have Prefect know of runs whose process was killed: they would stay "Running" for ever."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+    from prefect.states import Crashed
+
+    for record in killed:
+        with get_client(sync_client=True) as client:
+            for number in record.flow_runs:
+                try:
+                    state = client.read_flow_run(UUID(number)).state
+                except ObjectNotFound:
+                    # It was known to another server.
+                    continue
+                if state and not state.is_final():
+                    client.set_flow_run_state(UUID(number), Crashed(message=record.error), force=True)
+
+
+def started_by_worker() -> bool:
+    """Return whether a worker of Prefect's started this process for one run."""
+    return bool(os.environ.get("PREFECT__FLOW_RUN_ID")) and not _watching.is_set()
+
+
+_watching = threading.Event()
+
+
+def end_with_worker() -> None:
+    """End the run when its worker is gone, saying so: nobody would stop it, and nobody takes its result.
+
+    The main thread has the time to close the run; if it does not look, the process is ended.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    _watching.set()
+    worker = os.getppid()
+
+    def end(_: int, __: FrameType | None) -> None:
+        raise HostError(
+            f"the worker that started this run (process {worker}) is gone, so the run was ended; what was finished is "
+            "kept: the next run goes on from there"
+        )
+
+    def gone() -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(GRACE_SECONDS)
+        os._exit(HostError.exit_code)
+
+    signal.signal(signal.SIGUSR1, end)
+    when_it_ends(worker, gone)
