@@ -14,11 +14,28 @@ SlipwayError                exit code 1
 └── HostError               8  the machine or its environment cannot do what was asked
 """
 
+# Characters of a message.
+LONGEST = 2_000
+
 
 class SlipwayError(Exception):
-    """Something a user can understand and mend; the message says what, where, the limit and what to do."""
+    """Something a user can understand and mend; the message says what, where, the limit and what to do.
+
+    It is one line: what users call their things may hold line ends, signs that turn the text around, or a book.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(str(message)))
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line that a terminal can show: signs that are none by their codes, cut in the middle."""
+    if not text.isprintable():
+        signs = (sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+        text = "".join(signs)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 
 class WorkloadError(SlipwayError):

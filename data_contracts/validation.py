@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from data_contracts.expectation_arguments import check_expectations, columns_needed
 from data_contracts.facts import Fact, fact_of
+from data_contracts.offline_docs import make_offline
 from data_contracts.spec import ContractSpec, Expectation
 
 SAMPLE = 1_000_000
@@ -144,6 +145,8 @@ def _judge(
         )
     )
     outcome = checkpoint.run(batch_parameters={"dataframe": frame.to_pandas()})
+    if docs is not None:
+        make_offline(docs, name)
     (run,) = outcome.run_results.values()
     # The results come in an order of their own.
     results: list[Any] = list(run.results)

@@ -15,7 +15,7 @@ def _artifact(monitored: Monitored) -> str:
     return f"## {text(monitored.drift.verdict)}\n\n" + table({**quality, "rule": monitored.drift.rule, **pages})
 
 
-@stage("monitor", cached=False, artifact=_artifact)
+@stage("monitor", cached=False, artifact=_artifact, lines=lambda monitored: [monitored.drift.verdict])
 def monitor(workload: Workload, build: Build, prepared: Prepared, home: Home) -> Monitored:
     """Compare what came after the hold-out with the build's reference."""
     return monitor_build(workload, contract_of(workload), build, prepared, home)

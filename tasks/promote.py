@@ -38,7 +38,13 @@ def _gains(record: PromotionRecord) -> list[str]:
     return ["\n".join([*head, *lines])]
 
 
-@stage("promote", cached=False)
+def _lines(promoted: Promotion) -> list[str]:
+    if promoted.dry_run:
+        return [f"{promoted.build_id} would become the champion: a dry run, nothing is changed"]
+    return [f"{promoted.build_id} is the champion" + (f", instead of {promoted.replaced}" if promoted.replaced else "")]
+
+
+@stage("promote", cached=False, lines=_lines)
 def promote(
     workload: Workload,
     build: Build,

@@ -31,7 +31,7 @@ from components.builds.build import open_build
 from components.scoring.score import score_file
 from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import read_flights
-from deployments.data_plane.tables.checks import Texts, check_table
+from deployments.data_plane.tables.checks import Numbers, Texts, check_table
 from deployments.data_plane.tables.content_types import ARROW
 
 ENDPOINT_ROWS = 20_000
@@ -112,10 +112,10 @@ def runtime_alone(build: Path, flights: pl.DataFrame, threads: int, best: Best) 
                 best.note(len(flights), time.perf_counter() - start, time.process_time() - used)
 
 
-def _tensor(values: NDArray[np.float64] | Texts) -> NDArray[Any]:
+def _tensor(values: Numbers | Texts) -> NDArray[Any]:
     if isinstance(values, Texts):
         return np.array([*values.distinct.to_pylist(), ""], dtype=object)[values.places]
-    return values
+    return values.doubles
 
 
 def _cut(columns: dict[str, NDArray[Any]], start: int, size: int) -> dict[str, NDArray[Any]]:

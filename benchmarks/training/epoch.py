@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from components.training.batches import Batch, TableBatches
 from components.training.engine import fit
-from components.training.guards import Budget
 from components.training.hardware import choose_hardware, probe_machine
 from components.training.learner import LearningRate, Plan, Task
 from components.training.options import TrainingOptions
+from components.training.spending import Budget
 
 # What is counted: seconds of processor time are little moved by what else runs, seconds on the wall are what one waits.
 clock: Callable[[], float] = time.perf_counter

@@ -113,11 +113,11 @@ def loop_ends(work: Work, arm: Arm) -> list[float]:
 def engine_ends(work: Work, arm: Arm) -> list[float]:
     """Return when each epoch of a fit through Slipway's engine ended; ImportError without what the engine needs."""
     from components.training.engine import fit
-    from components.training.guards import Budget
     from components.training.hardware import probe_machine
     from components.training.learner import Plan, Task
     from components.training.options import TrainingOptions
     from components.training.results import HardwareChoice
+    from components.training.spending import Budget
 
     ends: list[float] = []
 

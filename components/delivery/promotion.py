@@ -22,7 +22,7 @@ from components.builds.rehearsal import ladder_measure
 from components.builds.signing import public_key_path
 from components.declaration import Workload
 from components.delivery.champion import Comparison, against_champion
-from components.delivery.promotion_record import Outcome, PromotionRecord, now, write_record
+from components.delivery.promotion_record import PromotionRecord, now, write_record
 from components.delivery.registry import CHALLENGER, aliased_build, check_registered, set_champion
 from components.delivery.rollout import (
     Rollout,
@@ -98,44 +98,27 @@ def promote_challenger(
     live, evidence, report = _judged(workload, build, before, path, settings)
     refused = [] if report.passed else [verdict for verdict in report.refused if verdict.gate not in accept]
 
-    def recorded(outcome: Outcome) -> Path:
-        record = PromotionRecord(
-            at=now(),
-            build_id=build.build_id,
-            champion=before.champion,
-            outcome=outcome,
-            accepted=tuple(sorted(accept)),
-            live=live,
-            evidence=evidence,
-            gates=report,
-        )
+    record = PromotionRecord(
+        at=now(),
+        build_id=build.build_id,
+        champion=before.champion,
+        outcome="refused" if refused else "dry run" if dry_run else "promoted",
+        accepted=tuple(sorted(accept)),
+        live=live,
+        evidence=evidence,
+        gates=report,
+    )
+    if refused or dry_run:
         written = write_record(path.parent, record)
         show(record, written)
-        return written
-
+    else:
+        written = _put_on_record(record, build, before, path, home, settings, show)
     if refused:
-        told, written = "; ".join(verdict.line for verdict in refused), recorded("refused")
+        told = "; ".join(verdict.line for verdict in refused)
         raise GateError(
             f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}, what it was judged by at "
             f"{written}; mend the cause, or accept a gate by name with --accept"
         )
-    if dry_run:
-        written = recorded("dry run")
-    else:
-        accepted = f"; accepted in spite of: {', '.join(sorted(accept))}" if accept else ""
-        check_registered(workload.name, build.build_id, home=home, settings=settings)
-        try:
-            with unmoved(path, before):
-                written = recorded("promoted")
-                place, reason = place_of(path, build.path), f"every gate judged{accepted}"
-                after = promoted(before, build.build_id, place, reason, written.name)
-                _put_in_place(path, after, home, settings)
-        except RolloutMovedError as moved:
-            recorded("overtaken")
-            raise RolloutMovedError(
-                f"{build.build_id} is not promoted: {moved}. Nothing was changed; the same command judges it against "
-                "what serves now"
-            ) from None
     return Promotion(
         build_id=build.build_id,
         replaced=before.champion if before.champion != build.build_id else None,
@@ -147,6 +130,35 @@ def promote_challenger(
         dry_run=dry_run,
         served_already=before.champion == build.build_id,
     )
+
+
+def _put_on_record(
+    record: PromotionRecord,
+    build: Build,
+    before: Rollout,
+    path: Path,
+    home: Home,
+    settings: Settings,
+    show: Callable[[PromotionRecord, Path], None],
+) -> Path:
+    """Make a build the champion that was judged when ``before`` was the state; return where its judgement is kept."""
+    check_registered(before.workload, build.build_id, home=home, settings=settings)
+    accepted = f"; accepted in spite of: {', '.join(record.accepted)}" if record.accepted else ""
+    try:
+        with unmoved(path, before):
+            written = write_record(path.parent, record)
+            place, reason = place_of(path, build.path), f"every gate judged{accepted}"
+            _put_in_place(path, promoted(before, build.build_id, place, reason, written.name), home, settings)
+    except RolloutMovedError as moved:
+        record = record.model_copy(update={"outcome": "overtaken"})
+        show(record, write_record(path.parent, record))
+        raise RolloutMovedError(
+            f"{build.build_id} is not promoted: {moved}. Nothing was changed; the same command judges it against what "
+            "serves now"
+        ) from None
+    # Not within the lock: it may have to be sent somewhere.
+    show(record, written)
+    return written
 
 
 def _put_in_place(path: Path, after: Rollout, home: Home, settings: Settings) -> None:

@@ -110,7 +110,9 @@ def _page(subject: Subject) -> dict[str, Any]:
         "cards": _cards(subject),
         "sections": [(key, title) for key, title in SECTIONS.items() if present.get(key, True)],
         "verdicts": sorted(report.verdicts, key=lambda verdict: STATES.index(verdict.state)),
-        "warnings": report.warnings,
+        # Where it fails stands at the top.
+        "warnings": [warning for warning in report.warnings if warning not in report.fails],
+        "thresholds": tables.get("thresholds"),
         "rows": f"{whole.n:,}" if whole and whole.n else "the",
         "metrics": _metrics(evidence),
         "gains": _gains(evidence),

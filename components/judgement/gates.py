@@ -73,7 +73,9 @@ class Verdict(Record):
     @property
     def line(self) -> str:
         """The verdict on one line: what was decided, why, and what would make it pass."""
-        return f"{self.state} {self.gate}: " + "; ".join(filter(None, (self.reason, self.would_pass, self.warning)))
+        return f"{self.state} {self.gate}: " + "; ".join(
+            part.removesuffix(".") for part in (self.reason, self.would_pass, self.warning) if part
+        )
 
 
 class GateReport(Record):

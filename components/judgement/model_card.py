@@ -29,7 +29,8 @@ def write_card(
         f"| {split.name} | {split.rows:,} | {split.start or ''} | {split.end or ''} |"
         for split in prepared.splits.values()
     ]
-    gates = [f"| {v.gate} | {v.state} | {v.reason} |" for v in report.verdicts]
+    gates = [f"| {v.gate} | {v.state} | {v.reason} | {v.figures} |" for v in report.verdicts]
+    warnings = [warning for warning in report.warnings if warning not in report.fails]
     refused = [f"- {count:,} rows refused: {reason}" for reason, count in validated.reasons.items()]
     judged = [
         f"- {'kept' if one.success else 'broken'}: {one.expectation} {one.arguments}, "
@@ -43,6 +44,7 @@ def write_card(
             "",
             workload.goal.statement,
             "",
+            *_plain(report),
             "## Intended use and limits",
             "",
             f"Answers rows of the contract `{workload.contract}`. It was measured on the hold-out"
@@ -74,16 +76,25 @@ def write_card(
             *_shipped(trained),
             "## Gates",
             "",
-            "| gate | state | reason |",
-            "| --- | --- | --- |",
+            "| gate | state | reason | figures |",
+            "| --- | --- | --- | --- |",
             *gates,
             "",
-            *(f"Warning: {warning}.\n" for warning in report.warnings),
+            *(f"Warning: {warning}.\n" for warning in warnings),
             f"Trained on {trained.hardware.device} ({trained.hardware.reason}) in {trained.seconds:.0f} s "
             f"for {trained.cost_usd:.4f} USD, seed {trained.seed}; ended: {trained.stopped}.",
             "",
         ]
     )
+
+
+def _plain(report: GateReport) -> list[str]:
+    """Return what the model is good for and where it fails."""
+    good, bad = [f"- {said}" for said in report.good_for], [f"- {said}." for said in report.fails]
+    if not good and not bad:
+        return []
+    nothing = "- Nothing was found on this hold-out."
+    return ["## Good for", "", *(good or [nothing]), "", "## Where it fails", "", *(bad or [nothing]), ""]
 
 
 def _shipped(trained: Trained) -> list[str]:

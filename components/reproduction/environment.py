@@ -30,7 +30,7 @@ def environment_changes(recorded: Recorded, packages: Mapping[str, Package], mac
 def make_environment(recorded: Recorded, code: Path, folder: Path, report: Report) -> Path:
     """Make a virtual environment with exactly the recorded packages and return its Python.
 
-    HostError if a package cannot be installed, or if this is another Python than the recorded one.
+    HostError if a package cannot be installed, if this is another Python than the recorded one, or no checkout.
     """
     wanted = recorded.machine.python.rpartition(".")[0]
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -38,6 +38,11 @@ def make_environment(recorded: Recorded, code: Path, folder: Path, report: Repor
         raise HostError(
             f"build {recorded.build.build_id} was made with Python {recorded.machine.python}, this is {here}: run "
             f"'slipway reproduce' with Python {wanted}"
+        )
+    if not (code / "pyproject.toml").is_file():
+        raise HostError(
+            f"a new environment is made with the recorded code, and what is installed at {code} is no checkout that "
+            "pip could install from: run it in a clone of Slipway, or leave --fresh-environment out"
         )
     report("new environment")
     listed = folder.with_name("packages.txt")

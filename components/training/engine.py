@@ -6,7 +6,6 @@ the loss is not finite, clipping, accumulation, the schedule, averaging, early s
 
 import logging
 import signal
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,13 +23,14 @@ from components.errors import TrainingError
 from components.storage import write_atomically
 from components.training.checkpoints import Checkpoints, WholeFiles
 from components.training.freed_memory import freed_memory_kept
-from components.training.guards import Budget, FiniteLoss, Keeper, NotFinite, Stop
+from components.training.guards import FiniteLoss, Keeper, NotFinite, Stop
 from components.training.hardware import safer_precision
 from components.training.learner import TALKATIVE, Learner, Plan, ShardedLearner, quieten
 from components.training.options import TrainingOptions
 from components.training.precision import precision_arguments
 from components.training.results import Epoch, HardwareChoice, Stopped
 from components.training.sharding import SpawnedShards
+from components.training.spending import Budget, Meter
 
 # (epochs done, epochs in all)
 Report = Callable[[int, int], None]
@@ -78,14 +78,14 @@ def fit(plan: Plan, folder: Path, budget: Budget, report: Report = _silent, watc
     Raises TrainingError if the loss is not finite even in fp32.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
+    meter = Meter(_sharing(plan.hardware))
     hardware = plan.hardware
     while True:
         # Left behind by a try whose loss was not finite, so that a killed and restarted training skips it.
         broken = folder / f"not-finite-{hardware.precision}.txt"
         if not broken.exists():
             try:
-                return _fit_once(plan, hardware, folder, budget.less(time.monotonic() - started), report, watch)
+                return _fit_once(plan, hardware, folder, budget.less(meter.spent()), report, watch)
             except NotFinite as error:
                 write_atomically(broken, str(error).encode())
         hardware = _fall_back(plan, hardware, broken.read_text())
@@ -108,7 +108,7 @@ def _fit_once(
     options = plan.options
     checkpoint = folder / f"last-{hardware.precision}.ckpt"
     resumed = checkpoint.is_file()
-    stop = Stop(budget, plan.steps)
+    stop = Stop(budget, plan.steps, _sharing(hardware))
     with _configured(hardware), freed_memory_kept(), torch.random.fork_rng():
         torch.manual_seed(plan.seed)
         kind = ShardedLearner if options.devices > 1 and options.strategy == "fsdp" else Learner
@@ -169,6 +169,10 @@ def _read_fitted(path: Path, keeper: str, stop: str, hardware: HardwareChoice, r
         hardware=hardware,
         resumed=resumed,
     )
+
+
+def _sharing(hardware: HardwareChoice) -> int | None:
+    return hardware.threads if hardware.device == "cpu" else None
 
 
 def _strategy(options: TrainingOptions) -> str | Strategy:

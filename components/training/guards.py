@@ -1,8 +1,6 @@
 """Callbacks that keep a training honest: best weights, learning curve, caps, patience, finite losses."""
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import lightning
@@ -13,30 +11,11 @@ from torch import Tensor
 from components.training.options import TrainingOptions
 from components.training.results import Stopped
 from components.training.sharding import whole
+from components.training.spending import Budget, Meter, Spent
 
 
 class NotFinite(Exception):
     """A loss that is NaN or infinite; the engine answers with a safer precision."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long training may take, and which of the caps that is."""
-
-    seconds: float
-    cap: Stopped = "time cap"
-
-    def less(self, spent: float) -> "Budget":
-        """Return what is left after some seconds; with nothing left, training still takes one step."""
-        return Budget(max(0.0, self.seconds - spent), self.cap)
-
-
-def budget_of(time_cap_minutes: float, training_usd: float, price_per_hour: float) -> Budget:
-    """Return the tighter of the time cap and the cost cap."""
-    affordable = training_usd / price_per_hour * 3600 if price_per_hour > 0 else float("inf")
-    if affordable < time_cap_minutes * 60:
-        return Budget(affordable, "cost cap")
-    return Budget(time_cap_minutes * 60)
 
 
 class FiniteLoss(Callback):
@@ -71,19 +50,23 @@ class FiniteLoss(Callback):
 
 
 class Stop(Callback):
-    """End training after the step in which the budget is used up; time of earlier, killed runs counts."""
+    """End training after the step in which the budget is used up; what earlier, killed runs took counts.
 
-    def __init__(self, budget: Budget, steps: int) -> None:
+    ``threads`` share the work that the time cap counts; None where a card does it.
+    """
+
+    def __init__(self, budget: Budget, steps: int, threads: int | None = None) -> None:
         self.budget = budget
         self.steps = steps
-        self.before = 0.0
+        self.before = Spent(0.0, 0.0)
         self.reason: Stopped | None = None
-        self._started = time.monotonic()
+        self._meter = Meter(threads)
 
     @property
-    def spent(self) -> float:
-        """Seconds of training so far, those of earlier runs included."""
-        return self.before + time.monotonic() - self._started
+    def spent(self) -> Spent:
+        """What training took so far, earlier runs included."""
+        now = self._meter.spent()
+        return Spent(self.before.clock + now.clock, self.before.worked + now.worked)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         # A checkpoint of a training that had stopped: there is nothing left to do.
@@ -96,11 +79,12 @@ class Stop(Callback):
         if trainer.world_size > 1:
             over = trainer.strategy.reduce_boolean_decision(over, all=False)
         if over and trainer.global_step < self.steps:
-            self.end(trainer, self.budget.cap)
+            # With several processes another one may have come to the end of it.
+            self.end(trainer, self.budget.ended_by(self.spent) or self.budget.cap)
 
     def over(self) -> bool:
         """Say whether the budget is used up."""
-        return self.spent >= self.budget.seconds
+        return self.budget.ended_by(self.spent) is not None
 
     def end(self, trainer: lightning.Trainer, reason: Stopped) -> None:
         """Make the step that runs the last one; validation and the checkpoint still follow."""
@@ -108,10 +92,12 @@ class Stop(Callback):
         self.reason = self.reason or reason
 
     def state_dict(self) -> dict[str, Any]:
-        return {"spent": self.spent, "reason": self.reason}
+        spent = self.spent
+        return {"spent": spent.clock, "worked": spent.worked, "reason": self.reason}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.before = float(state_dict["spent"])
+        clock = float(state_dict["spent"])
+        self.before = Spent(clock, float(state_dict.get("worked", clock)))
         self.reason = state_dict["reason"]
 
 

@@ -34,7 +34,12 @@ class TrainingOptions(Section):
     )
     devices: int = Field(1, ge=1, le=1024, description="Processes (GPUs, or CPU processes with gloo).")
     strategy: Literal["auto", "ddp", "fsdp"] = Field("auto", description="How several processes share the work.")
-    time_cap_minutes: float = Field(60, gt=0, description="Training stops after this, with the best model so far.")
+    time_cap_minutes: float = Field(
+        60,
+        gt=0,
+        description="Training stops after so many minutes of work (processor time over its threads; on a card, of the "
+        "clock), with the best model so far.",
+    )
     search: SearchOptions | None = Field(None, description="Look for better options first; none if not set.")
     checkpoint_minutes: float = Field(5, gt=0, description="Also within an epoch, so that a killed run loses little.")
 

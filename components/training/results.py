@@ -36,6 +36,7 @@ class Candidate(Result):
     predictions: Path = Field(description="Parquet (split, row, answer) as the trainer itself computed them.")
     score: float = Field(description="The goal's metric on the validation split.")
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
+    cut_off: str = Field("", description="The cap that ended it before it was done; empty if none did.")
 
 
 class Comparison(Result):
@@ -172,14 +173,12 @@ class Trained(Result):
 
     @property
     def cut_off(self) -> str:
-        """Say that a cap ended the training before it was done; empty if none did."""
-        if "cap" not in self.stopped:
+        """Say which candidates a cap ended before they were done; empty if none was."""
+        cut = [f"{one.name} by the {one.cut_off}" for one in self.candidates if one.cut_off]
+        if not cut:
             return ""
-        ships = "" if self.best.family == "lightning" else f"; {self.chosen} ships instead, after a comparison with it"
-        return (
-            f"the training was cut off by the {self.stopped} in epoch {self.epochs}: the network has not learnt what "
-            f"it could{ships}"
-        )
+        ships = "is one of them" if self.best.cut_off else "is not one of them, but was chosen against them"
+        return f"training was cut off: {', '.join(cut)}; what ships, {self.chosen}, {ships}"
 
     @property
     def kept_epoch(self) -> int | None:

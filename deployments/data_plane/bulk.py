@@ -63,8 +63,8 @@ class Bulk:
         request_id = self._named(request)
 
         def answer() -> bytes:
-            columns = self._reader.read(body, content_type, contract)
-            answers = batcher.answer_columns(columns, request_id, request.trace)
+            table = self._reader.read(body, content_type, contract)
+            answers = batcher.answer_columns(table.tensors, request_id, request.trace)
             return columnar.write_answers(model, answers, request_id, wanted)
 
         reply = await self._in_thread(answer, time.perf_counter(), request)

@@ -80,7 +80,15 @@ def test_every_kind_of_expectation_passes_and_fails(rows: Path, tmp_path: Path) 
     made = contract(*((name, arguments) for name, arguments, _ in expected))
     results = check_dataset(pl.scan_parquet(rows), 2_000, made, tmp_path / "docs")
     assert [result.success for result in results] == [success for _, _, success in expected]
-    assert (tmp_path / "docs" / "index.html").is_file()
+    index = (tmp_path / "docs" / "index.html").read_text()
+    pages = {page.relative_to(tmp_path / "docs"): page.read_text() for page in (tmp_path / "docs").rglob("*.html")}
+    assert len(pages) > 2
+    for page, text in pages.items():
+        fetched = re.findall(r"""<(?:script|link|img|iframe)\b[^>]*(?:src|href)\s*=\s*["'](?:https?:)?//[^>]*>""", text)
+        assert fetched == [], page
+        assert "<script" not in text
+        if page.name != "index.html":
+            assert f'href="{page}"' in index
 
 
 def test_above_the_sample_counts_are_still_of_all_rows(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:

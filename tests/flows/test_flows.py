@@ -32,9 +32,10 @@ def at_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 @pytest.mark.usefixtures("orchestrator")
 def test_a_run_builds_promotes_and_monitors_and_runs_again_from_the_cache(
-    at_home: Home, write_workload: Callable[..., Path], document: dict[str, Any]
+    at_home: Home, write_workload: Callable[..., Path], document: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     from flows.end_to_end import end_to_end
+    from flows.run_output import MOST_LINES, print_run
 
     workload = write_workload()
     first = end_to_end(str(workload))
@@ -44,6 +45,14 @@ def test_a_run_builds_promotes_and_monitors_and_runs_again_from_the_cache(
     assert summary["build_id"] == first.built.registered.build_id
     assert summary["promotion"]["live"]["max_difference"] <= 1e-5
     assert [stage["stage"] for stage in summary["stages"]] == [*BUILD_STAGES, "register", "promote", "monitor"]
+
+    capsys.readouterr()
+    print_run(at_home, first.built, first.promoted, first.monitored)
+    said = capsys.readouterr().out
+    assert len(said.splitlines()) <= MOST_LINES
+    assert said.startswith(f"flights: promoted. {first.built.registered.build_id} serves")
+    assert "passed goal: The AUC is" in said
+    assert f"dossier    {first.built.registered.build / 'dossier.html'}" in said
 
     again = end_to_end(str(workload))
     assert again.built.registered.build_id == first.built.registered.build_id

@@ -71,3 +71,8 @@ def test_a_promotion_shows_its_warnings_and_the_gain_over_the_champion_worst_sli
     assert "carrier=8 " not in table
     assert "and 2 slices with a larger gain" in said
     assert f"judged by  {tmp_path / 'record.json'}" in said
+    assert "flights-new serves flights, instead of flights-old" in said
+    print_promotion("flights", promotion.model_copy(update={"replaced": None, "served_already": True}))
+    assert "flights-new serves flights, as it did before" in capsys.readouterr().out
+    print_promotion("flights", promotion.model_copy(update={"replaced": None}))
+    assert "flights-new serves flights, instead of nothing" in capsys.readouterr().out

@@ -14,8 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from components.training.batches import Batch
 from components.training.compile_probe import first_batches
 from components.training.costs.estimate import FURTHER_TRIAL, CardEstimate, Part, Prices
-from components.training.guards import Budget
 from components.training.learner import Plan
+from components.training.spending import Budget
 
 # What a network of usual layers reaches of a card's dense peak, and what a step costs at least to be launched.
 UTILISATION = 0.3

@@ -11,8 +11,8 @@ from components.training.batches import TableBatches
 from components.training.compile_probe import choose_compile
 from components.training.costs.estimate import Part, Spent
 from components.training.engine import fit
-from components.training.guards import Budget
 from components.training.learner import Plan
+from components.training.spending import Budget
 
 # Two lengths of an epoch, so that what does not depend on its length (validation, checkpoint) cancels out.
 STEPS = (8, 40)

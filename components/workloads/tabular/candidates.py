@@ -18,12 +18,12 @@ from components.storage import digest_json, write_atomically
 from components.training.batches import Batch, TableBatches
 from components.training.compile_probe import choose_compile
 from components.training.engine import Fitted, Report, Watch, fit
-from components.training.guards import Budget, budget_of
 from components.training.hardware import choose_hardware, probe_machine
 from components.training.learner import Plan, Task
 from components.training.onnx_export import stacked
 from components.training.results import Candidate, Comparison, HardwareChoice, Trained
 from components.training.search import search
+from components.training.spending import Budget, Meter, budget_of
 from components.workloads.tabular.calibration import calibrated
 from components.workloads.tabular.heads.head import Head
 from components.workloads.tabular.keeping import (
@@ -65,10 +65,13 @@ def train_candidates(
 
     progress("xgboost", 0, 1)
     threads = settings.threads or torch.get_num_threads()
+    # By a run that was killed after them.
+    earlier = known.seconds if (known := kept_candidate(work, "xgboost")) else 0.0
+    meter = Meter(threads)
     trees = _train_trees(work, threads, budget)
     progress("xgboost", 1, 1)
     floor = (_train_linear(work, threads),) if options.linear else ()
-    fitted, found = _fit_network(work, settings, budget.less(trees.seconds), progress)
+    fitted, found = _fit_network(work, settings, budget.less(earlier).less(meter.spent()), progress)
     candidates = (trees, *floor, _export_network(with_options(work, found), fitted))
 
     chosen = _choose(candidates, work)
@@ -98,11 +101,12 @@ def _train_trees(work: Work, threads: int, budget: Budget) -> Candidate:
     started = time.monotonic()
     train, validation = work.tables["train"], work.tables["validation"]
     boosting = Boosting(work.options.baseline, work.workload.seed, threads, budget)
+    meter = Meter(threads)
     trees = work.head.boost(train, validation, boosting)
-    seconds = time.monotonic() - started
+    seconds, cut = time.monotonic() - started, budget.ended_by(meter.spent())
     values, codes = train.values.shape[1], train.codes.shape[1]
     graph = stacked(trees.graph(values + codes), values, codes)
-    return keep(work, "xgboost", graph, lambda table: trees.raw(table.matrix()), seconds)
+    return keep(work, "xgboost", graph, lambda table: trees.raw(table.matrix()), seconds, cut or "")
 
 
 def network_plan(work: Work, settings: Settings) -> Plan:
@@ -128,12 +132,12 @@ def network_plan(work: Work, settings: Settings) -> Plan:
 
 def _fit_network(work: Work, settings: Settings, budget: Budget, progress: Progress) -> tuple[Fitted, TabularOptions]:
     """Return the fitted network and the options it was fitted with: those of the best trial, if there was a search."""
-    folder, started = work.folder / "network", time.monotonic()
+    folder, meter = work.folder / "network", Meter(settings.threads or torch.get_num_threads())
 
     def run(options: TabularOptions, place: Path, watch: Watch, report: Report) -> Fitted:
         plan = network_plan(with_options(work, options), settings)
         plan = replace(plan, hardware=_remembered(work.folder / "hardware.json", partial(choose_compile, plan)))
-        return fit(plan, place, budget.less(time.monotonic() - started), report, watch)
+        return fit(plan, place, budget.less(meter.spent()), report, watch)
 
     options = work.options
     if options.search is not None:
@@ -158,7 +162,8 @@ def _remembered(path: Path, choose: Callable[[], HardwareChoice]) -> HardwareCho
 def _export_network(work: Work, fitted: Fitted) -> Candidate:
     network = make_network(*network_inputs(work), work.options, work.head.columns)
     network.load_state_dict(fitted.weights)
-    return keep_network(work, "network", network.eval(), fitted.seconds)
+    cut = fitted.stopped if "cap" in fitted.stopped else ""
+    return keep_network(work, "network", network.eval(), fitted.seconds, cut)
 
 
 def _train_linear(work: Work, threads: int) -> Candidate:

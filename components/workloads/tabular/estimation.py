@@ -16,9 +16,9 @@ from components.training.costs.cards import card_estimates
 from components.training.costs.estimate import FURTHER_TRIAL, Estimate, Part, Spent, read_prices
 from components.training.costs.peak_memory import MemoryMeter
 from components.training.costs.probing import UNLIMITED, measure, network_part, now
-from components.training.guards import budget_of
 from components.training.learner import Plan
 from components.training.onnx_export import stacked
+from components.training.spending import budget_of
 from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.keeping import (
     Work,

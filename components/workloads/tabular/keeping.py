@@ -63,6 +63,7 @@ class _Record(msgspec.Struct, frozen=True):
     digest: str
     score: float
     seconds: float
+    cut_off: str = ""
 
 
 def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, folder: Path) -> Work:
@@ -89,11 +90,12 @@ def difference(work: Work, first: NDArray[np.float32], second: NDArray[np.float3
     return paired_difference(goal.metric, labels, first, second, resamples=RESAMPLES, seed=seed, unit=unit)
 
 
-def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float) -> Candidate:
+def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float, cut_off: str = "") -> Candidate:
     """Export a trained network and write what is kept of it."""
     if (known := kept_candidate(work, name)) is not None:
         return known
-    return keep(work, name, network_graph(work, network), partial(network_answers, work.head, network), seconds)
+    answers = partial(network_answers, work.head, network)
+    return keep(work, name, network_graph(work, network), answers, seconds, cut_off)
 
 
 def network_graph(work: Work, network: torch.nn.Module) -> onnx.ModelProto:
@@ -165,10 +167,11 @@ def kept_candidate(work: Work, name: str) -> Candidate | None:
         predictions=predictions,
         score=known.score,
         seconds=known.seconds,
+        cut_off=known.cut_off,
     )
 
 
-def keep(work: Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: float) -> Candidate:
+def keep(work: Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: float, cut_off: str = "") -> Candidate:
     """Write graph and answers of a candidate; the record comes last and says that the rest is whole."""
     model, predictions, record = _paths(work, name)
     raw = {split: answer(work.tables[split]) for split in ANSWERED}
@@ -186,7 +189,7 @@ def keep(work: Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: 
     )
     frame.write_parquet(predictions)
     value = score(work.workload.goal.metric, labels, judged(work, answers["validation"]))
-    write_json(record, _Record(digest_bytes(data), value, round(seconds, 3)))
+    write_json(record, _Record(digest_bytes(data), value, round(seconds, 3), cut_off))
     kept = kept_candidate(work, name)
     assert kept is not None, "the record was just written"
     return kept

@@ -18,9 +18,9 @@ from components.judgement.targets import target_of
 from components.settings import Settings
 from components.storage import write_atomically
 from components.training.engine import fit
-from components.training.guards import budget_of
 from components.training.onnx_export import finished, join
 from components.training.results import Trained
+from components.training.spending import Spent, budget_of
 from components.workloads.tabular.calibration import calibrated, with_calibration
 from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.data import Table
@@ -140,7 +140,10 @@ def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Setti
     plan = network_plan(student, settings)
     plan = replace(plan, task=replace(plan.task, score=partial(_nearness, student.head)))
     options, goal = work.options, work.workload.goal
-    budget = budget_of(options.time_cap_minutes, goal.training_usd, settings.price_per_hour).less(trained.seconds)
+    # What one part took in an earlier process nobody knows by work, so then by the wall.
+    worked = trained.seconds if trained.cpu_seconds is None else trained.cpu_seconds / trained.hardware.threads
+    taken = Spent(trained.seconds, min(trained.seconds, worked))
+    budget = budget_of(options.time_cap_minutes, goal.training_usd, settings.price_per_hour).less(taken)
     fitted = fit(plan, work.folder / "student", budget)
     network = make_network(*network_inputs(student), student.options, student.head.columns)
     network.load_state_dict(fitted.weights)

@@ -14,8 +14,9 @@ from onnx import compose
 from onnxmltools.convert import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
-from components.training.guards import Budget, Stop
+from components.training.guards import Stop
 from components.training.onnx_export import answering
+from components.training.spending import Budget
 from components.workloads.tabular.data import Table
 from components.workloads.tabular.options import Baseline
 
@@ -75,7 +76,7 @@ def boosted(
         tree_method="hist",
         random_state=boosting.seed,
         n_jobs=boosting.threads,
-        callbacks=[_Deadline(Stop(boosting.budget, options.n_estimators))],
+        callbacks=[_Deadline(Stop(boosting.budget, options.n_estimators, boosting.threads))],
         **objective,
     )
     kind = np.int32 if estimator is xgboost.XGBClassifier else np.float32

@@ -10,8 +10,10 @@ from typing import Any
 from urllib.parse import unquote
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from deployments.data_plane.formats import model_metadata
+from deployments.data_plane.formats.request import MalformedRequest
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
 from deployments.data_plane.grpc_api.tensors import reply_of, tensors_of, wants_raw
 from deployments.data_plane.refusals import UnknownModel
@@ -86,8 +88,8 @@ def _handler(servicer: "Servicer") -> Any:
         SERVICE,
         {
             name: grpc.unary_unary_rpc_method_handler(
-                servicer.guarded(name, method),
-                request_deserializer=message.FromString,
+                # Decoded by us: what gRPC cannot decode it calls an unknown error, as if it were ours.
+                servicer.guarded(name, method, message),
                 response_serializer=lambda reply: reply.SerializeToString(),
             )
             for name, (method, message) in methods.items()
@@ -101,11 +103,17 @@ class Servicer:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def guarded(self, name: str, method: Method) -> Handler:
+    def guarded(self, name: str, method: Method, message: Any) -> Handler:
         """Return a method whose calls and failures are counted, logged and traced like requests over HTTP."""
 
-        async def handle(request: Any, context: Any) -> Any:
-            service, call = self._service, Call(name, request, context)
+        async def handle(body: bytes, context: Any) -> Any:
+            service = self._service
+            try:
+                request = message.FromString(body)
+            except DecodeError:
+                error = MalformedRequest(f"the message is not a {name}Request of the Open Inference Protocol")
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, service.note_failure(error, f"grpc:{name}").text)
+            call = Call(name, request, context)
             metrics, status, code, size = service.metrics, 200, grpc.StatusCode.OK, 0
             # Like probes over HTTP, those that ask for health and metadata tell nothing.
             if service.tracing is not None and name == ANSWERING:

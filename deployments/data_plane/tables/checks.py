@@ -28,7 +28,17 @@ class Texts(NamedTuple):
     places: NDArray[np.int32]
 
 
-Checked = dict[str, NDArray[np.float64] | Texts]
+class Numbers(NamedTuple):
+    """A column of numbers as doubles, NaN for missing, and as whole ones where a double would round some of them."""
+
+    doubles: NDArray[np.float64]
+    whole: NDArray[np.int64] | None = None
+
+
+Checked = dict[str, Numbers | Texts]
+
+# Up to here every whole number is a double.
+_EXACT = 2**53
 
 
 def check_schema(schema: pa.Schema, contract: ContractSpec) -> None:
@@ -122,7 +132,7 @@ def check_table(table: pa.Table, contract: ContractSpec, max_bytes: int = 1 << 3
     return checked(table, contract, max_bytes)
 
 
-def _values(column: pa.ChunkedArray, field: FieldSpec, max_bytes: int) -> NDArray[np.float64] | Texts:
+def _values(column: pa.ChunkedArray, field: FieldSpec, max_bytes: int) -> Numbers | Texts:
     if field.dtype == "string":
         return _texts(column, field, max_bytes)
     try:
@@ -131,23 +141,37 @@ def _values(column: pa.ChunkedArray, field: FieldSpec, max_bytes: int) -> NDArra
         raise InvalidRow(0, field.name, f"a column of {column.type} is not {field.dtype}") from None
     missing = values.is_null().to_numpy(zero_copy_only=False)
     _refuse_missing(missing, field)
+    whole = _whole(values)
     if field.dtype in ("datetime", "date"):
         _check_moments(values, missing, field)
         values = pc.divide(values.cast(pa.float64(), safe=False), 1_000_000.0)
-    numbers: NDArray[np.float64] = values.fill_null(float("nan")).to_numpy(zero_copy_only=False)
-    _refuse(~np.isfinite(numbers) & ~missing, field, lambda row: f"{numbers[row]} is not finite; send null if unknown")
-    _check_bounds(numbers, field)
-    return numbers
+    # Beyond 2^53 a double rounds, as it does in training.
+    doubles: NDArray[np.float64] = values.cast(pa.float64(), safe=False).fill_null(float("nan")).to_numpy()
+    _refuse(~np.isfinite(doubles) & ~missing, field, lambda row: f"{doubles[row]} is not finite; send null if unknown")
+    _check_bounds(doubles, field)
+    return Numbers(doubles, whole)
 
 
 def _cast(column: pa.Array, field: FieldSpec) -> pa.Array:
-    """Return a column as the graph's numbers, or, of moments, as whole microseconds since 1970-01-01."""
+    """Return a column as integers, doubles, or, of moments, as whole microseconds since 1970-01-01."""
     if field.dtype in ("datetime", "date"):
         return column.cast(pa.timestamp("us")).cast(pa.int64())
+    if field.dtype == "integer":
+        return column.cast(pa.int64())
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     whole = column.cast(pa.int8()) if pa.types.is_boolean(kind) else column
-    # Beyond 2^53 a double rounds, as it does in training.
     return whole.cast(pa.float64(), safe=False)
+
+
+def _whole(values: pa.Array) -> NDArray[np.int64] | None:
+    """Return integers, 0 for missing, if one of them is no double."""
+    if not pa.types.is_integer(values.type):
+        return None
+    ends = pc.min_max(values).as_py()
+    if all(end is None or abs(end) <= _EXACT for end in ends.values()):
+        return None
+    whole: NDArray[np.int64] = values.fill_null(0).to_numpy()
+    return whole
 
 
 def _check_moments(micros: Any, missing: NDArray[np.bool_], field: FieldSpec) -> None:

@@ -134,9 +134,10 @@ def write_columns(columns: Checked, rows: int, target: int, number: int) -> Done
         if isinstance(values, Texts):
             ends, characters = _text_buffers(values.distinct)
             where = lay(values.places), lay(ends), lay(characters)
-            placed.append(Column(name, where[0], len(ends), where[1], where[2], characters.nbytes))
+            placed.append(Column(name, where[0], None, len(ends), where[1], where[2], characters.nbytes))
         else:
-            placed.append(Column(name, lay(values)))
+            whole = None if values.whole is None else lay(values.whole)
+            placed.append(Column(name, lay(values.doubles), whole))
     for start, values in parts:
         write(target, start, np.ascontiguousarray(values).data)
     return Done(number, rows, size, placed)

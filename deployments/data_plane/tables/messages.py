@@ -30,10 +30,14 @@ class Job(msgspec.Struct, frozen=True, tag="job"):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """Where a column lies in the file: its numbers, or places into its different texts and where each of them ends."""
+    """Where a column lies in the file: its numbers, or places into its different texts and where each of them ends.
+
+    ``whole``: where its integers lie that are no doubles.
+    """
 
     name: str
     start: int
+    whole: int | None = None
     texts: int | None = None
     ends: int = 0
     characters: int = 0

@@ -1,27 +1,21 @@
 """Reads tables for the service in a process of its own, which is started with the first and may die of any."""
 
-import mmap
 import os
 import signal
 import socket
 import subprocess
 import sys
-from itertools import pairwise
-from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from components.errors import ServingError
 from deployments.data_plane.formats.request import MalformedRequest
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import BodyTooLarge
 from deployments.data_plane.tables.memory import File, Files
-from deployments.data_plane.tables.messages import Answer, Column, Done, Ended, Job, Refused, error_of, receive, send
+from deployments.data_plane.tables.messages import Answer, Done, Ended, Job, Refused, error_of, receive, send
+from deployments.data_plane.tables.table import Table
 from deployments.data_plane.telemetry.events import report
-
-Columns = dict[str, NDArray[Any]]
 
 DECODER = "deployments.data_plane.tables.decoder"
 # Processor time is bounded by the system. This is for a process that is stuck, on a machine that is busy.
@@ -45,8 +39,8 @@ class TableReader:
         self._number = 0
         self._body, self._files = File("body"), Files("columns")
 
-    def read(self, body: bytes, content_type: str, contract: bytes) -> Columns:
-        """Return the graph's input tensors of a table.
+    def read(self, body: bytes, content_type: str, contract: bytes) -> Table:
+        """Return the checked columns of a table.
 
         Raises InvalidRow, MalformedRequest, TooManyRows or BodyTooLarge; ServingError if there is no process to read.
         """
@@ -67,7 +61,7 @@ class TableReader:
         self._body.shrink()
         if isinstance(answer, Done):
             whole = self._files.handed(target, answer.size)
-            return {column.name: _column(column, answer.rows, whole) for column in answer.columns}
+            return Table(answer, whole)
         self._files.give_back(target)
         if isinstance(answer, Refused):
             raise error_of(answer)
@@ -129,19 +123,3 @@ class TableReader:
         if number == signal.SIGXCPU:
             return BodyTooLarge(f"reading the table takes more than {self._options.table_seconds} s of processor time")
         return MalformedRequest(f"the table cannot be read: the process that tried ended with {name}")
-
-
-def _column(column: Column, rows: int, whole: mmap.mmap) -> NDArray[Any]:
-    if column.texts is None:
-        return np.frombuffer(whole, np.float64, rows, column.start)
-    places = np.frombuffer(whole, np.int32, rows, column.start)
-    ends = np.frombuffer(whole, np.int64, column.texts, column.ends).tolist()
-    characters = whole[column.characters : column.characters + column.size]
-    text = characters.decode()
-    if len(text) == len(characters):
-        # One byte a character: cut as it is.
-        texts = [text[start:end] for start, end in pairwise([0, *ends])]
-    else:
-        texts = [characters[start:end].decode() for start, end in pairwise([0, *ends])]
-    tensor: NDArray[Any] = np.array([*texts, ""], dtype=object)[places]
-    return tensor

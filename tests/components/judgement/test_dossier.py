@@ -66,7 +66,8 @@ def subject(workload: Workload, auc: float = 0.68) -> Subject:
 
 @pytest.fixture(scope="module")
 def flights() -> Workload:
-    return read_workload("flights")
+    workload = read_workload("flights")
+    return workload.model_copy(update={"goal": workload.goal.model_copy(update={"unit": None})})
 
 
 def test_a_dossier_is_one_page_that_fetches_nothing(flights: Workload, tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_a_refused_build_says_so_first_and_names_what_would_pass(flights: Worklo
     page = render_dossier(refused)
     assert "Refused" in page
     assert "goal (failed)" in page
-    assert refused.report.refused[0].would_pass in page
+    assert refused.report.refused[0].would_pass[1:] in page
     assert "Every gate passed" in render_dossier(subject(flights))
 
 
@@ -120,6 +121,23 @@ def test_a_gate_that_passed_with_a_warning_shows_it_at_the_gate_and_at_the_top(f
     assert '<div class="warned">baseline passed within its margin of 0.01' in page
     assert "Baseline passed within its margin of 0.01" in page
     assert '<div class="warned">' not in render_dossier(one)
+
+
+def test_the_first_card_says_what_the_model_is_good_for_and_where_it_fails(flights: Workload) -> None:
+    one = subject(flights)
+    said = {"good_for": ("Ranking: fair.",), "fails": ("Worse than guessing on Tuesdays",), "warnings": ("A", "B")}
+    page = render_dossier(replace(one, report=one.report.model_copy(update=said)))
+    top = page[: page.index('id="gates"')]
+    assert "Passed, with warnings" in top
+    assert "Every gate passed" not in page
+    assert top.index("Ranking: fair.") < top.index("Worse than guessing on Tuesdays") < top.index('class="cards"')
+
+
+def test_the_figures_of_a_verdict_are_one_click_away(flights: Workload) -> None:
+    page = render_dossier(subject(flights))
+    assert re.search(
+        r"The AUC is 0\.68, surely at least.*?<details><summary>figures</summary>auc 0\.68; one-s", page, re.S
+    )
 
 
 def test_slices_are_drawn_worst_first_and_the_provably_bad_one_is_red(flights: Workload) -> None:

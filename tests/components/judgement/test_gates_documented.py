@@ -30,7 +30,8 @@ def test_the_example_is_read(flights: Workload) -> None:
 
 def test_every_gate_is_in_the_table(flights: Workload) -> None:
     goal = flights.goal.model_copy(update={"latency_p99_ms": 100.0})
-    aged = flights.model_copy(update={"gates": flights.gates.model_copy(update={"data_age_days": 1.0}), "goal": goal})
+    asked_for = flights.gates.model_copy(update={"data_age_days": 1.0, "converged": "required"})
+    aged = flights.model_copy(update={"gates": asked_for, "goal": goal})
     names = {
         "gain_over_champion",
         "leakage_findings",
@@ -49,7 +50,7 @@ def test_every_gate_is_in_the_table(flights: Workload) -> None:
     measures += [Measure(name=f"gain_over_{rival}", value=0, slice="a=b", source="test") for rival in rivals]
     evidence = Evidence(workload="w", model="m", split="test", measures=tuple(measures))
     asked = {rule.gate for rule in (*policy(aged, evidence), *promotion_policy(aged, evidence, compared=True))}
-    assert len(asked) == 25
+    assert len(asked) == 26
     assert {gate for gate in asked if gate not in PAGE} == set()
 
 

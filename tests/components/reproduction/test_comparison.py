@@ -34,7 +34,7 @@ def record(
         "seed": 1,
     }
     return Recorded(
-        build=Build(Path(), manifest),
+        build=Build(path=Path(), manifest=manifest, sealed=b"", contents={}),
         code=RecordedCode(commit=None, version="0.1.0"),
         diff=b"",
         data=RecordedData(snapshot="s", validated="v", prepared=prepared),

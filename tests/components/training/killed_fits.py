@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from components.training.engine import fit
-from components.training.guards import Budget
 from components.training.learner import Plan
+from components.training.spending import Budget
 from tests.components.training.small_fit import KilledAt, make_plan
 
 # Three epochs of eight batches, a checkpoint after every one that ends a step.

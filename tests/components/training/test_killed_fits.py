@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from components.training.engine import Fitted, fit
-from components.training.guards import Budget
+from components.training.spending import Budget
 from tests.components.training.killed_fits import OPTIONS, POINTS
 from tests.components.training.small_fit import make_plan
 from tests.conftest import REPOSITORY

@@ -5,8 +5,8 @@ import torch
 
 from components.training import engine
 from components.training.engine import fit
-from components.training.guards import Budget
 from components.training.results import HardwareChoice
+from components.training.spending import Budget
 from tests.components.training.small_fit import make_plan
 
 

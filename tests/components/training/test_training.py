@@ -9,9 +9,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from components.errors import TrainingError
 from components.training.engine import Fitted, fit
-from components.training.guards import Budget, budget_of
 from components.training.learner import LearningRate, Plan
 from components.training.options import TrainingOptions
+from components.training.spending import Budget, Spent, budget_of
 from tests.components.training.small_fit import KilledAt, Loss, loss, make_plain_network, make_plan
 
 PLENTY = Budget(600.0)
@@ -84,7 +84,13 @@ def test_a_used_up_budget_ends_after_the_step_with_a_validated_model(tmp_path: P
 
 
 def test_the_tighter_cap_counts() -> None:
-    assert budget_of(time_cap_minutes=4, training_usd=0.1, price_per_hour=0.085) == Budget(240, "time cap")
+    both = budget_of(time_cap_minutes=4, training_usd=0.1, price_per_hour=0.085)
+    assert both == Budget(240, "time cap", clock_seconds=0.1 / 0.085 * 3600)
+    # Four minutes on the wall of a loaded machine are not four minutes of work; money is paid by the wall.
+    assert both.ended_by(Spent(clock=1_000, worked=239)) is None
+    assert both.ended_by(Spent(clock=1_000, worked=240)) == "time cap"
+    assert both.ended_by(Spent(clock=4_236, worked=100)) == "cost cap"
+    assert both.less(Spent(clock=1_000, worked=100)).seconds == 140
     assert budget_of(time_cap_minutes=600, training_usd=0.1, price_per_hour=3.6) == Budget(100, "cost cap")
     assert budget_of(time_cap_minutes=4, training_usd=0.1, price_per_hour=0) == Budget(240, "time cap")
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from components.settings import Settings
-from components.training.guards import Budget
+from components.training.spending import Budget
 from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.data import Table
 from components.workloads.tabular.heads.binary import BinaryHead

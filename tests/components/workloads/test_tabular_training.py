@@ -17,8 +17,8 @@ from components.features.recipe import TRANSFORMS
 from components.settings import Settings
 from components.storage import digest_file
 from components.training.engine import fit
-from components.training.guards import Budget
 from components.training.results import Trained, read_trials
+from components.training.spending import Budget
 from components.workloads.tabular.calibration import fit_line
 from components.workloads.tabular.candidates import network_plan
 from components.workloads.tabular.data import read_table
@@ -129,6 +129,7 @@ def test_a_time_cap_still_gives_usable_models_and_is_said(example: Example, tmp_
     workload = parcels_workload(time_cap_minutes=1e-6, epochs=500)
     trained = train(example.prepared, workload, tmp_path)
     assert trained.stopped == "time cap"
+    assert "training was cut off: xgboost by the time cap, network by the time cap" in trained.cut_off
     assert all(0.3 < one.score < 1 for one in trained.candidates)
 
 

@@ -10,7 +10,7 @@ from components.settings import Settings
 from components.training.costs.cards import CONTEXT_MB, LAUNCH_SECONDS, card_estimates, card_memory_mb, step_flops
 from components.training.costs.estimate import FURTHER_TRIAL, PRICES, Part, Spent, read_prices
 from components.training.costs.probing import network_part
-from components.training.guards import Budget
+from components.training.spending import Budget
 from tests.components.training.small_fit import make_plain_network, make_plan
 from tests.components.training.small_training import parcels_spec, parcels_workload, prepare_parcels
 
