@@ -198,7 +198,7 @@ def _under_a_worker(place: Place, url: str, workload: Path) -> tuple["subprocess
     """Deploy the build flow as prefect.yaml does, start a worker and have it run; return the worker and the run."""
     deployment = {
         "name": "endings",
-        "pull": [],
+        "pull": [{"prefect.deployments.steps.set_working_directory": {"directory": str(place.folder)}}],
         "deployments": [
             {
                 "name": "shop",
