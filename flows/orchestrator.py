@@ -7,6 +7,7 @@ SQLite database in the home, so that a single machine needs nothing else.
 import ipaddress
 import logging
 import os
+import sys
 import threading
 import urllib.error
 import urllib.parse
@@ -60,9 +61,18 @@ def configure_orchestrator(home: Home) -> TemporaryServer | None:
     if named:
         check_reachable(named)
         return None
+    if "prefect" in sys.modules and _chosen():
+        return None
     server = start(folder)
     os.environ["PREFECT_API_URL"] = server.url
     return server
+
+
+def _chosen() -> bool:
+    """Return whether the program around us has imported Prefect before, and chosen a server for it."""
+    from prefect.settings import get_current_settings
+
+    return get_current_settings().api.url is not None
 
 
 def spare_loopback_the_proxy() -> None:
