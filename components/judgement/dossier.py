@@ -20,7 +20,7 @@ from components.data.results import Expected, Prepared, Validated
 from components.declaration import Workload
 from components.judgement.charts import Plane, bars, intervals, learning
 from components.judgement.evidence import Evidence, Measure
-from components.judgement.gate_texts import number
+from components.judgement.gate_texts import number, plural
 from components.judgement.gates import GateReport
 from components.judgement.metrics import HIGHER_IS_BETTER
 from components.judgement.normal import norm
@@ -114,6 +114,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "warnings": [warning for warning in report.warnings if warning not in report.fails],
         "thresholds": tables.get("thresholds"),
         "rows": f"{whole.n:,}" if whole and whole.n else "the",
+        "drawn": f"{plural(whole.by)} ({whole.units})" if whole and whole.units else "",
         "metrics": _metrics(evidence),
         "gains": _gains(evidence),
         "curves": _curves(tables),
