@@ -39,8 +39,8 @@ def serve_champion(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with serving(arguments, events=sys.stderr) as (endpoint, process):
-            ready(endpoint)
             try:
+                ready(endpoint)
                 code = process.wait()
             except KeyboardInterrupt:
                 sys.stderr.write(f"slipway: {STOPPING}\n")

@@ -98,7 +98,7 @@ class _Server(MPServer):
             return
         if self.interrupt_signal:
             for worker in self.wrks:
-                worker.kill()
+                worker.kill()  # type: ignore[no-untyped-call]
         super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
 
 

@@ -68,18 +68,20 @@ def nest(body: bytearray, draw: random.Random) -> bytearray:
     return bytearray(opening * draw.choice((10, 1_000, 20_000))) + body
 
 
-CHANGES: tuple[Change, ...] = (flip, flip, overwrite, overwrite, overwrite, cut, repeat, token, token, nest)
+BYTES: tuple[Change, ...] = (flip, flip, overwrite, overwrite, overwrite, overwrite, cut, repeat)
+WORDS: tuple[Change, ...] = (*[token] * 8, flip, overwrite, cut, repeat, nest)
 
 
 def mutated(body: bytes, others: Sequence[bytes], draw: random.Random) -> bytes:
-    """Return a body changed in one to four ways, now and then with the end of another one."""
+    """Return a body changed in one to three ways, now and then with the end of another one."""
     changed = bytearray(body)
-    if others and draw.random() < 0.05:
+    if others and draw.random() < 0.03:
         other = draw.choice(others)
         changed = changed[: draw.randrange(len(changed) + 1)] + bytearray(other[draw.randrange(len(other) + 1) :])
-    for _ in range(draw.randint(1, 4)):
+    changes = WORDS if body[:1] in b"[{" else BYTES
+    for _ in range(draw.choice((1, 1, 1, 2, 3))):
         if changed:
-            changed = draw.choice(CHANGES)(changed, draw)
+            changed = draw.choice(changes)(changed, draw)
     return bytes(changed)
 
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +17,14 @@ pytestmark = pytest.mark.outside
 
 # What `slipway serve` says that it takes at most.
 STOP_SECONDS = 15
+
+
+@pytest.fixture(autouse=True)
+def _in_front() -> Iterator[None]:
+    """Start commands as in front of a terminal; what a script puts into the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def gone(place: Place, served: Served) -> None:
@@ -82,6 +92,8 @@ def test_a_service_that_is_asked_twice_ends_at_once(champion: Place) -> None:
 
 
 def test_nobody_is_left_of_a_promotion_that_is_killed_while_it_asks_the_build(champion: Place) -> None:
+    # Nothing serves yet: what is promoted is asked first.
+    shutil.rmtree(champion.home / "rollouts")
     process = champion.start("slipway", "promote", "shop.yaml")
     wait_until(
         lambda: any("deployments.data_plane" in command for command in processes_of(champion).values()), "served"
