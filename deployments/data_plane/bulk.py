@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from deployments.data_plane.explanation import Explainer
 from deployments.data_plane.formats import columnar
@@ -55,7 +56,8 @@ class Bulk:
         def answer() -> bytes:
             table = columnar.read_table(body, content_type, self._options.table_rows)
             columns = columnar.columns_of(table, model.contract)
-            answers = batcher.answer_columns(columns, request_id, request.trace)
+            inputs = partial(columnar.inputs_of, table, model.contract)
+            answers = batcher.answer_columns(columns, request_id, inputs, request.trace)
             return columnar.write_answers(model, answers, request_id, wanted)
 
         reply = await self._in_thread(answer, time.perf_counter(), request)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from components.errors import ServingError
 from data_contracts.spec import ContractSpec, FieldSpec
-from deployments.data_plane.formats.arrow_columns import arrow_column
+from deployments.data_plane.formats.arrow_columns import arrow_type, arrow_values
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, TooManyRows
 from deployments.data_plane.model import Model
 
@@ -69,6 +69,15 @@ def columns_of(table: Any, contract: ContractSpec) -> Columns:
     if not table.num_rows:
         raise InvalidRow(0, None, "the table holds no row")
     return {name: _tensor(table.column(name).combine_chunks(), field) for name, field in fields.items()}
+
+
+def inputs_of(table: Any, contract: ContractSpec) -> dict[str, Any]:
+    """Return the columns of a table that ``columns_of`` has let in, exactly, in the contract's own types."""
+    # A number is a double; a whole one beyond 2^53 is rounded to one, as it is where JSON is decoded.
+    return {
+        field.name: table.column(field.name).combine_chunks().cast(arrow_type(field), safe=field.dtype != "number")
+        for field in contract.inputs
+    }
 
 
 def _tensor(column: Any, field: FieldSpec) -> NDArray[Any]:
@@ -221,9 +230,8 @@ def write_example(model: Model, row: Mapping[str, Any], content_type: str) -> by
     """Return a row as a table in a format, in the contract's types; raises InvalidRow if the contract refuses it."""
     import pyarrow as pa
 
-    tensors = model.predictor.tensors(model.decoder.check([row]))
-    fields = model.contract.inputs
-    columns = [arrow_column(tensors[field.name], field) for field in fields]
+    fields, (checked,) = model.contract.inputs, model.decoder.check([row])
+    columns = [arrow_values([value], field) for value, field in zip(checked, fields, strict=True)]
     return _written(pa.table(columns, names=[field.name for field in fields]), content_type)
 
 
