@@ -20,6 +20,7 @@ import numpy as np
 
 from components.errors import SlipwayError
 from deployments.data_plane.application import Application
+from deployments.data_plane.formats.content import JSON_TYPE
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import Reply
 from deployments.data_plane.telemetry.tracing import Trace
@@ -60,7 +61,7 @@ class _Request:
         self.request_id = ""
 
     def header(self, name: str) -> str | None:
-        return None
+        return JSON_TYPE if name == "content-type" else None
 
     def send(self, reply: Reply) -> None:
         """Take the answer; where Granian would send it."""
