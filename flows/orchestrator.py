@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from components.data.freed_memory import keep_freed_memory
+from components.database_address import sqlite_url
 from components.errors import HostError
 from components.settings import Home
 from components.training.processor_threads import let_waiting_threads_sleep
@@ -35,6 +36,9 @@ def configure_orchestrator(home: Home) -> None:
         # The first start creates the database; a busy machine needs more than the default 20 s for it.
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     }
+    if "?" in str(folder):
+        # Prefect writes the path into an address, where it ends at a question mark.
+        defaults["PREFECT_API_DATABASE_CONNECTION_URL"] = sqlite_url(folder / "prefect.db", "aiosqlite")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     # Says at exit that it is still sending, through a logger that no level of Prefect's reaches.

@@ -112,7 +112,9 @@ def package_build(
 
 def scored_rows(test_rows: Path, answers: pl.DataFrame, shape: AnswerShape, contract: ContractSpec) -> pl.DataFrame:
     """Return the hold-out's inputs and label beside what was answered for each row at each station before the build."""
-    rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
+    rows = pl.read_parquet(test_rows, glob=False).select(
+        *(field.name for field in contract.inputs), contract.label.name
+    )
     return rows.hstack(answers.select(*shape.columns, *_stations_of(shape)))
 
 

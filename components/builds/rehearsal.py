@@ -42,7 +42,9 @@ def rehearse(
     """
     evidence = read_evidence(evaluated.evidence)
     shape = read_shape(evaluated.shape.read_bytes())
-    scored = scored_rows(prepared.splits["test"].path, pl.read_parquet(evaluated.predictions), shape, contract)
+    scored = scored_rows(
+        prepared.splits["test"].path, pl.read_parquet(evaluated.predictions, glob=False), shape, contract
+    )
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-") as scratch:
         folder = Path(scratch)
         write_core(folder, workload, contract, trained.shipped.model, prepared.recipe, scored, shape)

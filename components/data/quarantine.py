@@ -74,27 +74,27 @@ def divide(snapshot: Snapshot, contract: ContractSpec, mask: Path, refused: Path
 
     The kept rows stay where they are: ``mask`` has a boolean for each row of the snapshot. ``refused`` has whole rows.
     """
-    frame = pl.scan_parquet(snapshot.path, row_index_name=POSITION)
+    frame = pl.scan_parquet(snapshot.path, glob=False, row_index_name=POSITION)
     columns = frame.collect_schema().names()
     # Only what could break a rule is read for every row; the other columns only where a row is refused.
     doubtful = unproven(snapshot, contract)
     bad = frame.filter(~keeps(doubtful, columns)).with_columns(reasons_of(row_checks(doubtful, columns)))
     sink(bad, refused).collect(engine="streaming")
     _write_mask(refused, snapshot.rows, mask)
-    reasons = pl.scan_parquet(refused).select("reasons")
+    reasons = pl.scan_parquet(refused, glob=False).select("reasons")
     unexplained = reasons.select((pl.col("reasons").list.len() == 0).sum()).collect().item()
     assert not unexplained, "a row was refused without a reason"
     counts = reasons.explode("reasons").group_by("reasons").len().collect(engine="streaming")
     read = frame.select(pl.len()).collect().item()
-    kept = pl.scan_parquet(mask).select(pl.col(KEPT).sum()).collect().item()
-    quarantined = pl.scan_parquet(refused).select(pl.len()).collect().item()
+    kept = pl.scan_parquet(mask, glob=False).select(pl.col(KEPT).sum()).collect().item()
+    quarantined = pl.scan_parquet(refused, glob=False).select(pl.len()).collect().item()
     assert kept + quarantined == read == snapshot.rows, "kept + quarantined is not what was read"
     most_first = sorted(counts.iter_rows(), key=lambda item: (-item[1], item[0]))
     return Division(snapshot=snapshot.digest, kept=kept, quarantined=quarantined, reasons=dict(most_first))
 
 
 def _write_mask(refused: Path, rows: int, mask: Path) -> None:
-    positions = pl.read_parquet(refused, columns=[POSITION]).to_series().to_numpy()
+    positions = pl.read_parquet(refused, glob=False, columns=[POSITION]).to_series().to_numpy()
     with BlockFiles(mask.parent) as files:
         for start in range(0, rows, BLOCK):
             kept = np.ones(min(BLOCK, rows - start), dtype=np.bool_)

@@ -64,7 +64,7 @@ def _both(build: Build, champion: Build) -> HoldOut:
             f"it answers {', '.join(other.judged)} of {other.label}, the new one {', '.join(shape.judged)}"
         )
     scored = build.path / "reference.parquet"
-    rows = pl.read_parquet(scored)
+    rows = pl.read_parquet(scored, glob=False)
     own = side_by_side([rows[name].to_numpy() for name in shape.judged])
     answers = find_kind(champion.manifest.kind).predict_file(champion.model, champion.contract(), scored)
     return HoldOut(

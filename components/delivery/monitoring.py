@@ -52,10 +52,10 @@ def monitor_build(
         raise DataError(f"workload {workload.name} declares no 'monitor' period in its split: nothing to look at")
     shape = build.serving().answer
     answers = find_kind(workload.kind).predict_file(build.model, contract, split.path)
-    rows = pl.read_parquet(split.path).with_columns(pl.DataFrame(shape.numbers(answers)))
+    rows = pl.read_parquet(split.path, glob=False).with_columns(pl.DataFrame(shape.numbers(answers)))
     windows = split_windows(rows, contract, workload.monitoring.window)
     folder = home.room("reports", workload.name, build.build_id)
-    reference = pl.read_parquet(build.path / "reference.parquet")
+    reference = pl.read_parquet(build.path / "reference.parquet", glob=False)
     drift = compare_windows(reference, windows, contract, workload.monitoring, folder, workload.seed, shape.columns)
     monitored = Monitored(
         digest=drift.digest,

@@ -132,7 +132,7 @@ def promote_challenger(
 
 def held_out(build: Build) -> tuple[list[dict[str, object]], NDArray[Any]]:
     """Return held-out rows as a client sends them, and the numbers evaluated for each, [rows, columns]."""
-    scored = pl.read_parquet(build.path / "reference.parquet").head(LIVE_ROWS)
+    scored = pl.read_parquet(build.path / "reference.parquet", glob=False).head(LIVE_ROWS)
     numbers = scored.select(pl.col(build.serving().answer.columns).cast(pl.Float64))
     return json_rows(scored, build.contract()), numbers.to_numpy()
 

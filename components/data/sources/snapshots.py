@@ -157,7 +157,9 @@ def _refuse_hopeless(casts: Sequence[Cast], found: dict[str, int], file: Path, c
     for cast in casts:
         name = cast.field.name
         if found.get(f"bad {name}", 0) and not found[f"good {name}"]:
-            text = pl.scan_parquet(file).select(pl.col(raw_column(name)).drop_nulls().first()).collect().item()
+            text = (
+                pl.scan_parquet(file, glob=False).select(pl.col(raw_column(name)).drop_nulls().first()).collect().item()
+            )
             raise ContractError(
                 f"{contract.name}: not one of {found[f'bad {name}']:,} values in column '{name}' is of the type "
                 f"{cast.field.dtype} ({FORMS[cast.field.dtype]}); the first is '{str(text)[:80]}'. "

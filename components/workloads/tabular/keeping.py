@@ -126,7 +126,7 @@ def judged(work: Work, answers: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def kept_answers(work: Work, candidate: Candidate, split: str) -> NDArray[np.float32]:
     """Return a kept candidate's own answers on a split, as the goal's metric judges them."""
-    column = pl.read_parquet(candidate.predictions).filter(pl.col("split") == split).sort("row")["answer"]
+    column = pl.read_parquet(candidate.predictions, glob=False).filter(pl.col("split") == split).sort("row")["answer"]
     return judged(work, np.stack(column.to_list()).astype(np.float32).reshape(len(column), -1))
 
 

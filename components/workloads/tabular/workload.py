@@ -84,7 +84,7 @@ def open_bulk(model: Path, contract: ContractSpec, threads: int = 1) -> "BulkPre
 def predict_file(model: Path, contract: ContractSpec, rows: Path, threads: int = 1) -> NDArray[np.float32]:
     """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
     predictor = open_bulk(model, contract, threads)
-    frame = pl.scan_parquet(rows).select([field.name for field in contract.inputs])
+    frame = pl.scan_parquet(rows, glob=False).select([field.name for field in contract.inputs])
     parts = frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)
     answers = [predictor.predict(record_batch(part)) for part in parts]
     return np.concatenate(answers) if answers else np.zeros(0, np.float32)
