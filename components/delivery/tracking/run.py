@@ -152,7 +152,7 @@ def log_children(client: "MlflowClient", parent: str, children: Iterable[Child])
 
     experiment = client.get_run(parent).info.experiment_id
     found = client.search_runs([experiment], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'", max_results=50_000)
-    known = {
+    known: dict[tuple[str, str], Any] = {
         (tag, run.data.tags[tag]): run.info for run in found for tag in ("candidate", "trial") if tag in run.data.tags
     }
     for one in children:
