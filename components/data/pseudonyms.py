@@ -13,7 +13,7 @@ import polars as pl
 
 from components.errors import ContractError, HostError
 from components.settings import Home
-from data_contracts.frame_schema import POLARS_TYPES
+from data_contracts.frame_schema import POLARS_TYPES, raw_column
 from data_contracts.spec import ContractSpec, FieldSpec
 
 KEY_BYTES = 32
@@ -61,7 +61,9 @@ def check_pii(contract: ContractSpec) -> None:
 def hashed_pii(rows: pl.LazyFrame, contract: ContractSpec, home: Home) -> pl.LazyFrame:
     """Return rows, which may break the contract, with keyed hashes (text) for every value of a pii field."""
     held = set(rows.collect_schema().names())
-    names = [field.name for field in contract.with_role("pii") if field.name in held]
+    # What could not be read as its type stands beside it as text.
+    pii = [name for field in contract.with_role("pii") for name in (field.name, raw_column(field.name))]
+    names = [name for name in pii if name in held]
     if not names:
         return rows
     key = pii_key(home)

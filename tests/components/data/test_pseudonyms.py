@@ -101,6 +101,25 @@ def test_quarantine_holds_hashes_and_the_place_of_a_row(home: Home, tmp_path: Pa
     assert refused["position"].len() == 2
 
 
+def test_quarantine_holds_no_text_that_could_not_be_read(home: Home, tmp_path: Path) -> None:
+    text = f"mail,phone,code,born,seen,amount,late\nx,{CANARY},abcd,,,1,true\ny,12,abcd,,,1,true\n"
+    (tmp_path / "people.csv").write_text(text)
+    contract = Person.spec()
+    snapshot = take_snapshot(Source(path=str(tmp_path / "people.csv")), contract, home)
+    validated = validate_snapshot(snapshot, contract, home, "people")
+    assert validated.quarantine is not None
+    refused = str(pl.read_parquet(validated.quarantine).to_dicts())
+    assert "phone" in refused
+    assert CANARY not in refused
+
+
+def test_a_source_of_which_nothing_can_be_read_is_refused_without_its_values(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(f"mail,phone,code,born,seen,amount,late\nx,{CANARY},abcd,,,1,true\n")
+    with pytest.raises(ContractError, match="phone") as refused:
+        take_snapshot(Source(path=str(tmp_path / "people.csv")), Person.spec(), home)
+    assert CANARY not in str(refused.value)
+
+
 def test_pages_about_expectations_show_no_value(tmp_path: Path) -> None:
     (found,) = check_dataset(frame({}, {}).lazy(), 2, Person.spec(), tmp_path / "docs")
     assert not found.success
