@@ -176,6 +176,8 @@ def _available(name: str, available: object) -> Literal["before", "after"]:
 def _refuse_taken(fields: Iterable[FieldSpec], label: FieldSpec) -> None:
     """Raise TypeError for a field that is called like what is written beside it."""
     answers = ["probability"] if label.dtype == "boolean" else [f"probability_{one}" for one in label.allowed]
+    if label.allowed:
+        answers.append("probabilities")
     for field in fields:
         taken = _TAKEN.get(field.name)
         # The answers of the model before it was packaged are kept beside those of the build.
