@@ -47,7 +47,7 @@ def test_rows_are_divided_as_if_every_value_had_been_read(
         snapshot = snapshot_of(frame, contract, folder)
         division = divide(snapshot, contract, folder / "kept.parquet", folder / "refused.parquet", Home(folder))
         kept = pl.read_parquet(folder / "kept.parquet").to_series()
-        refused = pl.read_parquet(folder / "refused.parquet", Home(folder))
+        refused = pl.read_parquet(folder / "refused.parquet")
     assert kept.to_list() == [not reasons for reasons in expected]
     assert refused["reasons"].to_list() == [reasons for reasons in expected if reasons]
     assert refused["position"].to_list() == [place for place, reasons in enumerate(expected) if reasons]
