@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import onnxruntime
 
 from components.builds.build import Build
 from components.builds.live_check import DATA_PLANE, LiveCheck
@@ -107,6 +106,8 @@ def _recipe_us(build: Build, calls: int = 300) -> float:
     """Return the microseconds of the recipe's graph alone for one golden row, median."""
     contract = build.contract()
     graph = recipe_graph(read_recipe(build.read("recipe.json")), contract)
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
