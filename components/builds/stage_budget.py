@@ -104,10 +104,10 @@ def _service_stages(build: Build, requests: int) -> dict[str, list[float]]:
 
 def _recipe_us(build: Build, calls: int = 300) -> float:
     """Return the microseconds of the recipe's graph alone for one golden row, median."""
-    contract = build.contract()
-    graph = recipe_graph(read_recipe(build.read("recipe.json")), contract)
     import onnxruntime
 
+    contract = build.contract()
+    graph = recipe_graph(read_recipe(build.read("recipe.json")), contract)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
