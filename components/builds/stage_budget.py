@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import onnxruntime
 
 from components.builds.build import Build
 from components.builds.live_check import DATA_PLANE, LiveCheck
@@ -105,6 +104,8 @@ def _service_stages(build: Build, requests: int) -> dict[str, list[float]]:
 
 def _recipe_us(build: Build, calls: int = 300) -> float:
     """Return the microseconds of the recipe's graph alone for one golden row, median."""
+    import onnxruntime
+
     contract = build.contract()
     graph = recipe_graph(read_recipe(build.read("recipe.json")), contract)
     options = onnxruntime.SessionOptions()

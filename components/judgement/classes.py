@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from components.declaration import Workload
 from components.judgement.decisions import SOURCE, gaps_between
@@ -165,6 +164,8 @@ def calibration_measure(
 
 def class_table(labels: Places, said: Places, names: tuple[str, ...]) -> dict[str, Any]:
     """Return the confusion matrix [truth][answer] of several classes, and precision, recall and F1 of each."""
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     places = list(range(len(names)))
     parts = precision_recall_fscore_support(labels, said, labels=places, zero_division=0.0)
     rows = [

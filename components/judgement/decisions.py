@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from components.declaration import Workload
 from components.judgement.evidence import Measure
@@ -137,6 +136,8 @@ def _at(labels: NDArray[Any], answers: NDArray[Any], threshold: float) -> dict[s
 
 def best_f1_threshold(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
     """Return the threshold with the best F1 of yes on these rows."""
+    from sklearn.metrics import precision_recall_curve
+
     precision, recall, at = precision_recall_curve(labels, probabilities)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return float(at[int(np.argmax(f1[:-1]))])
@@ -144,6 +145,8 @@ def best_f1_threshold(labels: NDArray[Any], probabilities: NDArray[Any]) -> floa
 
 def confusion(labels: NDArray[Any], probabilities: NDArray[Any], threshold: float) -> dict[str, float]:
     """Return counts of the four outcomes, and precision and recall of yes."""
+    from sklearn.metrics import confusion_matrix
+
     table = confusion_matrix(labels, probabilities >= threshold, labels=[False, True])
     (right_no, false_yes), (missed, right_yes) = table.tolist()
     return {
@@ -159,6 +162,8 @@ def confusion(labels: NDArray[Any], probabilities: NDArray[Any], threshold: floa
 
 def curves(labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, list[list[float]]]:
     """Return the ROC and precision-recall curves as points [x, y], thinned to what a page can show."""
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
     false_rate, true_rate, _ = roc_curve(labels, probabilities)
     precision, recall, _ = precision_recall_curve(labels, probabilities)
     return {"roc": _thinned(false_rate, true_rate), "precision_recall": _thinned(recall, precision)}
