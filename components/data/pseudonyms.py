@@ -6,7 +6,7 @@ and only who holds the key can search for one. What travels (a build, MLflow, pa
 
 import hashlib
 import os
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import polars as pl
@@ -110,8 +110,7 @@ def made_up_value(field: FieldSpec) -> Any:
         return min(max(0, low), high)
     if field.dtype in ("datetime", "date"):
         first, last = field.moment_bounds()
-        bound = first or last or datetime(2000, 1, 1)
-        return bound if field.dtype == "datetime" or not isinstance(bound, datetime) else bound.date()
+        return first or last or (datetime(2000, 1, 1) if field.dtype == "datetime" else date(2000, 1, 1))
     if field.dtype == "number" and field.gt is None and field.lt is None:
         least = 0.0 if field.ge is None else max(0.0, field.ge)
         return float(least if field.le is None else min(least, field.le))
