@@ -35,8 +35,7 @@ def serve_champion(
     for name, value in options.items():
         # One word each: a value may begin with a dash.
         arguments += [] if value is None else [f"--{name}={value}"]
-    # An ordinary kill must also take the data plane along.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _be_interruptible()
     try:
         with serving(arguments, events=sys.stderr) as (endpoint, process):
             try:
@@ -53,3 +52,13 @@ def serve_champion(
             return code
     except KeyboardInterrupt:
         return 0
+
+
+def _be_interruptible() -> None:
+    """Have Ctrl-C and an ordinary kill interrupt what waits for a process; a script's background job ignores Ctrl-C.
+
+    Polars takes Ctrl-C over when it is imported, in a way that lets such a wait go on as if nothing had been.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
