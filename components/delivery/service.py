@@ -37,8 +37,7 @@ def serve_champion(
         several = value if isinstance(value, list) else [] if value is None else [value]
         # One word each: a value may begin with a dash.
         arguments += [f"--{name}={one}" for one in several]
-    # An ordinary kill must also take the data plane along.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _be_interruptible()
     try:
         with serving(arguments, events=sys.stderr) as (endpoint, process):
             try:
@@ -55,3 +54,13 @@ def serve_champion(
             return code
     except KeyboardInterrupt:
         return 0
+
+
+def _be_interruptible() -> None:
+    """Have Ctrl-C and an ordinary kill interrupt what waits for a process; a script's background job ignores Ctrl-C.
+
+    Polars takes Ctrl-C over when it is imported, in a way that lets such a wait go on as if nothing had been.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -79,3 +79,22 @@ def test_an_interrupt_of_the_whole_group_ends_in_order(
     assert running.process.wait(timeout=20) == 0
     assert running.log.read_text() == ""
     assert _nobody_is_left(processes)
+
+
+OWNER = """
+import sys, time
+from components.builds.live_check import serving
+with serving(["--build", sys.argv[1], "--port", "0", "--workers", "1"]) as (endpoint, process):
+    print(process.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_asks_a_build_and_is_killed_leaves_no_service_behind(build: Path) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(build)], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout
+    processes = below(int(owner.stdout.readline()))
+    assert len(processes) > 1
+    owner.kill()
+    owner.communicate()
+    wait_until(lambda: _nobody_is_left(processes))

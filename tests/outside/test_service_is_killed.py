@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.outside.places import Place, Served, processes_of, wait_until
+from tests.outside.places import PATIENCE_SECONDS, Place, Served, processes_of, wait_until
 
 pytestmark = pytest.mark.outside
 
@@ -96,7 +96,9 @@ def test_nobody_is_left_of_a_promotion_that_is_killed_while_it_asks_the_build(ch
     shutil.rmtree(champion.home / "rollouts")
     process = champion.start("slipway", "promote", "shop.yaml")
     wait_until(
-        lambda: any("deployments.data_plane" in command for command in processes_of(champion).values()), "served"
+        lambda: any("deployments.data_plane" in command for command in processes_of(champion).values()),
+        "it is served",
+        PATIENCE_SECONDS,
     )
     process.kill()
     process.communicate()
