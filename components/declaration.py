@@ -212,7 +212,7 @@ def find_workload(name_or_path: str) -> Path:
     known = known_workloads()
     if name_or_path not in known:
         raise WorkloadError(
-            f"unknown workload '{name_or_path}'; known: {', '.join(known) or 'none'}. "
+            f"unknown workload '{name_or_path[:80]}'; known: {', '.join(known) or 'none'}. "
             "Give one of these, or the path of a workload file ending in .yaml"
         )
     return known[name_or_path]

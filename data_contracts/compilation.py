@@ -167,6 +167,8 @@ def _roles(name: str, dtype: DType, roles: object) -> tuple[Role, ...]:
         raise fault(name, f"roles={roles!r} is not a tuple of {', '.join(known)}")
     if unknown := [role for role in roles if role not in known]:
         raise fault(name, f"unknown role {unknown[0]!r}; known: {', '.join(known)}")
+    if "pii" in roles and (shown := [role for role in roles if role in ("slice", "label", "time")]):
+        raise fault(name, f"pii and {shown[0]}: what a {shown[0]} holds stands in every report; take one role away")
     if "time" in roles and dtype not in ("datetime", "date"):
         raise fault(name, f"the role 'time' is for a datetime or a date, not for type {dtype}")
     return tuple(roles)
@@ -181,9 +183,13 @@ def _available(name: str, available: object) -> Literal["before", "after"]:
 def _refuse_taken(fields: Iterable[FieldSpec], label: FieldSpec) -> None:
     """Raise TypeError for a field that is called like what is written beside it."""
     answers = ["probability"] if label.dtype == "boolean" else [f"probability_{one}" for one in label.allowed]
+    if label.allowed:
+        answers.append("probabilities")
     for field in fields:
         taken = _TAKEN.get(field.name)
-        if field.name in (answers or ["value"]) or (not answers and field.name.startswith("quantile_")):
+        # The answers of the model before it was packaged are kept beside those of the build.
+        name = field.name.removeprefix("trainer_").removeprefix("exported_")
+        if name in (answers or ["value"]) or (not answers and name.startswith("quantile_")):
             taken = "a column of the answers"
         if taken and not (field is label and field.name == "label"):
             raise fault(field.name, f"{taken} is called so: choose another name, in the source too")

@@ -18,7 +18,12 @@ class DriftSchema(NamedTuple):
 
 
 def drift_schema(contract: ContractSpec) -> DriftSchema:
-    """Compile a contract: every field known before the label, but for moments, which always move."""
-    compared = [field for field in contract.inputs if field.dtype not in ("datetime", "date")]
+    """Compile a contract: every field known before the label, but for moments, which always move.
+
+    Fields that are pii are not compared: of the reference only hashes are kept, and of live traffic nothing or others.
+    """
+    compared = [
+        field for field in contract.inputs if field.dtype not in ("datetime", "date") and "pii" not in field.roles
+    ]
     numbers = tuple(field.name for field in compared if field.dtype in ("integer", "number"))
     return DriftSchema(numbers, tuple(field.name for field in compared if field.name not in numbers))

@@ -117,7 +117,7 @@ def _age(column: str, hours: float) -> Fact:
 
 def _known(contract: ContractSpec, column: str, path: str, known_column: str, share: float) -> Fact:
     try:
-        known = pl.read_parquet(path, columns=[known_column])[known_column]
+        known = pl.read_parquet(path, glob=False, columns=[known_column])[known_column]
     except (OSError, pl.exceptions.PolarsError) as error:
         told = " ".join(str(error).split())
         raise TypeError(f"{KNOWN}: 'path': '{known_column}' of {path} cannot be read: {told}") from error

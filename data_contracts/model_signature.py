@@ -1,10 +1,17 @@
-"""The contract as the inputs of a model's signature in MLflow, in the JSON form that MLflow reads."""
+"""The contract as MLflow writes schemas: a model's inputs as they are checked, and a data set's columns as they are.
 
-from data_contracts.spec import ContractSpec, DType
+MLflow checks the inputs before the model sees them, and its checks are not the contract's. ``long`` takes no missing
+value and cuts 2.7 to 2, ``double`` takes no column of integers, ``boolean`` makes False of a missing value,
+``datetime`` takes no text and makes moments of numbers. The model runs the contract's own checks, so a type is named
+for MLflow only where its check changes and refuses nothing that the contract takes: for texts that are always there.
+"""
 
+from data_contracts.spec import ContractSpec, DType, FieldSpec
+
+ANY = "any"
 _TYPES: dict[DType, str] = {
     "string": "string",
-    "integer": "double",  # MLflow's integer columns cannot hold a missing value
+    "integer": "long",
     "number": "double",
     "boolean": "boolean",
     "datetime": "datetime",
@@ -15,5 +22,20 @@ _TYPES: dict[DType, str] = {
 def signature_inputs(contract: ContractSpec) -> list[dict[str, object]]:
     """Return a column for each field that a request holds, in order: name, MLflow type, and if it must be there."""
     return [
-        {"type": _TYPES[field.dtype], "name": field.name, "required": not field.nullable} for field in contract.inputs
+        {"type": "string" if field.dtype == "string" and not field.nullable else ANY, **_named(field)}
+        for field in contract.inputs
     ]
+
+
+def dataset_columns(contract: ContractSpec) -> list[dict[str, object]]:
+    """Return a column for each field, in order, with its own type."""
+    return [{"type": _TYPES[field.dtype], **_named(field)} for field in contract.fields]
+
+
+def output_column(name: str, dtype: DType) -> dict[str, object]:
+    """Return a column of what a model answers."""
+    return {"type": _TYPES[dtype], "name": name, "required": True}
+
+
+def _named(field: FieldSpec) -> dict[str, object]:
+    return {"name": field.name, "required": not field.nullable}

@@ -79,7 +79,7 @@ def build_model(workload: WorkloadName = "flights", data: DigestStart = "") -> B
         trained = train(declared, prepared, home, settings)
         trained = compress(declared, trained, prepared, home, settings)
         evaluated = evaluate(declared, trained, prepared, home)
-        evaluated = rehearse(declared, trained, prepared, evaluated, settings)
+        evaluated = rehearse(declared, trained, prepared, evaluated, home, settings)
         gates = gate(declared, evaluated, audited, prepared)
         packaged = package(declared, snapshot, validated, expected, prepared, trained, evaluated, gates, home, settings)
         registered = register(declared, packaged, trained, evaluated, gates.passed, home, settings)

@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command needs it, and Prefect only after its environment is set.
 """
 
+import errno
 import gc
 import importlib
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from components import progress
-from components.errors import GateError, SlipwayError
+from components.errors import GateError, HostError, SlipwayError
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
 from flows import build_commands, ending, run_output, serve_command, serving_output, terminal
@@ -331,6 +332,11 @@ def main() -> None:
         code = app(prog_name="slipway", standalone_mode=False)
     except SlipwayError as error:
         _end(type(error).__name__, str(error), error.exit_code)
+    except OSError as error:
+        # Whatever names a file: an argument, an option, a value in a workload file.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _end("HostError", f"a name is too long for a file: {str(error.filename)[:60]}...", HostError.exit_code)
     except typer.TyperException as error:
         message = error.format_message()
         if "\n" in message:

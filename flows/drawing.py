@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 COLOURS = {
     "ran": "green",
@@ -23,7 +24,14 @@ COLOURS = {
 def open_console() -> Console:
     """Return a console on stdout as it is now."""
     # Made when it is used: a test or a pipe may have replaced stdout. Without a terminal lines are not cut at 80.
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 140)
+    # Texts of users are printed as they are: `[/x]` and `:x:` mean something in a markup alone. Colours are Text.
+    return Console(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=not sys.stdout.isatty(),
+        width=None if sys.stdout.isatty() else 140,
+    )
 
 
 def plain(value: Any) -> Any:
@@ -41,7 +49,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def make_table(*columns: str, rows: Iterable[Sequence[str]], title: str) -> Table:
+def make_table(*columns: str, rows: Iterable[Sequence[str | Text]], title: str) -> Table:
     """Return a table without lines."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
@@ -51,6 +59,6 @@ def make_table(*columns: str, rows: Iterable[Sequence[str]], title: str) -> Tabl
     return table
 
 
-def coloured(state: str) -> str:
-    """Return a state in its colour."""
-    return f"[{COLOURS.get(state, 'default')}]{state}[/]"
+def coloured(state: str, colour: str | None = None) -> Text:
+    """Return a word in its colour: that of a state, if none is named."""
+    return Text(state, style=colour or COLOURS.get(state, "default"))

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from components.data.freed_memory import keep_freed_memory
+from components.database_address import sqlite_url
 from components.errors import HostError
 from components.settings import Home
 from components.training.processor_threads import let_waiting_threads_sleep
@@ -51,6 +52,9 @@ def configure_orchestrator(home: Home) -> TemporaryServer | None:
         # On a fresh home its first write meets the creation of the database: 'database is locked'.
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
+    if "?" in str(folder):
+        # Prefect writes the path into an address, where it ends at a question mark.
+        defaults["PREFECT_API_DATABASE_CONNECTION_URL"] = sqlite_url(folder / "prefect.db", "aiosqlite")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     # Says at exit that it is still sending, through a logger that no level of Prefect's reaches.

@@ -47,6 +47,10 @@ def serve(
     client_header: Annotated[
         str | None, typer.Option(help="Header that names the client; its address if not given.")
     ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Pages of this origin may read answers in a browser; may be repeated. '*': any."),
+    ] = None,
     access_log: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of requests that are a JSON line on standard error.")
     ] = None,
@@ -78,6 +82,7 @@ def serve(
         "table-rows": table_rows,
         "rate-limit": rate_limit,
         "client-header": client_header,
+        "cors-origin": cors_origin,
         "access-log": access_log,
         "pii": pii,
         "pii-key": pii_key,

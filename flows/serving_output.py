@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from flows.drawing import coloured, make_table, open_console, plain
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def print_check(build: "Build", ladder: "Ladder", live: "LiveCheck | None", fres
     columns = ("station", "", "largest difference", "allowed", "decisions turned")
     console.print(make_table(*columns, rows=rows, title=title))
     if ladder.broken:
-        console.print(ladder.told(), markup=False)
+        console.print(ladder.told())
     if live:
         console.print(
             f"served: {live.rows} held-out rows over HTTP, largest difference {live.max_difference:.1e}, "
@@ -68,12 +70,11 @@ def print_budget(build: "Build", budget: "StageBudget", goal: "Goal", flame: Pat
     limits = (("p95", budget.sum_p95_us, goal.latency_p95_ms), ("p99", budget.sum_p99_us, goal.latency_p99_ms))
     for name, spent_us, declared_ms in limits:
         if declared_ms is not None:
-            within = "within" if spent_us <= declared_ms * 1000 else "[red]over[/]"
-            console.print(
-                f"{name} of the stages, summed: {spent_us / 1000:.2f} ms, {within} the declared {declared_ms:g} ms"
-            )
+            within = Text("within") if spent_us <= declared_ms * 1000 else coloured("over", "red")
+            told = f"{name} of the stages, summed: {spent_us / 1000:.2f} ms, "
+            console.print(Text.assemble(told, within, f" the declared {declared_ms:g} ms"))
     if flame:
-        console.print(f"flame graph: {flame}", markup=False, soft_wrap=True)
+        console.print(f"flame graph: {flame}", soft_wrap=True)
 
 
 def print_endpoint(endpoint: "Endpoint", build: "Build", as_json: bool) -> None:
@@ -96,4 +97,4 @@ def print_scored(scored: Any) -> None:
     if names := ", ".join(scored.left_out[:10]):
         names += f" and {len(scored.left_out) - 10} more" if len(scored.left_out) > 10 else ""
         told += f"\nnot in the contract, and so not in the target: {names}; the rows keep their order"
-    open_console().print(told, markup=False)
+    open_console().print(told)

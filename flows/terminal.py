@@ -4,6 +4,7 @@ Imported by every command, so nothing heavy is imported here at run time.
 """
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import rich.progress
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flows.drawing import coloured as _state
 from flows.drawing import make_table as _table
@@ -44,11 +46,11 @@ class Progress:
         self._bars: dict[str, rich.progress.TaskID] = {}
         self._drawn = rich.progress.Progress(
             rich.progress.SpinnerColumn(),
-            rich.progress.TextColumn("{task.description}"),
+            rich.progress.TextColumn("{task.description}", markup=False),
             rich.progress.BarColumn(bar_width=30),
             rich.progress.MofNCompleteColumn(),
             rich.progress.TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=Console(stderr=True, markup=False, emoji=False, highlight=False),
             transient=True,
         )
 
@@ -106,7 +108,7 @@ def print_run(
     last = own_run(home, build.manifest.workload)
     console.print()
     for difference in build.environment_differences():
-        console.print(f"[yellow]warning[/]: {difference}; such a build is not promoted without --accept environment")
+        _warn(console, f"{difference}; such a build is not promoted without --accept environment")
     if last:
         console.print(_stages(last))
     console.print(_models(built))
@@ -116,9 +118,9 @@ def print_run(
         _print_judged(console, promoted)
     console.print(_outcome(build, built, promoted, monitored))
     for line in endpoint_lines(build, f"http://127.0.0.1:{build.serving().port}", running=False):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     for line in _where_next(home, built, monitored):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _stages(run: "RunRecord") -> Table:
@@ -151,7 +153,7 @@ def _gates(report: "GateReport", title: str = "Gates") -> Table:
     rows = [
         (
             v.gate,
-            f"[yellow]{v.state}[/]" if v.warning else _state(v.state),
+            _state(v.state, "yellow" if v.warning else None),
             v.reason + (f" {v.would_pass[:1].upper()}{v.would_pass[1:]}." if v.would_pass else ""),
         )
         for v in report.verdicts
@@ -161,7 +163,11 @@ def _gates(report: "GateReport", title: str = "Gates") -> Table:
 
 def _print_warnings(console: Console, report: "GateReport") -> None:
     for warning in report.warnings:
-        console.print(f"[yellow]warning[/]: {warning}", soft_wrap=True)
+        _warn(console, warning)
+
+
+def _warn(console: Console, warning: str) -> None:
+    console.print(Text.assemble(_state("warning"), f": {warning}"), soft_wrap=True)
 
 
 def _outcome(
@@ -199,8 +205,8 @@ def _where_next(home: "Home", built: "BuildOutcome", monitored: "Monitored | Non
     lines = [
         "",
         f"dossier    {built.registered.build / 'dossier.html'}",
-        f"MLflow     mlflow ui --backend-store-uri {built.registered.tracking_uri}",
-        f"Bento      BENTOML_HOME={home.room('bentoml')} bentoml serve {built.packaged.bento}",
+        f"MLflow     mlflow ui --backend-store-uri {shlex.quote(built.registered.tracking_uri)}",
+        f"Bento      BENTOML_HOME={shlex.quote(str(home.room('bentoml')))} bentoml serve {built.packaged.bento}",
     ]
     if built.expected.docs:
         lines.append(f"data docs  {built.expected.docs / 'index.html'}")
@@ -236,7 +242,7 @@ def _print_judged(console: Console, promoted: "Promotion") -> None:
         console.print(_table("", "rows", "gain", rows=rows, title=title))
         if len(slices) > SLICES_SHOWN:
             console.print(f"and {len(slices) - SLICES_SHOWN} slices with a larger gain")
-    console.print(f"judged by  {promoted.evidence}", markup=False, soft_wrap=True)
+    console.print(f"judged by  {promoted.evidence}", soft_wrap=True)
 
 
 def print_monitored(monitored: "Monitored") -> None:
@@ -249,11 +255,11 @@ def print_monitored(monitored: "Monitored") -> None:
         ]
         title = f"{window.window}: {window.rows:,} rows against {monitored.drift.reference_rows:,}"
         console.print(_table("column", "test", "p", "distance", "effect", "", rows=rows, title=title))
-        console.print(f"{window.report}\n", markup=False, soft_wrap=True)
+        console.print(f"{window.report}\n", soft_wrap=True)
     for q in monitored.quality:
-        console.print(f"{q.metric} in {q.window}: {_interval(q.value, q.low, q.high)}", markup=False)
-    console.print(f"rule: {monitored.drift.rule}", markup=False)
-    console.print(monitored.drift.verdict, markup=False)
+        console.print(f"{q.metric} in {q.window}: {_interval(q.value, q.low, q.high)}")
+    console.print(f"rule: {monitored.drift.rule}")
+    console.print(monitored.drift.verdict)
 
 
 def print_status(status: "Status") -> None:
@@ -265,21 +271,21 @@ def print_status(status: "Status") -> None:
     console.print(_table("stage", "state", "time", "why", rows=rows, title=title))
     for stage in status.stages:
         if stage.note:
-            console.print(f"{stage.stage}: {stage.note}", markup=False, soft_wrap=True)
+            console.print(f"{stage.stage}: {stage.note}", soft_wrap=True)
     if status.error:
-        console.print(f"it ended with: {status.error}", markup=False, soft_wrap=True)
+        console.print(f"it ended with: {status.error}", soft_wrap=True)
     for line in status.others:
-        console.print(f"also running: {line}", markup=False, soft_wrap=True)
+        console.print(f"also running: {line}", soft_wrap=True)
     console.print(f"champion: {status.champion or 'none'}   before it: {status.previous or 'none'}")
     for line in status.history[-5:]:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}")
 
 
 def print_estimate(estimate: "Estimate") -> None:
     """Print what a training is expected to take."""
     console = _console()
     for warning in estimate.warnings:
-        console.print(f"[yellow]warning[/]: {warning}")
+        _warn(console, warning)
     rows = []
     for part in estimate.parts:
         most, least = part.taking(part.most), part.taking(part.least)
@@ -330,25 +336,27 @@ def print_reproduction(found: "Reproduction") -> None:
     ]
     console.print(_table("", "recorded", "now", "", rows=rows, title=f"{found.build_id}, made again"))
     files = [name for name, same in found.files.items() if same]
-    console.print(f"code  {found.code}\ndata  {found.data[:12]}", markup=False, highlight=False)
-    console.print(f"same bytes: {', '.join(files) or 'no file'}", markup=False)
+    console.print(f"code  {found.code}\ndata  {found.data[:12]}")
+    console.print(f"same bytes: {', '.join(files) or 'no file'}")
     for title, lines in (("environment", found.environment), ("differs", found.differences), ("cause", found.causes)):
         for line in lines:
-            console.print(f"{title}: {line}", markup=False, soft_wrap=True)
+            console.print(f"{title}: {line}", soft_wrap=True)
     if found.kept:
-        console.print(f"kept  {found.kept}", markup=False, soft_wrap=True)
-    said = {
-        "identical": "[green]identical[/]: every model and every file that follows from code and data, byte by byte",
-        "equal": f"[green]equal[/]: not every byte, but every metric within {found.tolerance:.2%}",
-        "different": f"[red]DIFFERENT[/]: not what was recorded (metrics may differ by {found.tolerance:.2%})",
-    }
-    console.print(f"{said[found.verdict]}; took {found.seconds:.0f} s")
+        console.print(f"kept  {found.kept}", soft_wrap=True)
+    colour, told = {
+        "identical": ("green", "every model and every file that follows from code and data, byte by byte"),
+        "equal": ("green", f"not every byte, but every metric within {found.tolerance:.2%}"),
+        "different": ("red", f"not what was recorded (metrics may differ by {found.tolerance:.2%})"),
+    }[found.verdict]
+    verdict = found.verdict.upper() if colour == "red" else found.verdict
+    console.print(Text.assemble(_state(verdict, colour), f": {told}; took {found.seconds:.0f} s"))
 
 
 def print_planted(planted: "Sequence[Planted]") -> None:
     """Print what became of each planted fault."""
     rows = [
-        (p.fault, p.stage, p.gate, "[green]caught[/]" if p.caught else "[red]MISSED[/]", p.said[:90]) for p in planted
+        (p.fault, p.stage, p.gate, _state("caught", "green") if p.caught else _state("MISSED", "red"), p.said[:90])
+        for p in planted
     ]
     console = _console()
     console.print(_table("fault", "stage", "gate", "", "what it said", rows=rows, title="Planted faults"))
@@ -381,9 +389,9 @@ def print_version_diff(diff: "VersionDiff") -> None:
     console.print(f"rows {diff.rows_before:,} -> {diff.rows_after:,}: {diff.added:,} added, {diff.removed:,} removed")
     for name, columns in (("added", diff.columns_added), ("removed", diff.columns_removed)):
         if columns:
-            console.print(f"columns {name}: {', '.join(columns)}", markup=False)
+            console.print(f"columns {name}: {', '.join(columns)}")
     for name, change in diff.columns_retyped.items():
-        console.print(f"column {name}: {change}", markup=False)
+        console.print(f"column {name}: {change}")
     console.print(_table("column", "moved (0 alike, 1 apart)", rows=rows, title="Columns"))
 
 
@@ -392,9 +400,9 @@ def print_deletion(deletion: "Deletion") -> None:
     console = _console()
     verb = "would delete" if deletion.dry_run else "deleted"
     for version in deletion.deleted:
-        console.print(f"{verb} {version.digest[:12]}  {version.rows:,} rows  {version.source}", markup=False)
+        console.print(f"{verb} {version.digest[:12]}  {version.rows:,} rows  {version.source}")
     for version in deletion.kept_for_builds:
-        console.print(f"kept {version.digest[:12]}: {', '.join(version.used_by)} was made from it", markup=False)
+        console.print(f"kept {version.digest[:12]}: {', '.join(version.used_by)} was made from it")
     hint = "; --yes does it" if deletion.dry_run and deletion.deleted else ""
     console.print(f"{len(deletion.deleted)} data versions, {_bytes(deletion.freed)}{hint}")
 

@@ -66,6 +66,10 @@ def package(
                 "rows": validated.rows,
                 "quarantined": validated.reasons,
                 "left_out": prepared.left_out,
+                "splits": {
+                    name: split.model_dump(mode="json", include={"rows", "start", "end"})
+                    for name, split in prepared.splits.items()
+                },
             },
             "code": {"version": code.version, "commit": code.commit, "files": files},
             "model": {"name": trained.chosen, "variant": _variant(trained), "digest": trained.shipped.digest},
@@ -93,7 +97,7 @@ def package(
             model=trained.shipped.model,
             recipe=prepared.recipe,
             test_rows=prepared.splits["test"].path,
-            answers=pl.read_parquet(evaluated.predictions),
+            answers=pl.read_parquet(evaluated.predictions, glob=False),
             shape=read_shape(evaluated.shape.read_bytes()),
             documents={"evidence.json": whole, "gates.json": gates, "dossier.html": dossier},
             card=write_card(workload, validated, expected, prepared, trained, evaluated, report),

@@ -4,7 +4,7 @@ from components.builds.build import open_build
 from components.builds.packaging import PackagedBuild
 from components.builds.signing import public_key_path
 from components.declaration import Workload
-from components.delivery.registry import Registered, register_build
+from components.delivery.registry import PARAMETERS, Registered, register_build
 from components.judgement.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings
 from components.training.results import Trained, read_trials
@@ -41,14 +41,14 @@ def register(
     """Make the build known; a build that is known already is left as it is."""
     evidence = read_evidence(evaluated.evidence)
     metrics = {measure.name: measure.value for measure in evidence.measures if measure.slice is None}
-    document = workload.model_dump(mode="json", include={"kind", "contract", "seed", "model"})
     return register_build(
         open_build(build.path, public_key_path(settings.key()), build_id=build.build_id),
         home=home,
         settings=settings,
         gates_passed=gates_passed,
         metrics=metrics,
-        parameters={name: str(value) for name, value in document.items()},
+        parameters=workload.model_dump(mode="json", include=set(PARAMETERS)),
+        metric=workload.goal.metric,
         tags={"workload": workload.name, "goal": workload.goal.statement},
         trials=read_trials(trained.search) if trained.search else (),
     )

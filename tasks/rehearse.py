@@ -3,7 +3,7 @@
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.judgement.evidence import Evaluated, read_evidence
-from components.settings import Settings
+from components.settings import Home, Settings
 from components.training.results import Trained
 from tasks.pages import table
 from tasks.stage import stage
@@ -25,9 +25,9 @@ def _artifact(evaluated: Evaluated) -> str:
     artifact=_artifact,
 )
 def rehearse(
-    workload: Workload, trained: Trained, prepared: Prepared, evaluated: Evaluated, settings: Settings
+    workload: Workload, trained: Trained, prepared: Prepared, evaluated: Evaluated, home: Home, settings: Settings
 ) -> Evaluated:
     """Put together what will ship, climb the parity ladder with it and measure the stages of a request."""
     from components.builds.rehearsal import rehearse as rehearse_build
 
-    return rehearse_build(workload, contract_of(workload), trained, prepared, evaluated, settings)
+    return rehearse_build(workload, contract_of(workload), trained, prepared, evaluated, home, settings)

@@ -19,6 +19,7 @@ from components.builds.build import Golden, ServingSpec, Stations, open_build, s
 from components.builds.kept_builds import keep_build
 from components.builds.serving_environment import REQUIREMENTS, serving_packages, write_requirements
 from components.builds.signing import ensure_key, public_key_path, sign_build
+from components.data.pseudonyms import without_pii
 from components.declaration import Workload
 from components.errors import BuildError
 from components.provenance import CodeVersion, Package
@@ -67,7 +68,7 @@ def package_build(
     under their names (evidence.json, gates.json, ...). ``rehearsed`` are the digests of the files that the parity
     ladder was climbed with: BuildError if those that are packaged are others.
     """
-    scored = scored_rows(test_rows, answers, shape, contract)
+    scored = scored_rows(test_rows, answers, shape, contract, home)
     home.room("builds").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=scratch_prefix("build")))
     try:
@@ -108,9 +109,15 @@ def package_build(
     return PackagedBuild(digest=build.seal, build_id=build.build_id, path=target, bento=bento)
 
 
-def scored_rows(test_rows: Path, answers: pl.DataFrame, shape: AnswerShape, contract: ContractSpec) -> pl.DataFrame:
-    """Return the hold-out's inputs and label beside what was answered for each row at each station before the build."""
-    rows = pl.read_parquet(test_rows).select(*(field.name for field in contract.inputs), contract.label.name)
+def scored_rows(
+    test_rows: Path, answers: pl.DataFrame, shape: AnswerShape, contract: ContractSpec, home: Home
+) -> pl.DataFrame:
+    """Return the hold-out's inputs and label beside what was answered for each row at each station before the build.
+
+    No value of a pii field is left in it; what is answered does not depend on these, for no feature may be one.
+    """
+    held = pl.read_parquet(test_rows, glob=False)
+    rows = without_pii(held.select(*(field.name for field in contract.inputs), contract.label.name), contract, home)
     return rows.hstack(answers.select(*shape.columns, *_stations_of(shape)))
 
 

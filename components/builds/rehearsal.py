@@ -20,7 +20,7 @@ from components.builds.stage_budget import StageBudget, measure_stages
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.judgement.evidence import Evaluated, Measure, read_evidence, write_evidence
-from components.settings import Settings
+from components.settings import Home, Settings
 from components.storage import digest_file
 from components.training.results import Trained
 from data_contracts.spec import ContractSpec
@@ -34,6 +34,7 @@ def rehearse(
     trained: Trained,
     prepared: Prepared,
     evaluated: Evaluated,
+    home: Home,
     settings: Settings,
 ) -> Evaluated:
     """Climb the parity ladder and measure the stages of a request; return the evaluation with both in its evidence.
@@ -42,7 +43,8 @@ def rehearse(
     """
     evidence = read_evidence(evaluated.evidence)
     shape = read_shape(evaluated.shape.read_bytes())
-    scored = scored_rows(prepared.splits["test"].path, pl.read_parquet(evaluated.predictions), shape, contract)
+    answers = pl.read_parquet(evaluated.predictions, glob=False)
+    scored = scored_rows(prepared.splits["test"].path, answers, shape, contract, home)
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-") as scratch:
         folder = Path(scratch)
         write_core(folder, workload, contract, trained.shipped.model, prepared.recipe, scored, shape)

@@ -1,14 +1,18 @@
 """The modules that answer requests, without the rest of Slipway: what a Bento or a lean environment takes along."""
 
+import ast
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
 from components.errors import HostError
+from components.storage import digest_json
 
 SOURCES = (
     "deployments/__init__.py",
     "deployments/bento_service.py",
+    "deployments/mlflow_model.py",
     "deployments/data_plane/**/*.py",
     "components/__init__.py",
     "components/answer_shape.py",
@@ -50,3 +54,24 @@ def copy_sources(folder: Path) -> None:
         target = folder / place
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
+
+
+def copy_package(folder: Path) -> str:
+    """Copy the files below a folder as one package and return its name, which follows from what is in it.
+
+    Where a user's own code and other models are imported beside it, ``components`` would meet another package of that
+    name, and the code of one model would answer for another.
+    """
+    texts = {place: source.read_text(encoding="utf-8") for place, source in source_files().items()}
+    package = f"slipway_{digest_json(texts)[:12]}"
+    names = "|".join({place.partition("/")[0] for place in texts})
+    for place, text in {**texts, "__init__.py": ""}.items():
+        moved = re.sub(rf"^(\s*)from ({names})(?=[. ])", rf"\1from {package}.\2", text, flags=re.MULTILINE)
+        for node in ast.walk(ast.parse(moved)):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if any(re.match(rf"({names})(\.|$)", name) for name in named):
+                raise HostError(f"{place} imports {named[0]} in a form that cannot be packed: write 'from ... import'")
+        target = folder / package / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(moved, encoding="utf-8")
+    return package

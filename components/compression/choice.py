@@ -145,7 +145,7 @@ def _narrower(
     """Make the variants that any graph may have."""
 
     def static(source: Path, target: Path) -> Path:
-        frame = pl.read_parquet(prepared.splits[SPLIT].path)
+        frame = pl.read_parquet(prepared.splits[SPLIT].path, glob=False)
         # Spread over the whole split: it may be in the order of time.
         rows = frame.gather_every(max(1, len(frame) // CALIBRATION_ROWS)).head(CALIBRATION_ROWS)
         predictor = inference_module(kind.name).Predictor(source, contract)
@@ -196,7 +196,7 @@ def _measured(
     progress: Progress,
 ) -> tuple[Variant, ...]:
     path = prepared.splits[SPLIT].path
-    frame = pl.read_parquet(path)
+    frame = pl.read_parquet(path, glob=False)
     labels, target = labels_of(frame, contract), target_of(contract)
     shape = shape_of(
         contract,

@@ -30,10 +30,10 @@ class KeptRows(NamedTuple):
 
         For who picks rows of them anyway: to drop the refused ones first would copy every column once more.
         """
-        read = pl.scan_parquet(self.mask).select(pl.len()).collect().item()
+        read = pl.scan_parquet(self.mask, glob=False).select(pl.len()).collect().item()
         return (self._marked(start, size) for start in range(0, read, size))
 
     def _marked(self, start: int, size: int | None) -> pl.LazyFrame:
-        rows = pl.scan_parquet(self.rows).select(frame_schema(self.contract).names())
-        marks = pl.scan_parquet(self.mask).select(pl.col(KEPT).alias(MARK))
+        rows = pl.scan_parquet(self.rows, glob=False).select(frame_schema(self.contract).names())
+        marks = pl.scan_parquet(self.mask, glob=False).select(pl.col(KEPT).alias(MARK))
         return pl.concat([part.slice(start, size) for part in (rows, marks)], how="horizontal")

@@ -40,7 +40,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
         splits, left_out = split_rows(KeptRows(validated.path, validated.mask, contract), workload.split, folder)
         placed = sum(split.rows for split in splits.values())
         assert placed + left_out == validated.rows, "rows in splits and in none are not the rows that were kept"
-        recipe = fit_recipe(pl.scan_parquet(splits["train"].path), workload.features, contract)
+        recipe = fit_recipe(pl.scan_parquet(splits["train"].path, glob=False), workload.features, contract)
         document = write_recipe(recipe)
         write_atomically(folder / RECIPE, document)
         samples = _write_features(splits, recipe, contract)
@@ -74,7 +74,7 @@ def _write_features(splits: dict[str, Split], recipe: Recipe, contract: Contract
         for name, split in splits.items():
             picked, step = [], sample_step(split.rows)
             for start in range(0, split.rows, BLOCK):
-                raw = pl.scan_parquet(split.path).slice(start, BLOCK).collect(engine="streaming")
+                raw = pl.scan_parquet(split.path, glob=False).slice(start, BLOCK).collect(engine="streaming")
                 # By way of Arrow, which copies text: a string of Polars keeps that of its whole block in memory.
                 picked.append(raw.gather_every(step, -start % step).to_arrow())
                 block = raw.lazy().with_columns(_target(contract.label).alias(TARGET))

@@ -11,6 +11,7 @@ import polars as pl
 from components.data.kept_rows import KEPT
 from components.data.parquet import BLOCK, BlockFiles, sink
 from components.data.proven_fields import unproven
+from components.data.pseudonyms import check_pii, hashed_pii
 from components.data.results import Snapshot, Validated
 from components.errors import ContractError
 from components.settings import Home
@@ -27,7 +28,12 @@ REASONS = pl.List(pl.String)
 
 
 # What decides which rows are kept: a change of it makes new folders, the old ones stay what they are.
-CODE = ("components.data.quarantine", "components.data.proven_fields", "data_contracts.row_checks")
+CODE = (
+    "components.data.pseudonyms",
+    "components.data.quarantine",
+    "components.data.proven_fields",
+    "data_contracts.row_checks",
+)
 
 
 class Division(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,12 +54,13 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
 
     Raises ContractError, with the quarantine file kept, if more rows are refused than the contract tolerates.
     """
+    check_pii(contract)
     digest = digest_json([snapshot.digest, contract, code_part(CODE)])
     rooms = home.room("validated")
     rooms.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         mask, refused = Path(scratch) / MASK, Path(scratch) / ROWS
-        division = divide(snapshot, contract, mask, refused)
+        division = divide(snapshot, contract, mask, refused, home)
         quarantine = _settle(refused, home.room("quarantine", digest), division) if division.quarantined else None
         _check_tolerance(division, contract, where, quarantine)
         mask = _settle(mask, home.room("validated", digest), division)
@@ -69,32 +76,33 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
     )
 
 
-def divide(snapshot: Snapshot, contract: ContractSpec, mask: Path, refused: Path) -> Division:
+def divide(snapshot: Snapshot, contract: ContractSpec, mask: Path, refused: Path, home: Home) -> Division:
     """Write which rows of a snapshot are kept, and the refused ones, in one pass and bounded memory.
 
-    The kept rows stay where they are: ``mask`` has a boolean for each row of the snapshot. ``refused`` has whole rows.
+    The kept rows stay where they are: ``mask`` has a boolean for each row of the snapshot. ``refused`` has whole rows,
+    with hashes for the values of pii fields; by their positions the values are found in the snapshot.
     """
-    frame = pl.scan_parquet(snapshot.path, row_index_name=POSITION)
+    frame = pl.scan_parquet(snapshot.path, glob=False, row_index_name=POSITION)
     columns = frame.collect_schema().names()
     # Only what could break a rule is read for every row; the other columns only where a row is refused.
     doubtful = unproven(snapshot, contract)
     bad = frame.filter(~keeps(doubtful, columns)).with_columns(reasons_of(row_checks(doubtful, columns)))
-    sink(bad, refused).collect(engine="streaming")
+    sink(hashed_pii(bad, contract, home), refused).collect(engine="streaming")
     _write_mask(refused, snapshot.rows, mask)
-    reasons = pl.scan_parquet(refused).select("reasons")
+    reasons = pl.scan_parquet(refused, glob=False).select("reasons")
     unexplained = reasons.select((pl.col("reasons").list.len() == 0).sum()).collect().item()
     assert not unexplained, "a row was refused without a reason"
     counts = reasons.explode("reasons").group_by("reasons").len().collect(engine="streaming")
     read = frame.select(pl.len()).collect().item()
-    kept = pl.scan_parquet(mask).select(pl.col(KEPT).sum()).collect().item()
-    quarantined = pl.scan_parquet(refused).select(pl.len()).collect().item()
+    kept = pl.scan_parquet(mask, glob=False).select(pl.col(KEPT).sum()).collect().item()
+    quarantined = pl.scan_parquet(refused, glob=False).select(pl.len()).collect().item()
     assert kept + quarantined == read == snapshot.rows, "kept + quarantined is not what was read"
     most_first = sorted(counts.iter_rows(), key=lambda item: (-item[1], item[0]))
     return Division(snapshot=snapshot.digest, kept=kept, quarantined=quarantined, reasons=dict(most_first))
 
 
 def _write_mask(refused: Path, rows: int, mask: Path) -> None:
-    positions = pl.read_parquet(refused, columns=[POSITION]).to_series().to_numpy()
+    positions = pl.read_parquet(refused, glob=False, columns=[POSITION]).to_series().to_numpy()
     with BlockFiles(mask.parent) as files:
         for start in range(0, rows, BLOCK):
             kept = np.ones(min(BLOCK, rows - start), dtype=np.bool_)

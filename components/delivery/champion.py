@@ -68,7 +68,7 @@ def _both(build: Build, champion: Build, workload: Workload) -> HoldOut:
             f"it answers {', '.join(other.judged)} of {other.label}, the new one {', '.join(shape.judged)}"
         )
     scored = build.read("reference.parquet")
-    rows = pl.read_parquet(scored)
+    rows = pl.read_parquet(scored, glob=False)
     own = side_by_side([rows[name].to_numpy() for name in shape.judged])
     answers = find_kind(champion.manifest.kind).predict_file(champion.read("model.onnx"), champion.contract(), scored)
     labels, goal = labels_of(rows, contract), workload.goal

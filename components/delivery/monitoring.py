@@ -55,9 +55,9 @@ def monitor_build(
         return _written(Monitored(digest=nothing.digest, build_id=build.build_id, drift=nothing, report=folder / FILE))
     shape = build.serving().answer
     answers = find_kind(workload.kind).predict_file(build.read("model.onnx"), contract, split.path)
-    rows = pl.read_parquet(split.path).with_columns(pl.DataFrame(shape.numbers(answers)))
+    rows = pl.read_parquet(split.path, glob=False).with_columns(pl.DataFrame(shape.numbers(answers)))
     windows = split_windows(rows, contract, workload.monitoring.window)
-    reference = pl.read_parquet(build.read("reference.parquet"))
+    reference = pl.read_parquet(build.read("reference.parquet"), glob=False)
     drift = compare_windows(reference, windows, contract, workload.monitoring, folder, workload.seed, shape.columns)
     quality = (_quality(name, window, workload, contract, shape) for name, window in windows.items())
     monitored = Monitored(

@@ -208,7 +208,7 @@ def _evidence(workload: Workload, build: Build, live: LiveCheck, ladder: Ladder,
 
 def held_out(build: Build) -> tuple[list[dict[str, object]], NDArray[Any]]:
     """Return held-out rows as a client sends them, and the numbers evaluated for each, [rows, columns]."""
-    scored = pl.read_parquet(build.read("reference.parquet")).head(LIVE_ROWS)
+    scored = pl.read_parquet(build.read("reference.parquet"), glob=False).head(LIVE_ROWS)
     numbers = scored.select(pl.col(build.serving().answer.columns).cast(pl.Float64))
     return json_rows(scored, build.contract()), numbers.to_numpy()
 

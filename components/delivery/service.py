@@ -26,15 +26,17 @@ def serve_champion(
     """Run the data plane on a workload's rollout document until it ends or we are asked to stop; return its exit code.
 
     Only builds signed by the owner of the public ``key`` are served. ``options`` are the data plane's own, by name
-    ("rate-limit"); those that are None are left to it. ``ready`` is called once it answers; from then on what the
-    service reports goes to our standard error. Raises ServingError if it does not start, or was killed.
+    ("rate-limit"); those that are None are left to it, and a list is an option given several times. ``ready`` is called
+    once it answers; from then on what the service reports goes to our standard error. Raises ServingError if it does
+    not start, or was killed.
     """
     document = rollout_path(home.room("rollouts"), workload)
     arguments = ["--rollout", str(document), "--workload", workload, "--public-key", str(key)]
     arguments += ["--predictions", str(home.room("predictions", workload))]
     for name, value in options.items():
+        several = value if isinstance(value, list) else [] if value is None else [value]
         # One word each: a value may begin with a dash.
-        arguments += [] if value is None else [f"--{name}={value}"]
+        arguments += [f"--{name}={one}" for one in several]
     # An ordinary kill must also take the data plane along.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

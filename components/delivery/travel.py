@@ -14,7 +14,7 @@ from components.builds.bento import export_bento, pack_bento
 from components.builds.build import Build, open_build
 from components.builds.kept_builds import keep_build
 from components.delivery.inspection import workload_document
-from components.delivery.registry import Registered, register_build
+from components.delivery.registry import PARAMETERS, Registered, register_build
 from components.errors import BuildError
 from components.judgement.evidence import parse_evidence
 from components.judgement.gates import GateReport
@@ -84,6 +84,7 @@ def import_build(source: Path, home: Home, settings: Settings, key: Path) -> Reg
         settings=settings,
         gates_passed=GateReport.model_validate_json(build.read("gates.json")).passed,
         metrics={measure.name: measure.value for measure in evidence.measures if measure.slice is None},
-        parameters={name: str(document[name]) for name in ("kind", "contract", "seed", "model")},
+        parameters={name: document[name] for name in PARAMETERS},
+        metric=document["goal"]["metric"],
         tags={"workload": build.manifest.workload, "goal": document["goal"]["statement"]},
     )

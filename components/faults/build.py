@@ -135,7 +135,7 @@ def better_champion_somewhere(bench: Bench, planted: bool) -> Seen:
 
 
 def _reference(bench: Bench) -> pl.DataFrame:
-    return pl.read_parquet(bench.build.read("reference.parquet"))
+    return pl.read_parquet(bench.build.read("reference.parquet"), glob=False)
 
 
 def _challenged(bench: Bench, spoilt: NDArray[np.bool_]) -> Seen:

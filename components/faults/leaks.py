@@ -23,7 +23,7 @@ def _audited(spoil: Spoil) -> Callable[[Bench, bool], Seen]:
 
     def run(bench: Bench, planted: bool) -> Seen:
         frames = {
-            name: _sample(pl.read_parquet(split.path), bench.workload.seed)
+            name: _sample(pl.read_parquet(split.path, glob=False), bench.workload.seed)
             for name, split in bench.prepared.splits.items()
             if name != "monitor"
         }

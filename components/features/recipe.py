@@ -140,6 +140,11 @@ def check_feature_field(name: str, contract: ContractSpec) -> None:
             f"features: '{name}' is not a field of {contract.name}; fields: "
             f"{', '.join(field.name for field in contract.inputs)}"
         )
+    if "pii" in known[name].roles:
+        raise WorkloadError(
+            f"features: '{name}' is pii ({contract.name}): a model holds what it learnt from, and so would every "
+            "build, its golden rows and the registry. Leave it out, or make a column in the source that names nobody"
+        )
     if known[name] not in contract.inputs:
         raise WorkloadError(
             f"features: '{name}' is known only after the outcome ({contract.name}: available='after'), so it cannot "

@@ -93,7 +93,7 @@ def read_hold_out(
     the one that the workload file declares.
     """
     path = prepared.splits["test"].path
-    rows = pl.read_parquet(path)
+    rows = pl.read_parquet(path, glob=False)
     labels = labels_of(rows, contract)
     chosen, shipped, shape = trained.best, trained.shipped, shape_of(contract, quantiles=trained.quantiles)
     answers, own = predict_file(shipped.model, contract, path), trainer_answers(trained.best, "test", len(labels))
@@ -142,7 +142,9 @@ def label_scale(prepared: Prepared, contract: ContractSpec) -> float:
     """
     if target_of(contract) != "regression":
         return 1.0
-    labels = labels_of(pl.read_parquet(prepared.splits["train"].path, columns=[contract.label.name]), contract)
+    labels = labels_of(
+        pl.read_parquet(prepared.splits["train"].path, glob=False, columns=[contract.label.name]), contract
+    )
     return float(np.sqrt(np.mean(np.square(labels, dtype=np.float64))))
 
 
@@ -203,12 +205,12 @@ def _tuning(
         return None
     path = prepared.splits["validation"].path
     answers = shape_of(contract).point(predict_file(trained.shipped.model, contract, path))
-    return labels_of(pl.read_parquet(path, columns=[contract.label.name]), contract), answers
+    return labels_of(pl.read_parquet(path, columns=[contract.label.name], glob=False), contract), answers
 
 
 def trainer_answers(candidate: Candidate, split: str, rows: int) -> Answers:
     """Return what the trainer itself answered on a split, in the order of its rows."""
-    kept = pl.scan_parquet(candidate.predictions).filter(pl.col("split") == split).sort("row").collect()
+    kept = pl.scan_parquet(candidate.predictions, glob=False).filter(pl.col("split") == split).sort("row").collect()
     if kept.height != rows:
         raise SplitError(
             f"{candidate.predictions} holds {kept.height:,} answers for the {split} split of {rows:,} rows: train again"
@@ -219,7 +221,9 @@ def trainer_answers(candidate: Candidate, split: str, rows: int) -> Answers:
 
 def _constant(prepared: Prepared, contract: ContractSpec, rows: int, metric: str | None) -> Rival:
     """Return the answer that needs no model: training's mean (its median against an absolute error) or class shares."""
-    labels = labels_of(pl.read_parquet(prepared.splits["train"].path, columns=[contract.label.name]), contract)
+    labels = labels_of(
+        pl.read_parquet(prepared.splits["train"].path, glob=False, columns=[contract.label.name]), contract
+    )
     if target_of(contract) == "multiclass":
         shares = np.bincount(labels, minlength=len(contract.label.allowed)) / len(labels)
         return Rival(np.tile(shares.astype(np.float32), (rows, 1)), "always answering the classes' shares in training")

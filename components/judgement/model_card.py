@@ -4,6 +4,7 @@ from components.data.results import Expected, Prepared, Validated
 from components.declaration import Workload
 from components.judgement.evidence import Evaluated, read_evidence
 from components.judgement.gates import GateReport
+from components.markdown import cell
 from components.training.results import Trained
 
 SHIFTS = 8
@@ -21,7 +22,7 @@ def write_card(
     """Return the card as Markdown."""
     evidence = read_evidence(evaluated.evidence)
     measures = [
-        f"| {m.name} | {m.value:.4f} | {_interval(m.low, m.high)} | {m.n or ''} |"
+        f"| {cell(m.name)} | {m.value:.4f} | {_interval(m.low, m.high)} | {m.n or ''} |"
         for m in evidence.measures
         if m.slice is None
     ]
@@ -29,9 +30,9 @@ def write_card(
         f"| {split.name} | {split.rows:,} | {split.start or ''} | {split.end or ''} |"
         for split in prepared.splits.values()
     ]
-    gates = [f"| {v.gate} | {v.state} | {v.reason} | {v.figures} |" for v in report.verdicts]
+    gates = [f"| {v.gate} | {v.state} | {cell(v.reason)} | {cell(v.figures)} |" for v in report.verdicts]
     warnings = [warning for warning in report.warnings if warning not in report.fails]
-    refused = [f"- {count:,} rows refused: {reason}" for reason, count in validated.reasons.items()]
+    refused = [f"- {count:,} rows refused: {cell(reason)}" for reason, count in validated.reasons.items()]
     judged = [
         f"- {'kept' if one.success else 'broken'}: {one.expectation} {one.arguments}, "
         f"observed {one.observed} ({one.basis})"

@@ -19,6 +19,8 @@ SOURCE = "evaluation"
 MIN_PER_CLASS = 20
 MAX_VALUES = 40
 MISSING = "(missing)"
+# A column may be called "count", as Polars calls what it counts.
+ROWS = "slipway:rows"
 # What some rows reach and how far below the rest that is; None for too few rows.
 Weakness = Callable[[NDArray[np.bool_]], dict[str, Any] | None]
 
@@ -67,7 +69,7 @@ def values_of(column: pl.Series) -> dict[str, NDArray[np.bool_]]:
     if _is_cut(column):
         parts = _quarters(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
     else:
-        counts = column.filter(~missing).value_counts(sort=True).head(MAX_VALUES)
+        counts = column.filter(~missing).value_counts(sort=True, name=ROWS).head(MAX_VALUES)
         parts = {str(value): (column == value).fill_null(False).to_numpy() for value in counts[column.name].to_list()}
     return parts | ({MISSING: missing.to_numpy()} if missing.any() else {})
 
@@ -78,7 +80,7 @@ def _is_cut(column: pl.Series) -> bool:
 
 def _beyond(column: pl.Series) -> list[str]:
     """Say what ``values_of`` leaves out of a column with more values than it takes; nothing if it takes them all."""
-    rest: list[int] = column.drop_nulls().value_counts(sort=True)["count"][MAX_VALUES:].to_list()
+    rest: list[int] = column.drop_nulls().value_counts(sort=True, name=ROWS)[ROWS][MAX_VALUES:].to_list()
     if _is_cut(column) or not rest:
         return []
     return [

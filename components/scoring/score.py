@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
+from polars import selectors
 from pydantic import Field
 
 from components.builds.build import Build
@@ -29,7 +30,7 @@ from components.errors import SourceError
 from components.result import Result
 from components.scoring.joined import JoinedWriter, stored_columns
 from components.scoring.output import WRITERS, Output
-from components.scoring.parts import Judge, Part, read_parts, spread
+from components.scoring.parts import Judge, Judged, Part, read_parts, spread
 from components.scoring.work_folder import work_folder
 from data_contracts.frame_schema import RAW
 from data_contracts.spec import ContractSpec
@@ -37,6 +38,7 @@ from data_contracts.spec import ContractSpec
 PART_ROWS = 131_072
 # Characters of a text that was no value of its field, in the reasons of its row.
 SHOWN = 200
+NO_ANSWER = "the model has no finite answer to this row"
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -130,6 +132,7 @@ class _Answerer:
         number, part = numbered
         judged = self._judge.judge(part)
         answers = self._answers(part.rows, judged.is_kept, self._work / f"part-{number:06}.npy")
+        judged, answers = _finite(judged, answers)
         table = record_batch(pl.DataFrame([*answers.get_columns(), _with_texts(judged.reasons, part.raw)]))
         if not self._answers_only:
             names = [*part.rows.schema.names, *table.schema.names]
@@ -163,6 +166,18 @@ def _with_texts(reasons: pl.Series, raw: Sequence[pl.Series]) -> pl.Series:
         )
     )
     return both.to_series().alias("reasons")
+
+
+def _finite(judged: Judged, answers: pl.DataFrame) -> tuple[Judged, pl.DataFrame]:
+    """Refuse the rows whose answer is not a number: they keep the contract, but the model cannot compute with them."""
+    finite = answers.select(pl.all_horizontal(selectors.float().is_finite().fill_null(True))).to_series()
+    if finite.all():
+        return judged, answers
+    reasons = pl.select(
+        pl.when(finite).then(judged.reasons).otherwise(pl.lit([NO_ANSWER])).alias("reasons")
+    ).to_series()
+    nothing = answers.select(pl.when(finite).then(pl.all()))
+    return Judged(judged.is_kept & finite, reasons), nothing
 
 
 def _kept(path: Path, rows: int) -> NDArray[np.float32] | None:

@@ -209,6 +209,7 @@ class CandidateRecord(Result):
     digest: str
     score: float
     seconds: float
+    family: str = Field("", description="Empty in builds that did not keep it.")
 
 
 class TrainingRecord(Result):
@@ -224,6 +225,7 @@ class TrainingRecord(Result):
     seconds: float
     cost_usd: float
     seed: int
+    curve: tuple[Epoch, ...] = Field((), description="Of the Lightning model, epoch by epoch.")
     comparison: Comparison | None = Field(None, description="What the choice rested on.")
     variant: str = Field("as trained", description="Which graph of the chosen candidate ships.")
     shipped: str | None = Field(None, description="Its SHA-256; None in builds that had no variants.")

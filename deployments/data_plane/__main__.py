@@ -12,6 +12,7 @@ from typing import NoReturn
 import msgspec
 
 from components.errors import ServingError, SlipwayError
+from deployments.data_plane.cors import check_origin
 from deployments.data_plane.options import Options
 from deployments.data_plane.server import serve
 
@@ -41,12 +42,21 @@ def parse(arguments: list[str] | None = None) -> tuple[Options, bool]:
     )
     parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one a usable core)")
     parser.add_argument("--owner", type=_positive, metavar="PID", help="stop when this process ends (default: never)")
+    parser.add_argument(
+        "--cors-origin",
+        type=_origin,
+        action="append",
+        dest="cors_origins",
+        metavar="ORIGIN",
+        help="pages of this origin may read answers in a browser; may be repeated, '*' is any (default: none)",
+    )
     parser.add_argument("--predictions", type=Path, metavar="DIR", help="folder for the prediction log (default: none)")
     _add_limits(parser)
     _add_logs(parser)
     parser.add_argument("--check", action="store_true", help="answer the build's golden rows, print them and exit")
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
     checking = given.pop("check")
+    given["cors_origins"] = tuple(given.get("cors_origins", ()))
     options = Options(**given)
     try:
         options.key()
@@ -107,15 +117,23 @@ def _header(text: str) -> str:
     return text.lower()
 
 
+def _origin(text: str) -> str:
+    try:
+        return check_origin(text)
+    except ServingError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _port(text: str) -> int:
-    if not 0 <= (value := int(text)) <= 65_535:
-        raise argparse.ArgumentTypeError(f"{value} is not a port: 0 to 65535")
+    # Longer than any port: int() itself refuses thousands of digits.
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and (value := int(text)) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a port: 0 to 65535")
     return value
 
 
 def _positive(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{value} is less than 1")
+    if not (text.isascii() and text.isdecimal() and len(text) < 16 and (value := int(text)) >= 1):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from 1 on")
     return value
 
 

@@ -60,7 +60,7 @@ class RsgiRequest:
         reading.add(task)
         try:
             if length is not None:
-                _check_length(length, limit)
+                check_length(length, limit)
                 whole: bytes = await self._proto()
                 return whole
             parts: list[bytes] = []
@@ -68,7 +68,7 @@ class RsgiRequest:
             async for part in self._proto:
                 parts.append(part)
                 size += len(part)
-                _check_length(size, limit)
+                check_length(size, limit)
             return b"".join(parts)
         except RuntimeError as error:
             # Granian's RSGIProtocolClosed, which need not be there where the application is mounted in another server.
@@ -104,7 +104,7 @@ class AsgiRequest:
         return None
 
     async def body(self, limit: int) -> bytes:
-        _check_length(self.header("content-length") or 0, limit)
+        check_length(self.header("content-length") or 0, limit)
         reading, task = self._watch.reading, asyncio.current_task()
         reading.add(task)
         try:
@@ -124,12 +124,13 @@ class AsgiRequest:
                 raise Disconnected("the client went away before its body had come")
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            _check_length(size, limit)
+            check_length(size, limit)
             if not message.get("more_body"):
                 return b"".join(parts)
 
 
-def _check_length(length: str | int, limit: int) -> None:
+def check_length(length: str | int, limit: int) -> None:
+    """Raise BodyTooLarge if a body has more bytes than it may."""
     if int(length) > limit:
         raise BodyTooLarge(f"the body has {length} bytes; at most {limit}")
 
@@ -198,6 +199,11 @@ class Application:
         else:
             self._grpc_start = loop.create_task(self._start_grpc(self._options.host, self._options.grpc_port))
 
+    def ensure_started(self) -> None:
+        """Begin if nobody has: frameworks that mount an application do not pass their lifespan on to it."""
+        if not self._started:
+            self.start(asyncio.get_running_loop())
+
     async def _start_grpc(self, host: str, port: int) -> Any:
         from deployments.data_plane.grpc_api.servicer import start_grpc
 
@@ -260,9 +266,7 @@ class Application:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1003})
             return
-        if not self._started:
-            # Frameworks that mount an application do not pass their lifespan on to it.
-            self.start(asyncio.get_running_loop())
+        self.ensure_started()
         status, headers, body = await self.service.answer(AsgiRequest(scope, receive, self._bodies))
         raw = [(key.encode(), value.encode()) for key, value in headers]
         raw.append((b"content-length", str(len(body)).encode()))

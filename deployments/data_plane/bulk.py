@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 
@@ -64,7 +65,8 @@ class Bulk:
 
         def answer() -> bytes:
             table = self._reader.read(body, content_type, contract)
-            answers = batcher.answer_columns(table.tensors, request_id, request.trace)
+            inputs = partial(table.inputs, model.contract.inputs)
+            answers = batcher.answer_columns(table.tensors, request_id, inputs, request.trace)
             return columnar.write_answers(model, answers, request_id, wanted)
 
         reply = await self._in_thread(answer, time.perf_counter(), request)

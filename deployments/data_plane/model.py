@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from components import workloads
 from components.answer_shape import differences
 from components.builds.build import Build, Golden, ServingSpec, open_build
 from components.errors import BuildError, ServingError
@@ -109,7 +110,8 @@ def check_golden(model: Model, golden: Golden) -> list[Row]:
 
 def _predictor(build: Build, contract: ContractSpec, threads: int) -> Predictor:
     # The kind is a folder of components/workloads: a new kind is served without a change here.
-    name = f"components.workloads.{build.manifest.kind}.inference"
+    # Not by its own name: packed with a model for MLflow, these modules lie in a package of another name.
+    name = f"{workloads.__name__}.{build.manifest.kind}.inference"
     try:
         inference = importlib.import_module(name)
     except ModuleNotFoundError as error:

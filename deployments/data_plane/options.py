@@ -82,3 +82,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         if not 16 <= len(key) <= 64:
             raise ServingError(f"the key {self.pii_key} has {len(key)} bytes; it must have 16 to 64")
         return key
+
+
+def address_of(host: str, port: int) -> str:
+    """Return host and port as addresses are written: one of IPv6 stands in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -25,7 +25,7 @@ from components.builds.build import open_build
 from components.errors import HostError, ServingError, SlipwayError
 from components.lifetime import when_it_ends
 from deployments.data_plane.champion import wanted_build
-from deployments.data_plane.options import Options
+from deployments.data_plane.options import Options, address_of
 from deployments.data_plane.workers import choose_workers, share_limits
 
 START_SECONDS = 60.0
@@ -102,8 +102,10 @@ class _Server(MPServer):
         super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
 
 
-def reserve_port(host: str, port: int) -> tuple[socket.socket, int]:
+def reserve_port(host: str, port: int, option: str = "--port") -> tuple[socket.socket, int]:
     """Return a socket that holds the port (0: any free one) without listening; HostError if it is in use.
+
+    ``option`` is what gives another one.
 
     Granian's workers share a port through SO_REUSEPORT, which would also let two services share it unnoticed: so the
     port is first taken alone.
@@ -121,9 +123,12 @@ def reserve_port(host: str, port: int) -> tuple[socket.socket, int]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise HostError(
-                f"port {port} of {host} is in use; give another one with --port (0 takes a free one)"
+                f"port {port} of {host} is in use; give another one with {option} (0 takes a free one)"
             ) from None
-        raise HostError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        raise HostError(f"cannot listen on {address_of(host, port)}: {error.strerror}") from None
+    except ValueError as error:
+        # What can be no name of a host: too long, or with a NUL in it.
+        raise HostError(f"cannot listen on {address_of(host[:80], port)}: {error}") from None
     return held, port
 
 
@@ -141,7 +146,7 @@ def serve(options: Options) -> None:
     held, port = reserve_port(options.host, declared.port if options.port is None else options.port)
     held_grpc: AbstractContextManager[Any] = nullcontext()
     if options.grpc_port is not None:
-        held_grpc, grpc_port = reserve_port(options.host, options.grpc_port)
+        held_grpc, grpc_port = reserve_port(options.host, options.grpc_port, "--grpc-port")
         options = msgspec.structs.replace(options, grpc_port=grpc_port)
     link = _Link()
     server = _Server(
@@ -162,9 +167,14 @@ def serve(options: Options) -> None:
     )
     server.link, server.drain_seconds = link, options.drain_seconds
     failure: list[_Failed] = []
-    line = {"url": f"http://{options.host}:{port}", "pid": os.getpid(), "workers": workers, "because": because}
+    line = {
+        "url": f"http://{address_of(options.host, port)}",
+        "pid": os.getpid(),
+        "workers": workers,
+        "because": because,
+    }
     if options.grpc_port is not None:
-        line["grpc"] = f"{options.host}:{options.grpc_port}"
+        line["grpc"] = address_of(options.host, options.grpc_port)
     announcer = threading.Thread(target=_announce, args=(server, link, line, workers, failure), daemon=True)
     server.on_startup(announcer.start)
     try:

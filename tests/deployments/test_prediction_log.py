@@ -2,16 +2,22 @@
 
 import time
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from components.errors import ServingError
-from data_contracts.spec import FieldSpec
+from data_contracts.spec import ContractSpec, FieldSpec
 from deployments.data_plane.formats.arrow_columns import arrow_column
+from deployments.data_plane.formats.columnar import columns_of, inputs_of
+from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder
 from deployments.data_plane.load.batching import Answered
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
@@ -29,7 +35,7 @@ def model(build: Path) -> Model:
 def answered(model: Model, sample: Sample, count: int, name: str = "r") -> Answered:
     rows = model.decoder.check(sample.rows(count))
     columns = model.predictor.tensors(rows)
-    return Answered(model, time.time(), [name], [count], columns, model.predictor.predict(columns))
+    return Answered(model, time.time(), [name], [count], rows, model.predictor.predict(columns))
 
 
 def written(folder: Path) -> pl.DataFrame:
@@ -138,3 +144,102 @@ def test_every_type_of_the_contract_has_its_arrow_type() -> None:
         np.array(["a", ""], dtype=object), FieldSpec(name="x", dtype="string", description="", nullable=True)
     )
     assert text.to_pylist() == ["a", None]
+
+
+EVERY_TYPE = ContractSpec(
+    name="Every",
+    description="",
+    fields=tuple(
+        msgspec.convert({"name": name, "dtype": dtype, "description": "", "nullable": True}, FieldSpec)
+        for name, dtype in (
+            ("text", "string"),
+            ("whole", "integer"),
+            ("figure", "number"),
+            ("flag", "boolean"),
+            ("moment", "datetime"),
+            ("day", "date"),
+        )
+    ),
+)
+VALUES = st.fixed_dictionaries(
+    {
+        "text": st.none() | st.sampled_from(["", " ", "\0", "NaN", "null"]) | st.text(max_size=20),
+        "whole": st.none() | st.sampled_from([2**53 + 1, 2**63 - 1, -(2**63)]) | st.integers(-(2**63), 2**63 - 1),
+        "figure": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        "flag": st.none() | st.booleans(),
+        "moment": st.none() | st.just(datetime.max) | st.just(datetime.min) | st.datetimes(),
+        "day": st.none() | st.just(date.max) | st.dates(),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(VALUES, min_size=1, max_size=8), by_column=st.booleans(), share=st.sampled_from([1.0, 0.5]))
+def test_whatever_was_decoded_is_logged_as_it_is(
+    model: Model, tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], by_column: bool, share: float
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    serving = msgspec.structs.replace(model.serving, log_predictions=share)
+    every = msgspec.structs.replace(model, contract=EVERY_TYPE, serving=serving)
+    decoded = RowDecoder(EVERY_TYPE, 100).decode(msgspec.json.encode(rows))
+    # Hypothesis may draw the keys in any order.
+    names = list(written_schema())
+    assert decoded == [tuple(row[name] for name in names) for row in rows]
+    inputs: Any = decoded
+    if by_column:
+        table = pl.DataFrame(decoded, schema=written_schema(), orient="row").to_arrow()
+        columns_of(table, EVERY_TYPE)
+        inputs = inputs_of(table, EVERY_TYPE)
+    log = PredictionLog(Options(predictions=folder), Metrics())
+    log.start()
+    log.add(Answered(every, time.time(), ["r"], [len(rows)], inputs, np.zeros(len(rows), dtype=np.float32)))
+    log.stop()
+    parts = list(folder.glob("*/*.parquet"))
+    if not parts:
+        assert share < 1
+        return
+    (part,) = parts
+    found = pl.read_parquet(part)
+    assert dict(found.select(list(written_schema())).schema) == written_schema()
+    assert same(found.select(names).rows(), [decoded[place] for place in found["row"]])
+    if share == 1:
+        assert found.height == len(rows)
+
+
+def written_schema() -> dict[str, Any]:
+    return {
+        "text": pl.String,
+        "whole": pl.Int64,
+        "figure": pl.Float64,
+        "flag": pl.Boolean,
+        "moment": pl.Datetime("us"),
+        "day": pl.Date,
+    }
+
+
+def same(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> bool:
+    """Equal in value and type, and in the sign of a zero."""
+    return [[repr(value) for value in row] for row in found] == [[repr(value) for value in row] for row in expected]
+
+
+def test_rows_and_columns_of_one_build_lie_in_one_part(model: Model, sample: Sample, tmp_path: Path) -> None:
+    names = [field.name for field in sample.contract.inputs]
+    table = sample.frame.select(names).head(30).to_arrow()
+    rows = model.decoder.check(sample.rows(30))
+    answers = np.zeros(30, dtype=np.float32)
+    log = PredictionLog(Options(predictions=tmp_path), Metrics())
+    for inputs in (rows, inputs_of(table, model.contract), rows):
+        log.add(Answered(model, time.time(), ["r"], [30], inputs, answers))
+    log.start()
+    log.stop()
+    assert len(list(tmp_path.glob("*/*.parquet"))) == 1
+    found = written(tmp_path).select(names)
+    for start in (0, 30, 60):
+        assert found.slice(start, 30).equals(sample.frame.select(names).head(30))
+
+
+def test_half_a_surrogate_pair_is_refused_before_it_could_be_logged(model: Model) -> None:
+    decoder = RowDecoder(EVERY_TYPE, 10)
+    body = msgspec.json.encode(dict.fromkeys(written_schema()) | {"text": "HERE"}).replace(b"HERE", b"\\ud800")
+    with pytest.raises((MalformedRequest, InvalidRow)):
+        decoder.decode(body)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 
@@ -19,6 +20,7 @@ from components.delivery.rollout import Rollout, promoted, rolled_back, write_ro
 from components.storage import write_json
 from data_contracts.flights import Flight
 from deployments.data_plane.documents.openapi_schemas import example_row
+from deployments.data_plane.grpc_api import open_inference_pb2 as messages
 from tests.deployments.processes import Running, refused, wait_until
 
 ROW = example_row(Flight.spec())
@@ -218,7 +220,28 @@ def test_bad_input_gives_one_line_and_a_code(build: Path, tmp_path: Path) -> Non
         taken.listen()
         port = taken.getsockname()[1]
         code, errors = refused("--build", build, "--port", str(port))
-        assert (code, f"port {port} of 127.0.0.1 is in use" in errors) == (8, True)
+        assert (code, f"port {port} of 127.0.0.1 is in use; give another one with --port" in errors) == (8, True)
+        code, errors = refused("--build", build, "--grpc-port", str(port))
+        assert (code, f"port {port} of 127.0.0.1 is in use; give another one with --grpc-port" in errors) == (8, True)
+    for host in ("a" * 300, "no such host"):
+        code, errors = refused("--build", build, "--host", host)
+        assert (code, errors.startswith("cannot listen on"), errors.count("\n")) == (8, True, 1)
+    for option in ("--port", "--grpc-port", "--workers", "--queue-rows"):
+        code, errors = refused("--build", build, f"{option}={'9' * 5_000}")
+        assert (code, errors.count("\n"), len(errors) < 300) == (2, 1, True)
+
+
+def test_an_address_of_ipv6_stands_in_brackets_and_a_client_has_one_name(serve: Serve, build: Path) -> None:
+    running = serve("--build", build, "--host", "::1", "--grpc-port", "0", "--rate-limit", "0.001")
+    assert running.url.startswith("http://[::1]:")
+    assert running.grpc.startswith("[::1]:")
+    assert running.post(ROW).status_code == 200
+    with grpc.insecure_channel(running.grpc) as channel:
+        ask = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        request = messages.ModelInferRequest(model_name="flights").SerializeToString()
+        with pytest.raises(grpc.RpcError) as limited:
+            ask(request, timeout=10)
+    assert limited.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def test_a_stop_signal_ends_the_service_with_success(serve: Serve, build: Path) -> None:

@@ -1,14 +1,18 @@
 """What a person sees of a promotion: verdicts, warnings, what is gained over the champion, and where it is kept."""
 
+import io
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from components.builds.live_check import LiveCheck
 from components.declaration import read_workload
 from components.delivery.promotion import Promotion
 from components.judgement.evidence import Measure
 from components.judgement.gates import GateReport, promotion_evidence, promotion_gates
+from flows.drawing import coloured, make_table, open_console
 from flows.terminal import print_promotion
 
 
@@ -76,3 +80,25 @@ def test_a_promotion_shows_its_warnings_and_the_gain_over_the_champion_worst_sli
     assert "flights-new serves flights, as it did before" in capsys.readouterr().out
     print_promotion("flights", promotion.model_copy(update={"replaced": None}))
     assert "flights-new serves flights, instead of nothing" in capsys.readouterr().out
+
+
+@given(st.text("[]/:=abold ", min_size=1, max_size=20) | st.text(max_size=20))
+@example("[/x]")
+@example("[cart]")
+@example("[red]")
+@example(":smile:")
+def test_what_people_call_things_is_printed_as_it_is(text: str) -> None:
+    console = open_console()
+    console.file = printed = io.StringIO()
+    console.print(make_table("gate", "state", rows=[(text, coloured("passed"))], title=text))
+    console.print(text)
+    if text.isprintable() and text == text.strip():
+        assert printed.getvalue().count(text) >= 3
+
+
+def test_a_slice_called_like_markup_does_not_end_a_promotion(capsys: pytest.CaptureFixture[str]) -> None:
+    console = open_console()
+    for name in ("city=[/x]", "city=[cart]", "city=[bold]"):
+        console.print(make_table("", "gain", rows=[(name, "0.1")], title=f"Gain over {name}"))
+    said = capsys.readouterr().out
+    assert said.count("city=[/x]") == said.count("city=[cart]") == said.count("city=[bold]") == 2

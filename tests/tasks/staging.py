@@ -60,7 +60,7 @@ def stage_all(document: dict[str, Any], home: Home) -> Staged:
     trained = train.fn(workload, prepared, home, settings)
     trained = compress.fn(workload, trained, prepared, home, settings)
     evaluated = evaluate.fn(workload, trained, prepared, home)
-    evaluated = rehearse.fn(workload, trained, prepared, evaluated, settings)
+    evaluated = rehearse.fn(workload, trained, prepared, evaluated, home, settings)
     audited = audit.fn(workload, prepared)
     gates = gate.fn(workload, evaluated, audited, prepared)
     packaged = package.fn(workload, snapshot, validated, expected, prepared, trained, evaluated, gates, home, settings)

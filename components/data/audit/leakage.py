@@ -154,7 +154,7 @@ def _groups(prepared: Prepared, contract: ContractSpec, limits: AuditLimits) -> 
     if not names:
         return
     groups = {
-        name: pl.scan_parquet(prepared.splits[name].path).select(names).unique().collect(engine="streaming")
+        name: pl.scan_parquet(prepared.splits[name].path, glob=False).select(names).unique().collect(engine="streaming")
         for name in ORDER
     }
     for before, after in PAIRS:
@@ -181,7 +181,9 @@ def _time_order(prepared: Prepared, contract: ContractSpec, limits: AuditLimits)
         if end is None or start is None or start > end:
             continue
         moment = pl.col(field).cast(pl.Datetime("us"))
-        early = pl.scan_parquet(prepared.splits[after].path).select((moment <= datetime.fromisoformat(end)).mean())
+        early = pl.scan_parquet(prepared.splits[after].path, glob=False).select(
+            (moment <= datetime.fromisoformat(end)).mean()
+        )
         share = float(early.collect(engine="streaming").item() or 0.0)
         if share > limits.time_overlap:
             yield Finding(

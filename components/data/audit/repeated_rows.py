@@ -37,7 +37,7 @@ class Rows(NamedTuple):
 
     def scan(self) -> pl.LazyFrame:
         """Return the compared fields as they are compared."""
-        rows = pl.scan_parquet(self.path).select([field.name for field in self.fields])
+        rows = pl.scan_parquet(self.path, glob=False).select([field.name for field in self.fields])
         if self.digits is None:
             return rows
         numbers = [field.name for field in self.fields if field.dtype == "number"]
@@ -121,7 +121,7 @@ def _fine(earlier: Rows, numbers: Sequence[FieldSpec]) -> list[FieldSpec]:
     """Return the fields of which most values have more digits than two rows would share by chance."""
     if not numbers:
         return []
-    given = pl.scan_parquet(earlier.path)
+    given = pl.scan_parquet(earlier.path, glob=False)
     found = given.select((pl.col(field.name) != pl.col(field.name).round_sig_figs(COARSE)).mean() for field in numbers)
     shares = found.collect(engine="streaming").row(0)
     return [field for field, share in zip(numbers, shares, strict=True) if share is not None and share > 0.5]

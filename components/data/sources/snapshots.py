@@ -153,13 +153,19 @@ def _failures(casts: Sequence[Cast]) -> list[pl.Expr]:
     return counts + [pl.col(raw_column(cast.field.name)).count().alias(f"bad {cast.field.name}") for cast in fallible]
 
 
+def _shown(field: FieldSpec, text: str) -> str:
+    return "what they are is not shown, for the field is pii" if "pii" in field.roles else f"the first is '{text[:80]}'"
+
+
 def _refuse_hopeless(casts: Sequence[Cast], found: dict[str, int], file: Path, contract: ContractSpec) -> None:
     for cast in casts:
         name = cast.field.name
         if found.get(f"bad {name}", 0) and not found[f"good {name}"]:
-            text = pl.scan_parquet(file).select(pl.col(raw_column(name)).drop_nulls().first()).collect().item()
+            text = (
+                pl.scan_parquet(file, glob=False).select(pl.col(raw_column(name)).drop_nulls().first()).collect().item()
+            )
             raise ContractError(
                 f"{contract.name}: not one of {found[f'bad {name}']:,} values in column '{name}' is of the type "
-                f"{cast.field.dtype} ({FORMS[cast.field.dtype]}); the first is '{str(text)[:80]}'. "
+                f"{cast.field.dtype} ({FORMS[cast.field.dtype]}); {_shown(cast.field, str(text))}. "
                 "Convert the column in the source, or change the contract"
             )

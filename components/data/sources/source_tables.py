@@ -44,7 +44,7 @@ def open_query(source: Source, contract: ContractSpec, scratch: Path) -> pl.Lazy
     if not rows:
         raise SourceError(f"{where}: the query has no rows")
     # What the contract does not name was not brought, and is there to be told in messages.
-    stored = pl.scan_parquet(file)
+    stored = pl.scan_parquet(file, glob=False)
     return stored.with_columns(pl.lit(None).alias(name) for name in names if name not in wanted)
 
 

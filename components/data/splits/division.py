@@ -191,12 +191,12 @@ def _described(name: str, folder: Path, contract: ContractSpec, least: int) -> S
         facts += [label.sum().alias("yes"), label.count().alias("answered")]
     if moments:
         facts += [pl.col(moments[0].name).min().alias("start"), pl.col(moments[0].name).max().alias("end")]
-    found = pl.scan_parquet(path).select(facts).collect(engine="streaming").row(0, named=True)
+    found = pl.scan_parquet(path, glob=False).select(facts).collect(engine="streaming").row(0, named=True)
     counts: dict[object, int] = {}
     if contract.label.dtype == "boolean":
         counts = {True: found["yes"], False: found["answered"] - found["yes"], None: found["rows"] - found["answered"]}
     elif contract.label.dtype == "string" or contract.label.allowed:
-        rarest = pl.scan_parquet(path).group_by(label).len(HELD).sort(HELD).head(CLASSES + 1)
+        rarest = pl.scan_parquet(path, glob=False).group_by(label).len(HELD).sort(HELD).head(CLASSES + 1)
         counts = dict(rarest.collect(engine="streaming").iter_rows())
     if name != MONITOR:
         _check_classes(name, counts, contract.label, found["rows"], least)

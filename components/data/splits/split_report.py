@@ -52,7 +52,7 @@ def sampled(split: Split, contract: ContractSpec, rows: int = SAMPLE) -> pl.Data
 
 def sampled_file(path: Path, size: int, fields: Sequence[FieldSpec], rows: int = SAMPLE) -> pl.DataFrame:
     """Return the given fields of a file, of every n-th row if there are more than ``rows``; in the file's order."""
-    frame = pl.scan_parquet(path, row_index_name=PLACE)
+    frame = pl.scan_parquet(path, glob=False, row_index_name=PLACE)
     step = sample_step(size, rows)
     if step > 1:
         frame = frame.filter(pl.col(PLACE) % step == 0)
@@ -85,7 +85,7 @@ def _shares(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[
 
 
 def _frequencies(column: pl.Series) -> dict[str, float]:
-    counts = column.cast(pl.String).value_counts(sort=True).head(VALUES)
+    counts = column.cast(pl.String).value_counts(sort=True, name="slipway:rows").head(VALUES)
     return {value: count / len(column) for value, count in counts.iter_rows()}
 
 

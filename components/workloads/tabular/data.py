@@ -32,7 +32,7 @@ class Table:
 def read_table(prepared: Prepared, split: str) -> Table:
     """Return a prepared split; TrainingError if it has no rows, or labels of one class only."""
     path = prepared.path / f"{split}.features.parquet"
-    frame = pl.read_parquet(path)
+    frame = pl.read_parquet(path, glob=False)
     labels = frame["label"].to_numpy()
     if len(labels) == 0 or labels.min() == labels.max():
         held = "no rows" if len(labels) == 0 else f"{len(labels)} rows, all with the label {labels[0]}"

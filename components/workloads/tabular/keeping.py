@@ -73,7 +73,7 @@ def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, fo
     recipe = read_recipe(prepared.recipe.read_bytes())
     tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
     head = head_of(workload, options, contract, tables["train"])
-    units = units_of(pl.read_parquet(prepared.splits["validation"].path), contract)
+    units = units_of(pl.read_parquet(prepared.splits["validation"].path, glob=False), contract)
     return Work(tables, workload, options, recipe, contract, head, folder, units)
 
 
@@ -140,7 +140,7 @@ def judged(work: Work, answers: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def kept_answers(work: Work, candidate: Candidate, split: str) -> NDArray[np.float32]:
     """Return a kept candidate's own answers on a split, as the goal's metric judges them."""
-    column = pl.read_parquet(candidate.predictions).filter(pl.col("split") == split).sort("row")["answer"]
+    column = pl.read_parquet(candidate.predictions, glob=False).filter(pl.col("split") == split).sort("row")["answer"]
     return judged(work, np.stack(column.to_list()).astype(np.float32).reshape(len(column), -1))
 
 

@@ -87,7 +87,7 @@ def predict_file(
 ) -> NDArray[np.float32]:
     """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
     predictor = open_bulk(model, contract, threads)
-    frame = pl.scan_parquet(io.BytesIO(rows) if isinstance(rows, bytes) else rows).select(
+    frame = pl.scan_parquet(io.BytesIO(rows) if isinstance(rows, bytes) else rows, glob=False).select(
         [field.name for field in contract.inputs]
     )
     parts = frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)

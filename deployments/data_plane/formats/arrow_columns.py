@@ -1,6 +1,6 @@
-"""The graph's input columns as Arrow columns of the contract's own types."""
+"""Decoded values, and the graph's input columns, as Arrow columns of the contract's own types."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,33 @@ from numpy.typing import NDArray
 from data_contracts.spec import FieldSpec
 
 
+def arrow_type(field: FieldSpec) -> Any:
+    """Return the Arrow type that holds every value of a field exactly."""
+    import pyarrow as pa
+
+    types = {
+        "string": pa.string(),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "boolean": pa.bool_(),
+        "datetime": pa.timestamp("us"),
+        "date": pa.date32(),
+    }
+    return types[field.dtype]
+
+
+def arrow_values(values: Sequence[Any], field: FieldSpec) -> Any:
+    """Return decoded values as an Arrow array, each as it was decoded; None is null, and "" is not."""
+    import pyarrow as pa
+
+    return pa.array(values, arrow_type(field))
+
+
 def arrow_column(values: NDArray[Any], field: FieldSpec) -> Any:
-    """Return a graph's input column as an Arrow array of the contract's own type, null for missing."""
+    """Return a graph's input column as an Arrow array of the contract's own type, null for missing.
+
+    A double stands for integers and moments: those beyond 2^53 and in far years are rounded.
+    """
     import pyarrow as pa
 
     if field.dtype == "string":

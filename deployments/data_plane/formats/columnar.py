@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.errors import ServingError
-from deployments.data_plane.formats.arrow_columns import arrow_column
+from deployments.data_plane.formats.arrow_columns import arrow_values
 from deployments.data_plane.model import Model
 from deployments.data_plane.tables.content_types import PARQUET
 
@@ -31,9 +31,8 @@ def write_example(model: Model, row: Mapping[str, Any], content_type: str) -> by
     """Return a row as a table in a format, in the contract's types; raises InvalidRow if the contract refuses it."""
     import pyarrow as pa
 
-    tensors = model.predictor.tensors(model.decoder.check([row]))
-    fields = model.contract.inputs
-    columns = [arrow_column(tensors[field.name], field) for field in fields]
+    fields, (checked,) = model.contract.inputs, model.decoder.check([row])
+    columns = [arrow_values([value], field) for value, field in zip(checked, fields, strict=True)]
     return _written(pa.table(columns, names=[field.name for field in fields]), content_type)
 
 

@@ -16,6 +16,7 @@ from deployments.data_plane.formats import model_metadata
 from deployments.data_plane.formats.request import MalformedRequest
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
 from deployments.data_plane.grpc_api.tensors import reply_of, tensors_of, wants_raw
+from deployments.data_plane.options import address_of
 from deployments.data_plane.refusals import UnknownModel
 from deployments.data_plane.service import Service
 from deployments.data_plane.telemetry.tracing import Trace
@@ -68,7 +69,7 @@ async def start_grpc(service: Service, host: str, port: int) -> Any:
     options = [("grpc.so_reuseport", 1), ("grpc.max_receive_message_length", limit)]
     server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers((_handler(Servicer(service)),))
-    server.add_insecure_port(f"{host}:{port}")
+    server.add_insecure_port(address_of(host, port))
     await server.start()
     return server
 

@@ -57,18 +57,22 @@ class Pending(msgspec.Struct, gc=False):
 
 
 class Answered(msgspec.Struct, gc=False):
-    """One call of the model, as the prediction log takes it: columns, not rows."""
+    """One call of the model, as the prediction log takes it.
+
+    ``inputs`` are what was decoded: rows, or of a table Arrow columns by name. The graph's tensors are no record of
+    them, since a double stands there for integers and moments, and "" for a missing text.
+    """
 
     model: Model
     at: float
     request_ids: list[str]
     lengths: list[int]
-    columns: Mapping[str, NDArray[Any]]
+    inputs: list[Row] | Mapping[str, Any]
     answers: NDArray[np.float32]
 
 
 class _Computed(msgspec.Struct, gc=False):
-    columns: dict[str, NDArray[Any]]
+    rows: list[Row]
     answers: NDArray[np.float32]
     # Moments: rows in hand, tensors made, answered.
     taken: float
@@ -186,7 +190,7 @@ class Batcher:
         columns = self._model.predictor.tensors(rows)
         prepared = time.perf_counter()
         answers = self._model.predictor.predict(columns)
-        return _Computed(columns, answers, taken, prepared, time.perf_counter())
+        return _Computed(rows, answers, taken, prepared, time.perf_counter())
 
     def _record(self, computed: _Computed, batch: list[Pending]) -> list[Any]:
         """Count and log what was computed; return the answers as they are sent."""
@@ -202,7 +206,7 @@ class Batcher:
         if self._on_answered is not None:
             ids = [pending.request_id for pending in batch]
             lengths = [len(pending.rows) for pending in batch]
-            self._on_answered(Answered(self._model, time.time(), ids, lengths, computed.columns, computed.answers))
+            self._on_answered(Answered(self._model, time.time(), ids, lengths, computed.rows, computed.answers))
         shape = self._model.serving.answer
         rounded = shape.rounded(computed.answers)
         answers: list[Any] = rounded.tolist()
@@ -212,9 +216,16 @@ class Batcher:
         return answers
 
     def answer_columns(
-        self, columns: dict[str, NDArray[Any]], request_id: str, trace: Trace | None = None
+        self,
+        columns: dict[str, NDArray[Any]],
+        request_id: str,
+        inputs: Callable[[], Mapping[str, Any]],
+        trace: Trace | None = None,
     ) -> NDArray[np.float32]:
-        """Answer columns at once, in the thread that calls, in slices that fit the processor's cache."""
+        """Answer columns at once, in the thread that calls, in slices that fit the processor's cache.
+
+        ``inputs`` makes what the prediction log keeps, if there is one.
+        """
         count = len(next(iter(columns.values())))
         start = time.perf_counter()
         parts = [
@@ -234,7 +245,7 @@ class Batcher:
         self._metrics.add_answers(shape.bounds, counts.tolist(), float(leading.sum()))
         self._metrics.count_rows(count, shape.counted(answers))
         if self._on_answered is not None:
-            self._on_answered(Answered(self._model, time.time(), [request_id], [count], columns, answers))
+            self._on_answered(Answered(self._model, time.time(), [request_id], [count], inputs(), answers))
         return answers
 
     def _run_large(self, loop: asyncio.AbstractEventLoop, pending: Pending) -> None:
@@ -266,23 +277,20 @@ def check_finite(answers: NDArray[np.float32]) -> None:
 
 def _answerable(batch: list[Pending], computed: _Computed) -> tuple[list[Pending], _Computed]:
     """Refuse those requests of a batch that have a row without an answer; return the others and what is theirs."""
-    kept, places, start = [], [], 0
+    kept, rows, answers, start = [], list[Row](), [], 0
     for pending in batch:
-        end = start + len(pending.rows)
+        own = computed.answers[start : start + len(pending.rows)]
+        start += len(pending.rows)
         try:
-            check_finite(computed.answers[start:end])
+            check_finite(own)
         except NoFiniteAnswer as error:
             if not pending.future.done():
                 pending.future.set_exception(error)
-        else:
-            kept.append(pending)
-            places.append(np.arange(start, end))
-        start = end
-    if not kept:
-        return kept, computed
-    chosen = np.concatenate(places)
-    columns = {name: values[chosen] for name, values in computed.columns.items()}
-    return kept, msgspec.structs.replace(computed, columns=columns, answers=computed.answers[chosen])
+            continue
+        kept.append(pending)
+        rows += pending.rows
+        answers.append(own)
+    return kept, msgspec.structs.replace(computed, rows=rows, answers=np.concatenate(answers or [computed.answers[:0]]))
 
 
 def _settle(pending: Pending, answers: list[Any]) -> None:

@@ -1,8 +1,9 @@
 """What was asked and answered, in Parquet parts for monitoring: <folder>/<day>/<time>-<pid>-<number>.parquet.
 
 Columns: request_id, row (place in the request), answered_at (UTC), build, the numbers of the answer (``probability``),
-then the contract's inputs with their own types. The event loop only hands references over; a thread makes columns, and
-writes when a part is full or old. It never makes an answer wait: what it cannot keep up with is dropped and counted.
+then the contract's inputs as they were decoded, in their own types: nothing is rounded, and "" is not null. The event
+loop only hands references over; a thread makes columns, and writes when a part is full or old. It never makes an answer
+wait: what it cannot keep up with is dropped and counted.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import threading
 import time
 from collections import deque
 from datetime import UTC, datetime
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.errors import HostError, ServingError
-from deployments.data_plane.formats.arrow_columns import arrow_column
+from data_contracts.spec import ContractSpec
+from deployments.data_plane.formats.arrow_columns import arrow_values
 from deployments.data_plane.load.batching import Answered
 from deployments.data_plane.options import Options
 from deployments.data_plane.telemetry.events import report
@@ -92,14 +95,14 @@ class PredictionLog:
                 return
 
     def _collect(self) -> list[Any]:
-        """Return what waits as Arrow tables, one a build."""
-        by_build: dict[str, list[Answered]] = {}
+        """Return what waits as Arrow tables: one a build of what came as rows, and one of what came as columns."""
+        alike: dict[tuple[str, bool], list[Answered]] = {}
         rows = 0
         while self._waiting and rows < self._options.part_rows:
             answered = self._waiting.popleft()
             rows += len(answered.answers)
-            by_build.setdefault(answered.model.build_id, []).append(answered)
-        tables = [table for batches in by_build.values() if (table := self._table(batches)) is not None]
+            alike.setdefault((answered.model.build_id, isinstance(answered.inputs, list)), []).append(answered)
+        tables = [table for batches in alike.values() if (table := self._table(batches)) is not None]
         # What was not sampled is gone already.
         self._released += rows - sum(table.num_rows for table in tables)
         return tables
@@ -152,12 +155,12 @@ class PredictionLog:
         answers = column(np.concatenate([batch.answers for batch in batches]))
         for name, numbers in model.serving.answer.numbers(answers).items():
             columns[name] = pa.array(np.ascontiguousarray(numbers))
+        inputs = _inputs(batches, model.contract, keep)
         for field in model.contract.inputs:
-            values = column(np.concatenate([batch.columns[field.name] for batch in batches]))
             if "pii" not in field.roles:
-                columns[field.name] = arrow_column(values, field)
+                columns[field.name] = inputs[field.name]
             elif self._options.pii == "hash":
-                columns[field.name] = _hashed(arrow_column(values, field), self._key)
+                columns[field.name] = _hashed(inputs[field.name], self._key)
         return pa.table(columns)
 
     def _next_path(self) -> Path:
@@ -165,6 +168,21 @@ class PredictionLog:
         self._number += 1
         name = f"{now:%H%M%S%f}-{os.getpid()}-{self._number}.parquet"
         return self._folder / f"{now:%Y-%m-%d}" / name
+
+
+def _inputs(batches: list[Answered], contract: ContractSpec, keep: NDArray[np.bool_] | None) -> dict[str, Any]:
+    """Return the inputs of batches that all came as rows, or all as columns, as Arrow columns by name."""
+    import pyarrow as pa
+
+    rows = [row for batch in batches if isinstance(batch.inputs, list) for row in batch.inputs]
+    if rows:
+        kept = rows if keep is None else compress(rows, keep)
+        values = zip(*kept, strict=True)
+        return {field.name: arrow_values(one, field) for one, field in zip(values, contract.inputs, strict=True)}
+    tables = [pa.table(batch.inputs) for batch in batches]
+    whole = pa.concat_tables(tables)
+    whole = whole if keep is None else whole.filter(pa.array(keep))
+    return dict(zip(whole.column_names, whole.columns, strict=True))
 
 
 def _hashed(array: Any, key: bytes) -> Any:

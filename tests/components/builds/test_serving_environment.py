@@ -21,8 +21,8 @@ from components.provenance import normalised
 from tests.deployments.small_build import draw_sample, write_build
 
 OURS = {"components", "data_contracts", "deployments"}
-# The Bento brings its own, traces are an extra of the installation. Granian imports the uvloop it is told to use.
-ELSEWHERE = {"bentoml", "opentelemetry"}
+# Bento and MLflow bring their own, traces are an extra of the installation. Granian imports the uvloop it is told to.
+ELSEWHERE = {"bentoml", "opentelemetry", "pandas"}
 BY_NAME = {"uvloop"}
 
 

@@ -14,6 +14,7 @@ from components.data.proven_fields import unproven
 from components.data.quarantine import divide
 from components.data.results import Snapshot
 from components.data.sources.snapshots import have_nan
+from components.settings import Home
 from data_contracts.contract import Contract, column
 from data_contracts.frame_schema import frame_schema
 from data_contracts.row_checks import row_checks
@@ -44,7 +45,7 @@ def test_rows_are_divided_as_if_every_value_had_been_read(
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         snapshot = snapshot_of(frame, contract, folder)
-        division = divide(snapshot, contract, folder / "kept.parquet", folder / "refused.parquet")
+        division = divide(snapshot, contract, folder / "kept.parquet", folder / "refused.parquet", Home(folder))
         kept = pl.read_parquet(folder / "kept.parquet").to_series()
         refused = pl.read_parquet(folder / "refused.parquet")
     assert kept.to_list() == [not reasons for reasons in expected]

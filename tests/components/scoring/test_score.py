@@ -3,9 +3,11 @@
 import base64
 import errno
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -164,6 +166,36 @@ def test_answers_are_those_of_the_graph(build: Build, source: Path, tmp_path: Pa
     predictor = Predictor(build.read("model.onnx"), contract)
     whole = predictor.predict(predictor.tensors(valid.select([field.name for field in contract.inputs]).rows()))
     np.testing.assert_array_equal(valid["probability"].to_numpy(), whole)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".arrow"])
+@pytest.mark.parametrize("target", ["binary", "regression"])
+def test_a_row_without_a_finite_answer_has_none_and_a_reason(
+    sample: Sample, tmp_path: Path, ending: str, target: str
+) -> None:
+    free = [
+        msgspec.structs.replace(field, le=None) if field.name == "distance" else field
+        for field in sample.contract.fields
+    ]
+    unbounded = replace(sample, contract=msgspec.structs.replace(sample.contract, fields=tuple(free)))
+    shape = {"target": "regression", "label": "air_time", "buckets": [0.1], "quantiles": [0.1]}
+    given = {"operator": "Identity", "answer": shape} if target == "regression" else {}
+    build = open_build(write_build(unbounded, tmp_path / "build", **given))
+    rows = sample.frame.select([field.name for field in sample.contract.inputs]).head(20)
+    large, wrong = pl.int_range(pl.len()) == 3, pl.int_range(pl.len()) == 5
+    distance = pl.when(large).then(1e45).when(wrong).then(-1.0).otherwise("distance")
+    rows.with_columns(distance.alias("distance")).write_parquet(tmp_path / "in.parquet")
+    scored = score_file(build, tmp_path / "in.parquet", tmp_path / f"out{ending}", part_rows=8)
+    readers: dict[str, Any] = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".arrow": pl.read_ipc}
+    found = readers[ending](scored.target)
+    answers = found[build.serving().answer.columns[0]]
+    if target == "binary":
+        # A sigmoid of infinity is a probability.
+        assert (scored.refused, answers.null_count()) == (1, 1)
+        return
+    assert scored.refusals == {"distance: not above 0": 1, "the model has no finite answer to this row": 1}
+    assert [place for place, value in enumerate(answers) if value is None] == [3, 5]
+    assert answers.drop_nulls().is_finite().all()
 
 
 def test_parquet_comes_out_in_the_row_groups_and_bytes_that_it_had(build: Build, source: Path, tmp_path: Path) -> None:

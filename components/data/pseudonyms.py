@@ -1,0 +1,121 @@
+"""Values of fields with the role ``pii``, as they leave the training data: keyed hashes, or values that were made up.
+
+The same value has the same hash in everything that a home writes, so rows of one person can still be counted as such,
+and only who holds the key can search for one. What travels (a build, MLflow, pages, what is printed) holds no others.
+"""
+
+import hashlib
+import os
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from components.errors import ContractError, HostError
+from components.settings import Home
+from data_contracts.frame_schema import POLARS_TYPES, raw_column
+from data_contracts.spec import ContractSpec, FieldSpec
+
+KEY_BYTES = 32
+# Of a hash, in letters: with fewer, people would begin to share one.
+SHORTEST = 12
+LONGEST = 32
+
+
+def pii_key(home: Home) -> bytes:
+    """Return the key of a home's hashes, made on first use and readable by its owner alone."""
+    path = home.room("keys", "pii.key")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file():
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(os.urandom(KEY_BYTES // 2).hex().encode())
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise HostError(f"cannot make a key for pii at {path}: {error.strerror}") from None
+    return path.read_bytes()
+
+
+def without_pii(frame: pl.DataFrame, contract: ContractSpec, home: Home) -> pl.DataFrame:
+    """Return rows in which no value of a pii field is left, and which the contract takes as it took the rows.
+
+    Texts become keyed hashes if the contract takes these; all else becomes one value that the contract takes. Raises
+    ContractError for a field of which no such value is known.
+    """
+    fields = [field for field in contract.with_role("pii") if field.name in frame.columns]
+    if not fields:
+        return frame
+    key = pii_key(home)
+    return frame.with_columns(_replaced(frame[field.name], field, key) for field in fields)
+
+
+def check_pii(contract: ContractSpec) -> None:
+    """Raise ContractError for a pii field of a request that nothing could stand for, before anything is trained."""
+    for field in contract.inputs:
+        if "pii" in field.roles:
+            _replaced(pl.Series(field.name, [None], dtype=POLARS_TYPES[field.dtype]), field, b"")
+
+
+def hashed_pii(rows: pl.LazyFrame, contract: ContractSpec, home: Home) -> pl.LazyFrame:
+    """Return rows, which may break the contract, with keyed hashes (text) for every value of a pii field."""
+    held = set(rows.collect_schema().names())
+    # What could not be read as its type stands beside it as text.
+    pii = [name for field in contract.with_role("pii") for name in (field.name, raw_column(field.name))]
+    names = [name for name in pii if name in held]
+    if not names:
+        return rows
+    key = pii_key(home)
+    return rows.with_columns(
+        pl.col(name).map_batches(
+            lambda values: pl.Series(
+                [None if value is None else _hash(value, key)[:LONGEST] for value in values], dtype=pl.String
+            ),
+            return_dtype=pl.String,
+            is_elementwise=True,
+        )
+        for name in names
+    )
+
+
+def _hash(value: Any, key: bytes) -> str:
+    return hashlib.blake2b(str(value).encode(), key=key, digest_size=LONGEST // 2).hexdigest()
+
+
+def _replaced(values: pl.Series, field: FieldSpec, key: bytes) -> pl.Series:
+    length = min(LONGEST, LONGEST if field.max_length is None else field.max_length)
+    free = field.dtype == "string" and not field.allowed and field.pattern is None
+    if free and length >= max(SHORTEST, field.min_length or 0):
+        hashes = [None if value is None else _hash(value, key)[:length] for value in values]
+        return pl.Series(values.name, hashes, dtype=pl.String)
+    made_up = pl.Series([made_up_value(field)], dtype=POLARS_TYPES[field.dtype])
+    return made_up.new_from_index(0, len(values)).scatter(values.is_null().arg_true(), None).alias(values.name)
+
+
+def made_up_value(field: FieldSpec) -> Any:
+    """Return a value that the contract takes: its example, or one at a bound; ContractError if none is known."""
+    if field.example is not None:
+        example = field.example
+        if field.dtype in ("datetime", "date"):
+            moment = datetime.fromisoformat(str(example))
+            return moment if field.dtype == "datetime" else moment.date()
+        return example
+    if field.allowed:
+        return field.allowed[0]
+    if field.dtype == "boolean":
+        return False
+    if field.dtype == "integer":
+        low, high = field.whole_bounds()
+        return min(max(0, low), high)
+    if field.dtype in ("datetime", "date"):
+        first, last = field.moment_bounds()
+        bound = first or last or datetime(2000, 1, 1)
+        return bound if field.dtype == "datetime" or not isinstance(bound, datetime) else bound.date()
+    if field.dtype == "number" and field.gt is None and field.lt is None:
+        least = 0.0 if field.ge is None else max(0.0, field.ge)
+        return float(least if field.le is None else min(least, field.le))
+    raise ContractError(
+        f"'{field.name}' is pii, and no value is known that could stand for it in golden rows: give it an example, "
+        "made up, in column(...)"
+    )
