@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial.distance import jensenshannon
-from scipy.stats import chi2_contingency, false_discovery_control, fisher_exact, ks_2samp, wasserstein_distance
+
+# SciPy loads its parts when they are first used: statistics take two seconds, which most commands never need.
 
 # With fewer values on one side there is nothing to compare.
 MIN_VALUES = 20
@@ -61,11 +62,11 @@ def categories(reference: pl.Series, column: pl.Series) -> pl.Series:
 def compare_numbers(reference: pl.Series, window: pl.Series) -> Found:
     """Compare values by Kolmogorov-Smirnov, and by the Wasserstein distance in the reference's standard deviations."""
     before, after = _values(reference), _values(window)
-    p_value = float(ks_2samp(before, after, method="asymp").pvalue)
+    p_value = float(scipy.stats.ks_2samp(before, after, method="asymp").pvalue)
     # Scaled before they are squared: a square of 1e200 is not finite.
     size = max(float(np.abs(before).max()), float(np.abs(after).max())) or 1.0
     before, after = before / size, after / size
-    apart, scale = float(wasserstein_distance(before, after)), float(before.std())
+    apart, scale = float(scipy.stats.wasserstein_distance(before, after)), float(before.std())
     effect = 0.0 if not apart else min(apart / scale, FAR) if scale else FAR
     return Found("ks", p_value, "wasserstein", effect)
 
@@ -75,14 +76,16 @@ def compare_categories(reference: pl.Series, window: pl.Series) -> Found:
     table = _table(reference, window)
     if table.shape[1] < 2:
         return Found("chi-square", 1.0, "jensen-shannon", 0.0)
-    p_value = float(chi2_contingency(table, correction=False).pvalue)
+    p_value = float(scipy.stats.chi2_contingency(table, correction=False).pvalue)
     return Found("chi-square", p_value, "jensen-shannon", _distance(table))
 
 
 def compare_missing(reference: pl.Series, window: pl.Series) -> Found:
     """Compare the shares of missing values by Fisher's exact test, and by the Jensen-Shannon distance."""
     table = np.array([[one.null_count(), len(one) - one.null_count()] for one in (reference, window)], dtype=np.int64)
-    return Found("fisher", float(fisher_exact(table).pvalue), "jensen-shannon", _distance(table.astype(np.float64)))
+    return Found(
+        "fisher", float(scipy.stats.fisher_exact(table).pvalue), "jensen-shannon", _distance(table.astype(np.float64))
+    )
 
 
 def enough(reference: pl.Series, window: pl.Series) -> bool:
@@ -92,7 +95,7 @@ def enough(reference: pl.Series, window: pl.Series) -> bool:
 
 def significant(p_values: list[float], rate: float) -> list[bool]:
     """Return which survive Benjamini & Hochberg (1995) at that rate of false discoveries."""
-    return [bool(p <= rate) for p in false_discovery_control(p_values, method="bh")] if p_values else []
+    return [bool(p <= rate) for p in scipy.stats.false_discovery_control(p_values, method="bh")] if p_values else []
 
 
 def _values(column: pl.Series) -> NDArray[np.float64]:
@@ -110,6 +113,6 @@ def _distance(table: NDArray[np.float64]) -> float:
     totals = table.sum(axis=1)
     if not totals.all():
         return 0.0
-    apart = float(jensenshannon(table[0], table[1], base=2))
+    apart = float(scipy.spatial.distance.jensenshannon(table[0], table[1], base=2))
     # Rounding can make the root of a sum that is zero imaginary.
     return apart if np.isfinite(apart) else 0.0
