@@ -110,9 +110,8 @@ def test_names_that_are_none_are_one_line(champion: Place) -> None:
         ("serve", "shop.yaml", "--port", "9" * 5_000),
     ):
         assert len(one_clear_line(champion.run("slipway", *words))) < 300
-    for host in ("a" * 300, "no such host"):
-        refused = champion.run("slipway", "serve", "shop.yaml", "--port", "0", "--host", host)
-        assert "cannot listen on" in one_clear_line(refused)
+    refused = champion.run("slipway", "serve", "shop.yaml", "--port", "0", "--host", "a" * 300)
+    assert "cannot listen on" in one_clear_line(refused)
 
 
 def test_bentoml_s_own_client_gets_the_evaluated_answers(champion: Place) -> None:
