@@ -1,5 +1,6 @@
 """The service as other tools meet it: curl, a browser's preflight, Prometheus, BentoML's own client."""
 
+import contextlib
 import gzip
 import json
 import math
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.outside.places import Place, end, free_port, one_clear_line, wait_until
+from tests.outside.places import Place, free_port, one_clear_line, wait_until
 
 pytestmark = pytest.mark.outside
 
@@ -110,9 +111,8 @@ def test_names_that_are_none_are_one_line(champion: Place) -> None:
         ("serve", "shop.yaml", "--port", "9" * 5_000),
     ):
         assert len(one_clear_line(champion.run("slipway", *words))) < 300
-    for host in ("a" * 300, "no such host"):
-        refused = champion.run("slipway", "serve", "shop.yaml", "--port", "0", "--host", host)
-        assert "cannot listen on" in one_clear_line(refused)
+    refused = champion.run("slipway", "serve", "shop.yaml", "--port", "0", "--host", "a" * 300)
+    assert "cannot listen on" in one_clear_line(refused)
 
 
 def test_bentoml_s_own_client_gets_the_evaluated_answers(champion: Place) -> None:
@@ -125,19 +125,24 @@ def test_bentoml_s_own_client_gets_the_evaluated_answers(champion: Place) -> Non
         words = ("bentoml", "serve", bento.parent, "--host", "127.0.0.1", "--port", str(port))
         process = champion.start(*words, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
-    wait_until(lambda: _answers(champion, url), f"the Bento serves: {(champion.folder / 'bento.log').read_text()}")
-    python = champion.command.path("python")
-    done = champion.run(python, "-c", BENTO_CLIENT, url, champion.folder / "rows.json", expect=0)
-    predictions, refused = done.stdout.strip().splitlines()
-    assert [one["probability"] for one in json.loads(predictions)] == pytest.approx(expected, abs=1e-6)
-    assert refused.startswith("422 ")
-    assert "missing" in refused
-    # The paths of the service itself answer beside it, and a scrape counts both.
-    status, body = curl(champion, f"{url}/v1/predict", *JSON, "-d", json.dumps(rows))
-    assert status == 200
-    assert json.loads(body)["predictions"] == json.loads(predictions)
-    _check_metrics(curl(champion, f"{url}/metrics")[1], at_least=2 * len(rows))
-    end(process)
+    try:
+        wait_until(lambda: _answers(champion, url), f"the Bento serves: {(champion.folder / 'bento.log').read_text()}")
+        python = champion.command.path("python")
+        done = champion.run(python, "-c", BENTO_CLIENT, url, champion.folder / "rows.json", expect=0)
+        predictions, refused = done.stdout.strip().splitlines()
+        assert [one["probability"] for one in json.loads(predictions)] == pytest.approx(expected, abs=1e-6)
+        assert refused.startswith("422 ")
+        assert "missing" in refused
+        # The paths of the service itself answer beside it, and a scrape counts both.
+        status, body = curl(champion, f"{url}/v1/predict", *JSON, "-d", json.dumps(rows))
+        assert status == 200
+        assert json.loads(body)["predictions"] == json.loads(predictions)
+        _check_metrics(curl(champion, f"{url}/metrics")[1], at_least=2 * len(rows))
+    finally:
+        # Told to end, it ends its workers; killed, it leaves them.
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
 
 
 def _answers(place: Place, url: str) -> bool:
