@@ -78,8 +78,12 @@ def _alike(file: Path, like: Source | None, inputs: ContractSpec) -> Source:
     """Return a file as a source that is written as another one; its own header may show another separator."""
     if like is None:
         return Source(path=str(file))
-    told = {"null_values": like.null_values, "max_unpacked_bytes": like.max_unpacked_bytes}
-    source = Source(path=str(file), separator=like.separator, **told)
+    source = Source(
+        path=str(file),
+        separator=like.separator,
+        null_values=like.null_values,
+        max_unpacked_bytes=like.max_unpacked_bytes,
+    )
     if FORMATS.get(file.suffix.lower()) != "csv":
         return source
     separator = separator_of(file, source, {field.name for field in inputs.fields})
