@@ -28,9 +28,9 @@ class Section(BaseModel):
 
     @classmethod
     def _plain(cls, name: Any, value: Any) -> Any:
-        if isinstance(value, list):
-            return tuple(value)
         field = cls.model_fields.get(name)
+        if field and isinstance(value, list):
+            return tuple(value)
         takes = (field.annotation, *typing.get_args(field.annotation)) if field else ()
         if date not in takes or not isinstance(value, str) or not _DAY.fullmatch(value):
             return value

@@ -27,6 +27,8 @@ from components.settings import Home
 from data_contracts.spec import ContractSpec
 from tests.generated.hostile import SCALARS, Raw, Table, as_yaml, changed, contracts, leaves, names, texts
 
+pytestmark = pytest.mark.slow
+
 MODULE = "hostile_orders"
 GOAL = {
     "statement": "AUC at least 0.5, p95 under 500 ms, training under 1 USD, serving under 1 USD per 1,000.",
