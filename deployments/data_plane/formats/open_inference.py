@@ -97,8 +97,10 @@ def decode(body: bytes, json_length: str | None = None) -> InferRequest:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedRequest(f"not a request of the Open Inference Protocol: {error}") from None
     check_parameters(sent.parameters, "the request")
-    for part, kind in (*((tensor, "input") for tensor in sent.inputs), *((one, "output") for one in sent.outputs)):
-        check_parameters(part.parameters, f"{kind} {part.name}")
+    for tensor in sent.inputs:
+        check_parameters(tensor.parameters, f"input {tensor.name}")
+    for output in sent.outputs:
+        check_parameters(output.parameters, f"output {output.name}")
     return InferRequest(
         inputs=_tensors(sent.inputs, body, end),
         id=sent.id,
