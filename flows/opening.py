@@ -12,7 +12,7 @@ from components.run_ledger import Ledger, close_killed, recorded_run
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
 from components.workload_lock import only_run_of
-from flows.orchestrated import crash_killed, end_with_worker, note_run, started_by_worker
+from flows.orchestrated import crash_killed, end_with_worker, note_run, said_of_worker, started_by_worker
 from flows.run_log import keep_errors_on_one_line
 
 
@@ -55,6 +55,7 @@ def opened(workload: str, flow: str, *, alone: bool = False) -> Iterator[Opened]
     home = settings.folder()
     crash_killed(close_killed(home))
     with (
+        said_of_worker(),
         known_to_prefect(home, declared.name),
         only_run_of(home, declared.name, flow, say) if alone else nullcontext(),
         recorded_run(home, declared.name, flow) as ledger,

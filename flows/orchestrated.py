@@ -4,9 +4,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from uuid import UUID
+
+import psutil
 
 from components.errors import HostError
 from components.lifetime import when_it_ends
@@ -60,13 +63,10 @@ def end_with_worker() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     _watching.set()
-    worker = os.getppid()
+    _owners.extend(_owners_now())
 
     def end(_: int, __: FrameType | None) -> None:
-        raise HostError(
-            f"the worker that started this run (process {worker}) is gone, so the run was ended; what was finished is "
-            "kept: the next run goes on from there"
-        )
+        raise _gone()
 
     def gone() -> None:
         os.kill(os.getpid(), signal.SIGUSR1)
@@ -74,4 +74,33 @@ def end_with_worker() -> None:
         os._exit(HostError.exit_code)
 
     signal.signal(signal.SIGUSR1, end)
-    when_it_ends(worker, gone)
+    for owner in _owners:
+        when_it_ends(owner.pid, gone)
+
+
+@contextmanager
+def said_of_worker() -> Iterator[None]:
+    """Say that the worker is gone where a run ends for that: Prefect's own processes end each other by signals."""
+    try:
+        yield
+    except BaseException as error:
+        if any(not owner.is_running() or owner.status() == psutil.STATUS_ZOMBIE for owner in _owners):
+            raise _gone() from error
+        raise
+
+
+# The process that runs a flow is a child of the worker, or of a supervisor that the worker has started for it.
+_owners: list[psutil.Process] = []
+
+
+def _owners_now() -> list[psutil.Process]:
+    parents: list[psutil.Process] = psutil.Process().parents()
+    supervised = parents and "_workspace_supervisor" in " ".join(parents[0].cmdline())
+    return parents[: 2 if supervised else 1]
+
+
+def _gone() -> HostError:
+    return HostError(
+        f"the worker that started this run (process {_owners[-1].pid}) is gone, so the run was ended; what was "
+        "finished is kept: the next run goes on from there"
+    )

@@ -17,6 +17,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.callbacks.weight_averaging import EMAWeightAveraging
 from lightning.pytorch.strategies import Strategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from components.errors import TrainingError
@@ -140,10 +141,17 @@ def _fit_once(
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let a Ctrl-C out as what it is: Lightning makes an exit with code 1 of it, and has the next one ignored."""
-    before = signal.getsignal(signal.SIGINT)
+    """Let a Ctrl-C out as what it is: Lightning makes an exit with code 1 of it, and has the next one ignored.
+
+    A SIGTERM goes on to whoever listened before, once Lightning has put its house in order.
+    """
+    before, before_term = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SIGTERMException:
+        signal.signal(signal.SIGTERM, before_term)
+        signal.raise_signal(signal.SIGTERM)
+        raise
     except SystemExit as ended:
         if not isinstance(ended.__context__, KeyboardInterrupt):
             raise
