@@ -73,7 +73,9 @@ def test_a_command_that_is_told_to_end_says_what_happened_and_what_is_kept_in_ev
         assert last == f"slipway: {named} in {stage}; what was finished is kept: the same command goes on from there"
         assert "Traceback" not in running.said()
     status = json.loads(shop.run("slipway", "status", "shop.yaml", "--json", expect=0).stdout)
-    assert (status["state"], status["error"]) == ("interrupted", "stopped by Ctrl-C")
+    # The second Ctrl-C may come before the first one has unwound, or after.
+    assert status["state"] in ("failed", "interrupted")
+    assert status["error"] == "stopped by Ctrl-C"
 
     # SIGKILL leaves no time for a word; status, the doctor and the next run know all the same.
     running = Running(shop, "build", "shop.yaml")

@@ -251,9 +251,8 @@ def test_a_better_champion_keeps_its_place_and_the_refusal_is_on_record(
     assert whole.high < -staged.workload.gates.champion_margin
     assert record.evidence.find("gain_over_champion", "origin=JFK") is not None
     assert len(shown) == 1
-    assert shown[0].startswith("promote: ")
     assert f"| build | {build.build_id}: refused |" in shown[0]
-    assert shown[0].startswith("## ✗ Refused: of ")
+    assert shown[0].startswith("promote: ## ✗ Refused: of ")
     assert "- ✗ **champion** failed: " in shown[0]
 
 
