@@ -13,14 +13,19 @@ from components.provenance import ROOT
 
 
 def find_user_modules(folder: Path) -> None:
-    """Have imports look into ``folder`` after everything else, and for contracts into its ``data_contracts/``."""
+    """Have imports look into ``folder`` after everything else.
+
+    Contracts are found in its ``data_contracts/``, and in that of any folder that imports look into already: a process
+    that was begun elsewhere is told of the user's folder by PYTHONPATH.
+    """
     ours, theirs = str(ROOT), str(folder)
     known = [path for path in sys.path if path not in ("", theirs)]
     first = [] if ours in known else [ours]
     sys.path[:] = [*first, *known, *([] if theirs == ours else [theirs])]
-    contracts = str(folder / "data_contracts")
-    if Path(contracts).is_dir() and contracts not in data_contracts.__path__:
-        data_contracts.__path__.append(contracts)
+    for place in sys.path:
+        contracts = str(Path(place) / "data_contracts")
+        if Path(contracts).is_dir() and contracts not in data_contracts.__path__:
+            data_contracts.__path__.append(contracts)
 
 
 def child_environment() -> dict[str, str]:

@@ -85,6 +85,7 @@ class _Reader:
         self.written[place] = Written(_line(node), "", False)
         if isinstance(node, yaml.ScalarNode):
             self.written[place] = Written(_line(node), node.value, node.style is not None)
+            _check_text(node)
             return _value(node, place)
         if node.tag.removeprefix(_TAG) not in ("map", "seq"):
             raise _unknown(node, place)
@@ -107,6 +108,7 @@ class _Reader:
             if key.tag == f"{_TAG}merge":
                 merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
                 continue
+            _check_text(key)
             if key.value in own:
                 raise YamlFault(
                     f"line {_line(key)}: '{_dotted((*place, key.value))}' stands there twice, first in line "
@@ -119,6 +121,14 @@ class _Reader:
             for key, value in self._pairs(other, place):
                 own.setdefault(key, value)
         yield from own.items()
+
+
+def _check_text(node: yaml.ScalarNode) -> None:
+    # YAML's escapes can write half of a pair, which no file and no database takes.
+    if any("\ud800" <= sign <= "\udfff" for sign in node.value):
+        raise YamlFault(
+            f"line {_line(node)}: {ascii(node.value)[:60]} has half of a character: write it out, or as \\U"
+        )
 
 
 def _value(node: yaml.ScalarNode, place: Place) -> Any:

@@ -51,9 +51,11 @@ def _told(
 ) -> Iterator[tuple[str, str, str]]:
     """Yield name, text and style of each entry, what matters most first."""
     from components.builds.build import open_build
+    from components.builds.signing import public_key_path
     from components.judgement.evidence import read_evidence
+    from components.settings import Settings
 
-    build, report = open_build(built.registered.build), built.gates
+    build, report = open_build(built.registered.build, public_key_path(Settings().key())), built.gates
     yield "", _verdict(built, promoted), "bold green" if report.passed else "bold red"
     yield "model", _model(built, read_evidence(built.evaluated.evidence)), ""
     for place, said in enumerate(report.good_for):

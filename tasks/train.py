@@ -46,10 +46,12 @@ def train(workload: Workload, prepared: Prepared, home: Home, settings: Settings
     """Train every candidate of the workload's kind."""
     folder = training_folder(workload, prepared, home)
     kind, contract = find_kind(workload.kind), contract_of(workload)
-    trained = accounted(
-        lambda: kind.train(prepared, workload, contract, folder, settings, progress.report), settings.watts
-    )
     estimate = folder / ESTIMATE
+    trained = accounted(
+        lambda: kind.train(prepared, workload, contract, folder, settings, progress.report),
+        settings.watts,
+        begins_here=not any(path != estimate for path in folder.glob("*")),
+    )
     if estimate.is_file():
         check = check_estimate(Estimate.model_validate_json(estimate.read_bytes()), trained)
         trained = trained.model_copy(update={"estimate": check})

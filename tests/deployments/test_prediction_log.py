@@ -1,7 +1,7 @@
 """Whatever was answered is in the log with the contract's own types, and logging never makes an answer wait."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,13 +17,15 @@ from hypothesis import strategies as st
 from components.errors import ServingError
 from data_contracts.spec import ContractSpec, FieldSpec
 from deployments.data_plane.formats.arrow_columns import arrow_column
-from deployments.data_plane.formats.columnar import columns_of, inputs_of
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder
 from deployments.data_plane.load.batching import Answered
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
+from deployments.data_plane.tables.content_types import ARROW
+from deployments.data_plane.tables.reader import TableReader
 from deployments.data_plane.telemetry.metrics import Metrics
 from deployments.data_plane.telemetry.prediction_log import PredictionLog
+from tests.deployments.hostile_tables import arrow
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
 
@@ -146,6 +149,18 @@ def test_every_type_of_the_contract_has_its_arrow_type() -> None:
     assert text.to_pylist() == ["a", None]
 
 
+@pytest.fixture(scope="module")
+def reader() -> Iterator[TableReader]:
+    made = TableReader(Options())
+    yield made
+    made.close()
+
+
+def sent(reader: TableReader, table: pa.Table, contract: ContractSpec) -> dict[str, Any]:
+    """Return the inputs of a table as the service gets them from its reader."""
+    return reader.read(arrow(table), ARROW, msgspec.json.encode(contract)).inputs(contract.inputs)
+
+
 EVERY_TYPE = ContractSpec(
     name="Every",
     description="",
@@ -176,7 +191,12 @@ VALUES = st.fixed_dictionaries(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(VALUES, min_size=1, max_size=8), by_column=st.booleans(), share=st.sampled_from([1.0, 0.5]))
 def test_whatever_was_decoded_is_logged_as_it_is(
-    model: Model, tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], by_column: bool, share: float
+    model: Model,
+    reader: TableReader,
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[dict[str, Any]],
+    by_column: bool,
+    share: float,
 ) -> None:
     folder = tmp_path_factory.mktemp("log")
     serving = msgspec.structs.replace(model.serving, log_predictions=share)
@@ -188,8 +208,7 @@ def test_whatever_was_decoded_is_logged_as_it_is(
     inputs: Any = decoded
     if by_column:
         table = pl.DataFrame(decoded, schema=written_schema(), orient="row").to_arrow()
-        columns_of(table, EVERY_TYPE)
-        inputs = inputs_of(table, EVERY_TYPE)
+        inputs = sent(reader, table, EVERY_TYPE)
     log = PredictionLog(Options(predictions=folder), Metrics())
     log.start()
     log.add(Answered(every, time.time(), ["r"], [len(rows)], inputs, np.zeros(len(rows), dtype=np.float32)))
@@ -222,13 +241,15 @@ def same(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> bool:
     return [[repr(value) for value in row] for row in found] == [[repr(value) for value in row] for row in expected]
 
 
-def test_rows_and_columns_of_one_build_lie_in_one_part(model: Model, sample: Sample, tmp_path: Path) -> None:
+def test_rows_and_columns_of_one_build_lie_in_one_part(
+    model: Model, reader: TableReader, sample: Sample, tmp_path: Path
+) -> None:
     names = [field.name for field in sample.contract.inputs]
     table = sample.frame.select(names).head(30).to_arrow()
     rows = model.decoder.check(sample.rows(30))
     answers = np.zeros(30, dtype=np.float32)
     log = PredictionLog(Options(predictions=tmp_path), Metrics())
-    for inputs in (rows, inputs_of(table, model.contract), rows):
+    for inputs in (rows, sent(reader, table, model.contract), rows):
         log.add(Answered(model, time.time(), ["r"], [30], inputs, answers))
     log.start()
     log.stop()

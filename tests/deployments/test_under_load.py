@@ -16,6 +16,7 @@ import msgspec
 import psutil
 import pytest
 
+from deployments.data_plane.formats.content import JSON_TYPE
 from deployments.data_plane.tables.content_types import ARROW
 from deployments.data_plane.telemetry.exchange import Exchange
 from deployments.data_plane.telemetry.metrics import Metrics
@@ -165,11 +166,16 @@ def test_what_a_dead_worker_left_is_counted_but_no_longer_waits(tmp_path: Path) 
     assert (total.rows, total.in_flight, total.waiting_rows) == (14, 3, 5)
 
 
-@pytest.mark.parametrize("path", ["/v1/predict", "/v1/score", "/v2/models/flights/infer"])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/v1/predict", JSON_TYPE), ("/v1/score", ARROW), ("/v2/models/flights/infer", JSON_TYPE)],
+)
 @pytest.mark.parametrize("framing", ["content-length: 500", "transfer-encoding: chunked"])
-def test_a_client_that_stops_in_its_body_is_let_go(serve: Serve, build: Path, path: str, framing: str) -> None:
+def test_a_client_that_stops_in_its_body_is_let_go(
+    serve: Serve, build: Path, path: str, kind: str, framing: str
+) -> None:
     running = serve("--build", build, "--body-seconds", "0.3")
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {ARROW}\r\n{framing}\r\n\r\n5\r\n{{"
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\n{framing}\r\n\r\n5\r\n{{"
     with socket.create_connection(running.address, timeout=20) as client:
         client.sendall(head.encode())
         told = b""
@@ -187,7 +193,7 @@ def test_a_client_that_stops_in_its_body_is_let_go(serve: Serve, build: Path, pa
 def test_a_body_that_comes_slowly_but_in_time_is_answered(serve: Serve, build: Path, sample: Sample) -> None:
     running = serve("--build", build, "--deadline-seconds", "60")
     body = msgspec.json.encode(sample.rows(1)[0])
-    head = f"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-type: {JSON_TYPE}\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection(running.address, timeout=20) as client:
         client.sendall(head.encode() + body[:10])
         # Longer than the service's looks are apart.
@@ -200,7 +206,9 @@ def test_a_client_that_goes_away_is_not_our_failure(serve: Serve, build: Path) -
     running = serve("--build", build)
     url = httpx.URL(running.url)
     with socket.create_connection((url.host, url.port)) as client:
-        client.sendall(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{")
+        client.sendall(
+            b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{"
+        )
     wait_until(lambda: 'slipway_errors_total{kind="disconnected"} 1.0' in running.client.get("/metrics").text)
 
 

@@ -126,7 +126,7 @@ def holds(path: Path, text: str) -> bool:
 
 
 def test_any_name_goes_through_a_whole_run_and_no_address_leaves_the_data(hostile: Place) -> None:
-    printed = [hostile.run("slipway", "run", "hostile.yaml", expect=0)]
+    printed = [hostile.run("slipway", "run", "hostile.yaml", "--verbose", expect=0)]
     printed.append(hostile.run("slipway", "status", "hostile.yaml", expect=0))
     bento = hostile.folder / "out.bento"
     printed.append(hostile.run("slipway", "export", "hostile.yaml", bento, expect=0))
