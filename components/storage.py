@@ -3,6 +3,7 @@
 Used by the data plane too, so nothing heavier than the standard library and msgspec is imported.
 """
 
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -115,6 +116,21 @@ def write_atomically(path: Path, data: bytes | memoryview) -> Path:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return path
+
+
+def write_secret_once(path: Path, secret: bytes) -> Path:
+    """Write a file that its owner alone can read; one that is there already stays, also if it came a moment ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Made readable for its owner alone, and given its name when it is whole.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=scratch_prefix(path.name))
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secret)
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink()
     return path
 
 
