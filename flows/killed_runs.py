@@ -3,16 +3,16 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from uuid import UUID
 
 import psutil
 
 from components.errors import HostError
-from components.lifetime import when_it_ends
+from components.lifetime import end_in_order, when_it_ends
 from components.run_ledger import Ledger, RunRecord
 
 # Set by Prefect for the process in which a worker runs a flow.
@@ -70,14 +70,9 @@ def end_with_worker() -> None:
     def end(_: int, __: FrameType | None) -> None:
         raise _gone()
 
-    def gone() -> None:
-        os.kill(os.getpid(), signal.SIGUSR1)
-        time.sleep(GRACE_SECONDS)
-        os._exit(HostError.exit_code)
-
     signal.signal(signal.SIGUSR1, end)
     for owner in _owners:
-        when_it_ends(owner.pid, gone)
+        when_it_ends(owner.pid, partial(end_in_order, GRACE_SECONDS, HostError.exit_code, signal.SIGUSR1))
 
 
 @contextmanager
