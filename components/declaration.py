@@ -176,10 +176,6 @@ class Workload(Section):
     seed: int = Field(2013, ge=0, lt=2**32)
     _written: dict[tuple[str | int, ...], Written] = PrivateAttr(default_factory=dict)
 
-    @property
-    def higher_is_better(self) -> bool:
-        return self.goal.direction == "at_least"
-
     def told_place(self, *place: str | int) -> str:
         """Return a place of the file for a message, with its line if the workload was read from a file."""
         found = self._written.get(place)

@@ -3,7 +3,7 @@
 One JSON file a run under ``runs/``; the newest of a workload is what ``slipway status`` shows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -105,10 +105,13 @@ def current_ledger() -> Ledger | None:
 
 
 @contextmanager
-def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
+def recorded_run(
+    home: Home, workload: str, flow: str, tell: Callable[[tuple[RunRecord, ...]], None] = lambda killed: None
+) -> Iterator[Ledger]:
     """Record what happens in the block as one run; inside another recorded run, record into that one.
 
-    What a killed run left unfinished in the home is cleared away first, and its end is written down.
+    What killed runs left unfinished in the home is cleared away first, and their end is written down; ``tell`` is
+    given them, for whoever else has to know.
     """
     outer = _current.get()
     if outer is not None:
@@ -116,7 +119,7 @@ def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
         return
     for room in SWEPT:
         sweep(home.room(room))
-    close_killed(home)
+    tell(close_killed(home))
     now = datetime.now(UTC)
     run_id = f"{workload}-{now:%Y%m%dT%H%M%S%f}"
     started = now.isoformat(timespec="seconds")

@@ -3,6 +3,7 @@
 Used by the data plane too, so nothing heavier than the standard library and msgspec is imported.
 """
 
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -15,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -118,26 +119,44 @@ def write_atomically(path: Path, data: bytes | memoryview) -> Path:
     return path
 
 
+def write_secret_once(path: Path, secret: bytes) -> Path:
+    """Write a file that its owner alone can read; one that is there already stays, also if it came a moment ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Made readable for its owner alone, and given its name when it is whole.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=scratch_prefix(path.name))
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secret)
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink()
+    return path
+
+
+def take_lock(file: IO[bytes]) -> bool:
+    """Lock an open file, which is open for writing, unless somebody else holds it; return whether it is ours now.
+
+    The system lets go of it when the file is closed, also because its holder was killed.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
 def held(path: Path, seconds: float) -> Iterator[None]:
-    """Keep others who hold it, too, from a file that is read and then replaced; HostError if they do for too long.
-
-    The system lets go of it when its holder is killed.
-    """
+    """Keep others who hold it, too, from a file that is read and then replaced; HostError if they do for too long."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # A file beside it: the file itself becomes another one when it is replaced.
     with path.with_name(f".{path.stem}.lock").open("ab") as lock:
         deadline = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise HostError(
-                        f"another process has held {path} for {seconds:.0f} s: wait until it ends, or end it"
-                    ) from None
-                time.sleep(0.05)
+        while not take_lock(lock):
+            if time.monotonic() > deadline:
+                raise HostError(f"another process has held {path} for {seconds:.0f} s: wait until it ends, or end it")
+            time.sleep(0.05)
         yield
 
 

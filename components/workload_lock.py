@@ -3,7 +3,6 @@
 A lock of the operating system on a file in the home: it ends with the process that holds it, also with a killed one.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +10,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
 from components.settings import Home
+from components.storage import take_lock
 
 # How often a waiting run looks again.
 LOOK_SECONDS = 0.5
@@ -43,9 +42,9 @@ def only_run_of(home: Home, workload: str, flow: str, waiting: Callable[[str], N
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        if not _take(file):
+        if not take_lock(file):
             waiting(f"waits: {_holder(path)}; only one run at a time builds or promotes {workload} in {home.root}")
-            while not _take(file):
+            while not take_lock(file):
                 time.sleep(LOOK_SECONDS)
         file.truncate(0)
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -56,14 +55,6 @@ def only_run_of(home: Home, workload: str, flow: str, waiting: Callable[[str], N
             yield
         finally:
             _held.reset(token)
-
-
-def _take(file: BinaryIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _holder(path: Path) -> str:

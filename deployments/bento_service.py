@@ -6,8 +6,7 @@ one module of the service that imports bentoml; ``components.builds.bento`` pack
 """
 
 import os
-import signal
-import time
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import bentoml
 import msgspec
 from bentoml.exceptions import BentoMLException
 
-from components.lifetime import when_it_ends
+from components.lifetime import end_in_order, when_it_ends
 from deployments.data_plane.application import Application, check_length
 from deployments.data_plane.documents.pages import scrape
 from deployments.data_plane.formats.content import JSON_TYPE
@@ -27,6 +26,7 @@ from deployments.data_plane.telemetry.tracing import Trace
 # mixed up. Against somebody who can change the Bento helps only a key from elsewhere: SLIPWAY_PUBLIC_KEY.
 BESIDE = Path(__file__).resolve().parent.parent
 
+# What is in flight is answered for so long.
 FINISH_SECONDS = 10
 
 
@@ -41,13 +41,6 @@ def _options() -> Options:
 
 
 application = Application(_options())
-
-
-def _finish() -> None:
-    """End a worker that nobody else would stop: what is in flight is answered first."""
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(FINISH_SECONDS)
-    os._exit(1)
 
 
 class InProcess:
@@ -79,7 +72,7 @@ class Slipway:
     def __init__(self) -> None:
         # BentoML's own workers outlive a supervisor that was killed, and hold its port.
         if bentoml.server_context.worker_index is not None:
-            when_it_ends(os.getppid(), _finish)
+            when_it_ends(os.getppid(), partial(end_in_order, FINISH_SECONDS, 1))
 
     @bentoml.api  # type: ignore[untyped-decorator]
     async def predict(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from components import progress
 from components.errors import GateError, HostError, SlipwayError
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
-from flows import build_commands, ending, run_output, serve_command, serving_output, terminal
+from flows import build_commands, ending, run_output, run_tables, serve_command, serving_output, terminal
 
 if TYPE_CHECKING:
     from flows.temporary_server import TemporaryServer
@@ -113,7 +113,7 @@ def run(workload: Workload, verbose: Verbose = False, as_json: Json = False) -> 
     if as_json:
         sys.stdout.write(ended.summary.read_text())
         return
-    (terminal if verbose else run_output).print_run(_home(), ended.built, ended.promoted, ended.monitored)
+    (run_tables if verbose else run_output).print_run(_home(), ended.built, ended.promoted, ended.monitored)
 
 
 @app.command()
@@ -137,7 +137,7 @@ def build(
     if as_json:
         terminal.print_json(built)
     else:
-        (terminal if verbose else run_output).print_run(_home(), built)
+        (run_tables if verbose else run_output).print_run(_home(), built)
     if not built.gates.passed:
         raise typer.Exit(GateError.exit_code)
 
@@ -157,7 +157,7 @@ def promote(
     promoted = _run_flow(
         "promote_build", as_json, workload=workload, build_id=build_id or "", dry_run=dry_run, accept=accept or []
     )
-    terminal.print_json(promoted) if as_json else terminal.print_promotion(workload, promoted)
+    terminal.print_json(promoted) if as_json else run_tables.print_promotion(workload, promoted)
 
 
 @app.command()
@@ -207,7 +207,7 @@ def monitor(workload: Workload, as_json: Json = False) -> None:
     """Compare later data with what the champion was measured on."""
 
     monitored = _run_flow("monitor_drift", as_json, workload=workload)
-    terminal.print_json(monitored) if as_json else terminal.print_monitored(monitored)
+    terminal.print_json(monitored) if as_json else run_tables.print_monitored(monitored)
 
 
 @app.command()

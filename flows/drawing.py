@@ -62,3 +62,8 @@ def make_table(*columns: str, rows: Iterable[Sequence[str | Text]], title: str) 
 def coloured(state: str, colour: str | None = None) -> Text:
     """Return a word in its colour: that of a state, if none is named."""
     return Text(state, style=colour or COLOURS.get(state, "default"))
+
+
+def warn(console: Console, warning: str) -> None:
+    """Print a warning."""
+    console.print(Text.assemble(coloured("warning"), f": {warning}"), soft_wrap=True)

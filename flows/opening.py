@@ -8,11 +8,11 @@ from pathlib import Path
 from components.catalog import check_target, kind_options
 from components.declaration import Workload, contract_of, read_workload
 from components.features.recipe import check_step
-from components.run_ledger import Ledger, close_killed, recorded_run
+from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
 from components.workload_lock import only_run_of
-from flows.orchestrated import crash_killed, end_with_worker, note_run, said_of_worker, started_by_worker
+from flows.killed_runs import crash_killed, end_with_worker, note_run, said_of_worker, started_by_worker
 from flows.run_log import keep_errors_on_one_line
 
 
@@ -53,12 +53,11 @@ def opened(workload: str, flow: str, *, alone: bool = False) -> Iterator[Opened]
     check_home_lasts(settings)
     declared = checked_workload(workload)
     home = settings.folder()
-    crash_killed(close_killed(home))
     with (
         said_of_worker(),
         known_to_prefect(home, declared.name),
         only_run_of(home, declared.name, flow, say) if alone else nullcontext(),
-        recorded_run(home, declared.name, flow) as ledger,
+        recorded_run(home, declared.name, flow, crash_killed) as ledger,
     ):
         note_run(ledger)
         if started_by_worker():

@@ -14,9 +14,7 @@ from prefect.logging import get_run_logger
 from components import progress
 from components.errors import HostError, SlipwayError
 from components.settings import Home, Settings
-
-# Set by Prefect for the process in which a worker runs a flow.
-STARTED_BY_A_WORKER = "PREFECT__FLOW_RUN_ID"
+from flows.killed_runs import STARTED_BY_A_WORKER
 
 
 def check_home_lasts(settings: Settings) -> None:

@@ -1,9 +1,10 @@
 """What a person sees at the end of a run: the verdict, the model, the gates that matter, the links; at most 40 lines.
 
-``--verbose`` prints everything instead (terminal.py).
+``--verbose`` prints everything instead (run_tables.py).
 """
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -36,14 +37,14 @@ def print_run(
     above = [
         line for name, text, style in _told(built, promoted, monitored) for line in _entry(console, name, text, style)
     ]
-    below = _links(home, built, monitored)
+    below = _below(home, built, monitored)
     room = MOST_LINES - len(below) - 1
     if len(above) > room:
         above = [*above[: room - 1], Text(f"{'':{NAME}}and more: --verbose prints everything", style="dim")]
     for line in above:
         console.print(line, soft_wrap=True)
-    for link in below:
-        console.print(Text(link), soft_wrap=True)
+    for below_line in below:
+        console.print(Text(below_line), soft_wrap=True)
 
 
 def _told(
@@ -124,22 +125,32 @@ def _entry(console: Console, name: str, text: str, style: str) -> list[Text]:
     return lines
 
 
-def _links(home: "Home", built: "BuildOutcome", monitored: "Monitored | None") -> Sequence[str]:
+def link(name: str, place: str) -> str:
+    """Return a line that says where something is."""
+    return f"{name:{NAME}}{place}"
+
+
+def links_of(home: "Home", built: "BuildOutcome") -> list[str]:
+    """Return the lines that say where all that a build left can be looked at; commands can be pasted as they are."""
+    bento = f"BENTOML_HOME={shlex.quote(str(home.room('bentoml')))} bentoml serve {built.packaged.bento}"
     lines = [
-        "",
-        f"{'dossier':{NAME}}{built.registered.build / 'dossier.html'}",
-        f"{'MLflow':{NAME}}mlflow ui --backend-store-uri {built.registered.tracking_uri}",
-        f"{'Bento':{NAME}}BENTOML_HOME={home.room('bentoml')} bentoml serve {built.packaged.bento}",
+        link("dossier", str(built.registered.build / "dossier.html")),
+        link("MLflow", f"mlflow ui --backend-store-uri {shlex.quote(built.registered.tracking_uri)}"),
+        link("Bento", bento),
     ]
     if built.expected.docs:
-        lines.append(f"{'data docs':{NAME}}{built.expected.docs / 'index.html'}")
+        lines.append(link("data docs", str(built.expected.docs / "index.html")))
     if built.validated.quarantine:
-        lines.append(f"{'quarantine':{NAME}}{built.validated.quarantine}")
-    if monitored and monitored.drift.windows:
-        lines.append(f"{'drift':{NAME}}{monitored.drift.windows[-1].report}")
-    workload = built.registered.workload
+        lines.append(link("quarantine", str(built.validated.quarantine)))
+    return lines
+
+
+def _below(home: "Home", built: "BuildOutcome", monitored: "Monitored | None") -> list[str]:
+    workload, windows = built.registered.workload, monitored.drift.windows if monitored else ()
     return [
-        *lines,
-        f"{'serve':{NAME}}slipway serve {workload}",
-        f"{'why':{NAME}}slipway status {workload}; all of it: --verbose",
+        "",
+        *links_of(home, built),
+        *(link("drift", str(window.report)) for window in windows[-1:]),
+        link("serve", f"slipway serve {workload}"),
+        link("why", f"slipway status {workload}; all of it: --verbose"),
     ]

@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from components.judgement.gates import GateReport, Verdict
+from components.markdown import cell
 
 # More of a list is in the files that the page names.
 MOST_SHOWN = 20
 MARKS = {"passed": "✓", "failed": "✗", "undecided": "?"}
-ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\|*_`[]<>#"})
 
 
 def text(value: object) -> str:
@@ -33,7 +33,7 @@ def text(value: object) -> str:
         return _few([f"{text(name)}: {text(inner)}" for name, inner in value.items()], "; ")
     if isinstance(value, Iterable) and not isinstance(value, str):
         return _few([text(inner) for inner in value], ", ")
-    return " ".join(str(value).split()).translate(ESCAPED)
+    return cell(value)
 
 
 def _file(path: Path) -> str:

@@ -7,7 +7,7 @@ from components.declaration import Workload
 from components.delivery.promotion import Promotion, promote_challenger
 from components.delivery.promotion_record import PromotionRecord
 from components.settings import Home, Settings
-from tasks.pages import table, verdicts
+from tasks.pages import table, text, verdicts
 from tasks.stage import show, stage
 
 
@@ -31,10 +31,14 @@ def _gains(record: PromotionRecord) -> list[str]:
         return []
     first = record.gains[0]
     lines = [
-        f"| {gain.slice or 'the whole'} | {gain.n or ''} | {gain.value:+.4f} | {gain.low:+.4f} to {gain.high:+.4f} |"
+        f"| {text(gain.slice or 'the whole')} | {gain.n or ''} | {gain.value:+.4f} "
+        f"| {gain.low:+.4f} to {gain.high:+.4f} |"
         for gain in record.gains
     ]
-    head = [f"| gain in {first.unit} over {first.detail} | rows | gain | 95 % interval |", "| --- | --- | --- | --- |"]
+    head = [
+        f"| gain in {first.unit} over {text(first.detail)} | rows | gain | 95 % interval |",
+        "| --- | --- | --- | --- |",
+    ]
     return ["\n".join([*head, *lines])]
 
 

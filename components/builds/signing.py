@@ -4,9 +4,6 @@ The one door to model-signing, for the pipeline; it is imported when something i
 same bundle without it, in signature.py.
 """
 
-import contextlib
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from components.builds.build import SIGNATURE
 from components.errors import BuildError, HostError
-from components.storage import scratch_prefix, write_atomically
+from components.storage import write_atomically, write_secret_once
 
 if TYPE_CHECKING:
     from model_signing import hashing
@@ -44,16 +41,7 @@ def _make_key(private_key: Path) -> None:
     secret = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    private_key.parent.mkdir(parents=True, exist_ok=True)
-    # Made readable for its owner alone, and given its name when it is whole.
-    handle, name = tempfile.mkstemp(dir=private_key.parent, prefix=scratch_prefix(private_key.name))
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secret)
-        with contextlib.suppress(FileExistsError):
-            os.link(name, private_key)
-    finally:
-        Path(name).unlink()
+    write_secret_once(private_key, secret)
 
 
 def _public_half(private_key: Path) -> bytes:

@@ -13,6 +13,7 @@ import polars as pl
 
 from components.errors import ContractError, HostError
 from components.settings import Home
+from components.storage import write_secret_once
 from data_contracts.frame_schema import POLARS_TYPES, raw_column
 from data_contracts.spec import ContractSpec, FieldSpec
 
@@ -26,16 +27,18 @@ def pii_key(home: Home) -> bytes:
     """Return the key of a home's hashes, made on first use and readable by its owner alone."""
     path = home.room("keys", "pii.key")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(os.urandom(KEY_BYTES // 2).hex().encode())
-    except FileExistsError:
-        pass
+            write_secret_once(path, os.urandom(KEY_BYTES // 2).hex().encode())
     except OSError as error:
         raise HostError(f"cannot make a key for pii at {path}: {error.strerror}") from None
-    return path.read_bytes()
+    key = path.read_bytes()
+    if len(key) < KEY_BYTES:
+        # With an empty one anybody could make the hashes of names that he guesses.
+        raise HostError(
+            f"the key for pii at {path} has {len(key)} of {KEY_BYTES} bytes: delete it, and a new one is made; hashes "
+            "differ from then on"
+        )
+    return key
 
 
 def without_pii(frame: pl.DataFrame, contract: ContractSpec, home: Home) -> pl.DataFrame:

@@ -4,7 +4,6 @@ A p-value says whether the two could be draws of one distribution, a distance sa
 numbers for whatever a column holds: constants, nothing at all, huge integers, texts that are all different.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -30,9 +29,6 @@ class Found(NamedTuple):
     p_value: float
     distance: str
     effect: float
-
-
-Test = Callable[[pl.Series, pl.Series], Found]
 
 
 def numbers(column: pl.Series) -> pl.Series:

@@ -80,7 +80,7 @@ def saving(
     A threshold says what errors cost: a false alarm ``threshold``, a miss the rest of 1 (Vickers & Elkin 2006).
     """
     truth, said = np.asarray(labels, dtype=bool), np.asarray(answers) >= threshold
-    costs = [_cost_of(truth, answer, threshold) for answer in (said, np.zeros_like(truth), np.ones_like(truth))]
+    costs = _costs(truth, said, threshold)
 
     def share(weights: NDArray[np.float64]) -> float:
         own, never, always = (float(weights @ cost) for cost in costs)
@@ -95,9 +95,10 @@ def saving(
     return Measure.of("decision_saving", summarise(value, drawn, len(truth), unit=unit), source=SOURCE, detail=better)
 
 
-def _cost_of(truth: NDArray[np.bool_], said: NDArray[np.bool_], threshold: float) -> NDArray[np.float64]:
-    cost: NDArray[np.float64] = np.where(truth, (1 - threshold) * ~said, threshold * said)
-    return cost
+def _costs(truth: NDArray[np.bool_], said: NDArray[np.bool_], threshold: float) -> list[NDArray[np.float64]]:
+    """Return what each row costs: as it is answered, with the answer no to all, with yes to all."""
+    answers = (said, np.zeros_like(truth), np.ones_like(truth))
+    return [np.where(truth, (1 - threshold) * ~answer, threshold * answer) for answer in answers]
 
 
 def thresholds(hold_out: HoldOut, workload: Workload) -> dict[str, Any]:
@@ -121,16 +122,14 @@ def _at(labels: NDArray[Any], answers: NDArray[Any], threshold: float) -> dict[s
     found = confusion(labels, answers, threshold)
     said = found["true_yes"] + found["false_yes"]
     truth = np.asarray(labels, dtype=bool)
-    costs = [
-        _cost_of(truth, answer, threshold).sum() for answer in (answers >= threshold, ~truth & False, truth | True)
-    ]
-    least = min(costs[1:])
+    own, never, always = (float(cost.sum()) for cost in _costs(truth, answers >= threshold, threshold))
+    least = min(never, always)
     return {
         "threshold": threshold,
         "recall": found["recall"],
         "precision": found["precision"],
         "yes": said / max(len(truth), 1),
-        "saving": float(1 - costs[0] / least) if least else 0.0,
+        "saving": 1 - own / least if least else 0.0,
     }
 
 

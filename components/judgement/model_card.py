@@ -27,23 +27,25 @@ def write_card(
         if m.slice is None
     ]
     splits = [
-        f"| {split.name} | {split.rows:,} | {split.start or ''} | {split.end or ''} |"
+        f"| {cell(split.name)} | {split.rows:,} | {split.start or ''} | {split.end or ''} |"
         for split in prepared.splits.values()
     ]
-    gates = [f"| {v.gate} | {v.state} | {cell(v.reason)} | {cell(v.figures)} |" for v in report.verdicts]
+    gates = [f"| {cell(v.gate)} | {v.state} | {cell(v.reason)} | {cell(v.figures)} |" for v in report.verdicts]
     warnings = [warning for warning in report.warnings if warning not in report.fails]
     refused = [f"- {count:,} rows refused: {cell(reason)}" for reason, count in validated.reasons.items()]
     judged = [
-        f"- {'kept' if one.success else 'broken'}: {one.expectation} {one.arguments}, "
-        f"observed {one.observed} ({one.basis})"
+        f"- {'kept' if one.success else 'broken'}: {cell(one.expectation)} {cell(one.arguments)}, "
+        f"observed {cell(one.observed)} ({cell(one.basis)})"
         for one in expected.expectations
     ]
-    shifts = [f"| {shift.field} | {shift.split} | {shift.distance:.3f} |" for shift in prepared.shifts[:SHIFTS]]
+    shifts = [
+        f"| {cell(shift.field)} | {cell(shift.split)} | {shift.distance:.3f} |" for shift in prepared.shifts[:SHIFTS]
+    ]
     return "\n".join(
         [
-            f"# {workload.name}: {trained.chosen}",
+            f"# {workload.name}: {cell(trained.chosen)}",
             "",
-            workload.goal.statement,
+            cell(workload.goal.statement),
             "",
             *_plain(report),
             "## Intended use and limits",
@@ -81,7 +83,7 @@ def write_card(
             "| --- | --- | --- | --- |",
             *gates,
             "",
-            *(f"Warning: {warning}.\n" for warning in warnings),
+            *(f"Warning: {cell(warning)}.\n" for warning in warnings),
             f"Trained on {trained.hardware.device} ({trained.hardware.reason}) in {trained.seconds:.0f} s "
             f"for {trained.cost_usd:.4f} USD, seed {trained.seed}; ended: {trained.stopped}.",
             "",
@@ -91,7 +93,7 @@ def write_card(
 
 def _plain(report: GateReport) -> list[str]:
     """Return what the model is good for and where it fails."""
-    good, bad = [f"- {said}" for said in report.good_for], [f"- {said}." for said in report.fails]
+    good, bad = [f"- {cell(said)}" for said in report.good_for], [f"- {cell(said)}." for said in report.fails]
     if not good and not bad:
         return []
     nothing = "- Nothing was found on this hold-out."
@@ -103,12 +105,22 @@ def _shipped(trained: Trained) -> list[str]:
     if trained.compression is None:
         return []
     found = trained.compression
+    speeds = [f"{one.speed.row_us:.0f} / {one.speed.batch_us:.0f}" if one.speed else "" for one in found.variants]
     rows = [
-        f"| {one.name} | {f'{one.speed.row_us:.0f} / {one.speed.batch_us:.0f}' if one.speed else ''} | {one.verdict} |"
-        for one in found.variants
+        f"| {cell(one.name)} | {speed} | {cell(one.verdict)} |"
+        for one, speed in zip(found.variants, speeds, strict=True)
     ]
     head = f"| graph | microseconds of one row / {found.batch_rows} rows | verdict |"
-    return ["## What ships", "", f"{found.chosen}: {found.reason}.", "", head, "| --- | --- | --- |", *rows, ""]
+    return [
+        "## What ships",
+        "",
+        f"{cell(found.chosen)}: {cell(found.reason)}.",
+        "",
+        head,
+        "| --- | --- | --- |",
+        *rows,
+        "",
+    ]
 
 
 def _interval(low: float | None, high: float | None) -> str:

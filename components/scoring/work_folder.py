@@ -1,6 +1,5 @@
 """The folder beside a target where a run keeps what it has finished, until the target is whole."""
 
-import fcntl
 import glob
 import os
 import shutil
@@ -15,7 +14,7 @@ import pyarrow as pa
 from components.builds.build import Build
 from components.declaration import Source
 from components.errors import DataError, HostError, SourceError
-from components.storage import digest_json
+from components.storage import digest_json, take_lock
 
 # How parts are cut and kept: a change of it must not find the parts of another way.
 FORMAT = 2
@@ -79,10 +78,8 @@ def _locked(folder: Path, target: Path) -> Iterator[None]:
         folder.mkdir(exist_ok=True)
         # A file, not the folder itself: network file systems lock only what is open for writing.
         with (folder / LOCK).open("wb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise HostError(f"another run is writing {target}: wait for it, or name another file") from None
+            if not take_lock(lock):
+                raise HostError(f"another run is writing {target}: wait for it, or name another file")
             # Who held it before may have removed it meanwhile.
             if _is_at(lock, folder / LOCK):
                 yield

@@ -23,7 +23,7 @@ from granian.server import MPServer
 
 from components.builds.build import open_build
 from components.errors import HostError, ServingError, SlipwayError
-from components.lifetime import when_it_ends
+from components.lifetime import end_in_order, when_it_ends
 from deployments.data_plane.champion import wanted_build
 from deployments.data_plane.options import Options, address_of
 from deployments.data_plane.workers import choose_workers, share_limits
@@ -59,7 +59,8 @@ def _load(target: str, options: Options, link: _Link) -> Any:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
-        when_it_ends(parent.pid, _finish)
+        # Nobody else would stop a worker whose parent was killed.
+        when_it_ends(parent.pid, partial(end_in_order, FINISH_SECONDS, ServingError.exit_code))
     from deployments.data_plane.application import Application
 
     try:
@@ -75,13 +76,6 @@ def _load(target: str, options: Options, link: _Link) -> Any:
         link.tell(_Failed(f"a worker did not start: {type(error).__name__}: {error}", ServingError.exit_code))
         raise
     return application
-
-
-def _finish() -> None:
-    """End a worker whose parent was killed, and that nobody else would stop: what is in flight is answered first."""
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(FINISH_SECONDS)
-    os._exit(ServingError.exit_code)
 
 
 class _Server(MPServer):

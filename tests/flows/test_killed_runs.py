@@ -63,7 +63,7 @@ def test_a_run_killed_in_one_stage_after_the_other_resumes_and_ends_well(
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
         states = {record.stage: record.state for record in runs_of(home, "flights")[0].stages}
-        assert states[stage] == "running"
+        assert states[stage] == "interrupted"
     process = start(home, workload)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors.decode()

@@ -9,7 +9,8 @@ from components.declaration import Workload
 from components.errors import HostError
 from components.result import Result
 from components.settings import Home, Settings
-from flows.prefect_run import STARTED_BY_A_WORKER, check_home_lasts
+from flows.killed_runs import STARTED_BY_A_WORKER
+from flows.prefect_run import check_home_lasts
 from tests.conftest import REPOSITORY
 
 

@@ -13,7 +13,7 @@ from components.delivery.promotion import Promotion
 from components.judgement.evidence import Measure
 from components.judgement.gates import GateReport, promotion_evidence, promotion_gates
 from flows.drawing import coloured, make_table, open_console
-from flows.terminal import print_promotion
+from flows.run_tables import print_promotion
 
 
 def gain(value: float, slice: str | None = None) -> Measure:

@@ -15,7 +15,7 @@ import yaml
 from components.run_ledger import recorded_run
 from components.settings import Home
 from flows.build_model import BuildOutcome
-from flows.terminal import print_run
+from flows.run_tables import print_run
 from tests.generated.hostile import NAMES, TEXTS
 from tests.tasks.staging import Staged, stage_all
 

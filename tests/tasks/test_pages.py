@@ -47,7 +47,7 @@ def test_a_refused_build_begins_with_its_state_and_the_gates_that_did_not_pass()
         (None, "none"),
         (1234567, "1,234,567"),
         (0.1 + 0.2, "0.3"),
-        ({"amount": 3, "<b>": 1}, "amount: 3; \\<b\\>: 1"),
+        ({"amount": 3, "<b>": 1}, "amount: 3; &lt;b&gt;: 1"),
         (("a|b", "c"), "a\\|b, c"),
         ([], "none"),
         (range(30), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, and 10 more"),

@@ -1,7 +1,6 @@
 """A client of MLflow, kept quiet: of the server in the settings, or of an SQLite file in the home."""
 
 import contextlib
-import fcntl
 import logging
 import os
 import warnings
@@ -11,9 +10,13 @@ from typing import TYPE_CHECKING
 from components.database_address import sqlite_url
 from components.errors import HostError
 from components.settings import Home, Settings
+from components.storage import held
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+# Whoever registers a build sends its files, perhaps over a slow line.
+WAIT_SECONDS = 1_800
 
 
 def tracking_uri(home: Home, settings: Settings) -> str:
@@ -49,11 +52,6 @@ def open_client(home: Home, settings: Settings) -> Iterator["MlflowClient"]:
             raise HostError(f"MLflow at {uri} refused: {' '.join(str(error).split())[:300]}") from error
 
 
-@contextlib.contextmanager
-def only_one(home: Home, what: str) -> Iterator[None]:
-    """Hold a lock of the home's registry, for one process and one thread at a time; it is free when its holder ends."""
-    path = home.room("registry", f"{what}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def only_one(home: Home, what: str) -> contextlib.AbstractContextManager[None]:
+    """Hold a lock of the home's registry, for one process and thread at a time; HostError if that takes too long."""
+    return held(home.room("registry", what), WAIT_SECONDS)

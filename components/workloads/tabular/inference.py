@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from data_contracts.spec import ContractSpec, FieldSpec
 
-EPOCH = np.datetime64("1970-01-01T00:00:00", "us")
 EPOCHS: dict[str, Any] = {"datetime": datetime(1970, 1, 1), "date": date(1970, 1, 1)}
 SECOND = timedelta(seconds=1)
 
@@ -99,9 +98,3 @@ class Tensors:
             values = columns[place]
             tensors[name] = np.array([value or "" for value in values] if nullable else values, dtype=object)
         return tensors
-
-
-def seconds_of_moments(moments: NDArray[np.datetime64]) -> NDArray[np.float64]:
-    """Return seconds since 1970-01-01 as float64, NaN for NaT."""
-    seconds = (moments - EPOCH).astype(np.int64) / 1_000_000
-    return np.where(np.isnat(moments), np.nan, seconds)

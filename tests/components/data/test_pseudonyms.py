@@ -13,7 +13,7 @@ from components.data.pseudonyms import made_up_value, pii_key, without_pii
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
 from components.declaration import FeatureStep, Source
-from components.errors import ContractError, WorkloadError
+from components.errors import ContractError, HostError, WorkloadError
 from components.features.recipe import check_step
 from components.settings import Home
 from data_contracts.contract import Contract, column
@@ -144,3 +144,14 @@ def test_a_pii_field_is_no_feature_and_no_slice_and_is_not_watched() -> None:
 
     with pytest.raises(TypeError, match="pii and slice"):
         Sliced.spec()
+
+
+def test_a_key_is_whole_or_refused(home: Home) -> None:
+    key = pii_key(home)
+    assert pii_key(home) == key
+    path = home.room("keys", "pii.key")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in path.parent.iterdir()] == ["pii.key"]
+    path.write_bytes(b"")
+    with pytest.raises(HostError, match="has 0 of 32 bytes: delete it, and a new one is made"):
+        pii_key(home)

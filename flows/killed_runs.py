@@ -1,20 +1,22 @@
-"""What a run and Prefect must know of each other: its name there, that one was killed, that a worker is gone."""
+"""Runs whose process or whose worker was killed: what Prefect must know of them, and how they end in order."""
 
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from uuid import UUID
 
 import psutil
 
 from components.errors import HostError
-from components.lifetime import when_it_ends
+from components.lifetime import end_in_order, when_it_ends
 from components.run_ledger import Ledger, RunRecord
 
+# Set by Prefect for the process in which a worker runs a flow.
+STARTED_BY_A_WORKER = "PREFECT__FLOW_RUN_ID"
 # As long as the main thread may take to close the run once its worker is gone.
 GRACE_SECONDS = 4.0
 
@@ -49,7 +51,7 @@ def crash_killed(killed: Iterable[RunRecord]) -> None:
 
 def started_by_worker() -> bool:
     """Return whether a worker of Prefect's started this process for one run."""
-    return bool(os.environ.get("PREFECT__FLOW_RUN_ID")) and not _watching.is_set()
+    return STARTED_BY_A_WORKER in os.environ and not _watching.is_set()
 
 
 _watching = threading.Event()
@@ -68,14 +70,9 @@ def end_with_worker() -> None:
     def end(_: int, __: FrameType | None) -> None:
         raise _gone()
 
-    def gone() -> None:
-        os.kill(os.getpid(), signal.SIGUSR1)
-        time.sleep(GRACE_SECONDS)
-        os._exit(HostError.exit_code)
-
     signal.signal(signal.SIGUSR1, end)
     for owner in _owners:
-        when_it_ends(owner.pid, gone)
+        when_it_ends(owner.pid, partial(end_in_order, GRACE_SECONDS, HostError.exit_code, signal.SIGUSR1))
 
 
 @contextmanager
