@@ -14,13 +14,13 @@ from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.data.versions import find_version
 from components.errors import DataError
 from components.reproduction.rebuild import Rebuilding, reproduce
-from components.settings import Settings
+from components.settings import Home, Settings
 from components.storage import digest_file, write_json
 from tests.conftest import REPOSITORY
 from tests.tasks.staging import Staged
 
 
-def exchanged(build: Build, folder: Path, model: Path) -> Build:
+def exchanged(build: Build, folder: Path, model: Path, home: Home) -> Build:
     """Return a copy of a build with another model, and every record made to say that this is the one."""
     shutil.copytree(build.path, folder)
     shutil.copyfile(model, folder / "model.onnx")
@@ -35,7 +35,7 @@ def exchanged(build: Build, folder: Path, model: Path) -> Build:
     (folder / SIGNATURE).unlink()
     seal(folder, workload=build.manifest.workload, kind=build.manifest.kind, created=build.manifest.created)
     # By somebody who has the key: what the build says is not trusted all the same.
-    key = ensure_key(Settings().key())
+    key = ensure_key(Settings(home=home.root).key())
     sign_build(folder, key)
     return open_build(folder, public_key_path(key))
 
@@ -56,7 +56,7 @@ def test_a_build_is_made_again_byte_by_byte_and_its_data_and_registry_are_left_a
 @pytest.mark.slow
 def test_a_build_whose_model_was_exchanged_is_reported_with_exit_code_1(staged: Staged, tmp_path: Path) -> None:
     other = next(one for one in staged.trained.candidates if one.name != staged.trained.chosen)
-    build = exchanged(staged.build, tmp_path / "exchanged", other.model)
+    build = exchanged(staged.build, tmp_path / "exchanged", other.model, staged.home)
     done = subprocess.run(
         [sys.executable, "-c", "from flows.command_line import main; main()", "reproduce", str(build.path), "--json"],
         cwd=REPOSITORY,
