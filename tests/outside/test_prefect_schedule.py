@@ -163,17 +163,13 @@ def _answers(url: str) -> bool:
 
 def scheduled_run(prefect: Prefect) -> str:
     """Return the run of a schedule that fires in a moment."""
-    # The scheduler looks every five seconds for deployments that changed in the last six. A machine that is too busy
-    # for that looks again a minute later, when the moment is over: then there is another one.
-    for _ in range(4):
-        soon = (datetime.now(UTC) + timedelta(seconds=20)).isoformat()
-        prefect.ask(
-            f"/deployments/{prefect.deployment('build_model')}/schedules",
-            [{"active": True, "schedule": {"interval": 86_400, "anchor_date": soon}}],
-        )
-        with contextlib.suppress(AssertionError):
-            return str(wait_until(lambda: prefect.runs("build_model"), "the schedule fires", 60)[0]["id"])
-    raise AssertionError(f"no schedule fires: {prefect.log.read_text()[-5000:]}")
+    # The server looks once a minute for schedules that were added to a deployment it knows.
+    soon = (datetime.now(UTC) + timedelta(seconds=90)).isoformat()
+    prefect.ask(
+        f"/deployments/{prefect.deployment('build_model')}/schedules",
+        [{"active": True, "schedule": {"interval": 86_400, "anchor_date": soon}}],
+    )
+    return str(wait_until(lambda: prefect.runs("build_model"), "the schedule fires", 240)[0]["id"])
 
 
 def test_the_section_on_schedules_holds_from_the_first_command_to_the_champion(prefect: Prefect) -> None:
@@ -222,7 +218,7 @@ def test_the_section_on_schedules_holds_from_the_first_command_to_the_champion(p
     )
     log = prefect.logs(second[0])
     assert "validate: from the cache" in log
-    assert "gate: passed goal: auc" in log
+    assert "gate: passed goal: The AUC is" in log
 
     # The command line, in the same folder, goes on from the worker's stages.
     built = json.loads(place.run("slipway", "build", "shop.yaml", "--json", expect=0).stdout)["registered"]["build_id"]
