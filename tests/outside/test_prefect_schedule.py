@@ -145,12 +145,22 @@ def prefect(tmp_path: Path, command: Command) -> Iterator[Prefect]:
         found.background("server.log", server)
         wait_until(lambda: _answers(f"{found.url}/api/health"), "the server answers", PATIENCE_SECONDS)
         yield found
-        errors = [line for line in found.log.read_text().splitlines() if re.search("ERROR|CRITICAL|Traceback", line)]
-        assert errors == [], found.log.read_text()[-5000:]
+        assert errors_of(found.log.read_text()) == [], found.log.read_text()[-5000:]
     finally:
         for process in reversed(place.started):
             end_tree(process)
         end_all(place)
+
+
+def errors_of(log: str) -> list[str]:
+    """Return the records of a server's log that tell an error.
+
+    On SQLite a worker's sign of life may meet another write ("database is locked"); it is sent again half a minute
+    later. The same in a service of the server (scheduler, late runs, automations) is an error.
+    """
+    records = re.split(r"(?m)^(?=\d\d:\d\d:\d\d\.\d+ \| )", log)
+    found = [record for record in records if re.search("ERROR|CRITICAL|Traceback", record)]
+    return [one for one in found if "server.services" in one or "database is locked" not in one]
 
 
 def _answers(url: str) -> bool:
