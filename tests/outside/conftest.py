@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,14 +32,18 @@ def command(together: Path) -> Command:
     """The commands of an environment that holds the wheel and what it needs, nothing of the checkout."""
     if named := os.environ.get("SLIPWAY_OUTSIDE"):
         return Command(Path(named).absolute() / "bin")
-    folder = together / "installed"
-    with (together / "installed.lock").open("w") as lock:
+    return Command(made_once(together / "installed", lambda folder: _install(folder, together)) / "bin")
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Return a folder that the first process of this test run to ask for it makes; the others wait."""
+    with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "ready").is_file():
             shutil.rmtree(folder, ignore_errors=True)
-            _install(folder, together)
+            make(folder)
             (folder / "ready").touch()
-    return Command(folder / "bin")
+    return folder
 
 
 def _install(folder: Path, together: Path) -> None:
@@ -86,63 +90,54 @@ def shop(place: Place) -> Place:
 
 
 @pytest.fixture(scope="session")
-def built_shop(tmp_path_factory: pytest.TempPathFactory, command: Command, together: Path) -> Path:
+def built_shop(command: Command, together: Path) -> Path:
     """A folder ``work`` with the shop and a folder ``home`` in which its build is the champion; copy, never change."""
-    folder = together / "built-shop"
-    with (together / "built-shop.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "ready").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(CASES / "shop", folder / "work")
-            made = Place(command, folder / "work", folder / "home")
-            try:
-                made.run("slipway", "build", "shop.yaml", expect=0)
-                made.run("slipway", "promote", "shop.yaml", expect=0)
-            finally:
-                end_all(made)
-            (folder / "ready").touch()
-    return folder
 
+    def make(folder: Path) -> None:
+        shutil.copytree(CASES / "shop", folder / "work")
+        _build_and_promote(folder, command)
 
-@pytest.fixture
-def champion(tmp_path: Path, built_shop: Path, command: Command) -> Iterator[Place]:
-    """A copy of the shop with a champion, in a folder of its own: homes can be moved."""
-    shutil.copytree(built_shop / "work", tmp_path / "work")
-    shutil.copytree(built_shop / "home", tmp_path / "home")
-    found = Place(command, tmp_path / "work", tmp_path / "home")
-    try:
-        yield found
-    finally:
-        end_all(found)
+    return made_once(together / "built-shop", make)
 
 
 @pytest.fixture(scope="session")
 def replaced_shop(built_shop: Path, command: Command, together: Path) -> Path:
     """Like ``built_shop``, but its champion was replaced by a second build, which has another port; copy it."""
-    folder = together / "replaced-shop"
-    with (together / "replaced-shop.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "ready").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(built_shop, folder, ignore=shutil.ignore_patterns("ready"))
-            made = Place(command, folder / "work", folder / "home")
-            file = folder / "work" / "shop.yaml"
-            file.write_text(file.read_text().replace("port: 18080", "port: 18081"))
-            try:
-                made.run("slipway", "build", "shop.yaml", expect=0)
-                made.run("slipway", "promote", "shop.yaml", expect=0)
-            finally:
-                end_all(made)
-            (folder / "ready").touch()
-    return folder
+
+    def make(folder: Path) -> None:
+        shutil.copytree(built_shop, folder, ignore=shutil.ignore_patterns("ready"))
+        file = folder / "work" / "shop.yaml"
+        file.write_text(file.read_text().replace("port: 18080", "port: 18081"))
+        _build_and_promote(folder, command)
+
+    return made_once(together / "replaced-shop", make)
+
+
+def _build_and_promote(folder: Path, command: Command) -> None:
+    made = Place(command, folder / "work", folder / "home")
+    try:
+        made.run("slipway", "build", "shop.yaml", expect=0)
+        made.run("slipway", "promote", "shop.yaml", expect=0)
+    finally:
+        end_all(made)
+
+
+@pytest.fixture
+def champion(tmp_path: Path, built_shop: Path, command: Command) -> Iterator[Place]:
+    """A copy of the shop with a champion, in a folder of its own: homes can be moved."""
+    yield from _copied(built_shop, tmp_path, command)
 
 
 @pytest.fixture
 def replaced(tmp_path: Path, replaced_shop: Path, command: Command) -> Iterator[Place]:
     """A copy of the shop with a champion and the one before it, in a folder of its own."""
-    shutil.copytree(replaced_shop / "work", tmp_path / "work")
-    shutil.copytree(replaced_shop / "home", tmp_path / "home")
-    found = Place(command, tmp_path / "work", tmp_path / "home")
+    yield from _copied(replaced_shop, tmp_path, command)
+
+
+def _copied(made: Path, folder: Path, command: Command) -> Iterator[Place]:
+    for name in ("work", "home"):
+        shutil.copytree(made / name, folder / name)
+    found = Place(command, folder / "work", folder / "home")
     try:
         yield found
     finally:
