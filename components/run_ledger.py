@@ -3,7 +3,7 @@
 One JSON file a run under ``runs/``; the newest of a workload is what ``slipway status`` shows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ class StageRecord(msgspec.Struct, kw_only=True):
 class RunRecord(msgspec.Struct, kw_only=True):
     """One run of a flow.
 
-    ``process`` is the one that makes it (``storage.this_process``), ``flow_runs`` are the orchestrator's names for it.
+    ``process`` is the one that makes it (``storage.this_process``).
     """
 
     run_id: str
@@ -62,7 +62,6 @@ class RunRecord(msgspec.Struct, kw_only=True):
     state: State = "running"
     seconds: float = 0.0
     error: str = ""
-    flow_runs: list[str] = msgspec.field(default_factory=list)
     stages: list[StageRecord] = msgspec.field(default_factory=list)
 
     @property
@@ -105,13 +104,10 @@ def current_ledger() -> Ledger | None:
 
 
 @contextmanager
-def recorded_run(
-    home: Home, workload: str, flow: str, tell: Callable[[tuple[RunRecord, ...]], None] = lambda killed: None
-) -> Iterator[Ledger]:
+def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
     """Record what happens in the block as one run; inside another recorded run, record into that one.
 
-    What killed runs left unfinished in the home is cleared away first, and their end is written down; ``tell`` is
-    given them, for whoever else has to know.
+    What killed runs left unfinished in the home is cleared away first, and their end is written down.
     """
     outer = _current.get()
     if outer is not None:
@@ -119,7 +115,7 @@ def recorded_run(
         return
     for room in SWEPT:
         sweep(home.room(room))
-    tell(close_killed(home))
+    close_killed(home)
     now = datetime.now(UTC)
     run_id = f"{workload}-{now:%Y%m%dT%H%M%S%f}"
     started = now.isoformat(timespec="seconds")
@@ -179,6 +175,12 @@ def close_killed(home: Home) -> tuple[RunRecord, ...]:
             write_json(path, record)
             closed.append(record)
     return tuple(closed)
+
+
+def reasons_of_ends(home: Home) -> dict[str, str]:
+    """Return why runs ended that did not end well, by the process (``storage.this_process``) that made them."""
+    records = (_read(path) for path in sorted(home.room("runs").glob("*.json")))
+    return {record.process: record.error for record in records if record and record.error}
 
 
 _decode = msgspec.json.Decoder(RunRecord).decode

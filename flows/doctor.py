@@ -7,12 +7,14 @@ import sys
 from typing import Literal
 
 from components.declaration import known_workloads, read_workload
-from components.errors import SlipwayError
+from components.errors import HostError, SlipwayError
 from components.provenance import dependency_graph, environment_differences, how_to_pin, machine
 from components.result import Result
 from components.run_ledger import SWEPT, close_killed
 from components.settings import Home
 from components.storage import sweep
+from flows.killed_runs import crash_ended
+from flows.orchestrator import check_reachable
 
 FREE_BYTES = 5_000_000_000
 MEMORY_BYTES = 4_000_000_000
@@ -92,9 +94,24 @@ def _leftovers(home: Home) -> Finding:
         return Finding(check="killed runs", state="passed", found="none")
     closed, swept = close_killed(home), [path for room in SWEPT for path in sweep(home.room(room))]
     told = [f"{record.workload} of {record.started}: {record.error}" for record in closed]
+    if closed and os.environ.get("PREFECT_API_URL"):
+        told.append(_tell_prefect(home))
     if swept:
         told.append(f"{len(swept)} unfinished files and folders deleted")
     return Finding(check="killed runs", state="passed", found="; ".join(told) or "none")
+
+
+def _tell_prefect(home: Home) -> str:
+    """Have the server that the environment names know of killed runs; the next run tells a temporary one."""
+    try:
+        check_reachable(os.environ["PREFECT_API_URL"])
+    except HostError as error:
+        return f"Prefect could not be told: {error}"
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        crash_ended(home, client)
+    return "Prefect was told"
 
 
 def _is_free(port: int) -> bool:

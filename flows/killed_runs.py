@@ -3,50 +3,57 @@
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psutil
 
 from components.errors import HostError
 from components.lifetime import end_in_order, when_it_ends
-from components.run_ledger import Ledger, RunRecord
+from components.run_ledger import reasons_of_ends
+from components.settings import Home
+from components.storage import is_running, this_process
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 # Set by Prefect for the process in which a worker runs a flow.
 STARTED_BY_A_WORKER = "PREFECT__FLOW_RUN_ID"
+# Of a flow run: the process it is in, as storage.this_process names it.
+PROCESS_LABEL = "slipway.process"
 # As long as the main thread may take to close the run once its worker is gone.
 GRACE_SECONDS = 4.0
 
 
-def note_run(ledger: Ledger) -> None:
-    """Write down which flow run of Prefect's this code belongs to, so that its end can be told if we cannot."""
-    from prefect.context import FlowRunContext
-
-    context = FlowRunContext.get()
-    if context and context.flow_run and str(context.flow_run.id) not in ledger.record.flow_runs:
-        ledger.record.flow_runs.append(str(context.flow_run.id))
-        ledger.save()
+def name_process(client: "SyncPrefectClient", run: UUID) -> None:
+    """Write down in Prefect which process a flow run is in, so that its end can be told if the process cannot."""
+    client.update_flow_run_labels(run, {PROCESS_LABEL: this_process()})
 
 
-def crash_killed(killed: Iterable[RunRecord]) -> None:
-    """Have Prefect know of runs whose process was killed: they would stay "Running" for ever."""
-    from prefect.client.orchestration import get_client
-    from prefect.exceptions import ObjectNotFound
+def crash_ended(home: Home, client: "SyncPrefectClient") -> None:
+    """Have Prefect know of runs whose process has ended without telling it: they would stay "Running" for ever.
+
+    A process may be killed at any moment: before the run is written down in the home (it may wait there for another
+    one), within a stage, or when its end is written down and Prefect has not heard of it yet.
+    """
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+    from prefect.client.schemas.objects import StateType
     from prefect.states import Crashed
 
-    for record in killed:
-        with get_client(sync_client=True) as client:
-            for number in record.flow_runs:
-                try:
-                    state = client.read_flow_run(UUID(number)).state
-                except ObjectNotFound:
-                    # It was known to another server.
-                    continue
-                if state and not state.is_final():
-                    client.set_flow_run_state(UUID(number), Crashed(message=record.error), force=True)
+    at_work = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.CANCELLING])
+    found = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=at_work)))
+    processes = {run.id: str(run.labels[PROCESS_LABEL]) for run in found if PROCESS_LABEL in run.labels}
+    ended = {number: process for number, process in processes.items() if not is_running(process)}
+    if not ended:
+        return
+    reasons = reasons_of_ends(home)
+    for number, process in ended.items():
+        why = reasons.get(process) or "its process ended without a word: it was killed, or the machine went down"
+        client.set_flow_run_state(number, Crashed(message=why), force=True)
 
 
 def started_by_worker() -> bool:

@@ -12,7 +12,7 @@ from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
 from components.workload_lock import only_run_of
-from flows.killed_runs import crash_killed, end_with_worker, note_run, said_of_worker, started_by_worker
+from flows.killed_runs import end_with_worker, said_of_worker, started_by_worker
 from flows.run_log import keep_errors_on_one_line
 
 
@@ -57,9 +57,8 @@ def opened(workload: str, flow: str, *, alone: bool = False) -> Iterator[Opened]
         said_of_worker(),
         known_to_prefect(home, declared.name),
         only_run_of(home, declared.name, flow, say) if alone else nullcontext(),
-        recorded_run(home, declared.name, flow, crash_killed) as ledger,
+        recorded_run(home, declared.name, flow) as ledger,
     ):
-        note_run(ledger)
         if started_by_worker():
             end_with_worker()
         yield Opened(declared, home, settings, ledger)

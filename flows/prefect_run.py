@@ -14,7 +14,7 @@ from prefect.logging import get_run_logger
 from components import progress
 from components.errors import HostError, SlipwayError
 from components.settings import Home, Settings
-from flows.killed_runs import STARTED_BY_A_WORKER
+from flows.killed_runs import STARTED_BY_A_WORKER, crash_ended, name_process
 
 
 def check_home_lasts(settings: Settings) -> None:
@@ -31,6 +31,8 @@ def check_home_lasts(settings: Settings) -> None:
 def known_to_prefect(home: Home, workload: str) -> Iterator[None]:
     """Name and tag the current flow run, and the tasks in the block, after the workload; keep results in the home.
 
+    Prefect is told first of runs that have ended without telling it.
+
     Prefect keeps results in a folder of whoever runs the flow otherwise, and a worker would not find what the command
     line has made, nor the other way round.
     """
@@ -43,6 +45,8 @@ def known_to_prefect(home: Home, workload: str) -> Iterator[None]:
     name = run.name if run.name.startswith(f"{workload} ") else f"{workload} {run.name}"
     with get_client(sync_client=True) as client:
         client.update_flow_run(run.id, name=name, tags=sorted({*run.tags, workload}))
+        name_process(client, run.id)
+        crash_ended(home, client)
     folder = home.room("prefect", "results")
     folder.mkdir(parents=True, exist_ok=True)
     store = context.result_store.model_copy(update={"result_storage": LocalFileSystem(basepath=str(folder))})

@@ -10,7 +10,6 @@ from components.reproduction.comparison import Reproduction
 from components.reproduction.rebuild import Rebuilding, find_build
 from components.run_ledger import recorded_run
 from components.settings import Settings
-from flows.killed_runs import crash_killed
 from flows.prefect_run import check_home_lasts, known_to_prefect
 from flows.run_log import keep_errors_on_one_line
 from tasks.reproduce import reproduce
@@ -38,5 +37,5 @@ def reproduce_build(
     opened = find_build(build, home, public_key_path(settings.key()))
     wanted = Rebuilding(fresh_environment=fresh_environment, tolerance=tolerance, keep=keep)
     workload = opened.manifest.workload
-    with known_to_prefect(home, workload), recorded_run(home, workload, "reproduce-build", crash_killed):
+    with known_to_prefect(home, workload), recorded_run(home, workload, "reproduce-build"):
         return reproduce(opened, home, wanted)

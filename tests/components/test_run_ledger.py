@@ -9,7 +9,6 @@ import pytest
 from components.errors import SourceError
 from components.run_ledger import RunRecord, close_killed, current_ledger, own_run, recorded_run, runs_of
 from components.settings import Home
-from components.storage import write_json
 from flows.ending import Stopped
 
 
@@ -120,13 +119,3 @@ def test_whatever_ends_a_run_is_a_reason_and_its_stage_has_ended_too(
 
 def test_a_run_that_does_not_say_which_process_made_it_is_taken_for_ended() -> None:
     assert RunRecord(run_id="w-1", workload="w", flow="build", started="2026-01-01").told("running") == "interrupted"
-
-
-def test_the_end_of_a_killed_run_is_told_by_the_run_that_writes_it_down(home: Home) -> None:
-    killed = RunRecord(run_id="w-1", workload="w", flow="killed", started="2026-01-01T00:00:00+00:00")
-    write_json(home.room("runs", "w-1.json"), killed)
-    told: list[str] = []
-    for _ in range(2):
-        with recorded_run(home, "w", "build", lambda killed: told.extend(run.flow for run in killed)):
-            pass
-    assert told == ["killed"]

@@ -1,15 +1,22 @@
 """How a run stands in Prefect: its names, tags, artifacts and log, and results that all runs on a home share."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from components.declaration import Workload
 from components.errors import HostError
 from components.result import Result
+from components.run_ledger import RunRecord, State
 from components.settings import Home, Settings
-from flows.killed_runs import STARTED_BY_A_WORKER
+from components.storage import this_process, write_json
+from flows.doctor import examine
+from flows.killed_runs import PROCESS_LABEL, STARTED_BY_A_WORKER
 from flows.prefect_run import check_home_lasts
 from tests.conftest import REPOSITORY
 
@@ -40,6 +47,62 @@ def weigh(workload: Workload, home: Home, ran: list[int], folder: Path) -> Any:
 
     with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: folder}):
         return weigh_it()
+
+
+@pytest.mark.usefixtures("orchestrator")
+def test_a_run_whose_process_has_ended_does_not_stay_running_in_prefect_whenever_it_was_killed(
+    workload: Workload, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+    from prefect.states import Running
+
+    def begin(name: str, process: str, state: State | None = None, error: str = "") -> UUID:
+        number = client.create_flow_run(flow(lambda: None, name="killed"), name=name, state=Running()).id
+        client.update_flow_run_labels(number, {PROCESS_LABEL: process})
+        if not state:
+            return number
+        record = RunRecord(
+            run_id=f"{workload.name}-{name}",
+            workload=workload.name,
+            flow="build-model",
+            started="2026-01-01T00:00:00+00:00",
+            process=process,
+            state=state,
+            error=error,
+        )
+        write_json(home.room("runs", f"{record.run_id}.json"), record)
+        return number
+
+    def stands(number: UUID) -> tuple[str, str | None]:
+        state = client.read_flow_run(number).state
+        assert state
+        return state.name, state.message
+
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        own = this_process()
+        killed = [own.replace(f"-{os.getpid()}-", f"-{ended.pid}-") + began for began in "12345"]
+    with get_client(sync_client=True) as client:
+        before_it_was_written_down = begin("before", killed[0])
+        in_a_stage = begin("in-a-stage", killed[1], "running")
+        at_its_end = begin("at-its-end", killed[2], "failed", "stopped by Ctrl-C")
+        about_to_tell = begin("about-to-tell", own, "ran")
+        weigh(workload, home, [], tmp_path)
+        for number in (before_it_was_written_down, in_a_stage):
+            assert stands(number)[0] == "Crashed"
+            assert "ended without a word" in str(stands(number)[1])
+        assert stands(at_its_end) == ("Crashed", "stopped by Ctrl-C")
+        assert stands(about_to_tell)[0] == "Running"
+
+        # The doctor tells the server that the environment names, if it answers.
+        seen_by_the_doctor = begin("seen-by-the-doctor", killed[3], "running")
+        monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
+        assert any(finding.found.endswith("Prefect was told") for finding in examine(home))
+        assert stands(seen_by_the_doctor)[0] == "Crashed"
+        begin("not-told", killed[4], "running")
+        monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+        assert any("Prefect could not be told: no Prefect server" in finding.found for finding in examine(home))
 
 
 @pytest.mark.usefixtures("orchestrator")
