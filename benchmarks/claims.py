@@ -30,9 +30,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from benchmarks.serving.model import Material, make_material
 from benchmarks.serving.peers.material import FlightRow
-from components.builds.build import open_build
+from components.artefacts.build import open_build
 from components.compression.quantisation import half, int8_dynamic, int8_static
-from components.workloads.tabular.inference import Predictor
+from components.kinds.tabular.inference import Predictor
 from data_contracts.flights import read_flights
 from deployments.data_plane.formats.answers import Answers
 from deployments.data_plane.load.batching import Batcher

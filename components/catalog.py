@@ -11,17 +11,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-import components.workloads
+import components.kinds
+from components.artefacts.errors import WorkloadError
 from components.compression.declaration import Family
 from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration import Section, Workload, describe_validation_error
-from components.errors import WorkloadError
-from components.judgement.targets import Target, target_of
+from components.evaluation.targets import Target, target_of
 from components.settings import Settings
 from components.training.costs.estimate import Estimate
 from components.training.results import Trained
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 # What is being done, how much of it is done, and how much there is in all.
 Progress = Callable[[str, int, int], None]
@@ -107,19 +107,19 @@ class Kind:
 
 
 def known_kinds() -> tuple[str, ...]:
-    """Return the names of the folders under ``components/workloads``."""
-    found = pkgutil.iter_modules(components.workloads.__path__)
+    """Return the names of the folders under ``components/kinds``."""
+    found = pkgutil.iter_modules(components.kinds.__path__)
     return tuple(sorted(module.name for module in found if module.ispkg))
 
 
 def kind_module(name: str) -> str:
     """Return the module that defines a kind."""
-    return f"components.workloads.{name}.workload"
+    return f"components.kinds.{name}.workload"
 
 
 def inference_module(name: str) -> Any:
     """Return the module by which a kind answers, as the data plane loads it."""
-    return importlib.import_module(f"components.workloads.{name}.inference")
+    return importlib.import_module(f"components.kinds.{name}.inference")
 
 
 def find_kind(name: str) -> Kind:
@@ -127,7 +127,7 @@ def find_kind(name: str) -> Kind:
     if name not in known_kinds():
         raise WorkloadError(f"unknown kind '{name}'; known: {', '.join(known_kinds())}")
     kind = importlib.import_module(kind_module(name)).KIND
-    assert isinstance(kind, Kind), f"components/workloads/{name}/workload.py defines no KIND"
+    assert isinstance(kind, Kind), f"components/kinds/{name}/workload.py defines no KIND"
     return kind
 
 

@@ -22,20 +22,20 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from components.artefacts.errors import WorkloadError
 from components.compression.declaration import Variants
 from components.data.audit.audit_declaration import AuditLimits
 from components.data.splits.split_declaration import Period as Period
 from components.data.splits.split_declaration import SplitRule
 from components.data.splits.split_declaration import TimeSplit as TimeSplit
 from components.declared_values import check_declared_values
-from components.errors import WorkloadError
-from components.judgement.gate_declaration import Gates
-from components.judgement.targets import CLASS_METRICS, METRICS, Metric, classes_of, target_of
+from components.evaluation.targets import CLASS_METRICS, METRICS, Metric, classes_of, target_of
+from components.gates.declaration import Gates
 from components.section import Section as Section
 from components.user_code import told
 from components.yaml_document import Written, YamlFault, read_yaml, told_kind
 from data_contracts.contract import Contract
-from data_contracts.spec import ContractSpec, Role
+from data_contracts.description.spec import ContractSpec, Role
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]

@@ -6,13 +6,14 @@ A value is decoded as the contract decodes a request: what no request may hold, 
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from components.artefacts.errors import WorkloadError
 from components.data.splits.split_declaration import GroupSplit, SplitRule, StratifiedSplit, TimeSplit
-from components.errors import WorkloadError
-from components.judgement.gate_declaration import BehaviourTest, Gates
-from components.judgement.targets import HIGHER_IS_BETTER, limits_of, target_of
+from components.evaluation.declaration import BehaviourTest
+from components.evaluation.targets import HIGHER_IS_BETTER, limits_of, target_of
+from components.gates.declaration import Gates
 from components.yaml_document import told_kind
-from data_contracts.field_types import decode_value
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.field_types import decode_value
+from data_contracts.description.spec import ContractSpec, FieldSpec
 
 
 class Declared(Protocol):

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from components.artefacts.storage import digest_bytes
 from components.provenance import ROOT
-from components.storage import digest_bytes
 
 PACKAGES = ("flows", "tasks", "components", "deployments", "data_contracts")
 # Orchestration: it decides when a stage runs, never what comes out.

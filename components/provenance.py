@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from components.machine import memory_bytes, processor_name, usable_cores
-from components.storage import digest_bytes
+from components.artefacts.machine import memory_bytes, processor_name, usable_cores
+from components.artefacts.storage import digest_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = "constraints.txt"

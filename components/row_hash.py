@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import polars as pl
 import polars_hash
 
-from components.storage import digest_json
-from data_contracts.spec import ContractSpec, FieldSpec
+from components.artefacts.storage import digest_json
+from data_contracts.description.spec import ContractSpec, FieldSpec
 
 # Changes when the way a digest is computed does: what is stored then stays what it is, under its old name.
 FORMAT = 1

@@ -12,10 +12,10 @@ from typing import Literal
 
 import msgspec
 
-from components.errors import SlipwayError
+from components.artefacts.errors import SlipwayError
+from components.artefacts.storage import is_running, sweep, this_process, write_json
 from components.settings import Home, Room
 from components.stage_keys import StageKey
-from components.storage import is_running, sweep, this_process, write_json
 
 # The rooms with folders and files of ours; MLflow, Prefect and BentoML look after their own.
 SWEPT: tuple[Room, ...] = (

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from components.artefacts.storage import digest_json
 from components.imported_code import code_of
 from components.provenance import dependency_graph
-from components.storage import digest_json
 
 
 class StageKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.errors import HostError
-from components.lifetime import bound
+from components.artefacts.errors import HostError
+from components.artefacts.lifetime import bound
 from components.provenance import Package
 
 # Complete lists: nothing is to be resolved.

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from components.artefacts.storage import take_lock
 from components.settings import Home
-from components.storage import take_lock
 
 # How often a waiting run looks again.
 LOOK_SECONDS = 0.5

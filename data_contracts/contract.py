@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from data_contracts.compilation import spec_of
-from data_contracts.field_rules import pattern_fault
-from data_contracts.spec import ContractSpec, Expectation, Role
+from data_contracts.description.spec import ContractSpec, Expectation, Role
+from data_contracts.language.compilation import spec_of
+from data_contracts.language.field_rules import pattern_fault
 
 Bound = int | float | date | datetime
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import polars as pl
 
 from data_contracts.contract import Contract, column
-from data_contracts.spec import Expectation
+from data_contracts.description.spec import Expectation
 
 
 class Departure(Contract):

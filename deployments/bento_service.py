@@ -15,7 +15,7 @@ import bentoml
 import msgspec
 from bentoml.exceptions import BentoMLException
 
-from components.lifetime import end_in_order, when_it_ends
+from components.artefacts.lifetime import end_in_order, when_it_ends
 from deployments.data_plane.application import Application, check_length
 from deployments.data_plane.documents.pages import scrape
 from deployments.data_plane.formats.content import JSON_TYPE

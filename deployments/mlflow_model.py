@@ -1,6 +1,6 @@
 """A build as MLflow's python_function: data frames in, what the service answers out.
 
-MLflow imports this module from the code that is packed with a registered model (``components.delivery.tracking.model``)
+MLflow imports this module from the code that is packed with a registered model (``components.registry.model``)
 and calls ``_load_pyfunc``. The rows of a data frame are checked by the decoder that checks requests, and answered by
 the same graph. This is the one module of the service that imports pandas, which MLflow brings.
 """
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from components.errors import ServingError
-from data_contracts.spec import FieldSpec
+from components.artefacts.errors import ServingError
+from data_contracts.description.spec import FieldSpec
 from deployments.data_plane.formats.request import InvalidRow, RowDecoder
 from deployments.data_plane.model import load_model
 

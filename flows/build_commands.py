@@ -32,7 +32,7 @@ def check(
 ) -> None:
     """Check a build: digests, signature, parity ladder up to the live answers; exit code 7 if a rung is broken."""
     from components.builds.serving_environment import check_fresh_environment
-    from components.delivery.inspection import build_of, inspect
+    from components.promotion.inspection import build_of, inspect
 
     settings = Settings()
     build = build_of(target, settings.folder(), settings)
@@ -56,10 +56,11 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Show where the time of a request goes, stage by stage, and its sum against the declared p95 and p99."""
+    from components.builds.kept_builds import workload_document
     from components.declaration import parse_workload
-    from components.delivery.flame import record_flame
-    from components.delivery.inspection import build_of, workload_document
-    from components.delivery.inspection import profile as measure
+    from components.promotion.inspection import build_of
+    from components.promotion.inspection import profile as measure
+    from components.service.flame import record_flame
 
     settings = Settings()
     build = build_of(target, settings.folder(), settings)
@@ -79,8 +80,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a build, packed as a Bento, to one file."""
-    from components.delivery.inspection import build_of
-    from components.delivery.travel import export_build
+    from components.promotion.inspection import build_of
+    from components.registry.archive import export_build
 
     settings = Settings()
     build = build_of(target, settings.folder(), settings)
@@ -100,7 +101,7 @@ def take_in(
 ) -> None:
     """Take a build out of a file, check digests and signature, and register it as challenger if its gates passed."""
     from components.builds.signing import public_key_path
-    from components.delivery.travel import import_build
+    from components.registry.archive import import_build
 
     settings = Settings()
     key = (public_key or public_key_path(settings.key())).resolve()

@@ -8,14 +8,14 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from components.artefacts.errors import GateError
 from components.builds.packaging import PackagedBuild
 from components.data.results import Expected, Prepared, Validated
 from components.data.versions import find_version
 from components.declaration import contract_of
-from components.delivery.registry import Registered
-from components.errors import GateError
-from components.judgement.evidence import Evaluated
-from components.judgement.gates import GateReport
+from components.evaluation.evidence import Evaluated
+from components.gates.judge import GateReport
+from components.registry.versions import Registered
 from components.result import Result
 from components.training.results import Trained
 from flows.data_stages import checked_and_prepared

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from components import progress
-from components.errors import GateError, HostError, SlipwayError
+from components.artefacts.errors import GateError, HostError, SlipwayError
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
 from flows import build_commands, ending, run_output, run_tables, serve_command, serving_output, terminal
@@ -169,7 +169,7 @@ def rollback(
 ) -> None:
     """Make the previous champion serve again."""
     from components.declaration import read_workload
-    from components.delivery.promotion import roll_back
+    from components.promotion.promote import roll_back
 
     champion = roll_back(read_workload(workload), _home(), Settings(), reason=reason, dry_run=dry_run)
     if as_json:

@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from components.artefacts.errors import SlipwayError
+from components.artefacts.rollout import rollout_path
 from components.builds.live_check import ask, serving
 from components.builds.signing import public_key_path
 from components.declaration import read_workload
-from components.delivery.promotion import champion_of
-from components.delivery.rollout import rollout_path
-from components.errors import SlipwayError
+from components.promotion.promote import champion_of
 from components.settings import Settings
 from flows import terminal
 

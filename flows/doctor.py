@@ -6,13 +6,13 @@ import socket
 import sys
 from typing import Literal
 
+from components.artefacts.errors import HostError, SlipwayError
+from components.artefacts.storage import sweep
 from components.declaration import known_workloads, read_workload
-from components.errors import HostError, SlipwayError
 from components.provenance import dependency_graph, environment_differences, how_to_pin, machine
 from components.result import Result
 from components.run_ledger import SWEPT, close_killed
 from components.settings import Home
-from components.storage import sweep
 from flows.killed_runs import crash_ended
 from flows.orchestrator import check_reachable
 

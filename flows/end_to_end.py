@@ -4,8 +4,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from components.delivery.monitoring import Monitored
-from components.delivery.promotion import Promotion
+from components.monitoring.monitor import Monitored
+from components.promotion.promote import Promotion
 from components.result import Result
 from flows.build_model import BuildOutcome, BuildRefused, WorkloadName, build_model
 from flows.monitor_drift import monitor_drift

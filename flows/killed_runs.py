@@ -12,11 +12,11 @@ from uuid import UUID
 
 import psutil
 
-from components.errors import HostError
-from components.lifetime import end_in_order, when_it_ends
+from components.artefacts.errors import HostError
+from components.artefacts.lifetime import end_in_order, when_it_ends
+from components.artefacts.storage import is_running, this_process
 from components.run_ledger import reasons_of_ends
 from components.settings import Home
-from components.storage import is_running, this_process
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

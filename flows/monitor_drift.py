@@ -5,8 +5,8 @@ Run it with ``slipway monitor WORKLOAD``, from the Prefect UI, or on a schedule 
 
 from prefect import flow
 
-from components.delivery.monitoring import Monitored
-from components.delivery.promotion import champion_of
+from components.monitoring.monitor import Monitored
+from components.promotion.promote import champion_of
 from flows.build_model import WorkloadName
 from flows.data_stages import checked_and_prepared
 from flows.opening import opened

@@ -16,9 +16,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from components.artefacts.errors import HostError
 from components.data.freed_memory import keep_freed_memory
-from components.database_address import sqlite_url
-from components.errors import HostError
+from components.registry.database_address import sqlite_url
 from components.settings import Home
 from components.training.processor_threads import let_waiting_threads_sleep
 from flows import ending

@@ -12,7 +12,7 @@ from prefect.filesystems import LocalFileSystem
 from prefect.logging import get_run_logger
 
 from components import progress
-from components.errors import HostError, SlipwayError
+from components.artefacts.errors import HostError, SlipwayError
 from components.settings import Home, Settings
 from flows.killed_runs import STARTED_BY_A_WORKER, crash_ended, name_process
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from components.delivery.promotion import Promotion, challenger_of
+from components.promotion.promote import Promotion, challenger_of
 from flows.build_model import WorkloadName
 from flows.opening import opened
 from tasks.promote import promote

@@ -5,7 +5,7 @@ Prefect logs every error with a traceback: of the task, of the flow, and of the 
 
 import logging
 
-from components.errors import SlipwayError
+from components.artefacts.errors import SlipwayError
 
 # Those that Prefect's engines log a run's errors through.
 LOGGERS = ("prefect.task_runs", "prefect.flow_runs", "prefect.engine")

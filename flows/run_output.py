@@ -13,10 +13,10 @@ from rich.text import Text
 from flows.drawing import COLOURS, open_console
 
 if TYPE_CHECKING:
-    from components.delivery.monitoring import Monitored
-    from components.delivery.promotion import Promotion
-    from components.judgement.evidence import Evidence
-    from components.judgement.gates import Verdict
+    from components.evaluation.evidence import Evidence
+    from components.gates.judge import Verdict
+    from components.monitoring.monitor import Monitored
+    from components.promotion.promote import Promotion
     from components.settings import Home
     from flows.build_model import BuildOutcome
 
@@ -51,9 +51,9 @@ def _told(
     built: "BuildOutcome", promoted: "Promotion | None", monitored: "Monitored | None"
 ) -> Iterator[tuple[str, str, str]]:
     """Yield name, text and style of each entry, what matters most first."""
-    from components.builds.build import open_build
+    from components.artefacts.build import open_build
     from components.builds.signing import public_key_path
-    from components.judgement.evidence import read_evidence
+    from components.evaluation.evidence import read_evidence
     from components.settings import Settings
 
     build, report = open_build(built.registered.build, public_key_path(Settings().key())), built.gates
@@ -92,8 +92,8 @@ def _verdict(built: "BuildOutcome", promoted: "Promotion | None") -> str:
 
 
 def _model(built: "BuildOutcome", evidence: "Evidence") -> str:
-    from components.judgement.gate_texts import number, rests_on
-    from components.judgement.targets import title_of
+    from components.evaluation.targets import title_of
+    from components.gates.texts import number, rests_on
 
     metric = built.evaluated.metric
     own, other = evidence.find(metric), evidence.find(f"baseline_{metric}")

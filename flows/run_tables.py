@@ -13,10 +13,10 @@ from flows.run_output import link, links_of
 from flows.serving_output import endpoint_lines
 
 if TYPE_CHECKING:
-    from components.builds.build import Build
-    from components.delivery.monitoring import Monitored
-    from components.delivery.promotion import Promotion
-    from components.judgement.gates import GateReport
+    from components.artefacts.build import Build
+    from components.gates.judge import GateReport
+    from components.monitoring.monitor import Monitored
+    from components.promotion.promote import Promotion
     from components.run_ledger import RunRecord
     from components.settings import Home
     from flows.build_model import BuildOutcome
@@ -35,7 +35,7 @@ def print_run(
     monitored: "Monitored | None" = None,
 ) -> None:
     """Print all that a run did, and where to look next."""
-    from components.builds.build import open_build
+    from components.artefacts.build import open_build
     from components.builds.signing import public_key_path
     from components.run_ledger import own_run
     from components.settings import Settings
@@ -68,8 +68,8 @@ def _stages(run: "RunRecord") -> Table:
 
 
 def _models(built: "BuildOutcome") -> Table:
-    from components.judgement.evidence import read_evidence
-    from components.judgement.targets import METRICS
+    from components.evaluation.evidence import read_evidence
+    from components.evaluation.targets import METRICS
 
     evidence = read_evidence(built.evaluated.evidence)
     rows = []

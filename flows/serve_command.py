@@ -62,8 +62,8 @@ def serve(
     """Serve the champion until stopped; a promotion or rollback takes effect without a restart."""
     from components.builds.signing import public_key_path
     from components.declaration import read_workload
-    from components.delivery.promotion import champion_of
-    from components.delivery.service import serve_champion
+    from components.promotion.promote import champion_of
+    from components.service.follow import serve_champion
 
     declared = read_workload(workload)
     settings = Settings()

@@ -11,7 +11,7 @@ from rich.text import Text
 from flows.drawing import coloured, make_table, open_console, plain
 
 if TYPE_CHECKING:
-    from components.builds.build import Build
+    from components.artefacts.build import Build
     from components.builds.live_check import Endpoint, LiveCheck
     from components.builds.parity_ladder import Ladder
     from components.builds.serving_environment import FreshEnvironment

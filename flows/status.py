@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from components.artefacts.errors import SlipwayError
+from components.artefacts.rollout import Rollout, read_rollout, rollout_path
 from components.declaration import read_workload
-from components.delivery.rollout import Rollout, read_rollout, rollout_path
-from components.errors import SlipwayError
 from components.result import Result
 from components.run_ledger import RunRecord, StageRecord, runs_of
 from components.settings import Home

@@ -5,14 +5,14 @@ from typing import Any
 
 import msgspec
 
-from components.builds.build import open_build
+from components.artefacts.build import open_build
+from components.artefacts.storage import write_json
 from components.builds.signing import public_key_path
-from components.delivery.monitoring import Monitored
-from components.delivery.promotion import Promotion
-from components.judgement.evidence import read_evidence
+from components.evaluation.evidence import read_evidence
+from components.monitoring.monitor import Monitored
+from components.promotion.promote import Promotion
 from components.run_ledger import Ledger
 from components.settings import Home, Settings
-from components.storage import write_json
 from flows.build_model import BuildOutcome
 
 

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.errors import HostError
+from components.artefacts.errors import HostError
 from components.user_modules import child_environment
 
 START_SECONDS = 180
@@ -107,7 +107,7 @@ def main() -> None:
     """Be the server."""
     import gc
 
-    from components.lifetime import end_with_parent
+    from components.artefacts.lifetime import end_with_parent
 
     parent, handle = map(int, sys.argv[1:])
     end_with_parent(parent)

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from components import progress
+from components.artefacts.storage import digest_json
 from components.catalog import find_kind, kind_module
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.settings import Home, Settings
 from components.stage_keys import code_part
-from components.storage import digest_json
 from components.training.costs.energy import EnergyMeter, cpu_seconds
 from components.training.results import Trained
 from tasks.pages import table

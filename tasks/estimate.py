@@ -1,11 +1,11 @@
 """Estimate: what a training would take and cost, from a few dozen of its steps."""
 
+from components.artefacts.errors import WorkloadError
+from components.artefacts.storage import write_atomically
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.errors import WorkloadError
 from components.settings import Home, Settings
-from components.storage import write_atomically
 from components.training.costs.estimate import FILE, Estimate
 from tasks.pages import table
 from tasks.stage import stage

@@ -1,11 +1,11 @@
 """Evaluate: the packaged graph on the hold-out, with intervals, against the other candidate."""
 
+from components.artefacts.storage import digest_json
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.judgement.evidence import Evaluated
+from components.evaluation.evidence import Evaluated
 from components.settings import Home
-from components.storage import digest_json
 from components.training.results import Trained
 from tasks.pages import table
 from tasks.stage import stage
@@ -34,7 +34,7 @@ def _artifact(evaluated: Evaluated) -> str:
 )
 def evaluate(workload: Workload, trained: Trained, prepared: Prepared, home: Home) -> Evaluated:
     """Measure the chosen model on rows that no fitting has seen."""
-    from components.judgement.evaluation import evaluate as evaluate_model
+    from components.evaluation.evaluate import evaluate as evaluate_model
 
     folder = home.room("evaluations", f"{workload.name}-{digest_json([trained.digest, prepared.digest])[:12]}")
     kind = find_kind(workload.kind)

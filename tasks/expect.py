@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from components.artefacts.storage import digest_file
 from components.data.expectations import judge_expectations
 from components.data.results import Expected, Validated
 from components.declaration import Workload, contract_of
 from components.run_ledger import current_ledger
 from components.settings import Home
-from components.storage import digest_file
-from data_contracts.expectation_arguments import asks_the_clock, known_files
+from data_contracts.language.expectation_arguments import asks_the_clock, known_files
 from tasks.pages import text
 from tasks.stage import stage
 

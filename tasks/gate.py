@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 from components.data.audit.findings import Audited
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.evidence import Evaluated, Measure, read_evidence
-from components.judgement.gates import Context, GateReport, judge
-from components.judgement.hold_out import leakage_measure
+from components.evaluation.evidence import Evaluated, Measure, read_evidence
+from components.evaluation.hold_out import leakage_measure
+from components.gates.judge import Context, GateReport, judge
 from tasks.pages import verdicts
 from tasks.stage import stage
 

@@ -1,9 +1,9 @@
 """Monitor: drift of inputs and scores, and quality where labels have come in."""
 
-from components.builds.build import Build
+from components.artefacts.build import Build
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.delivery.monitoring import Monitored, monitor_build
+from components.monitoring.monitor import Monitored, monitor_build
 from components.settings import Home
 from tasks.pages import table, text
 from tasks.stage import stage

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import polars as pl
 
-from components.answer_shape import read_shape
+from components.artefacts.answer_shape import read_shape
+from components.artefacts.storage import write_atomically
 from components.builds.packaging import PackagedBuild, package_build
 from components.catalog import kind_module
 from components.compression.results import AS_TRAINED
 from components.data.results import Expected, Prepared, Snapshot, Validated
 from components.data.sources.source import source_modules
 from components.declaration import Workload, contract_of
+from components.evaluation.evidence import Evaluated, read_evidence, write_evidence
+from components.gates.judge import GateReport
 from components.imported_code import code_of
-from components.judgement.dossier import Subject, write_dossier
-from components.judgement.evidence import Evaluated, read_evidence, write_evidence
-from components.judgement.gates import GateReport
-from components.judgement.model_card import write_card
 from components.provenance import code_version, dependency_graph, environment_differences, machine
+from components.reports.dossier import Subject, write_dossier
+from components.reports.model_card import write_card
 from components.run_ledger import stage_seconds
 from components.settings import Home, Settings
-from components.storage import write_atomically
 from components.training.results import Trained, training_record
 from tasks.pages import fields_of
 from tasks.stage import stage

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from components.judgement.gates import GateReport, Verdict
+from components.gates.judge import GateReport, Verdict
 from components.markdown import cell
 
 # More of a list is in the files that the page names.

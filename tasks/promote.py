@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from components.builds.build import Build
+from components.artefacts.build import Build
 from components.declaration import Workload
-from components.delivery.promotion import Promotion, promote_challenger
-from components.delivery.promotion_record import PromotionRecord
+from components.promotion.promote import Promotion, promote_challenger
+from components.promotion.record import PromotionRecord
 from components.settings import Home, Settings
 from tasks.pages import table, text, verdicts
 from tasks.stage import show, stage

@@ -1,11 +1,11 @@
 """Register: the build and its evidence in MLflow; the challenger, if its gates passed."""
 
-from components.builds.build import open_build
+from components.artefacts.build import open_build
 from components.builds.packaging import PackagedBuild
 from components.builds.signing import public_key_path
 from components.declaration import Workload
-from components.delivery.registry import PARAMETERS, Registered, register_build
-from components.judgement.evidence import Evaluated, read_evidence
+from components.evaluation.evidence import Evaluated, read_evidence
+from components.registry.versions import PARAMETERS, Registered, register_build
 from components.settings import Home, Settings
 from components.training.results import Trained, read_trials
 from tasks.pages import link, table

@@ -2,7 +2,7 @@
 
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
-from components.judgement.evidence import Evaluated, read_evidence
+from components.evaluation.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings
 from components.training.results import Trained
 from tasks.pages import table

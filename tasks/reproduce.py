@@ -1,7 +1,7 @@
 """Reproduce: make a build again from what it recorded, and compare."""
 
 from components import progress
-from components.builds.build import Build
+from components.artefacts.build import Build
 from components.reproduction.comparison import Reproduction
 from components.reproduction.rebuild import Rebuilding
 from components.reproduction.rebuild import reproduce as reproduce_build

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.builds.build import Build
+from components.artefacts.build import Build
 from components.declaration import Source
 from components.scoring.score import Scored, score_file
 from tasks.pages import fields_of

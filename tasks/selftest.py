@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from components import progress
-from components.builds.build import open_build
+from components.artefacts.build import open_build
 from components.builds.packaging import PackagedBuild
 from components.builds.signing import public_key_path
 from components.catalog import find_kind

@@ -24,14 +24,14 @@ from prefect.logging import get_run_logger
 from pydantic import BaseModel
 
 from components import progress
-from components.builds.build import Build
+from components.artefacts.build import Build
+from components.artefacts.storage import digest_json
 from components.catalog import kind_module
 from components.declaration import Workload, contract_of
 from components.run_ledger import current_ledger
 from components.settings import Settings
 from components.stage_keys import StageKey, stage_key
-from components.storage import digest_json
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 from tasks.kept_results import HomeSerializer, placed
 
 P = ParamSpec("P")

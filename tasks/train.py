@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from components import progress
+from components.artefacts.storage import digest_json
 from components.catalog import find_kind, kind_module
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of
 from components.settings import Home, Settings
 from components.stage_keys import code_part
-from components.storage import digest_json
 from components.training.costs.accounting import accounted
 from components.training.costs.estimate import FILE as ESTIMATE
 from components.training.costs.estimate import Estimate, check_estimate

@@ -21,8 +21,8 @@ def test_the_import_rules_of_pyproject_hold(monkeypatch: pytest.MonkeyPatch) -> 
     [
         "deployments.data_plane.server",
         *(
-            f"components.workloads.{folder.name}.inference"
-            for folder in sorted((REPOSITORY / "components" / "workloads").iterdir())
+            f"components.kinds.{folder.name}.inference"
+            for folder in sorted((REPOSITORY / "components" / "kinds").iterdir())
             if (folder / "inference.py").is_file()
         ),
     ],
@@ -41,11 +41,11 @@ def test_the_command_line_starts_without_heavy_imports() -> None:
 
 
 def test_no_code_outside_a_kind_asks_for_its_name() -> None:
-    kinds = [folder.name for folder in (REPOSITORY / "components" / "workloads").iterdir() if folder.is_dir()]
+    kinds = [folder.name for folder in (REPOSITORY / "components" / "kinds").iterdir() if folder.is_dir()]
     offenders = []
     for package in ("flows", "tasks", "components", "deployments"):
         for path in (REPOSITORY / package).rglob("*.py"):
-            if "workloads" in path.relative_to(REPOSITORY).parts:
+            if "kinds" in path.relative_to(REPOSITORY).parts:
                 continue
             text = path.read_text()
             offenders += [str(path) for kind in kinds if f'kind == "{kind}"' in text or f"kind == '{kind}'" in text]

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from data_contracts.flights import Flight
-from data_contracts.frame_schema import frame_schema
+from data_contracts.language.frame_schema import frame_schema
 
 BATCH = 500_000
 CARRIERS = ["UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX", "FL", "AS", "F9", "YV", "HA", "OO"]

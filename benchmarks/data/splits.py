@@ -19,8 +19,8 @@ from benchmarks.data.flight_rows import write_flights
 from components.data.kept_rows import KEPT, KeptRows
 from components.data.splits.division import split_rows
 from components.data.splits.split_declaration import SplitRule
+from data_contracts.description.spec import ContractSpec
 from data_contracts.flights import Flight
-from data_contracts.spec import ContractSpec
 
 RULES: dict[str, dict[str, object]] = {
     "random": {"by": "random"},

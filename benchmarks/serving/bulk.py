@@ -27,9 +27,9 @@ from benchmarks.serving.contenders import CONTENDERS
 from benchmarks.serving.load import measure, started, write_script
 from benchmarks.serving.model import Material, make_material
 from benchmarks.serving.ports import free_port
-from components.builds.build import open_build
+from components.artefacts.build import open_build
+from components.kinds.tabular.inference import Predictor
 from components.scoring.score import score_file
-from components.workloads.tabular.inference import Predictor
 from data_contracts.flights import read_flights
 from deployments.data_plane.tables.checks import Numbers, Texts, check_table
 from deployments.data_plane.tables.content_types import ARROW

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from components.answer_shape import Binary
-from components.builds.build import Golden, ServingSpec, seal
+from components.artefacts.answer_shape import Binary
+from components.artefacts.build import Golden, ServingSpec, seal
+from components.artefacts.storage import write_atomically, write_json
 from components.declaration import FeatureStep
 from components.features.fusion import unstack_columns
 from components.features.recipe import Recipe, fit_recipe, read_recipe, recipe_graph, write_recipe
-from components.storage import write_atomically, write_json
-from components.workloads.tabular.inference import Predictor
+from components.kinds.tabular.inference import Predictor
 from data_contracts.flights import Flight, read_flights
 
 # The benchmark's own list: a peer that preprocesses by hand must know every transform in it.

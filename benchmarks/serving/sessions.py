@@ -18,8 +18,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from benchmarks.serving.model import make_material
-from components.builds.build import open_build
-from components.workloads.tabular.inference import Predictor, open_session, read_rows
+from components.artefacts.build import open_build
+from components.kinds.tabular.inference import Predictor, open_session, read_rows
 
 SIZES = (1, 32, 256)
 # Calls of each size in a round: about a hundredth of a second each.

@@ -24,9 +24,9 @@ from benchmarks.training.prepared import prepared_data
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration import Workload, contract_of, read_workload
-from components.judgement.metrics import interval, paired_difference, score
+from components.evaluation.metrics import interval, paired_difference, score
+from components.kinds.tabular.data import read_table
 from components.settings import Settings
-from components.workloads.tabular.data import read_table
 
 RESAMPLES = 1000
 Answers = NDArray[np.float32]

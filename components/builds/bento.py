@@ -14,10 +14,10 @@ from pathlib import Path
 
 import yaml
 
-from components.builds.build import Build
+from components.artefacts.build import Build
+from components.artefacts.errors import BuildError, HostError
+from components.artefacts.lifetime import bound
 from components.builds.serving_sources import copy_sources
-from components.errors import BuildError, HostError
-from components.lifetime import bound
 
 # Those of the service that BentoML itself does not bring.
 PACKAGES = ("bentoml", "cryptography", "msgspec", "numpy", "onnxruntime", "prometheus-client", "pyarrow")

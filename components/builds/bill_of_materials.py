@@ -15,8 +15,8 @@ from cyclonedx.model.license import License
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from components.artefacts.storage import digest_bytes, digest_file, write_atomically
 from components.provenance import Package
-from components.storage import digest_bytes, digest_file, write_atomically
 
 # Licences of a metadata field that holds the whole text instead of a name.
 LONG = 100

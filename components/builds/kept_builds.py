@@ -10,9 +10,12 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
-from components.builds.build import Build, open_build
-from components.errors import BuildError
+import yaml
+
+from components.artefacts.build import Build, open_build
+from components.artefacts.errors import BuildError
 
 FOLDER = re.compile(r"([a-z][a-z0-9_]{0,62}-[0-9a-f]{12})(?:\.([1-9][0-9]*))?")
 
@@ -63,3 +66,9 @@ def sealings(builds: Path) -> dict[str, list[Path]]:
         if (match := FOLDER.fullmatch(path.name))
     )
     return {name: [path for _, _, path in some] for name, some in itertools.groupby(found, key=lambda one: one[0])}
+
+
+def workload_document(build: Build) -> dict[str, Any]:
+    """Return the workload file that a build was made with, unparsed."""
+    document: dict[str, Any] = yaml.safe_load(build.read("workload.yaml"))
+    return document

@@ -21,9 +21,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from components.answer_shape import differences
-from components.builds.build import Build
-from components.errors import ServingError
+from components.artefacts.answer_shape import differences
+from components.artefacts.build import Build
+from components.artefacts.errors import ServingError
 from components.result import Result
 from components.user_modules import child_environment
 

@@ -1,4 +1,4 @@
-"""Put everything that a build must hold into one sealed folder; components/builds/build.py says what lies where."""
+"""Put everything that a build must hold into one sealed folder; components/artefacts/build.py says what lies where."""
 
 import math
 import shutil
@@ -13,20 +13,20 @@ import polars as pl
 import yaml
 from pydantic import Field
 
-from components.answer_shape import AnswerShape
+from components.artefacts.answer_shape import AnswerShape
+from components.artefacts.build import Golden, ServingSpec, Stations, open_build, seal
+from components.artefacts.errors import BuildError
+from components.artefacts.storage import digest_file, scratch_prefix, write_atomically, write_json
 from components.builds.bento import pack_bento
-from components.builds.build import Golden, ServingSpec, Stations, open_build, seal
 from components.builds.kept_builds import keep_build
 from components.builds.serving_environment import REQUIREMENTS, serving_packages, write_requirements
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.data.pseudonyms import without_pii
 from components.declaration import Workload
-from components.errors import BuildError
 from components.provenance import CodeVersion, Package
 from components.result import Result
 from components.settings import Home
-from components.storage import digest_file, scratch_prefix, write_atomically, write_json
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 GOLDEN_ROWS = 64
 # What answers, and what its answers are compared with: rehearsed before it is judged, and packaged unchanged.

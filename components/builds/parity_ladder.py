@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from components.answer_shape import AnswerShape, differences
-from components.builds.build import Build
+from components.artefacts.answer_shape import AnswerShape, differences
+from components.artefacts.build import Build
+from components.artefacts.errors import ServingError
+from components.artefacts.lifetime import bound
 from components.builds.live_check import DATA_PLANE
 from components.catalog import inference_module
-from components.errors import ServingError
-from components.lifetime import bound
 from components.user_modules import child_environment
 
 CLEAN_SECONDS = 60

@@ -11,19 +11,19 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from components.answer_shape import read_shape
-from components.builds.build import Build, open_build, seal
+from components.artefacts.answer_shape import read_shape
+from components.artefacts.build import Build, open_build, seal
+from components.artefacts.storage import digest_file
 from components.builds.live_check import check_live
 from components.builds.packaging import CORE, scored_rows, write_core
 from components.builds.parity_ladder import Ladder, climb
 from components.builds.stage_budget import StageBudget, measure_stages
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.evidence import Evaluated, Measure, read_evidence, write_evidence
+from components.evaluation.evidence import Evaluated, Measure, read_evidence, write_evidence
 from components.settings import Home, Settings
-from components.storage import digest_file
 from components.training.results import Trained
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 SOURCE = "rehearsal"
 

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import msgspec
 import numpy as np
 
-from components.answer_shape import differences
-from components.builds.build import Build
+from components.artefacts.answer_shape import differences
+from components.artefacts.build import Build
+from components.artefacts.errors import ServingError
 from components.builds.live_check import ask, serving
 from components.builds.serving_sources import copy_sources
-from components.errors import ServingError
 from components.provenance import Package, dependency_graph
 from components.result import Result
 from components.virtual_environment import make_virtual_environment, pins_of

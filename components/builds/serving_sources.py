@@ -6,32 +6,19 @@ import re
 import shutil
 from pathlib import Path
 
-from components.errors import HostError
-from components.storage import digest_json
+from components.artefacts.errors import HostError
+from components.artefacts.storage import digest_json
 
+# Whole rooms, a kind's inference, and the contract's plain description.
 SOURCES = (
-    "deployments/__init__.py",
-    "deployments/bento_service.py",
-    "deployments/mlflow_model.py",
-    "deployments/data_plane/**/*.py",
+    "deployments/**/*.py",
     "components/__init__.py",
-    "components/answer_shape.py",
-    "components/errors.py",
-    "components/lifetime.py",
-    "components/machine.py",
-    "components/storage.py",
-    "components/delivery/__init__.py",
-    "components/builds/build.py",
-    "components/builds/sealed_files.py",
-    "components/builds/signature.py",
-    "components/delivery/rollout.py",
-    "components/workloads/__init__.py",
-    "components/workloads/*/__init__.py",
-    "components/workloads/*/inference.py",
+    "components/artefacts/*.py",
+    "components/kinds/__init__.py",
+    "components/kinds/*/__init__.py",
+    "components/kinds/*/inference.py",
     "data_contracts/__init__.py",
-    "data_contracts/field_types.py",
-    "data_contracts/patterns.py",
-    "data_contracts/spec.py",
+    "data_contracts/description/*.py",
 )
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from components.builds.build import SIGNATURE
-from components.errors import BuildError, HostError
-from components.storage import write_atomically, write_secret_once
+from components.artefacts.build import SIGNATURE
+from components.artefacts.errors import BuildError, HostError
+from components.artefacts.storage import write_atomically, write_secret_once
 
 if TYPE_CHECKING:
     from model_signing import hashing

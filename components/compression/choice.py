@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from components.artefacts.storage import digest_file, digest_json
 from components.catalog import Kind, Progress, inference_module
 from components.compression.declaration import Family, Variants
 from components.compression.measurement import (
@@ -25,13 +26,12 @@ from components.compression.quantisation import NotPossibleError, half, int8_dyn
 from components.compression.results import AS_TRAINED, Compression, Smaller, Variant
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.decisions import decision_threshold
-from components.judgement.hold_out import label_scale, labels_of
-from components.judgement.targets import shape_of, target_of
+from components.evaluation.decisions import decision_threshold
+from components.evaluation.hold_out import label_scale, labels_of
+from components.evaluation.targets import shape_of, target_of
 from components.settings import Settings
-from components.storage import digest_file, digest_json
 from components.training.results import Trained
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 SPLIT = "validation"
 # Rows on which static quantisation finds the range of activations.

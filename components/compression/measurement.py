@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.answer_shape import AnswerShape, differences
+from components.artefacts.answer_shape import AnswerShape, differences
 from components.compression.results import AS_TRAINED, ClassLoss, MetricLoss, Speed
-from components.judgement.metrics import HIGHER_IS_BETTER, METRICS, replicates, score, statistic, summarise
-from components.judgement.targets import Target
-from data_contracts.spec import ContractSpec
+from components.evaluation.metrics import HIGHER_IS_BETTER, METRICS, replicates, score, statistic, summarise
+from components.evaluation.targets import Target
+from data_contracts.description.spec import ContractSpec
 
 # What the data plane gives the model in one call at most.
 BATCH_ROWS = 256

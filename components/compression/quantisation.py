@@ -22,8 +22,8 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from components.errors import SlipwayError
-from components.storage import write_atomically
+from components.artefacts.errors import SlipwayError
+from components.artefacts.storage import write_atomically
 from components.training.onnx_export import finished
 
 MODEL = "model/"

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import msgspec
 
+from components.artefacts.errors import ContractError, HostError
+from components.artefacts.lifetime import bound
 from components.data.kept_rows import KeptRows
 from components.data.results import Expected, Validated
-from components.errors import ContractError, HostError
-from components.lifetime import bound
 from components.settings import Home
 from components.user_modules import child_environment
-from data_contracts.spec import ContractSpec
-from data_contracts.validation import check_dataset
+from data_contracts.description.spec import ContractSpec
+from data_contracts.language.validation import check_dataset
 
 # What the process ends with if an expectation cannot be judged; its error is one line on stderr.
 UNFIT = 3

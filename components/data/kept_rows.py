@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from data_contracts.frame_schema import frame_schema
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
+from data_contracts.language.frame_schema import frame_schema
 
 # The column of a mask, and its name beside the columns of a contract.
 KEPT = "kept"

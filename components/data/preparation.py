@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
+from components.artefacts.storage import digest_bytes, digest_json, scratch_prefix, write_atomically, write_json
 from components.data.kept_rows import KeptRows
 from components.data.parquet import BLOCK, BlockFiles
 from components.data.results import Prepared, Split, Validated
@@ -15,8 +16,7 @@ from components.declaration import Workload
 from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.settings import Home
 from components.stage_keys import code_part
-from components.storage import digest_bytes, digest_json, scratch_prefix, write_atomically, write_json
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
 
 RECIPE = "recipe.json"
 RECORD = "prepared.json"

@@ -14,9 +14,9 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from components.data.results import Snapshot
-from data_contracts.frame_schema import POLARS_TYPES, raw_column
-from data_contracts.row_checks import keeps
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.language.frame_schema import POLARS_TYPES, raw_column
+from data_contracts.language.row_checks import keeps
 
 # Bytes a value, unpacked, up to which a column of text is taken for places in a small dictionary.
 PLACE_BYTES = 2

@@ -11,11 +11,11 @@ from typing import Any
 
 import polars as pl
 
-from components.errors import ContractError, HostError
+from components.artefacts.errors import ContractError, HostError
+from components.artefacts.storage import write_secret_once
 from components.settings import Home
-from components.storage import write_secret_once
-from data_contracts.frame_schema import POLARS_TYPES, raw_column
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.language.frame_schema import POLARS_TYPES, raw_column
 
 KEY_BYTES = 32
 # Of a hash, in letters: with fewer, people would begin to share one.

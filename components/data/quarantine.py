@@ -8,17 +8,17 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from components.artefacts.errors import ContractError
+from components.artefacts.storage import atomic_folder, digest_json, scratch_prefix, write_json
 from components.data.kept_rows import KEPT
 from components.data.parquet import BLOCK, BlockFiles, sink
 from components.data.proven_fields import unproven
 from components.data.pseudonyms import check_pii, hashed_pii
 from components.data.results import Snapshot, Validated
-from components.errors import ContractError
 from components.settings import Home
 from components.stage_keys import code_part
-from components.storage import atomic_folder, digest_json, scratch_prefix, write_json
-from data_contracts.row_checks import RowCheck, keeps, row_checks
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
+from data_contracts.language.row_checks import RowCheck, keeps, row_checks
 
 ROWS = "rows.parquet"
 MASK = "kept.parquet"
@@ -32,7 +32,7 @@ CODE = (
     "components.data.pseudonyms",
     "components.data.quarantine",
     "components.data.proven_fields",
-    "data_contracts.row_checks",
+    "data_contracts.language.row_checks",
 )
 
 

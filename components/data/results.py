@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.result import Result
-from data_contracts.validation import ExpectationResult
+from data_contracts.language.validation import ExpectationResult
 
 
 class Snapshot(Result):

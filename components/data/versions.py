@@ -10,18 +10,18 @@ from pathlib import Path
 import polars as pl
 from pydantic import Field, ValidationError
 
+from components.artefacts.errors import DataError
+from components.artefacts.storage import scratch_prefix
 from components.data.preparation import RECORD as PREPARED
 from components.data.quarantine import RECORD as COUNTS
 from components.data.results import FieldShift, Snapshot
 from components.data.sources.snapshots import RECORD
 from components.data.splits.split_report import distances, sampled_file
-from components.errors import DataError
 from components.result import Result
 from components.row_hash import with_row_hash
 from components.settings import Home
-from components.storage import scratch_prefix
-from data_contracts.frame_schema import raw_column
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.language.frame_schema import raw_column
 
 HASH = "slipway:hash"
 

@@ -9,19 +9,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.answer_shape import AnswerShape
-from components.builds.build import Build
+from components.artefacts.answer_shape import AnswerShape
+from components.artefacts.build import Build
 from components.data.results import Prepared
 from components.declaration import Workload
+from components.evaluation.evaluate import evaluate_candidate
+from components.evaluation.evidence import Evidence, Measure
+from components.evaluation.hold_out import HoldOut, PredictFile, Quantiles, Rival, read_hold_out
+from components.evaluation.slices import measurable, values_of
+from components.evaluation.targets import shape_of
 from components.faults.answers import SPOILERS, Spoiler
-from components.judgement.evaluation import evaluate_candidate
-from components.judgement.evidence import Evidence, Measure
-from components.judgement.gates import Context, judge
-from components.judgement.hold_out import HoldOut, PredictFile, Quantiles, Rival, read_hold_out
-from components.judgement.slices import measurable, values_of
-from components.judgement.targets import shape_of
+from components.gates.judge import Context, judge
 from components.training.results import Trained
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 RESAMPLES = 200
 # Which gates (or errors) refused, and in which words.

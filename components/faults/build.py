@@ -9,17 +9,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.answer_shape import side_by_side
-from components.builds.build import MANIFEST, open_build, seal
+from components.artefacts.answer_shape import side_by_side
+from components.artefacts.build import MANIFEST, open_build, seal
+from components.artefacts.storage import digest_bytes, write_atomically
 from components.catalog import inference_module
 from components.compression.measurement import columns_of
-from components.delivery.champion import against_champion
+from components.evaluation.evidence import Measure
+from components.evaluation.hold_out import labels_of
+from components.evaluation.slices import SOURCE
 from components.faults.bench import RESAMPLES, Bench, Fault, Seen, largest_slice
-from components.judgement.evidence import Measure
-from components.judgement.gates import GateReport, promotion_evidence, promotion_gates
-from components.judgement.hold_out import labels_of
-from components.judgement.slices import SOURCE
-from components.storage import digest_bytes, write_atomically
+from components.gates.judge import GateReport, promotion_evidence, promotion_gates
+from components.promotion.champion import against_champion
 
 CALLS = 15
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import polars as pl
 
+from components.artefacts.errors import WorkloadError
 from components.declaration import TimeSplit, parse_workload
-from components.delivery.drift import compare_windows
-from components.errors import WorkloadError
+from components.evaluation.hold_out import labels_of
 from components.faults.bench import Bench, Fault, Seen
 from components.features.recipe import check_feature_field
-from components.judgement.hold_out import labels_of
-from data_contracts.row_checks import row_checks
-from data_contracts.spec import FieldSpec
+from components.monitoring.drift import compare_windows
+from data_contracts.description.spec import FieldSpec
+from data_contracts.language.row_checks import row_checks
 
 ROWS = 500
 WINDOW = 3_000

@@ -6,11 +6,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from components.answer_shape import differences
-from components.errors import BuildError
+from components.artefacts.answer_shape import differences
+from components.artefacts.errors import BuildError
+from components.evaluation.evidence import Evidence, Measure
 from components.faults.bench import Bench, Fault, Seen, judged
 from components.features.category import FIRST
-from components.judgement.evidence import Evidence, Measure
 
 ROWS = 5_000
 Spoil = Callable[[onnx.ModelProto], bool]

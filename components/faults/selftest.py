@@ -9,10 +9,10 @@ refuses everything catches nothing.
 import time
 from collections.abc import Iterator, Sequence
 
-from components.errors import SlipwayError
+from components.artefacts.errors import SlipwayError
+from components.evaluation.evidence import Record
 from components.faults import build, data, graph, leaks, model
 from components.faults.bench import Bench, Fault, Seen
-from components.judgement.evidence import Record
 
 FAULTS: tuple[Fault, ...] = (*data.FAULTS, *leaks.FAULTS, *model.FAULTS, *graph.FAULTS, *build.FAULTS)
 

@@ -12,7 +12,7 @@ from onnx import TensorProto
 
 from components.features.graph import GraphBuilder
 from components.features.transform import Feature, Option, Options, Transform, seconds
-from data_contracts.spec import DType, FieldSpec
+from data_contracts.description.spec import DType, FieldSpec
 
 DAY = 86_400.0
 Part = Literal["year", "month", "day", "weekday", "hour", "minute"]

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from onnx import TensorProto
 
-from components.errors import WorkloadError
+from components.artefacts.errors import WorkloadError
 from components.features.graph import GraphBuilder
 from components.features.transform import Feature, Options, Transform, whole_number
-from data_contracts.spec import DType, FieldSpec
+from data_contracts.description.spec import DType, FieldSpec
 
 MISSING, UNKNOWN, FIRST = 0, 1, 2
 # Serving gives integers as doubles, which hold every integer up to here.

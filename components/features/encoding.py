@@ -29,7 +29,7 @@ from components.features.transform import (
     stable,
     whole_number,
 )
-from data_contracts.spec import FieldSpec
+from data_contracts.description.spec import FieldSpec
 
 
 class Frequency(Transform, tag="frequency", frozen=True):

@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from data_contracts.spec import FieldSpec
+from data_contracts.description.spec import FieldSpec
 
 OPSET = 20
 ML_OPSET = 3

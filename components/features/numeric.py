@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 from onnx import TensorProto
 
-from components.errors import WorkloadError
+from components.artefacts.errors import WorkloadError
 from components.features.distribution import Distribution, distribution
 from components.features.graph import GraphBuilder
 from components.features.transform import Feature, Option, Options, Transform, finite, is_number, stable, whole_number
-from data_contracts.spec import FieldSpec
+from data_contracts.description.spec import FieldSpec
 
 FILLS = ("median", "mean")
 

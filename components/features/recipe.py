@@ -12,8 +12,8 @@ import onnx
 import polars as pl
 from onnx import TensorProto
 
+from components.artefacts.errors import WorkloadError
 from components.declaration import FeatureStep
-from components.errors import WorkloadError
 from components.features.calendar import DateParts, Season, TimeOfDay, Weekday
 from components.features.category import Category, Cross
 from components.features.encoding import Frequency, HashBucket, TargetMean
@@ -22,7 +22,7 @@ from components.features.graph import GraphBuilder
 from components.features.numeric import Clip, Impute, Log1p, QuantileBucket, RobustScale, Standardise
 from components.features.transform import FOLD, FOLDS, LABEL, Feature, Transform
 from components.row_hash import with_row_hash
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 AnyTransform = (
     Category

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import msgspec
 import polars as pl
 
-from components.errors import WorkloadError
+from components.artefacts.errors import WorkloadError
 from components.features.graph import GraphBuilder
-from data_contracts.spec import DType, FieldSpec
+from data_contracts.description.spec import DType, FieldSpec
 
 # What the training split carries besides its rows: the answer as Float64, and which of the folds a row belongs to.
 LABEL = "slipway:label"

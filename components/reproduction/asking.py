@@ -2,11 +2,11 @@
 
 import polars as pl
 
-from components.builds.build import Build
+from components.artefacts.build import Build
 from components.catalog import find_kind
-from components.judgement.hold_out import labels_of
-from components.judgement.metrics import METRICS, score
-from components.judgement.targets import target_of
+from components.evaluation.hold_out import labels_of
+from components.evaluation.metrics import METRICS, score
+from components.evaluation.targets import target_of
 
 
 def asked_metrics(build: Build, rows_of: Build) -> dict[str, float]:

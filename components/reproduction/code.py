@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import data_contracts
-from components.errors import BuildError
+from components.artefacts.errors import BuildError
+from components.artefacts.storage import digest_file
 from components.provenance import ROOT, git
 from components.reproduction.recorded import DIFF, Recorded
-from components.storage import digest_file
 
 SHOWN = 5
 

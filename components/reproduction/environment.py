@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from components.errors import HostError
+from components.artefacts.errors import HostError
 from components.provenance import Package
 from components.reproduction.recorded import Recorded, RecordedMachine
 from components.virtual_environment import make_virtual_environment, pins_of

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components.builds.build import Build, open_build
+from components.artefacts.build import Build, open_build
+from components.artefacts.errors import BuildError, DataError
 from components.builds.kept_builds import sealings
 from components.builds.signing import public_key_path
 from components.data.versions import find_version
-from components.errors import BuildError, DataError
 from components.provenance import machine
 from components.reproduction.asking import asked_metrics
 from components.reproduction.code import restore_code

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from components.builds.build import Build
-from components.errors import BuildError
-from components.judgement.evidence import Evidence, parse_evidence
-from components.judgement.targets import HIGHER_IS_BETTER
+from components.artefacts.build import Build
+from components.artefacts.errors import BuildError
+from components.evaluation.evidence import Evidence, parse_evidence
+from components.evaluation.targets import HIGHER_IS_BETTER
 from components.provenance import Package
 from components.training.results import TrainingRecord
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from components.errors import SourceError
+from components.artefacts.errors import SourceError
 from components.scoring.footer import MAGIC, Footer, footer_of, is_encrypted, state_of
 from components.scoring.output import parquet_writer
 from components.scoring.thrift import BINARY, I16, I32, I64, LIST, STRUCT, List, Struct, write_struct

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.artefacts.errors import SourceError
 from components.data.quarantine import reasons_of
 from components.data.record_batches import record_batch, text_indices
 from components.data.sources.casting import cast_columns, contract_casts
@@ -19,11 +20,10 @@ from components.data.sources.json_lines import has_large
 from components.data.sources.source import open_source
 from components.data.sources.source_files import FORMATS, Opened
 from components.declaration import Source
-from components.errors import SourceError
 from components.scoring.footer import Footer, is_encrypted, read_footer
-from data_contracts.frame_schema import frame_schema
-from data_contracts.row_checks import keeps, row_checks
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.language.frame_schema import frame_schema
+from data_contracts.language.row_checks import keeps, row_checks
 
 # Numbers of the encodings DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY.
 DELTAS = frozenset({6, 7})

@@ -22,18 +22,18 @@ from numpy.typing import NDArray
 from polars import selectors
 from pydantic import Field
 
-from components.builds.build import Build
+from components.artefacts.build import Build
+from components.artefacts.errors import SourceError
 from components.catalog import find_kind
 from components.data.record_batches import record_batch
 from components.declaration import Source
-from components.errors import SourceError
 from components.result import Result
 from components.scoring.joined import JoinedWriter, stored_columns
 from components.scoring.output import WRITERS, Output
 from components.scoring.parts import Judge, Judged, Part, read_parts, spread
 from components.scoring.work_folder import work_folder
-from data_contracts.frame_schema import RAW
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
+from data_contracts.language.frame_schema import RAW
 
 PART_ROWS = 131_072
 # Characters of a text that was no value of its field, in the reasons of its row.

@@ -11,10 +11,10 @@ from typing import BinaryIO
 import polars as pl
 import pyarrow as pa
 
-from components.builds.build import Build
+from components.artefacts.build import Build
+from components.artefacts.errors import DataError, HostError, SourceError
+from components.artefacts.storage import digest_json, take_lock
 from components.declaration import Source
-from components.errors import DataError, HostError, SourceError
-from components.storage import digest_json, take_lock
 
 # How parts are cut and kept: a change of it must not find the parts of another way.
 FORMAT = 2

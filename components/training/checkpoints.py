@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from components.storage import write_atomically
+from components.artefacts.storage import write_atomically
 from components.training.options import TrainingOptions
 
 

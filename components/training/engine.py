@@ -20,8 +20,8 @@ from lightning.pytorch.strategies import Strategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from components.errors import TrainingError
-from components.storage import write_atomically
+from components.artefacts.errors import TrainingError
+from components.artefacts.storage import write_atomically
 from components.training.checkpoints import Checkpoints, WholeFiles
 from components.training.freed_memory import freed_memory_kept
 from components.training.guards import FiniteLoss, Keeper, NotFinite, Stop

@@ -5,8 +5,8 @@
 
 import torch
 
-from components.errors import HostError
-from components.machine import memory_bytes, processor_name, usable_cores
+from components.artefacts.errors import HostError
+from components.artefacts.machine import memory_bytes, processor_name, usable_cores
 from components.result import Result
 from components.training.results import Device, HardwareChoice, Precision
 

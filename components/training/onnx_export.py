@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, compose, helper
 from torch import Tensor, nn
 
-from components.errors import TrainingError
+from components.artefacts.errors import TrainingError
 from components.features.fusion import unstack_columns
 from components.features.graph import IR_VERSION, OPSET, operator_sets
 

@@ -16,8 +16,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter
 
-from components.errors import TrainingError
-from components.storage import digest_json, write_atomically
+from components.artefacts.errors import TrainingError
+from components.artefacts.storage import digest_json, write_atomically
 from components.training.options import TrainingOptions
 from components.training.results import Trial
 from components.training.search_options import Range, SearchOptions

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import msgspec
 
-from components.errors import ServingError, SlipwayError
+from components.artefacts.errors import ServingError, SlipwayError
 from deployments.data_plane.cors import check_origin
 from deployments.data_plane.options import Options
 from deployments.data_plane.server import serve

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from components.delivery.rollout import Rollout, folder_of, read_rollout
-from components.errors import BuildError, SlipwayError
+from components.artefacts.errors import BuildError, SlipwayError
+from components.artefacts.rollout import Rollout, folder_of, read_rollout
 from deployments.data_plane.model import Model, load_model
 from deployments.data_plane.options import Options
 from deployments.data_plane.telemetry.events import report

@@ -6,7 +6,7 @@ could send, which is refused for its type.
 
 import re
 
-from components.errors import ServingError
+from components.artefacts.errors import ServingError
 from deployments.data_plane.protocol import Headers, Reply, Request
 
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?")

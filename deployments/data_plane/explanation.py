@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from components.answer_shape import DIGITS
-from data_contracts.spec import FieldSpec
+from components.artefacts.answer_shape import DIGITS
+from data_contracts.description.spec import FieldSpec
 from deployments.data_plane.formats.request import Row
 from deployments.data_plane.load.batching import check_finite
 from deployments.data_plane.model import Model

@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from components import workloads
-from components.answer_shape import differences
-from components.builds.build import Build, Golden, ServingSpec, open_build
-from components.errors import BuildError, ServingError
-from data_contracts.spec import ContractSpec
+from components import kinds
+from components.artefacts.answer_shape import differences
+from components.artefacts.build import Build, Golden, ServingSpec, open_build
+from components.artefacts.errors import BuildError, ServingError
+from data_contracts.description.spec import ContractSpec
 from deployments.data_plane.formats.request import Row, RowDecoder
 
 GRAPH = "model.onnx"
@@ -109,9 +109,9 @@ def check_golden(model: Model, golden: Golden) -> list[Row]:
 
 
 def _predictor(build: Build, contract: ContractSpec, threads: int) -> Predictor:
-    # The kind is a folder of components/workloads: a new kind is served without a change here.
+    # The kind is a folder of components/kinds: a new kind is served without a change here.
     # Not by its own name: packed with a model for MLflow, these modules lie in a package of another name.
-    name = f"{workloads.__name__}.{build.manifest.kind}.inference"
+    name = f"{kinds.__name__}.{build.manifest.kind}.inference"
     try:
         inference = importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from components.errors import ServingError
+from components.artefacts.errors import ServingError
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

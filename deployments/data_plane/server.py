@@ -21,9 +21,9 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import MPServer
 
-from components.builds.build import open_build
-from components.errors import HostError, ServingError, SlipwayError
-from components.lifetime import end_in_order, when_it_ends
+from components.artefacts.build import open_build
+from components.artefacts.errors import HostError, ServingError, SlipwayError
+from components.artefacts.lifetime import end_in_order, when_it_ends
 from deployments.data_plane.champion import wanted_build
 from deployments.data_plane.options import Options, address_of
 from deployments.data_plane.workers import choose_workers, share_limits

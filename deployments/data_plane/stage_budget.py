@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from components.errors import SlipwayError
+from components.artefacts.errors import SlipwayError
 from deployments.data_plane.application import Application
 from deployments.data_plane.formats.content import JSON_TYPE
 from deployments.data_plane.options import Options

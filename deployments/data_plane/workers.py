@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from components.machine import processor_quota, usable_cores
+from components.artefacts.machine import processor_quota, usable_cores
 from deployments.data_plane.options import Options
 
 

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from components.artefacts.errors import WorkloadError
 from components.catalog import check_target, find_kind, kind_options, known_kinds
 from components.declaration import Workload, contract_of, parse_workload, read_workload
-from components.errors import WorkloadError
-from components.workloads.tabular.options import TabularOptions
+from components.kinds.tabular.options import TabularOptions
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_every_folder_of_workloads_is_a_kind_with_the_fixed_files() -> None:
         kind = find_kind(name)
         assert kind.name == name
         for file in ("data", "model", "inference", "workload"):
-            assert (Path("components/workloads") / name / f"{file}.py").is_file()
+            assert (Path("components/kinds") / name / f"{file}.py").is_file()
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in Path("deployments").glob("*.yaml")))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from components.artefacts.errors import WorkloadError
 from components.declaration import contract_of, parse_workload, read_workload
-from components.errors import WorkloadError
 
 
 @pytest.fixture

@@ -66,11 +66,12 @@ def test_a_users_module_among_our_contracts_is_followed_like_any_other(
     import data_contracts
 
     monkeypatch.setattr(data_contracts, "__path__", [*data_contracts.__path__, str(folder)])
-    write(folder, feed_here="from data_contracts.clean_here import tidy\nfrom data_contracts.spec import ContractSpec")
+    ours = "from data_contracts.description.spec import ContractSpec"
+    write(folder, feed_here=f"from data_contracts.clean_here import tidy\n{ours}")
     write(folder, clean_here="import far_away", far_away="x = 1")
     files = code_of(["data_contracts.feed_here"]).files
     assert {"data_contracts/feed_here.py", "data_contracts/clean_here.py", "far_away.py"} <= files.keys()
-    assert files["data_contracts/spec.py"] == ROOT / "data_contracts" / "spec.py"
+    assert files["data_contracts/description/spec.py"] == ROOT / "data_contracts" / "spec.py"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from components.errors import SourceError
+from components.artefacts.errors import SourceError
 from components.run_ledger import RunRecord, close_killed, current_ledger, own_run, recorded_run, runs_of
 from components.settings import Home
 from flows.ending import Stopped

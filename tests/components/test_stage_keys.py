@@ -18,7 +18,11 @@ def key() -> StageKey:
 
 def test_the_code_part_follows_imports_and_stays_out_of_the_rest() -> None:
     files = code_part(("components.features.recipe",))
-    assert {"components/features/recipe.py", "components/features/graph.py", "data_contracts/spec.py"} <= files.keys()
+    assert {
+        "components/features/recipe.py",
+        "components/features/graph.py",
+        "data_contracts/description/spec.py",
+    } <= files.keys()
     assert not any(name.startswith(("deployments", "flows", "components/registry")) for name in files)
 
 

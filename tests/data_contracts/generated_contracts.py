@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import create_model
 
 from data_contracts.contract import Contract, column
-from data_contracts.frame_schema import frame_schema
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
+from data_contracts.language.frame_schema import frame_schema
 
 PATTERNS = ["^[A-Z]{3}$", "^a.*z$", "[0-9]+", "^(?:ab|cd)*$", "^$", "x|y$", "^[$]+$"]
 TYPES: dict[str, Any] = {

@@ -13,16 +13,16 @@ from mlflow.models import validate_schema
 from mlflow.models.utils import _enforce_schema
 from mlflow.types import Schema
 
+from components.artefacts.errors import DataError
 from components.declaration import Monitoring
-from components.delivery.drift import compare_windows
-from components.errors import DataError
+from components.monitoring.drift import compare_windows
 from data_contracts.contract import Contract, column
 from data_contracts.delay_band import BandedFlight
-from data_contracts.drift_schema import drift_schema
+from data_contracts.description.spec import ContractSpec
 from data_contracts.flights import Flight
-from data_contracts.frame_schema import frame_schema
-from data_contracts.model_signature import signature_inputs
-from data_contracts.spec import ContractSpec
+from data_contracts.language.drift_schema import drift_schema
+from data_contracts.language.frame_schema import frame_schema
+from data_contracts.language.model_signature import signature_inputs
 
 
 class Order(Contract):

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from pydantic import ValidationError, create_model
 
 from data_contracts.contract import Contract, column
-from data_contracts.row_checks import keeps, row_checks
-from data_contracts.spec import ContractSpec, read_contract
+from data_contracts.description.spec import ContractSpec, read_contract
+from data_contracts.language.row_checks import keeps, row_checks
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder
 from deployments.data_plane.tables.checks import check_table
 from tests.data_contracts.generated_contracts import as_frame, contracts_with_requests, contracts_with_rows

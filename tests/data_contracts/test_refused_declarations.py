@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, Strict, StringConstraints, computed_fiel
 from pydantic import field_validator as checked
 
 from data_contracts.contract import Contract, column
-from data_contracts.spec import ContractSpec, Expectation
+from data_contracts.description.spec import ContractSpec, Expectation
 from deployments.data_plane.documents.openapi_schemas import field_schema
 from deployments.data_plane.formats.request import InvalidRow, RowDecoder
 from deployments.data_plane.tables.checks import check_table

@@ -10,14 +10,14 @@ import onnx
 import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
-from components.answer_shape import AnswerShape
-from components.builds.build import Golden, ServingSpec, Stations, seal
+from components.artefacts.answer_shape import AnswerShape
+from components.artefacts.build import Golden, ServingSpec, Stations, seal
+from components.artefacts.storage import write_atomically, write_json
 from components.declaration import read_workload
 from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
-from components.storage import write_atomically, write_json
-from components.workloads.tabular.inference import Predictor
+from components.kinds.tabular.inference import Predictor
+from data_contracts.description.spec import ContractSpec
 from data_contracts.flights import Flight, read_flights
-from data_contracts.spec import ContractSpec
 
 LATE = {"target": "binary", "label": "late", "threshold": 0.5}
 

@@ -12,10 +12,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from components.answer_shape import Answers
-from components.builds.build import open_build, seal
-from components.errors import ServingError
-from components.storage import write_json
+from components.artefacts.answer_shape import Answers
+from components.artefacts.build import open_build, seal
+from components.artefacts.errors import ServingError
+from components.artefacts.storage import write_json
 from deployments.data_plane.model import load_model
 from deployments.data_plane.tables.content_types import ARROW
 from tests.deployments.processes import Running

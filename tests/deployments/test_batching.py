@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from components.answer_shape import Binary
-from components.builds.build import ServingSpec
+from components.artefacts.answer_shape import Binary
+from components.artefacts.build import ServingSpec
 from deployments.data_plane.formats.request import Row
 from deployments.data_plane.load.batching import Answered, Batcher, Expired, NoFiniteAnswer
 from deployments.data_plane.load.limits import Overloaded

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import ServingError
+from components.artefacts.errors import ServingError
 from deployments.data_plane.cors import check_origin
 from tests.deployments.processes import Running, refused, servers
 from tests.deployments.small_build import Sample

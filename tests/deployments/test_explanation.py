@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from components.builds.build import open_build, seal
+from components.artefacts.build import open_build, seal
 from deployments.data_plane.explanation import Explainer
 from deployments.data_plane.model import load_model
 from tests.deployments.processes import Running

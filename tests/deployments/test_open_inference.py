@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
 from deployments.data_plane.formats.open_inference import DATATYPES, JSON_LENGTH, Tensor, decode, rows_of
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder, TooManyRows
 from deployments.data_plane.formats.tensor_bytes import packed, unpacked

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.builds.build import open_build
+from components.artefacts.build import open_build
 
 PROGRAM = Path(__file__).parents[2] / "deployments" / "clients" / "run_graph.mjs"
 RUNTIME = "onnxruntime-node@1.30.0"

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.errors import ServingError
-from data_contracts.spec import ContractSpec, FieldSpec
+from components.artefacts.errors import ServingError
+from data_contracts.description.spec import ContractSpec, FieldSpec
 from deployments.data_plane.formats.arrow_columns import arrow_column
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder
 from deployments.data_plane.load.batching import Answered

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.flights import Flight
-from data_contracts.spec import ContractSpec, FieldSpec
 from deployments.data_plane.documents.openapi import example_row
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder, TooManyRows
 

@@ -14,10 +14,10 @@ import grpc
 import httpx
 import pytest
 
-from components.builds.build import open_build, seal
+from components.artefacts.build import open_build, seal
+from components.artefacts.rollout import Rollout, promoted, rolled_back, write_rollout
+from components.artefacts.storage import write_json
 from components.builds.signing import ensure_key, public_key_path, sign_build
-from components.delivery.rollout import Rollout, promoted, rolled_back, write_rollout
-from components.storage import write_json
 from data_contracts.flights import Flight
 from deployments.data_plane.documents.openapi_schemas import example_row
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages

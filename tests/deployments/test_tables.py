@@ -8,7 +8,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
 from deployments.data_plane.formats.request import InvalidRow
 from deployments.data_plane.options import Options
 from deployments.data_plane.tables.content_types import ARROW, PARQUET

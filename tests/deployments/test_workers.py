@@ -10,10 +10,10 @@ import polars as pl
 import psutil
 import pytest
 
-from components.builds.build import open_build, seal
-from components.delivery.rollout import Rollout, promoted, write_rollout
-from components.machine import usable_cores
-from components.storage import write_json
+from components.artefacts.build import open_build, seal
+from components.artefacts.machine import usable_cores
+from components.artefacts.rollout import Rollout, promoted, write_rollout
+from components.artefacts.storage import write_json
 from deployments.data_plane import workers
 from deployments.data_plane.options import Options
 from deployments.data_plane.workers import choose_workers, share_limits

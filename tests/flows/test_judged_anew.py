@@ -10,9 +10,9 @@ import pytest
 import yaml
 from prefect import flow
 
+from components.artefacts.errors import ContractError
 from components.data.results import Expected
 from components.declaration import Workload, read_workload
-from components.errors import ContractError
 from components.run_ledger import recorded_run
 from components.settings import Home
 from flows.status import status_of
@@ -24,7 +24,7 @@ CONTRACT = """
 from datetime import datetime
 
 from data_contracts.contract import Contract, column
-from data_contracts.spec import Expectation
+from data_contracts.description.spec import Expectation
 
 
 class Order(Contract):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.errors import HostError
+from components.artefacts.errors import HostError
 from flows.orchestrator import PROXIES, check_reachable, spare_loopback_the_proxy
 
 

@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
+from components.artefacts.errors import HostError
+from components.artefacts.storage import this_process, write_json
 from components.declaration import Workload
-from components.errors import HostError
 from components.result import Result
 from components.run_ledger import RunRecord, State
 from components.settings import Home, Settings
-from components.storage import this_process, write_json
 from flows.doctor import examine
 from flows.killed_runs import PROCESS_LABEL, STARTED_BY_A_WORKER
 from flows.prefect_run import check_home_lasts
@@ -147,7 +147,7 @@ def test_a_relative_home_is_refused_under_a_worker_and_only_there(
 def test_a_parameter_out_of_its_bounds_is_told_in_one_line() -> None:
     from prefect.exceptions import ParameterTypeError
 
-    from components.errors import SlipwayError
+    from components.artefacts.errors import SlipwayError
     from flows.prefect_run import told_parameters
 
     with (

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from components.errors import SlipwayError, SourceError
+from components.artefacts.errors import SlipwayError, SourceError
 from flows.run_log import LOGGERS, OneLine, keep_errors_on_one_line
 
 

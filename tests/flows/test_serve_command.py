@@ -13,9 +13,9 @@ import grpc
 import httpx
 import pytest
 
-from components.builds.build import open_build
+from components.artefacts.build import open_build
+from components.artefacts.rollout import Rollout, promoted, rollout_path, write_rollout
 from components.builds.signing import ensure_key, sign_build
-from components.delivery.rollout import Rollout, promoted, rollout_path, write_rollout
 from components.settings import Home
 from tests.deployments.processes import wait_until
 from tests.deployments.small_build import draw_sample, write_build

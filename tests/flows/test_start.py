@@ -26,7 +26,9 @@ def test_a_flow_begins_without_what_a_later_stage_needs(flow: str) -> None:
 
 def test_signals_are_taken_before_anything_that_takes_its_time_is_loaded() -> None:
     assert (
-        loaded("flows.entry") & {*LATER, "prefect", "polars", "typer", "rich", "pydantic", "components.errors"} == set()
+        loaded("flows.entry")
+        & {*LATER, "prefect", "polars", "typer", "rich", "pydantic", "components.artefacts.errors"}
+        == set()
     )
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from components.builds.live_check import LiveCheck
 from components.declaration import read_workload
-from components.delivery.promotion import Promotion
-from components.judgement.evidence import Measure
-from components.judgement.gates import GateReport, promotion_evidence, promotion_gates
+from components.evaluation.evidence import Measure
+from components.gates.judge import GateReport, promotion_evidence, promotion_gates
+from components.promotion.promote import Promotion
 from flows.drawing import coloured, make_table, open_console
 from flows.run_tables import print_promotion
 

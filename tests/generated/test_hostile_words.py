@@ -16,15 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.artefacts.errors import SlipwayError
 from components.catalog import check_target, kind_options
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
 from components.declaration import Workload, contract_of, read_workload
-from components.errors import SlipwayError
 from components.features.recipe import check_step
 from components.settings import Home
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 from tests.generated.hostile import SCALARS, Raw, Table, as_yaml, changed, contracts, leaves, names, texts
 
 pytestmark = pytest.mark.slow

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from components.builds.build import Build, open_build
+from components.artefacts.build import Build, open_build
 from components.builds.packaging import PackagedBuild
 from components.builds.signing import public_key_path
 from components.data.results import Expected, Prepared, Snapshot, Validated
 from components.declaration import Workload, parse_workload
-from components.delivery.registry import Registered
-from components.judgement.evidence import Evaluated
-from components.judgement.gates import GateReport
+from components.evaluation.evidence import Evaluated
+from components.gates.judge import GateReport
+from components.registry.versions import Registered
 from components.settings import Home, Settings
 from components.training.results import Trained
 from tasks.audit import audit

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from components.builds.build import open_build
+from components.artefacts.build import open_build
+from components.artefacts.errors import BuildError
 from components.builds.signing import ensure_key, public_key_path
-from components.delivery.inspection import build_of, inspect, profile
-from components.delivery.registry import CHALLENGER, aliased_build
-from components.delivery.travel import export_build, import_build
-from components.errors import BuildError
+from components.promotion.inspection import build_of, inspect, profile
+from components.registry.archive import export_build, import_build
+from components.registry.versions import CHALLENGER, aliased_build
 from components.settings import Home
 from tests.tasks.staging import Staged
 

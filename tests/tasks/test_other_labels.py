@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from components.declaration import contract_of
-from components.delivery.promotion import challenger_of, champion_of
-from components.judgement.evidence import read_evidence
+from components.evaluation.evidence import read_evidence
+from components.promotion.promote import challenger_of, champion_of
 from components.scoring.score import score_file
 from components.settings import Home
 from tasks.monitor import monitor

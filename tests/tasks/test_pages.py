@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.judgement.gates import GateReport, Verdict
+from components.gates.judge import GateReport, Verdict
 from components.result import Result
 from tasks.pages import fields_of, link, table, text, verdicts
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from components.builds.build import MANIFEST, SIGNATURE, Build, open_build, seal
+from components.artefacts.build import MANIFEST, SIGNATURE, Build, open_build, seal
+from components.artefacts.errors import DataError
+from components.artefacts.storage import digest_file, write_json
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.data.versions import find_version
-from components.errors import DataError
 from components.reproduction.rebuild import Rebuilding, reproduce
 from components.settings import Home, Settings
-from components.storage import digest_file, write_json
 from tests.conftest import REPOSITORY
 from tests.tasks.staging import Staged
 

@@ -11,16 +11,16 @@ import onnx
 import polars as pl
 import pytest
 
-from components.builds.build import Build, open_build, seal
+from components.artefacts.build import Build, open_build, seal
+from components.artefacts.errors import BuildError, ContractError, GateError, SourceError, SplitError, WorkloadError
+from components.artefacts.rollout import promoted, read_rollout, rollout_path, write_rollout
 from components.builds.signing import ensure_key, sign_build
 from components.catalog import find_kind
 from components.declaration import contract_of, parse_workload
-from components.delivery.promotion import challenger_of, champion_of, roll_back
-from components.delivery.promotion_record import PromotionRecord
-from components.delivery.rollout import promoted, read_rollout, rollout_path, write_rollout
-from components.errors import BuildError, ContractError, GateError, SourceError, SplitError, WorkloadError
+from components.evaluation.evidence import read_evidence
 from components.faults.graph import wrong_normaliser
-from components.judgement.evidence import read_evidence
+from components.promotion.promote import challenger_of, champion_of, roll_back
+from components.promotion.record import PromotionRecord
 from components.scoring.score import score_file
 from components.settings import Home, Settings
 from tasks.ingest import ingest

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.judgement.evaluation import _facts
+from components.evaluation.evaluate import _facts
 from components.settings import Home, Settings
 from components.training.costs.estimate import check_estimate
 from tasks.estimate import estimate

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.builds.build import open_build
-from components.workloads.tabular.inference import Predictor
+from components.artefacts.build import open_build
+from components.kinds.tabular.inference import Predictor
 from deployments.data_plane.formats.request import RowDecoder
 
 FOLDER = Path(os.environ.get("SLIPWAY_BENCHMARK", "."))

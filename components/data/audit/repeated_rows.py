@@ -14,7 +14,7 @@ import polars as pl
 
 from components.data.audit.coincidence import RARE, Recurrence, recurrence, times_of
 from components.row_hash import with_row_hash
-from data_contracts.spec import FieldSpec
+from data_contracts.description.spec import FieldSpec
 
 HASH, REST, FINE = "slipway:hash", "slipway:rest", "slipway:fine"
 TIMES = "slipway:times"

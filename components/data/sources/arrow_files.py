@@ -5,10 +5,10 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
+from components.artefacts.errors import SourceError
 from components.data.sources.unpacking import Located
 from components.declaration import Source
-from components.errors import SourceError
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 
 def open_arrow(file: Located, source: Source, contract: ContractSpec, scratch: Path) -> pl.LazyFrame:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from components.errors import ContractError
-from data_contracts.frame_schema import POLARS_TYPES, raw_column
-from data_contracts.spec import ContractSpec, DType, FieldSpec
+from components.artefacts.errors import ContractError
+from data_contracts.description.spec import ContractSpec, DType, FieldSpec
+from data_contracts.language.frame_schema import POLARS_TYPES, raw_column
 
 _BOOLEANS = {"true": True, "false": False, "t": True, "f": False, "yes": True, "no": False, "1": True, "0": False}
 _MOMENTS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import polars as pl
 
+from components.artefacts.errors import SourceError
 from components.data.sources.casting import BESIDE
 from components.data.sources.unpacking import Located
 from components.declaration import Source
-from components.errors import SourceError
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 # Whether a row may end early: its last value is missing.
 SHORT = f"{BESIDE}short"

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 # What lies beside data for people to read.
 _PAPERS = re.compile(r"(?:readme|licen[cs]e|notice|copying|changes|changelog|authors|citation)\b.*", re.IGNORECASE)

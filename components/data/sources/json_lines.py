@@ -10,11 +10,11 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
+from components.artefacts.errors import ContractError, SourceError
 from components.data.sources.casting import tell_missing
 from components.data.sources.unpacking import Located
 from components.declaration import Source
-from components.errors import ContractError, SourceError
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 MARK = b"\xef\xbb\xbf"
 # How much of a file is read to see which keys it has.

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from components.errors import SourceError
+from components.artefacts.errors import SourceError
 
 SECONDS = 30
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
+from components.artefacts.errors import ContractError, SlipwayError, SourceError
+from components.artefacts.storage import atomic_folder, scratch_prefix, write_json
 from components.data.parquet import sink
 from components.data.results import Snapshot
 from components.data.sources.casting import FORMS, Cast, cast_columns, contract_casts
@@ -20,13 +22,11 @@ from components.data.sources.json_lines import has_large
 from components.data.sources.source import describe_source, open_source
 from components.data.sources.source_files import FILE, Opened, one_line
 from components.declaration import Source
-from components.errors import ContractError, SlipwayError, SourceError
 from components.row_hash import row_lanes, rows_digest
 from components.settings import Home
-from components.storage import atomic_folder, scratch_prefix, write_json
 from components.user_code import told
-from data_contracts.frame_schema import raw_column
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.language.frame_schema import raw_column
 
 ROWS = "rows.parquet"
 RECORD = "snapshot.json"

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
+from components.artefacts.errors import SourceError
 from components.data.sources.arrow_files import open_arrow
 from components.data.sources.casting import as_text
 from components.data.sources.csv_files import SHORT, find_csv_fault, find_short_row, open_csv
@@ -19,8 +20,7 @@ from components.data.sources.json_lines import find_inexact_integer, find_json_f
 from components.data.sources.object_storage import fetch, find_objects
 from components.data.sources.unpacking import PACKED, Located, unpack
 from components.declaration import Source
-from components.errors import SourceError
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
 
 FORMATS = {
     ".parquet": "parquet",

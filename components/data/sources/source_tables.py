@@ -15,9 +15,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.artefacts.errors import SourceError
 from components.declaration import Source
-from components.errors import SourceError
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 # Values that are in memory at once.

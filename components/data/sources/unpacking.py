@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
+from components.artefacts.errors import SourceError
 from components.data.sources.found_files import is_paper
-from components.errors import SourceError
 
 PACKED = (".gz", ".zip")
 BLOCK = 2**20

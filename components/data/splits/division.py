@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from components.artefacts.errors import SplitError
 from components.data.kept_rows import MARK, KeptRows
 from components.data.parquet import BLOCK, BlockFiles
 from components.data.results import Split
@@ -23,9 +24,8 @@ from components.data.splits.split_declaration import (
     StratifiedSplit,
     TimeSplit,
 )
-from components.errors import SplitError
 from components.row_hash import with_row_hash
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
 
 PLACE = "slipway:place"
 WHICH = "slipway:split"

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from components.data.results import FieldShift, Split
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
 
 BINS = 20
 VALUES = 50

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from components.artefacts.errors import HostError
 from components.declaration import describe_validation_error
-from components.errors import HostError
 from components.result import Result
 from components.training.results import EstimateCheck, Trained
 from components.yaml_document import YamlFault, read_yaml

@@ -5,7 +5,7 @@ from string import Template
 
 import msgspec
 
-from data_contracts.spec import FieldSpec
+from data_contracts.description.spec import FieldSpec
 from deployments.data_plane.documents.openapi_schemas import example_row
 from deployments.data_plane.model import Model
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from data_contracts.patterns import script_pattern
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.patterns import script_pattern
+from data_contracts.description.spec import ContractSpec, FieldSpec
 from deployments.data_plane.formats.open_inference import ID_CHARACTERS
 from deployments.data_plane.model import Model
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_contracts.spec import FieldSpec
+from data_contracts.description.spec import FieldSpec
 
 
 def arrow_type(field: FieldSpec) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.errors import ServingError
+from components.artefacts.errors import ServingError
 from deployments.data_plane.formats.arrow_columns import arrow_values
 from deployments.data_plane.model import Model
 from deployments.data_plane.tables.content_types import PARQUET

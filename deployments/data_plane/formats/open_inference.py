@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from data_contracts.spec import FieldSpec
+from data_contracts.description.spec import FieldSpec
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, TooManyRows
 from deployments.data_plane.formats.tensor_bytes import packed, unpacked
 from deployments.data_plane.model import Model

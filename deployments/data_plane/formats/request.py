@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from data_contracts.field_types import annotation
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.field_types import annotation
+from data_contracts.description.spec import ContractSpec, FieldSpec
 
 Row = tuple[Any, ...]
 

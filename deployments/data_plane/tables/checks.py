@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
 from deployments.data_plane.formats.request import InvalidRow
 from deployments.data_plane.protocol import BodyTooLarge
 

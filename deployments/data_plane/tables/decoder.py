@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from components.lifetime import end_with_parent
-from data_contracts.spec import ContractSpec, read_contract
+from components.artefacts.lifetime import end_with_parent
+from data_contracts.description.spec import ContractSpec, read_contract
 from deployments.data_plane.tables.checks import Checked, Texts
 from deployments.data_plane.tables.memory import KEPT_BYTES, mapped, write
 from deployments.data_plane.tables.messages import Column, Done, Ended, Job, Refused, receive, refused, send

@@ -8,7 +8,7 @@ import os
 import tempfile
 import weakref
 
-from components.errors import ServingError
+from components.artefacts.errors import ServingError
 
 # What is kept for the next table; all beyond it is given back.
 KEPT_BYTES = 64_000_000

@@ -8,7 +8,7 @@ import sys
 
 import msgspec
 
-from components.errors import ServingError
+from components.artefacts.errors import ServingError
 from deployments.data_plane.formats.request import MalformedRequest
 from deployments.data_plane.options import Options
 from deployments.data_plane.protocol import BodyTooLarge

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 from deployments.data_plane.formats.request import MalformedRequest, TooManyRows
 from deployments.data_plane.protocol import BodyTooLarge
 from deployments.data_plane.tables.checks import Checked, check_columns, check_schema, checked

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_contracts.spec import FieldSpec
+from data_contracts.description.spec import FieldSpec
 from deployments.data_plane.formats.arrow_columns import arrow_column
 from deployments.data_plane.tables.messages import Column, Done
 

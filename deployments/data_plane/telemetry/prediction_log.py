@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.errors import HostError, ServingError
-from data_contracts.spec import ContractSpec
+from components.artefacts.errors import HostError, ServingError
+from data_contracts.description.spec import ContractSpec
 from deployments.data_plane.formats.arrow_columns import arrow_values
 from deployments.data_plane.load.batching import Answered
 from deployments.data_plane.options import Options

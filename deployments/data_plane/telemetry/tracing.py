@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from components.errors import ServingError
+from components.artefacts.errors import ServingError
 from deployments.data_plane.telemetry.events import report
 from deployments.data_plane.telemetry.metrics import Metrics
 

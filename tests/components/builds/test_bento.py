@@ -11,10 +11,10 @@ import httpx
 import polars as pl
 import pytest
 
+from components.artefacts.build import open_build
+from components.artefacts.errors import BuildError
 from components.builds.bento import export_bento, import_bento, pack_bento
-from components.builds.build import open_build
 from components.builds.signing import ensure_key, public_key_path, sign_build
-from components.errors import BuildError
 from tests.deployments.processes import wait_until
 from tests.deployments.small_build import draw_sample, write_build
 

@@ -7,10 +7,10 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from components.artefacts.storage import digest_file
 from components.builds.bill_of_materials import write_bill_of_materials
 from components.builds.serving_environment import serving_packages
 from components.provenance import dependency_graph
-from components.storage import digest_file
 
 PACKAGES = {**dependency_graph(), **serving_packages()}
 

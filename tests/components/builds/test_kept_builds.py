@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from components.builds.build import open_build, seal
+from components.artefacts.build import open_build, seal
+from components.artefacts.errors import BuildError
 from components.builds.kept_builds import folder_of_build, keep_build, sealings
 from components.builds.signing import ensure_key, public_key_path, sign_build
-from components.errors import BuildError
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from components.builds.build import Build, open_build, seal
+from components.artefacts.build import Build, open_build, seal
+from components.artefacts.storage import write_json
 from components.builds.live_check import check_live
 from components.builds.parity_ladder import climb
 from components.builds.stage_budget import MEANINGS, measure_stages
-from components.storage import write_json
 from tests.deployments.small_build import draw_sample, write_build
 
 STATIONS = ["export", "compression", "packaged graph", "optimised graph", "clean process"]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.builds.build import open_build, seal
+from components.artefacts.build import open_build, seal
+from components.artefacts.errors import BuildError, ServingError
 from components.builds.serving_environment import (
     IMPORTED,
     REQUIREMENTS,
@@ -16,7 +17,6 @@ from components.builds.serving_environment import (
     write_requirements,
 )
 from components.builds.serving_sources import source_files
-from components.errors import BuildError, ServingError
 from components.provenance import normalised
 from tests.deployments.small_build import draw_sample, write_build
 

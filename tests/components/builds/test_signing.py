@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from components.builds.build import SIGNATURE, open_build, seal
+from components.artefacts.build import SIGNATURE, open_build, seal
+from components.artefacts.errors import BuildError
+from components.artefacts.storage import write_json
 from components.builds.signing import ensure_key, public_key_path, sign_build, verify_build
-from components.errors import BuildError
-from components.storage import write_json
 
 
 @pytest.fixture
@@ -74,7 +74,8 @@ def test_another_key_no_signature_and_a_broken_one_are_refused(signed: tuple[Pat
 
 def test_checking_does_not_import_the_library() -> None:
     script = (
-        "import sys, components.builds.signature; print({'model_signing', 'sigstore', 'pydantic'} & set(sys.modules))"
+        "import sys, components.artefacts.signature as _; "
+        "print({'model_signing', 'sigstore', 'pydantic'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -8,19 +8,19 @@ import onnx
 import polars as pl
 import pytest
 
+from components.artefacts.storage import digest_file
 from components.catalog import find_kind
 from components.compression.choice import choose, compress, shortcoming
 from components.compression.declaration import Variants
 from components.compression.results import AS_TRAINED, MetricLoss, Speed, Variant
 from components.data.results import Prepared
 from components.declaration import Workload
-from components.judgement.evaluation import evaluate
-from components.judgement.evidence import read_evidence
-from components.judgement.gates import judge
+from components.evaluation.evaluate import evaluate
+from components.evaluation.evidence import read_evidence
+from components.gates.judge import judge
+from components.kinds.tabular.smaller import first_trees
 from components.settings import Settings
-from components.storage import digest_file
 from components.training.results import Trained
-from components.workloads.tabular.smaller import first_trees
 from tests.components.training.small_training import parcels_spec, parcels_workload, prepare_parcels
 
 KIND = find_kind("tabular")

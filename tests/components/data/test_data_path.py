@@ -5,13 +5,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from components.artefacts.errors import ContractError, SourceError, SplitError
 from components.data import preparation
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Split
 from components.data.sources.snapshots import take_snapshot
 from components.declaration import FeatureStep, Source, Workload, parse_workload
-from components.errors import ContractError, SourceError, SplitError
 from components.features.recipe import fit_recipe
 from components.settings import Home
 from data_contracts.contract import Contract, column

@@ -8,13 +8,13 @@ from typing import ClassVar
 import polars as pl
 import pytest
 
+from components.artefacts.errors import DataError
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot
 from components.data.sources.snapshots import take_snapshot
 from components.data.versions import delete_versions, diff_versions, find_version, list_versions
 from components.declaration import Source, Workload, parse_workload
-from components.errors import DataError
 from components.settings import Home
 from data_contracts.contract import Contract, column
 from tests.components.training.small_training import WORKLOAD

@@ -16,9 +16,9 @@ from components.data.results import Snapshot
 from components.data.sources.snapshots import have_nan
 from components.settings import Home
 from data_contracts.contract import Contract, column
-from data_contracts.frame_schema import frame_schema
-from data_contracts.row_checks import row_checks
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
+from data_contracts.language.frame_schema import frame_schema
+from data_contracts.language.row_checks import row_checks
 from tests.data_contracts.generated_contracts import as_frame, contracts_with_rows
 
 

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.artefacts.errors import ContractError, HostError, WorkloadError
 from components.data.pseudonyms import made_up_value, pii_key, without_pii
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
 from components.declaration import FeatureStep, Source
-from components.errors import ContractError, HostError, WorkloadError
 from components.features.recipe import check_step
 from components.settings import Home
 from data_contracts.contract import Contract, column
-from data_contracts.drift_schema import drift_schema
-from data_contracts.frame_schema import frame_schema
-from data_contracts.row_checks import keeps
-from data_contracts.spec import Expectation, FieldSpec
-from data_contracts.validation import check_dataset
+from data_contracts.description.spec import Expectation, FieldSpec
+from data_contracts.language.drift_schema import drift_schema
+from data_contracts.language.frame_schema import frame_schema
+from data_contracts.language.row_checks import keeps
+from data_contracts.language.validation import check_dataset
 
 CANARY = "kanarienvogel@example.org"
 NUMBER = 4_917_612_345_678

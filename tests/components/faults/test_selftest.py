@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
-from components.answer_shape import Binary
-from components.builds.build import ServingSpec, open_build, seal
+from components.artefacts.answer_shape import Binary
+from components.artefacts.build import ServingSpec, open_build, seal
+from components.artefacts.storage import digest_file, write_atomically, write_json
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.data.results import Prepared, Split
 from components.declaration import Workload, parse_workload, read_workload
+from components.evaluation.evidence import Evidence
 from components.faults.bench import Bench, Fault, make_bench
 from components.faults.selftest import FAULTS, applicable, run_selftest
 from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
-from components.judgement.evidence import Evidence
-from components.judgement.gates import judge
-from components.storage import digest_file, write_atomically, write_json
+from components.gates.judge import judge
+from components.kinds.tabular.workload import predict_file
 from components.training.onnx_export import join
 from components.training.results import Candidate, HardwareChoice, Trained
-from components.workloads.tabular.workload import predict_file
 from data_contracts.flights import Flight
 
 CONTRACT = Flight.spec()

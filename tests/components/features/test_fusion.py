@@ -10,7 +10,7 @@ from onnx import TensorProto
 
 from components.features.fusion import fuse_columns, unstack_columns
 from components.features.graph import GraphBuilder
-from data_contracts.spec import FieldSpec
+from data_contracts.description.spec import FieldSpec
 
 FIELDS = tuple(FieldSpec(name=name, dtype="number", description="") for name in "abcde")
 TEXT = FieldSpec(name="text", dtype="string", description="")

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.artefacts.errors import WorkloadError
 from components.declaration import FeatureStep
-from components.errors import WorkloadError
 from components.features.recipe import TRANSFORMS, Recipe, fit_recipe, read_recipe, recipe_graph, write_recipe
-from components.workloads.tabular.inference import tensors_of_rows
+from components.kinds.tabular.inference import tensors_of_rows
 from data_contracts.contract import Contract, column
-from data_contracts.frame_schema import frame_schema
+from data_contracts.language.frame_schema import frame_schema
 
 
 class Everything(Contract):

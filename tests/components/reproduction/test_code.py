@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from components.builds.build import Build, Manifest
-from components.errors import BuildError
+from components.artefacts.build import Build, Manifest
+from components.artefacts.errors import BuildError
+from components.artefacts.storage import digest_file
 from components.provenance import CodeVersion, code_version
 from components.reproduction.code import restore_code
 from components.reproduction.recorded import Recorded, RecordedCode, RecordedData, RecordedMachine
-from components.storage import digest_file
 from components.training.results import TrainingRecord
 
 

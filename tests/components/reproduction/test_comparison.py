@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.builds.build import Build, Manifest
+from components.artefacts.build import Build, Manifest
 from components.provenance import Package
 from components.reproduction.comparison import Reproduction, compare
 from components.reproduction.environment import environment_changes

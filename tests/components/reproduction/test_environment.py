@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components.builds.build import Build, Manifest
-from components.errors import HostError
+from components.artefacts.build import Build, Manifest
+from components.artefacts.errors import HostError
 from components.reproduction.environment import make_environment
 from components.reproduction.recorded import Recorded, RecordedCode, RecordedData, RecordedMachine
 from components.training.results import TrainingRecord

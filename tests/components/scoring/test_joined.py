@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.errors import SourceError
+from components.artefacts.errors import SourceError
 from components.scoring import joined
 from components.scoring.footer import read_footer
 from components.scoring.joined import JoinedWriter, StoredColumns, stored_columns

@@ -12,8 +12,8 @@ from components.data.quarantine import reasons_of
 from components.data.record_batches import record_batch
 from components.scoring.parts import Judge, Part
 from data_contracts.contract import Contract, column
-from data_contracts.frame_schema import frame_schema, raw_column
-from data_contracts.row_checks import keeps, row_checks
+from data_contracts.language.frame_schema import frame_schema, raw_column
+from data_contracts.language.row_checks import keeps, row_checks
 
 
 class Parcel(Contract):

@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 import pytest
 
-from components.builds.build import Build, open_build
+from components.artefacts.build import Build, open_build
+from components.artefacts.errors import ContractError, HostError, SourceError
 from components.declaration import Source
-from components.errors import ContractError, HostError, SourceError
+from components.kinds.tabular.bulk import BulkPredictor
+from components.kinds.tabular.inference import Predictor
 from components.scoring.joined import JoinedWriter
 from components.scoring.score import score_file
 from components.scoring.work_folder import work_folder
-from components.workloads.tabular.bulk import BulkPredictor
-from components.workloads.tabular.inference import Predictor
 from tests.deployments.small_build import Sample, draw_sample, write_build
 
 

@@ -10,7 +10,7 @@ from components.data.results import Prepared, Split
 from components.declaration import Workload, parse_workload
 from components.features.recipe import fit_recipe, write_recipe
 from data_contracts.contract import Contract, column
-from data_contracts.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec
 
 
 class Parcel(Contract):

@@ -1,6 +1,6 @@
 import pytest
 
-from components.errors import HostError
+from components.artefacts.errors import HostError
 from components.training.hardware import Machine, choose_hardware, probe_machine, safer_precision
 
 PLAIN = Machine(processor="x86_64", cores=8, memory_gb=16)

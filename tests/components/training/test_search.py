@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from components.errors import TrainingError
+from components.artefacts.errors import TrainingError
 from components.training.options import TrainingOptions
 from components.training.results import read_trials
 from components.training.search import Watch, search

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.multiprocessing import ProcessExitedException
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from components.errors import TrainingError
+from components.artefacts.errors import TrainingError
 from components.training.engine import Fitted, fit
 from components.training.learner import LearningRate, Plan
 from components.training.options import TrainingOptions

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data_contracts.spec import ContractSpec, DType, FieldSpec
+from data_contracts.description.spec import ContractSpec, DType, FieldSpec
 
 Columns = dict[str, Any]
 Draw = Callable[[np.random.Generator, int], Columns]

@@ -13,12 +13,12 @@ from components.data.audit.audit_declaration import AuditLimits
 from components.data.audit.findings import Audited, Finding
 from components.data.audit.leakage import audit
 from components.data.results import Prepared, Split
+from components.evaluation.hold_out import leakage_measure
 from components.features.numeric import Standardise
 from components.features.recipe import Recipe, write_recipe
-from components.judgement.hold_out import leakage_measure
 from data_contracts.contract import Contract, column
-from data_contracts.frame_schema import frame_schema
-from data_contracts.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.language.frame_schema import frame_schema
 
 SIZE = {"train": 4_000, "validation": 1_000, "test": 1_000}
 WORDS = [f"word{number}" for number in range(400)]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.artefacts.errors import ContractError
 from components.data.sources.casting import cast_columns, contract_casts
-from components.errors import ContractError
 from data_contracts.contract import Contract, column
 
 BEYOND = [2**53 + index for index in range(6)]

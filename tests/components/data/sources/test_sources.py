@@ -20,13 +20,13 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
+from components.artefacts.errors import ContractError, SourceError
 from components.data.sources.snapshots import take_snapshot
 from components.data.sources.source import describe_source, source_fingerprint
 from components.declaration import Source
-from components.errors import ContractError, SourceError
 from components.settings import Home
 from data_contracts.contract import Contract, column
-from data_contracts.spec import ContractSpec, DType, FieldSpec
+from data_contracts.description.spec import ContractSpec, DType, FieldSpec
 from tests.components.data.sources.object_storage import serve_buckets
 
 MOMENT = datetime(2013, 5, 1, 8, 30)

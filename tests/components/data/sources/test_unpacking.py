@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from components.artefacts.errors import SourceError
 from components.data.sources.unpacking import Located, unpack
-from components.errors import SourceError
 from tests.components.data.sources.bad_files import zipped
 
 CSV = b"a,b\n" + b"".join(b"%d,x\n" % index for index in range(300))

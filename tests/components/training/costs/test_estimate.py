@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from components.artefacts.errors import HostError
 from components.catalog import find_kind
-from components.errors import HostError
 from components.settings import Settings
 from components.training.costs.cards import CONTEXT_MB, LAUNCH_SECONDS, card_estimates, card_memory_mb, step_flops
 from components.training.costs.estimate import FURTHER_TRIAL, PRICES, Part, Spent, read_prices

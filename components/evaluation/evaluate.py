@@ -1,0 +1,289 @@
+"""Evaluate the packaged graph on the hold-out: the answers that users would get, not those the trainer remembers.
+
+evaluated = evaluate(trained, prepared, workload, contract, predict_file, folder)
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from components.artefacts.answer_shape import AnswerShape, differences
+from components.artefacts.storage import digest_file, write_json
+from components.data.results import Prepared
+from components.declaration import Workload
+from components.evaluation.behaviour_tests import behaviour, behaviour_measure
+from components.evaluation.decisions import decision_threshold, decisions
+from components.evaluation.evidence import Evaluated, Evidence, Measure, write_evidence
+from components.evaluation.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
+from components.evaluation.importance import Ask, asker, permutation_importance
+from components.evaluation.metrics import (
+    HIGHER_IS_BETTER,
+    METRICS,
+    calibration_bins,
+    replicates,
+    score,
+    statistic,
+    summarise,
+)
+from components.evaluation.multiclass import calibration_measure, class_decisions, rate_measures
+from components.evaluation.regression import number_decisions
+from components.evaluation.slices import goal_measures, slice_measures, weak_slices
+from components.evaluation.targets import Target, shape_of
+from components.training.results import Trained
+from data_contracts.description.spec import ContractSpec
+
+RESAMPLES = 1000
+SOURCE = "evaluation"
+Decisions = Callable[[HoldOut, Workload, int], tuple[list[Measure], dict[str, Any]]]
+
+
+def evaluate(
+    trained: Trained,
+    prepared: Prepared,
+    workload: Workload,
+    contract: ContractSpec,
+    predict_file: PredictFile,
+    folder: Path,
+    *,
+    ledger: Path | None = None,
+) -> Evaluated:
+    """Evaluate the chosen candidate on the test split; write evidence.json and predictions.parquet into ``folder``.
+
+    ``ledger`` is the folder that counts how often a hold-out has judged.
+    """
+    began = time.monotonic()
+    goal, seed = workload.goal, workload.seed
+    hold_out = read_hold_out(trained, prepared, contract, predict_file, goal.metric, unit=goal.unit, seed=seed)
+    evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
+    evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained) | _learning(trained)})
+    shape = _shape(hold_out, workload, contract)
+    ask = asker(trained.shipped.model, contract, predict_file, shape)
+    evidence = _questioned(evidence, hold_out, workload, contract, ask)
+    reached = evidence.find(workload.goal.metric)
+    assert reached is not None  # evaluate_candidate measures every metric
+    if ledger is not None:
+        uses = record_use(ledger, digest_file(prepared.splits["test"].path), trained.shipped.digest)
+        evidence = evidence.with_measures(uses_measure(uses, reached.standard_error()))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = write_evidence(folder / "evidence.json", evidence)
+    return Evaluated(
+        digest=digest_file(path),
+        evidence=path,
+        predictions=_write_predictions(folder / "predictions.parquet", hold_out, shape),
+        shape=write_json(folder / "shape.json", shape),
+        seconds=time.monotonic() - began,
+        metric=workload.goal.metric,
+        value=reached.value,
+        low=reached.bound("below", 0.975),
+        high=reached.bound("above", 0.975),
+    )
+
+
+def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, resamples: int = RESAMPLES) -> Evidence:
+    """Measure a candidate on its hold-out: metrics, gains over others, parity, slices, decisions."""
+    metric, seed = workload.goal.metric, workload.seed
+    whole = goal_measures(metric, hold_out, slice=None, rows=None, seed=seed, resamples=resamples)
+    slices, small = slice_measures(metric, hold_out, seed=seed, resamples=resamples)
+    measures = [
+        *_metrics(hold_out, seed, resamples),
+        *(measure for measure in whole if measure.name != metric),
+        *_by_unit(hold_out, metric),
+        _parity(hold_out),
+        *_compressed(hold_out),
+        *slices,
+    ]
+    decided, tables = DECISIONS[hold_out.target](hold_out, workload, resamples)
+    tables["slices_too_small"] = small
+    measures += decided
+    return Evidence(workload=workload.name, model=model, split="test", measures=tuple(measures), tables=tables)
+
+
+def _questioned(
+    evidence: Evidence, hold_out: HoldOut, workload: Workload, contract: ContractSpec, ask: Ask
+) -> Evidence:
+    """Add what only asking the graph again can tell: importance, weak slices, behaviour."""
+    fields = tuple(field.name for field in contract.inputs)
+    used = tuple(name for step in workload.features for name in step.fields)
+    labels, metric, seed = hold_out.labels, workload.goal.metric, workload.seed
+    tables: dict[str, Any] = {
+        "importance": permutation_importance(ask, hold_out.rows, labels, list(dict.fromkeys(used)), metric, seed=seed),
+    }
+    tables["weak_slices"] = weak_slices(metric, labels, hold_out.graph, hold_out.rows, fields)
+    if not workload.gates.behaviour:
+        return evidence.model_copy(update={"tables": evidence.tables | tables})
+    tables["behaviour"] = behaviour(
+        ask, hold_out.rows, workload.gates.behaviour, contract, classes=hold_out.classes, seed=seed
+    )
+    extended = evidence.with_measures(behaviour_measure(tables["behaviour"]))
+    return extended.model_copy(update={"tables": evidence.tables | tables})
+
+
+def _metrics(hold_out: HoldOut, seed: int, resamples: int) -> list[Measure]:
+    """Return every metric of the label, of the model and of the baseline, and what the model gains over that in each.
+
+    A gain above zero is better, whichever way the metric goes.
+    """
+    labels, unit, names = hold_out.labels, hold_out.unit, METRICS[hold_out.target]
+    baseline, rows = hold_out.rivals.get("baseline"), len(labels)
+    asked = {"": hold_out.graph} | ({"baseline_": baseline.answers} if baseline else {})
+    values = {prefix: [score(m, labels, answers) for m in names] for prefix, answers in asked.items()}
+    drawn = {
+        prefix: replicates([statistic(m, labels, answers) for m in names], rows, resamples, seed, unit)
+        for prefix, answers in asked.items()
+    }
+    made = [
+        Measure.of(prefix + metric, summarise(values[prefix][i], drawn[prefix][i], rows, unit=unit), source=SOURCE)
+        for prefix in asked
+        for i, metric in enumerate(names)
+    ]
+    if baseline is None:
+        return made
+    for i, metric in enumerate(names):
+        sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+        value, draws = sign * (values[""][i] - values["baseline_"][i]), sign * (drawn[""][i] - drawn["baseline_"][i])
+        gain = summarise(value, draws, rows, unit=unit)
+        made.append(Measure.of(f"{metric}_over_baseline", gain, source=SOURCE, unit=metric, detail=baseline.detail))
+    return made
+
+
+def _by_unit(hold_out: HoldOut, metric: str) -> list[Measure]:
+    """Return the goal's metric with its interval by each unit that could be drawn: AUC by row, by day, by customer."""
+    return [
+        Measure.of(f"{metric}_by_{one.by}", one, source=SOURCE) for one in hold_out.spread if len(hold_out.spread) > 1
+    ]
+
+
+def yes_or_no(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+    """Return what follows from probabilities of yes: calibration, threshold, rates, confusion, gaps between groups."""
+    labels, graph = hold_out.labels, hold_out.graph
+    decided, tables = decisions(hold_out, workload, resamples)
+    said = (graph >= decision_threshold(workload)).astype(np.int64)
+    seed, unit = workload.seed, hold_out.unit
+    rates = rate_measures(labels.astype(np.int64), said, ("no", "yes"), seed, resamples, unit)
+    calibration = calibration_measure({"yes": (labels, graph)}, seed, resamples, unit)
+    return [calibration, *rates, *decided], tables | {"calibration": calibration_bins(labels, graph)}
+
+
+def _parity(hold_out: HoldOut) -> Measure:
+    pairs = [(hold_out.graph if hold_out.exported is None else hold_out.exported, hold_out.trainer)]
+    if more := hold_out.quantiles:
+        pairs.append((more.graph if more.exported is None else more.exported, more.trainer))
+    worst = max(float(differences(*pair).max()) for pair in pairs) / hold_out.scale
+    unit = "" if hold_out.scale == 1 else f"of the label's size, {hold_out.scale:.4g}"
+    # Evidence holds finite numbers: an answer that is none is as far off as can be.
+    return Measure(name="parity", value=min(worst, 1e9), n=len(hold_out.labels), source=SOURCE, unit=unit)
+
+
+def _compressed(hold_out: HoldOut) -> list[Measure]:
+    """Return how far the answer moves that compression moves most; nothing if the model ships as it was trained."""
+    if hold_out.exported is None:
+        return []
+    pairs = [(hold_out.exported, hold_out.graph)]
+    if (more := hold_out.quantiles) and more.exported is not None:
+        pairs.append((more.exported, more.graph))
+    moved = max(float(differences(*pair).max()) for pair in pairs) / hold_out.scale
+    return [Measure(name="answer_change", value=min(moved, 1e9), n=len(hold_out.labels), source=SOURCE)]
+
+
+def _variants(trained: Trained) -> dict[str, Any]:
+    if trained.compression is None:
+        return {}
+    # Where the graphs lie says nothing to who reads the evidence.
+    left_out = {"variants": {"__all__": {"model"}}}
+    return {"variants": trained.compression.model_dump(mode="json", exclude=left_out)}
+
+
+def _learning(trained: Trained) -> dict[str, Any]:
+    if not trained.curve:
+        return {}
+    epochs = [epoch.model_dump(mode="json") for epoch in trained.curve]
+    hardware = trained.hardware.model_dump(mode="json")
+    return {
+        "learning": {"epochs": epochs, "kept": trained.kept_epoch, "stopped": trained.stopped, "hardware": hardware}
+    }
+
+
+def _facts(trained: Trained) -> list[Measure]:
+    counted = []
+    if trained.energy is not None:
+        energy = trained.energy
+        counted.append(
+            Measure(
+                name="energy_wh",
+                value=energy.wh,
+                source="training",
+                unit="Wh",
+                detail=f"{energy.source}: {energy.detail}",
+            )
+        )
+    if (memory := trained.memory) is not None:
+        counted.append(
+            Measure(name="peak_memory_mb", value=memory.mb, source="training", unit="MB", detail=memory.detail)
+        )
+        if memory.card_mb is not None:
+            counted.append(Measure(name="card_memory_mb", value=memory.card_mb, source="training", unit="MB"))
+    if trained.estimate is not None:
+        said = trained.estimate
+        for name, value, unit, detail in (
+            ("estimated_seconds", said.seconds, "s", said.text),
+            ("estimated_usd", said.usd, "USD", said.money_text),
+            ("estimated_memory_mb", said.memory_mb, "MB", said.memory_text),
+        ):
+            if value is not None:
+                counted.append(Measure(name=name, value=value, source="estimate", unit=unit, detail=detail))
+    cut = trained.cut_off
+    return [
+        *counted,
+        Measure(name="trainings_cut_off", value=float(bool(cut)), source="training", detail=cut),
+        Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
+        Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
+        Measure(name="model_mb", value=trained.shipped.model.stat().st_size / 1e6, source="training", unit="MB"),
+    ]
+
+
+def _shape(hold_out: HoldOut, workload: Workload, contract: ContractSpec) -> AnswerShape:
+    """Return the shape of the build's answers: with the decision that the workload file asks for."""
+    costs = workload.gates.costs
+    tenths = np.unique(np.quantile(hold_out.graph, np.linspace(0.1, 1, 10)).astype(np.float64))
+    return shape_of(
+        contract,
+        threshold=decision_threshold(workload),
+        misses=costs.classes if costs else None,
+        quantiles=hold_out.quantiles.levels if hold_out.quantiles else (),
+        scale=hold_out.scale,
+        buckets=tuple(tenths.tolist()),
+    )
+
+
+def _write_predictions(path: Path, hold_out: HoldOut, shape: AnswerShape) -> Path:
+    baseline, more = hold_out.rivals.get("baseline"), hold_out.quantiles
+    before = hold_out.graph if hold_out.exported is None else hold_out.exported
+    answers, trainer, exported = hold_out.graph, hold_out.trainer, before
+    if more is not None:
+        answers, trainer = np.column_stack([answers, more.graph]), np.column_stack([trainer, more.trainer])
+        exported = np.column_stack([before, more.graph if more.exported is None else more.exported])
+    judged = hold_out.graph if baseline is None else baseline.answers
+    rivals = zip(shape.judged, judged.reshape(len(judged), -1).T, strict=True)
+    pl.DataFrame(
+        {
+            "row": np.arange(len(hold_out.labels), dtype=np.int64),
+            "label": hold_out.labels,
+            **shape.numbers(answers),
+            **{f"baseline_{name}": numbers for name, numbers in rivals},
+            **{f"trainer_{name}": numbers for name, numbers in shape.numbers(trainer).items()},
+            **{f"exported_{name}": numbers for name, numbers in shape.numbers(exported).items()},
+        }
+    ).write_parquet(path)
+    return path
+
+
+# What follows from the answers, by what they are.
+DECISIONS: dict[Target, Decisions] = {
+    "binary": yes_or_no,
+    "multiclass": class_decisions,
+    "regression": number_decisions,
+}

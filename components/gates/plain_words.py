@@ -1,0 +1,130 @@
+"""What a model is good for and where it fails, as a person would say it: the first thing that a dossier says.
+
+A gate asks for what was declared. These sentences say what nobody asked: metrics that contradict the goal's, decisions
+that are worth nothing at their threshold, rows where the model knows nothing.
+"""
+
+from collections.abc import Sequence
+
+from components.declaration import Workload
+from components.evaluation.evidence import Evidence, Measure, Record
+from components.evaluation.targets import METRICS, title_of
+from components.gates.texts import number, rests_on
+
+# Of the baseline's own value: a smaller difference is none that anybody would see.
+NOTICEABLE = 0.001
+SHOWN = 3
+
+
+class Said(Record):
+    """What a model is good for and where it fails, a sentence each."""
+
+    good_for: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
+
+
+def plain_words(evidence: Evidence, workload: Workload) -> Said:
+    """Say what the evidence means for somebody who uses the answers."""
+    good, bad = _decisions(evidence)
+    ranking = _goal(evidence, workload)
+    fails = [*bad, *_contradictions(evidence, workload), *_blind_spots(evidence)]
+    return Said(good_for=(*ranking, *good), fails=tuple(fails))
+
+
+def _goal(evidence: Evidence, workload: Workload) -> list[str]:
+    metric = workload.goal.metric
+    whole = evidence.find(metric)
+    if whole is None:
+        return []
+    value, sure = number(whole.value), _range(whole)
+    said = {
+        "auc": f"Ranking: of a row that is yes and one that is no, it puts the yes higher in {whole.value:.0%} of cases"
+        f"{_range(whole, '.0%')}; guessing does in 50%",
+        "mae": f"Numbers: it is off by {value} on average{sure}",
+        "rmse": f"Numbers: it is off by {value} (root mean square){sure}",
+        "accuracy": f"Classes: the likeliest one is right in {whole.value:.0%} of cases{_range(whole, '.0%')}",
+    }.get(metric, f"{title_of(metric)}: {value}{sure}")
+    return [f"{said}{_against_constant(evidence, metric)}."]
+
+
+def _against_constant(evidence: Evidence, metric: str) -> str:
+    gain = evidence.find("gain_over_base_rate")
+    if metric == "auc" or gain is None:
+        return ""
+    how = "better" if gain.value > 0 else "worse"
+    return f", {number(abs(gain.value))} {how} than the same answer for all"
+
+
+def _range(measure: Measure, form: str = "") -> str:
+    if measure.low is None or measure.high is None:
+        return ""
+    ends = [format(end, form) if form else number(end) for end in (measure.low, measure.high)]
+    return f" ({ends[0]} to {ends[1]}, known from {rests_on(measure)})"
+
+
+def _decisions(evidence: Evidence) -> tuple[list[str], list[str]]:
+    """Say what the answers yes and no, or the classes, are worth beside the same answer for all."""
+    saving, table = evidence.find("decision_saving"), evidence.tables.get("confusion")
+    if saving is None:
+        return [], []
+    offer = _offer(evidence)
+    if table is None:
+        costs = saving.value <= 0
+        said = (
+            f"the classes that it answers save {saving.value:.0%} of what {saving.detail} costs{_range(saving, '.0%')}"
+        )
+        return ([], [f"Deciding: {said}"]) if costs else ([f"Deciding: {said}."], [])
+    said = (
+        f"at its threshold of {number(table['threshold'])} it finds {table['recall']:.0%} of the rows that are yes, "
+        f"and {table['precision']:.0%} of its answers “yes” are right"
+    )
+    if saving.value <= 0:
+        return [], [f"Decisions are worth nothing: {said}; {saving.detail} costs less{offer}"]
+    worth = f"that saves {saving.value:.0%} of what {saving.detail} costs"
+    if saving.low is not None and saving.low <= 0:
+        return [], [f"Decisions are not proven to be worth anything: {said}; {worth}, but it may be nothing{offer}"]
+    return [f"Deciding: {said}; {worth}{_range(saving, '.0%')}."], []
+
+
+def _offer(evidence: Evidence) -> str:
+    table = evidence.tables.get("thresholds")
+    if not table or not table.get("chosen"):
+        return ""
+    one = table["chosen"]
+    return (
+        f"; a threshold of {number(one['threshold'])}, chosen on validation for {one['by']}, finds {one['recall']:.0%} "
+        f"with {one['precision']:.0%} right: set serving.decision_threshold to it, or say in gates.costs what errors "
+        "cost"
+    )
+
+
+def _contradictions(evidence: Evidence, workload: Workload) -> list[str]:
+    """Say in which metrics, besides the goal's, the baseline is better: proven or not, a person should know."""
+    goal, worse, proven, rival = workload.goal.metric, [], True, ""
+    for metric in dict.fromkeys(name for names in METRICS.values() for name in names):
+        own, other, gain = (evidence.find(name) for name in (metric, f"baseline_{metric}", f"{metric}_over_baseline"))
+        if metric == goal or own is None or other is None or gain is None:
+            continue
+        if gain.value < -NOTICEABLE * abs(other.value):
+            worse.append(f"{title_of(metric)} ({number(own.value)} against {number(other.value)})")
+            proven &= gain.high is not None and gain.high < 0
+            rival = gain.detail
+    if not worse:
+        return []
+    sure = "beyond doubt" if proven else "on this hold-out, not all of it beyond doubt"
+    better = _joined(worse)
+    who = f"The baseline ({rival})" if rival else "The baseline"
+    return [f"{who} is better in {better}, {sure}: the goal asks for the {title_of(goal)} alone"]
+
+
+def _blind_spots(evidence: Evidence) -> list[str]:
+    weak = [one for one in evidence.tables.get("weak_slices", []) if one["metric"] == "auc" and one["value"] <= 0.5]
+    if not weak:
+        return []
+    named = [f"{one['slice']} (AUC {number(one['value'])}, {one['n']:,} rows)" for one in weak[:SHOWN]]
+    more = f" and in {len(weak) - SHOWN} more slices" if len(weak) > SHOWN else ""
+    return [f"No better than guessing where {'; where '.join(named)}{more}"]
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

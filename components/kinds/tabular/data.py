@@ -1,0 +1,51 @@
+"""Tables for training: the features and labels of a split as tensors and arrays."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from components.artefacts.errors import TrainingError
+from components.data.results import Prepared
+
+
+@dataclass(frozen=True)
+class Table:
+    """Features and labels of a split: values float32 [rows, V], codes int64 [rows, C], labels [rows]."""
+
+    values: Tensor
+    codes: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def matrix(self) -> NDArray[np.float32]:
+        """Return values, then codes as numbers, side by side: what trees and linear models take."""
+        return np.concatenate([self.values.numpy(), self.codes.numpy().astype(np.float32)], axis=1)
+
+
+def read_table(prepared: Prepared, split: str) -> Table:
+    """Return a prepared split; TrainingError if it has no rows, or labels of one class only."""
+    path = prepared.path / f"{split}.features.parquet"
+    frame = pl.read_parquet(path, glob=False)
+    labels = frame["label"].to_numpy()
+    if len(labels) == 0 or labels.min() == labels.max():
+        held = "no rows" if len(labels) == 0 else f"{len(labels)} rows, all with the label {labels[0]}"
+        raise TrainingError(f"split {split} has {held}: nothing can be learnt from it; change its period")
+    values = frame.select(prepared.values).cast(pl.Float32).to_numpy(order="c") if prepared.values else None
+    codes = frame.select(list(prepared.codes)).cast(pl.Int64).to_numpy(order="c") if prepared.codes else None
+    return Table(
+        values=_tensor(values, len(frame), np.float32),
+        codes=_tensor(codes, len(frame), np.int64),
+        labels=torch.from_numpy(labels.astype(np.float32)),
+    )
+
+
+def _tensor(array: NDArray[Any] | None, rows: int, dtype: type[np.generic]) -> Tensor:
+    whole = np.zeros((rows, 0), dtype) if array is None else np.ascontiguousarray(array, dtype=dtype)
+    return torch.from_numpy(whole.copy() if not whole.flags.writeable else whole)

@@ -1,0 +1,153 @@
+"""What training the tabular candidates will take: a few trees, a few iterations, short epochs, one export."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from components.data.results import Prepared
+from components.declaration import Workload
+from components.kinds.tabular.candidates import network_plan
+from components.kinds.tabular.keeping import (
+    Work,
+    cardinalities_of,
+    difference,
+    judged,
+    keep,
+    keep_network,
+    open_work,
+)
+from components.kinds.tabular.linear import ITERATIONS, fit_linear
+from components.kinds.tabular.trees import Boosting
+from components.settings import Settings
+from components.training.costs.cards import card_estimates
+from components.training.costs.estimate import FURTHER_TRIAL, Estimate, Part, Spent, read_prices
+from components.training.costs.peak_memory import MemoryMeter
+from components.training.costs.probing import UNLIMITED, measure, network_part, now
+from components.training.learner import Plan
+from components.training.onnx_export import stacked
+from components.training.spending import budget_of
+from data_contracts.description.spec import ContractSpec
+
+TREES = (10, 40)
+FEW_ITERATIONS = (2, 8)
+
+
+def estimate_candidates(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> Estimate:
+    """Probe each part of the training and return what the whole is expected to take; nothing is kept."""
+    prices = read_prices(settings.prices)
+    with tempfile.TemporaryDirectory() as folder, MemoryMeter() as memory:
+        opening = now()
+        work = open_work(prepared, workload, contract, Path(folder))
+        parts = [Part(name="reading", once=now() - opening)]
+        plan = network_plan(work, settings)
+        parts += _probed(work, plan)
+    cap = partial(budget_of, work.options.time_cap_minutes, workload.goal.training_usd)
+    budget = cap(settings.price_per_hour)
+    most, least = _total(parts, lambda part: part.most), _total(parts, lambda part: part.least)
+    warnings = [f"stops at the {budget.cap} of {budget.seconds:.0f} s"] if most.wall > budget.seconds else []
+    if work.options.devices > 1:
+        warnings.append(f"probed with one process, {work.options.devices} were taken to share the work evenly")
+    if (load := os.getloadavg()[0]) > 1.25 * plan.machine.cores:
+        warnings.append(
+            f"the machine is busy (load {load:.1f} on {plan.machine.cores} cores): this holds for as long as it is"
+        )
+    if stale := prices.warning(datetime.now(UTC).date()):
+        warnings.append(stale)
+    seconds = min(most.wall, budget.seconds)
+    return Estimate(
+        seconds=round(seconds, 1),
+        least_seconds=round(min(least.wall, budget.seconds), 1),
+        cpu_seconds=round(most.cpu, 1),
+        usd=round(seconds / 3600 * settings.price_per_hour, 6),
+        memory_mb=memory.peak.mb,
+        parts=tuple(parts),
+        steps=plan.steps,
+        cards=card_estimates(plan, prices, parts, cap),
+        prices_as_of=prices.as_of,
+        warnings=tuple(warnings),
+    )
+
+
+def _probed(work: Work, plan: Plan) -> list[Part]:
+    """Return what each part takes after the data are read."""
+    threads = plan.hardware.threads
+    trees, tree_export = _trees(work, threads)
+    floor = [_linear(work, threads)] if work.options.linear else []
+    network = network_part(plan)
+    graphs = ("network", *(one.name for one in floor))
+    # One after the other, as in the training: the first also loads what exports.
+    exports = [measure(lambda name=name: keep_network(work, name, plan.network().eval(), 0.0)) for name in graphs]  # type: ignore[misc]
+    export = Part(name="export", once=sum(exports, tree_export))
+    choice = Part(name="choice", once=measure(lambda: _compare(work)) * (len(graphs) + 1))
+    search = [_search(network, work)] if work.options.search is not None else []
+    return [trees, *floor, network, export, choice, *search]
+
+
+def _total(parts: list[Part], units: Callable[[Part], int]) -> Spent:
+    return sum((part.taking(units(part)) for part in parts), Spent())
+
+
+def _between(spent: tuple[Spent, Spent], units: tuple[int, int]) -> tuple[Spent, Spent]:
+    """Return what is paid once and what each unit takes, from what few and more units took."""
+    each = (spent[1] - spent[0]) * (1 / (units[1] - units[0]))
+    return spent[0] - each * units[0], each
+
+
+def _trees(work: Work, threads: int) -> tuple[Part, Spent]:
+    """Boost a few trees and a few more; return their part, and what exporting all of them will take."""
+    train, validation, options = work.tables["train"], work.tables["validation"], work.options.baseline
+    columns, values = train.values.shape[1] + train.codes.shape[1], train.values.shape[1]
+    fitted, exported = [], []
+    for trees in TREES:
+        few = options.model_copy(update={"n_estimators": trees, "patience": trees})
+        started = now()
+        made = work.head.boost(train, validation, Boosting(few, work.workload.seed, threads, UNLIMITED))
+        fitted.append(now() - started)
+        started = now()
+        graph = stacked(made.graph(columns), values, columns - values)
+        keep(work, f"trees-{trees}", graph, lambda table, made=made: made.raw(table.matrix()), 0.0)  # type: ignore[misc]
+        exported.append(now() - started)
+    once, each = _between((fitted[0], fitted[1]), TREES)
+    base, every = _between((exported[0], exported[1]), TREES)
+    most = options.n_estimators
+    part = Part(name="xgboost", once=once, each=each, unit="tree", least=min(most, options.patience + 1), most=most)
+    return part, base + every * most
+
+
+def _linear(work: Work, threads: int) -> Part:
+    codes = cardinalities_of(work.recipe)
+    fitted = [
+        measure(lambda few=few: fit_linear(work.head, work.tables["train"], codes, threads=threads, iterations=few))  # type: ignore[misc]
+        for few in FEW_ITERATIONS
+    ]
+    once, each = _between((fitted[0], fitted[1]), FEW_ITERATIONS)
+    return Part(name="linear", once=once, each=each, unit="iteration", least=ITERATIONS, most=ITERATIONS)
+
+
+def _compare(work: Work) -> None:
+    """Compare two arbitrary candidates as the choice between them does."""
+    rows, random = len(work.tables["validation"].labels), np.random.default_rng(0)
+    first, second = (judged(work, random.random((rows, work.head.columns), dtype=np.float32)) for _ in range(2))
+    difference(work, first, second)
+
+
+def _search(network: Part, work: Work) -> Part:
+    """Return what the trials take; the best of them is the network, which is then not trained again."""
+    search = work.options.search
+    assert search is not None, "asked only where there is a search"
+    trial = network.taking(network.most)
+    most = min(search.trials, max(1, int(search.minutes * 60 / max(trial.wall, 1e-9)))) - 1
+    return Part(
+        name="search",
+        once=Spent(),
+        each=trial,
+        steps=network.steps * network.most,
+        unit=FURTHER_TRIAL,
+        least=0,
+        most=most,
+    )

@@ -1,0 +1,48 @@
+"""What every promotion was judged by, beside the rollout document: also those that were refused or only tried."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from components.artefacts.storage import write_atomically
+from components.builds.live_check import LiveCheck
+from components.evaluation.evidence import Evidence, Measure, Record
+from components.gates.judge import GateReport
+
+FORMAT: Literal[1] = 1
+# Overtaken: who serves was changed while it was judged, so nothing came of it.
+Outcome = Literal["promoted", "refused", "dry run", "overtaken"]
+
+
+class PromotionRecord(Record):
+    """One judgement of one build that wanted to serve."""
+
+    format: Literal[1] = FORMAT
+    at: str
+    build_id: str
+    champion: str | None = Field(description="What served when it was judged.")
+    outcome: Outcome
+    accepted: tuple[str, ...] = Field(description="Gates whose refusal a person accepted.")
+    live: LiveCheck
+    evidence: Evidence
+    gates: GateReport
+
+    @property
+    def gains(self) -> tuple[Measure, ...]:
+        """What is gained over the champion on the same rows: of the whole, then of its slices."""
+        return self.evidence.named("gain_over_champion")
+
+
+def write_record(rollouts: Path, record: PromotionRecord) -> Path:
+    """Write a record into the workload's folder beside its rollout document and return the path."""
+    folder = rollouts / record.evidence.workload
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{record.at.replace(':', '')}-{record.build_id}.json"
+    return write_atomically(path, record.model_dump_json(indent=2).encode() + b"\n")
+
+
+def now() -> str:
+    """Return the moment as it stands in a record, UTC, to the millisecond: two records never share a name."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,62 @@
+"""Drift: quiet data raises no alarm, moved data does, and the rule is the one that is written down."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from components.artefacts.errors import DataError
+from components.declaration import Monitoring
+from components.monitoring.drift import compare_windows
+from data_contracts.flights import Flight
+
+CONTRACT = Flight.spec()
+
+
+def halves(frame: pl.DataFrame, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    shuffled = frame.sample(fraction=1, shuffle=True, seed=seed)
+    middle = len(shuffled) // 2
+    return shuffled[:middle], shuffled[middle:]
+
+
+def test_rows_of_one_distribution_raise_no_alarm_and_a_moved_column_does(
+    flights_frame: pl.DataFrame, tmp_path: Path
+) -> None:
+    reference, rest = halves(flights_frame, seed=1)
+    first, second = halves(rest, seed=2)
+    quiet = compare_windows(reference, {"a": first, "b": second}, CONTRACT, Monitoring(), tmp_path, seed=0)
+    assert quiet.drifted == ()
+    assert quiet.verdict == "no drift in a, b"
+    moved = {
+        name: frame.with_columns(pl.col("temperature") + 10, carrier=pl.lit("ZZ"))
+        for name, frame in {"a": first, "b": second}.items()
+    }
+    loud = compare_windows(reference, moved, CONTRACT, Monitoring(), tmp_path, seed=0)
+    assert set(loud.drifted) == {"temperature", "carrier"}
+    assert "drift in carrier, temperature" in loud.verdict or "drift in temperature, carrier" in loud.verdict
+    assert "<html" in (tmp_path / "drift-a.html").read_text()[:500].lower()
+
+
+def test_a_column_must_move_in_as_many_windows_in_a_row_as_asked(flights_frame: pl.DataFrame, tmp_path: Path) -> None:
+    reference, rest = halves(flights_frame, seed=1)
+    first, second = halves(rest, seed=2)
+    windows = {"a": first.with_columns(pl.col("temperature") + 10), "b": second}
+    two = compare_windows(reference, windows, CONTRACT, Monitoring(windows_in_a_row=2), tmp_path, seed=0)
+    assert two.windows[0].moved == ("temperature",)
+    assert two.drifted == ()
+    one = compare_windows(reference, windows, CONTRACT, Monitoring(windows_in_a_row=1), tmp_path, seed=0)
+    assert one.drifted == ("temperature",)
+
+
+def test_a_column_that_has_lost_every_value_is_drift_and_not_a_crash(
+    flights_frame: pl.DataFrame, tmp_path: Path
+) -> None:
+    reference, rest = halves(flights_frame, seed=1)
+    empty = rest.with_columns(pl.lit(None, dtype=pl.Float64).alias("temperature"))
+    report = compare_windows(reference, {"a": empty}, CONTRACT, Monitoring(windows_in_a_row=1), tmp_path, seed=0)
+    assert report.drifted == ("temperature (missing)",)
+
+
+def test_no_windows_is_an_error_and_not_a_quiet_verdict(flights_frame: pl.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no row to monitor"):
+        compare_windows(flights_frame, {}, CONTRACT, Monitoring(), tmp_path, seed=0)

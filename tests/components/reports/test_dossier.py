@@ -1,0 +1,181 @@
+"""The dossier holds what matters, opens without a network, and is not broken by what the data contains."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from components.data.results import Expected, FieldShift, Prepared, Split, Validated
+from components.declaration import Workload, contract_of, read_workload
+from components.evaluation.evidence import Evidence, Measure
+from components.gates.judge import judge
+from components.reports.dossier import Subject, render_dossier, write_dossier
+from data_contracts.language.validation import ExpectationResult
+
+
+def subject(workload: Workload, auc: float = 0.68) -> Subject:
+    """Return a dossier's subject with one of everything; a slice has a name that would break careless HTML."""
+
+    def measured(name: str, value: float, slice: str | None = None, reach: float = 0.004) -> Measure:
+        low, high = value - reach, value + reach
+        return Measure(name=name, value=value, low=low, high=high, n=1000, slice=slice, source="test")
+
+    measures = (
+        measured("auc", auc),
+        measured("auc", 0.60, slice="origin=<script>alert(1)</script>"),
+        measured("auc", 0.72, slice="origin=JFK"),
+        measured("auc_by_day", auc, reach=0.05).model_copy(update={"by": "day", "units": 31}),
+        measured("gain_over_base_rate", 0.18),
+        measured("gain_over_baseline", 0.01),
+        Measure(name="calibration_error", value=0.01, source="test"),
+        Measure(name="parity", value=0.0, source="test"),
+        Measure(name="training_usd", value=0.01, source="test"),
+    )
+    tables = {
+        "curves": {"roc": [[0, 0], [0.5, 0.7], [1, 1]], "precision_recall": [[0, 1], [1, 0.2]]},
+        "calibration": [{"n": 500, "mean": 0.1, "rate": 0.12}, {"n": 500, "mean": 0.4, "rate": 0.38}],
+        "confusion": {
+            "threshold": 0.5,
+            "true_no": 700,
+            "false_yes": 50,
+            "missed_yes": 150,
+            "true_yes": 100,
+            "precision": 0.67,
+            "recall": 0.4,
+        },
+        "slices_too_small": ["carrier=HA"],
+        "weak_slices": [
+            {
+                "slice": "distance=0 to 9",
+                "n": 400,
+                "metric": "auc",
+                "value": 0.55,
+                "z": 5.1,
+                "proven": True,
+                "tried": 90,
+            }
+        ],
+        "importance": [{"field": "origin", "loss": 0.02, "deviation": 0.001}],
+        "behaviour": [{"name": "rain", "expect": "higher", "rows": 10, "passed": False, "found": "moves by -0.1"}],
+    }
+    evidence = Evidence(workload="flights", model="mlp", split="test", measures=measures, tables=tables)
+    return Subject(workload, contract_of(workload), evidence, judge(evidence, workload), lineage={"code": "abc123"})
+
+
+@pytest.fixture(scope="module")
+def flights() -> Workload:
+    workload = read_workload("flights")
+    return workload.model_copy(update={"goal": workload.goal.model_copy(update={"unit": None})})
+
+
+def test_a_dossier_is_one_page_that_fetches_nothing(flights: Workload, tmp_path: Path) -> None:
+    page = write_dossier(tmp_path / "dossier.html", subject(flights)).read_text()
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", page)
+    assert "@import" not in page
+    assert "url(" not in page
+    assert "<script" not in page
+
+
+def test_names_from_the_data_cannot_become_markup(flights: Workload) -> None:
+    page = render_dossier(subject(flights))
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_every_chart_is_well_formed(flights: Workload) -> None:
+    charts = re.findall(r"<svg.*?</svg>", render_dossier(subject(flights)), flags=re.DOTALL)
+    assert len(charts) == 5
+    for chart in charts:
+        assert ElementTree.fromstring(chart).attrib["aria-label"]
+
+
+def test_a_refused_build_says_so_first_and_names_what_would_pass(flights: Workload) -> None:
+    refused = subject(flights, auc=0.55)
+    page = render_dossier(refused)
+    assert "Refused" in page
+    assert "goal (failed)" in page
+    assert refused.report.refused[0].would_pass[1:] in page
+    assert "Every gate passed" in render_dossier(subject(flights))
+
+
+def test_the_page_warns_that_days_differ_more_than_rows_and_what_is_not_known(flights: Workload) -> None:
+    page = render_dossier(subject(flights))
+    declared = flights.model_copy(update={"goal": flights.goal.model_copy(update={"unit": "row"})})
+    warned = render_dossier(subject(declared))
+    assert "Rows of one day are alike, and goal.unit says row: auc is judged as 0.676 to 0.684" in warned
+    assert "Rows of one day are alike" not in page
+    assert "Nothing is known about these slices: carrier=HA" in page
+    assert "provably weaker than on the whole where distance=0 to 9" in page
+
+
+def test_a_gate_that_passed_with_a_warning_shows_it_at_the_gate_and_at_the_top(flights: Workload) -> None:
+    one = subject(flights)
+    worse = Measure(name="gain_over_baseline", value=-0.006, low=-0.008, high=-0.004, n=1000, source="test")
+    measures = [worse if measure.name == worse.name else measure for measure in one.evidence.measures]
+    evidence = one.evidence.model_copy(update={"measures": tuple(measures)})
+    report = judge(evidence, flights)
+    assert report.passed
+    page = render_dossier(replace(one, evidence=evidence, report=report))
+    assert "with 1 warning" in page
+    assert '<div class="warned">baseline passed within its margin of 0.01' in page
+    assert "Baseline passed within its margin of 0.01" in page
+    assert '<div class="warned">' not in render_dossier(one)
+
+
+def test_the_first_card_says_what_the_model_is_good_for_and_where_it_fails(flights: Workload) -> None:
+    one = subject(flights)
+    said = {"good_for": ("Ranking: fair.",), "fails": ("Worse than guessing on Tuesdays",), "warnings": ("A", "B")}
+    page = render_dossier(replace(one, report=one.report.model_copy(update=said)))
+    top = page[: page.index('id="gates"')]
+    assert "Passed, with warnings" in top
+    assert "Every gate passed" not in page
+    assert top.index("Ranking: fair.") < top.index("Worse than guessing on Tuesdays") < top.index('class="cards"')
+
+
+def test_the_figures_of_a_verdict_are_one_click_away(flights: Workload) -> None:
+    page = render_dossier(subject(flights))
+    assert re.search(
+        r"The AUC is 0\.68, surely at least.*?<details><summary>figures</summary>auc 0\.68; one-s", page, re.S
+    )
+
+
+def test_slices_are_drawn_worst_first_and_the_provably_bad_one_is_red(flights: Workload) -> None:
+    page = render_dossier(subject(flights))
+    assert page.index("origin=&lt;script") < page.index("origin=JFK")
+    assert page.count('class="dot bad"') == 1
+
+
+def test_what_the_data_was_is_shown_reasons_expectations_and_shifts(flights: Workload, tmp_path: Path) -> None:
+    judged = ExpectationResult(
+        expectation="ExpectColumnMeanToBeBetween",
+        arguments={"column": "late", "min_value": 0.05},
+        success=True,
+        observed="0.24",
+        basis="all rows",
+    )
+    validated = Validated(
+        digest="a",
+        path=tmp_path,
+        mask=tmp_path,
+        rows=900,
+        quarantined=7,
+        quarantine=tmp_path,
+        reasons={"late: missing": 7},
+    )
+    split = Split(name="train", path=tmp_path, rows=900, positives=0.2)
+    prepared = Prepared(
+        digest="b",
+        path=tmp_path,
+        recipe=tmp_path,
+        splits={"train": split},
+        shifts=(FieldShift(field="temperature", split="test", distance=0.413),),
+        values=(),
+        codes={},
+    )
+    page = render_dossier(
+        replace(subject(flights), validated=validated, expected=Expected(expectations=(judged,)), prepared=prepared)
+    )
+    assert re.search(r"late: missing</td><td class=\"n\">7<", page)
+    assert "column mean to be between" in page
+    assert re.search(r"temperature</code></td><td>test</td><td class=\"n\">0.413", page)
