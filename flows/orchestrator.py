@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from components.artefacts.errors import HostError
-from components.data.freed_memory import keep_freed_memory
 from components.registry.database_address import sqlite_url
 from components.settings import Home
 from components.training.processor_threads import let_waiting_threads_sleep
@@ -34,7 +33,6 @@ def configure_orchestrator(home: Home) -> TemporaryServer | None:
     HostError if one was named that cannot be reached.
     """
     let_waiting_threads_sleep()
-    keep_freed_memory()
     folder = home.room("prefect")
     folder.mkdir(parents=True, exist_ok=True)
     spare_loopback_the_proxy()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from components.data import freed_memory
 from components.settings import Settings
 from components.training import processor_threads
 
@@ -42,6 +41,4 @@ def _libraries() -> dict[str, str]:
         "GOMP_SPINCOUNT": processor_threads.SPINS,
         "PYTHONWARNINGS": "ignore",
     }
-    own = {name: os.environ.get(name, value) for name, value in defaults.items()}
-    # Polars, loaded by now, leaves what it made of this one in the environment: that is no wish of the user's.
-    return own | {freed_memory.SETTING: freed_memory.KEPT}
+    return {name: os.environ.get(name, value) for name, value in defaults.items()}

@@ -21,7 +21,6 @@ from polars.testing import assert_frame_equal
 
 from benchmarks.data.flight_rows import write_flights
 from benchmarks.data.slipway_side import BESIDE, RECORD
-from components.data.freed_memory import KEPT, SETTING
 
 # Seconds between two runs: a virtual machine goes on giving freed memory back to its host for some.
 SETTLE = 10
@@ -68,8 +67,6 @@ def assert_equal(slipway: Path, pandas: Path) -> None:
 
 def main(rows: int, rounds: int) -> None:
     """Compare both sides and print a line for each run, then the ratios."""
-    # As the command has it; the sides are processes of their own, and Polars has set another value in this one.
-    os.environ[SETTING] = KEPT
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "flights.parquet"
         write_flights(rows, source)

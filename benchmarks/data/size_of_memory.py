@@ -3,8 +3,6 @@
 python -m benchmarks.data.size_of_memory 50000000
 """
 
-import multiprocessing
-import os
 import resource
 import sys
 import tempfile
@@ -15,7 +13,6 @@ import polars as pl
 
 from benchmarks.data.compare_with_pandas import show
 from benchmarks.data.flight_rows import write_flights
-from components.data.freed_memory import KEPT, SETTING
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
@@ -59,11 +56,4 @@ def report(stage: str, started: float) -> float:
 
 
 if __name__ == "__main__":
-    # As the command has it: in a process of its own, for Polars has set another value in this one.
-    os.environ[SETTING] = KEPT
-    process = multiprocessing.get_context("spawn").Process(
-        target=main, args=(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000_000,)
-    )
-    process.start()
-    process.join()
-    sys.exit(process.exitcode)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000_000)

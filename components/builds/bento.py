@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from components.artefacts.build import Build
-from components.artefacts.errors import BuildError, HostError
+from components.artefacts.errors import HostError
 from components.artefacts.lifetime import bound
 from components.builds.serving_sources import copy_sources
 
@@ -50,13 +50,6 @@ def export_bento(tag: str, store: Path, target: Path) -> Path:
     """Write a Bento as one file (``.bento``) and return its path."""
     _bentoml(store, store, "export", tag, str(target.resolve()))
     return target
-
-
-def import_bento(source: Path, store: Path) -> None:
-    """Put an exported Bento into a store."""
-    if not source.is_file():
-        raise BuildError(f"{source} does not exist: give a file that export_bento wrote")
-    _bentoml(store, store, "import", str(source.resolve()))
 
 
 def _bentofile(build: Build, workload: str) -> dict[str, object]:

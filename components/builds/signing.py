@@ -63,17 +63,6 @@ def sign_build(build: Path, private_key: Path) -> Path:
     return signature
 
 
-def verify_build(build: Path, public_key: Path) -> None:
-    """Check a build with the library itself; BuildError says what differs."""
-    from model_signing import verifying
-
-    config = verifying.Config().use_elliptic_key_verifier(public_key=public_key).set_hashing_config(_hashing())  # type: ignore[no-untyped-call]
-    try:
-        config.verify(build, build / SIGNATURE)
-    except (ValueError, OSError) as error:
-        raise BuildError(f"{build}: its signature does not hold: {' '.join(str(error).split())}") from error
-
-
 def _hashing() -> "hashing.Config":
     from model_signing import hashing
 

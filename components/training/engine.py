@@ -23,7 +23,6 @@ from torch import Tensor
 from components.artefacts.errors import TrainingError
 from components.artefacts.storage import write_atomically
 from components.training.checkpoints import Checkpoints, WholeFiles
-from components.training.freed_memory import freed_memory_kept
 from components.training.guards import FiniteLoss, Keeper, NotFinite, Stop
 from components.training.hardware import safer_precision
 from components.training.learner import TALKATIVE, Learner, Plan, ShardedLearner, quieten
@@ -110,7 +109,7 @@ def _fit_once(
     checkpoint = folder / f"last-{hardware.precision}.ckpt"
     resumed = checkpoint.is_file()
     stop = Stop(budget, plan.steps, _sharing(hardware))
-    with _configured(hardware), freed_memory_kept(), torch.random.fork_rng():
+    with _configured(hardware), torch.random.fork_rng():
         torch.manual_seed(plan.seed)
         kind = ShardedLearner if options.devices > 1 and options.strategy == "fsdp" else Learner
         learner = kind(plan, hardware.compile, stop.over if options.devices == 1 else _never)

@@ -17,7 +17,6 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from components.training.batches import Batch, Groups, TableBatches
-from components.training.freed_memory import keep_freed_memory
 from components.training.hardware import Machine
 from components.training.options import TrainingOptions
 from components.training.results import HardwareChoice
@@ -87,7 +86,6 @@ class Learner(lightning.LightningModule):
     def setup(self, stage: str) -> None:
         if self.trainer.world_size > 1:  # a process of its own, which nobody has configured
             torch.set_num_threads(self.plan.hardware.threads)
-            keep_freed_memory()
             quieten()
         # Here and not in __init__, because a compiled network cannot be handed to another process.
         if self.compiled:

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data_contracts.language import validation
 from data_contracts.contract import Contract, column
 from data_contracts.description.spec import ContractSpec, Expectation
+from data_contracts.language import validation
 from data_contracts.language.validation import check_dataset
 
 BETWEEN = "ExpectColumnValuesToBeBetween"

@@ -7,24 +7,22 @@ what a bucket brings together is compared exactly.
 """
 
 import functools
+import itertools
 import math
 import zlib
-from collections import defaultdict
 from collections.abc import Sequence
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from components.data.audit.coincidence import RARE, Recurrence, recurrence, times_of
 
-BUCKETS, HASHES = 16, 4
+BUCKETS, HASHES, SEED = 16, 4, 1997
 RUN = 3
 SAMPLE = 20_000
 # Of training's own texts, to learn how alike texts are that nobody copied.
 OWN_SAMPLE = 2_000
-# Of a bucket: texts made from one pattern fill some with thousands.
-LOOKED_AT = 50
+# Texts made from one pattern fill buckets with thousands.
+LOOKED_AT = 500
 # Fewer words, or characters of scripts without spaces, are names and codes.
 SHORT_WORDS, SHORT_CHARACTERS = 3, 5
 LONG_WORDS, LONG_CHARACTERS = 8, 16
@@ -112,21 +110,24 @@ class _Index:
     """Long texts, found again by what is nearly the same."""
 
     def __init__(self, texts: Sequence[str], similarity: float) -> None:
+        # Takes a second to import, and most tables have no long texts.
+        from datasketch import MinHash, MinHashLSH
+
         self._texts, self._similarity = texts, similarity
+        self._signatures = functools.partial(MinHash.generator, num_perm=BUCKETS * HASHES, seed=SEED, hashfunc=int)
         self._shingles = [_shingles(text) for text in texts]
-        self._buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-        for place, signature in enumerate(map(_signature, self._shingles)):
-            for key in _keys(signature):
-                self._buckets[key].append(place)
+        self._buckets = MinHashLSH(num_perm=BUCKETS * HASHES, params=(BUCKETS, HASHES))
+        for place, signature in enumerate(self._signatures(self._shingles)):
+            self._buckets.insert(place, signature)
 
     def has_like(self, text: str) -> bool:
         """Return whether another text is at least so similar."""
         own = _shingles(text)
-        buckets = (self._buckets.get(key, ())[:LOOKED_AT] for key in _keys(_signature(own)))
-        candidates = {place for bucket in buckets for place in bucket}
+        # Shingles are hashes already.
+        (signature,) = self._signatures([own])
         return any(
             _jaccard(own, self._shingles[place]) >= self._similarity
-            for place in candidates
+            for place in itertools.islice(self._buckets.query(signature), LOOKED_AT)
             if self._texts[place] != text
         )
 
@@ -145,22 +146,5 @@ def _shingles(text: str) -> frozenset[int]:
     return frozenset(zlib.crc32(between.join(words[start : start + RUN]).encode()) for start in runs)
 
 
-def _signature(shingles: frozenset[int]) -> NDArray[np.uint64]:
-    values = np.fromiter(shingles, dtype=np.uint64)
-    hashed = (values[:, None] * _FACTORS[None, :] + _OFFSETS[None, :]) % np.uint64((1 << 32) - 5)
-    least: NDArray[np.uint64] = hashed.min(axis=0)
-    return least
-
-
-def _keys(signature: NDArray[np.uint64]) -> list[tuple[int, bytes]]:
-    return [(bucket, signature[bucket * HASHES : (bucket + 1) * HASHES].tobytes()) for bucket in range(BUCKETS)]
-
-
 def _jaccard(one: frozenset[int], other: frozenset[int]) -> float:
     return len(one & other) / len(one | other)
-
-
-_RANDOM = np.random.default_rng(1997)
-# Below 2^31, so that a product with 32 bits stays within 64.
-_FACTORS = _RANDOM.integers(1, 2**31, BUCKETS * HASHES, dtype=np.uint64)
-_OFFSETS = _RANDOM.integers(0, 2**31, BUCKETS * HASHES, dtype=np.uint64)

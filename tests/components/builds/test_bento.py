@@ -12,8 +12,7 @@ import polars as pl
 import pytest
 
 from components.artefacts.build import open_build
-from components.artefacts.errors import BuildError
-from components.builds.bento import export_bento, import_bento, pack_bento
+from components.builds.bento import export_bento, pack_bento
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from tests.deployments.processes import wait_until
 from tests.deployments.small_build import draw_sample, write_build
@@ -28,16 +27,13 @@ def test_a_bento_travels_as_one_file_and_answers_the_golden_rows(tmp_path: Path)
     assert pack_bento(build, tmp_path / "store") == tag
     file = export_bento(tag, tmp_path / "store", tmp_path / "flights.bento")
     elsewhere = tmp_path / "elsewhere"
-    import_bento(file, elsewhere)
+    environment = os.environ | {"BENTOML_HOME": str(elsewhere), "BENTOML_DO_NOT_TRACK": "True"}
+    subprocess.run([sys.executable, "-m", "bentoml", "import", file], check=True, env=environment, cwd=tmp_path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     predictions = tmp_path / "predictions"
-    environment = os.environ | {
-        "BENTOML_HOME": str(elsewhere),
-        "BENTOML_DO_NOT_TRACK": "True",
-        "SLIPWAY_PREDICTIONS": str(predictions),
-    }
+    environment["SLIPWAY_PREDICTIONS"] = str(predictions)
     command = [sys.executable, "-m", "bentoml", "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
     log = tmp_path / "bento.log"
     with log.open("w") as output:
@@ -71,8 +67,3 @@ def test_a_bento_travels_as_one_file_and_answers_the_golden_rows(tmp_path: Path)
     assert len(families) == len(set(families))
     logged = [pl.read_parquet(part) for part in predictions.rglob("*.parquet")]
     assert sum(map(len, logged)) == len(golden.rows), "what was logged is written when BentoML ends"
-
-
-def test_only_a_bento_that_is_there_is_taken_in(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="does not exist"):
-        import_bento(tmp_path / "nothing.bento", tmp_path / "store")

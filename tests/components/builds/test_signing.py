@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from model_signing import hashing, verifying
 
 from components.artefacts.build import SIGNATURE, open_build, seal
 from components.artefacts.errors import BuildError
 from components.artefacts.storage import write_json
-from components.builds.signing import ensure_key, public_key_path, sign_build, verify_build
+from components.builds.signing import ensure_key, public_key_path, sign_build
 
 
 @pytest.fixture
@@ -26,6 +27,14 @@ def signed(tmp_path: Path) -> tuple[Path, Path]:
     return build, public_key_path(key)
 
 
+def verify(build: Path, key: Path) -> None:
+    """Check a build as the library does that signed it."""
+    ours = hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
+    verifying.Config().use_elliptic_key_verifier(public_key=key).set_hashing_config(ours).verify(
+        build, build / SIGNATURE
+    )
+
+
 def refused(build: Path, key: Path, reason: str) -> None:
     with pytest.raises(BuildError, match=reason):
         open_build(build, key)
@@ -34,7 +43,7 @@ def refused(build: Path, key: Path, reason: str) -> None:
 def test_what_was_signed_opens_and_the_library_agrees(signed: tuple[Path, Path]) -> None:
     build, key = signed
     assert open_build(build, key).build_id == open_build(build).build_id
-    verify_build(build, key)
+    verify(build, key)
 
 
 def test_the_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
@@ -48,8 +57,8 @@ def test_a_changed_file_is_refused(signed: tuple[Path, Path]) -> None:
     build, key = signed
     (build / "model.onnx").write_bytes(b"another graph")
     refused(build, key, "model.onnx is not what was built")
-    with pytest.raises(BuildError, match=r"model\.onnx"):
-        verify_build(build, key)
+    with pytest.raises(ValueError, match=r"model\.onnx"):
+        verify(build, key)
 
 
 def test_a_change_that_is_sealed_again_is_refused(signed: tuple[Path, Path]) -> None:

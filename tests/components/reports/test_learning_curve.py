@@ -5,13 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.components.reports.test_dossier import subject
-
 from components.declaration import read_workload
 from components.evaluation.evaluate import _learning
 from components.reports.charts import learning
 from components.reports.dossier import render_dossier
 from components.training.results import Candidate, Epoch, HardwareChoice, Trained
+from tests.components.reports.test_dossier import subject
 
 LOSSES = ((0.61, 0.58), (0.59, 0.571), (0.572, 0.574), (0.56, 0.579), (0.55, 0.58))
 SCORES = (0.66, 0.68, 0.67, 0.68, 0.66)

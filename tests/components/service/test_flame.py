@@ -5,10 +5,10 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 import pytest
-from components.service import flame
 
 from components.artefacts.build import Build, open_build
 from components.artefacts.errors import HostError
+from components.service import flame
 from components.service.flame import record_flame
 from tests.deployments.small_build import draw_sample, write_build
 
