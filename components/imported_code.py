@@ -21,7 +21,10 @@ PACKAGES = ("flows", "tasks", "components", "deployments", "data_contracts")
 NOT_PART_OF_A_RESULT = ("tasks.stage", "components.stage_keys", "components.run_ledger", "components.provenance")
 INSTALLED = ("site-packages", "dist-packages")
 # Calls that load code by a name or a path that an import statement does not show.
-_LOADERS = {"import_module", "__import__", "run_path", "run_module", "spec_from_file_location", "exec_module"}
+_LOADERS = {
+    "import_module", "__import__", "run_path", "run_module", "spec_from_file_location", "exec_module", "resolve_name",
+    "eval", "exec",
+}
 
 
 class Code(NamedTuple):
@@ -212,7 +215,9 @@ def _statements(source: bytes) -> tuple[_Statement, ...]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # Whoever imports it will be told.
         return ()
-    return tuple(found for node in ast.walk(tree) for found in _named(node))
+    nodes = list(ast.walk(tree))
+    called = {id(node.func): node for node in nodes if isinstance(node, ast.Call)}
+    return tuple(found for node in nodes for found in (*_named(node), *_loaded(node, called.get(id(node)))))
 
 
 def _named(node: ast.AST) -> Iterator[_Statement]:
@@ -223,20 +228,31 @@ def _named(node: ast.AST) -> Iterator[_Statement]:
         # What is imported from a package may be a module of it, or a name in it.
         for alias in node.names:
             yield _Statement(node.lineno, ".".join(filter(None, [node.module, alias.name])), node.level)
+            if alias.name in _LOADERS and alias.asname:
+                yield _unseen(node.lineno, alias.name)
     elif isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
         yield _Statement(node.lineno, None, text="it changes where modules are found")
-    elif isinstance(node, ast.Call):
-        yield from _called(node)
 
 
-def _called(node: ast.Call) -> Iterator[_Statement]:
-    called, first = node.func, node.args[0] if node.args else None
-    word = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+def _loaded(node: ast.AST, call: ast.Call | None) -> Iterator[_Statement]:
+    """Yield what is loaded where a loader is named: ``call`` is its call, if it is called there and then."""
+    if isinstance(node, ast.Constant):
+        # getattr(importlib, "import_module")
+        word = node.value if isinstance(node.value, str) else ""
+    else:
+        word = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    if word not in _LOADERS or (word in ("eval", "exec") and not isinstance(node, ast.Name)):
+        return
+    first = call.args[0] if call and call.args else None
     name = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
     if word in ("import_module", "__import__") and name and not name.startswith("."):
         yield _Statement(node.lineno, name)
-    elif word in _LOADERS or (word == "exec" and isinstance(called, ast.Name)):
-        yield _Statement(node.lineno, None, text=f"{word} loads what no import statement names")
+    else:
+        yield _unseen(node.lineno, word)
+
+
+def _unseen(line: int, word: str) -> _Statement:
+    return _Statement(line, None, text=f"{word} loads what no import statement names")
 
 
 @functools.cache

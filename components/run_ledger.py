@@ -30,6 +30,7 @@ SWEPT: tuple[Room, ...] = (
     "reports",
     "runs",
     "keys",
+    "bentoml",
 )
 State = Literal["running", "ran", "cached", "failed", "interrupted"]
 

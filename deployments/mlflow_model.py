@@ -21,12 +21,14 @@ from deployments.data_plane.model import load_model
 
 # What may be asked for with ``model_config={"answer": ...}``: all columns of the answer, or one of them by its name.
 EVERYTHING = "everything"
+# The key that must have signed the build: packed beside this code where there was one.
+KEY = Path(__file__).resolve().parent.parent / "signing.pub"
 # Rows answered in one call of the graph; more would only take memory.
 SLICE = 4_096
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> "FrameModel":
-    """Open the build in a folder; MLflow calls this."""
+    """Open the build in a folder, which has its name; MLflow calls this."""
     return FrameModel(Path(path), str((model_config or {}).get("answer", EVERYTHING)))
 
 
@@ -34,7 +36,7 @@ class FrameModel:
     """A build that answers data frames; ``answer`` is the one column wanted, or everything."""
 
     def __init__(self, path: Path, answer: str = EVERYTHING) -> None:
-        self._model = load_model(path)
+        self._model = load_model(path, KEY if KEY.is_file() else None, build_id=path.name)
         self._decoder = RowDecoder(self._model.contract, max_rows=sys.maxsize)
         names = [output.name for output in self._model.serving.answer.outputs]
         if answer not in (EVERYTHING, *names):

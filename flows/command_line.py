@@ -325,6 +325,18 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(8)
 
 
+# What a person can do where the machine will not write, or read.
+UNFIT = {
+    errno.EROFS: "SLIPWAY_HOME and the folder of the target must be writable",
+    errno.EACCES: "give this user the right to it, or set SLIPWAY_HOME to a folder of its own",
+    errno.EPERM: "give this user the right to it, or set SLIPWAY_HOME to a folder of its own",
+    errno.ENOSPC: "make room and run the same command again: what was finished is kept",
+    errno.EDQUOT: "make room and run the same command again: what was finished is kept",
+    errno.EIO: "the disk does not answer as it should",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
 def main() -> None:
     """Run the command line; an error a user can mend is one line and its own exit code."""
     find_user_modules(Path.cwd())
@@ -334,6 +346,8 @@ def main() -> None:
         _end(type(error).__name__, str(error), error.exit_code)
     except OSError as error:
         # Whatever names a file: an argument, an option, a value in a workload file.
+        if error.errno in UNFIT:
+            _end("HostError", f"{error.filename or 'a file'}: {str(error.strerror).lower()}; {UNFIT[error.errno]}", 8)
         if error.errno != errno.ENAMETOOLONG:
             raise
         _end("HostError", f"a name is too long for a file: {str(error.filename)[:60]}...", HostError.exit_code)

@@ -12,7 +12,7 @@ from components.declaration import known_workloads, read_workload
 from components.provenance import dependency_graph, environment_differences, how_to_pin, machine
 from components.result import Result
 from components.run_ledger import SWEPT, close_killed
-from components.settings import Home
+from components.settings import Home, Settings
 from flows.killed_runs import crash_ended
 from flows.orchestrator import check_reachable
 
@@ -29,9 +29,9 @@ class Finding(Result):
 
 
 def examine(home: Home) -> tuple[Finding, ...]:
-    """Run every check; none changes anything but what killed runs have left, which is cleared away."""
+    """Run every check; none changes anything but what killed runs have left, which is mended or cleared away."""
     machine = (_python(), _packages(), _memory(), _disk(home), _writable(home))
-    return (*machine, _leftovers(home), *_workloads(), _orchestrator())
+    return (*machine, _leftovers(home), _registry(home), *_workloads(), _orchestrator())
 
 
 def _finding(check: str, passed: bool, found: str, *, otherwise: Literal["warning", "failed"]) -> Finding:
@@ -99,6 +99,19 @@ def _leftovers(home: Home) -> Finding:
     if swept:
         told.append(f"{len(swept)} unfinished files and folders deleted")
     return Finding(check="killed runs", state="passed", found="; ".join(told) or "none")
+
+
+def _registry(home: Home) -> Finding:
+    """Have the registry's alias agree with the rollout document: a promotion may be killed between the two."""
+    from components.promotion.promote import agree_with_registry
+
+    mended = []
+    try:
+        for document in sorted(home.room("rollouts").glob("*.json")):
+            mended += agree_with_registry(document.stem, home, Settings())
+    except SlipwayError as error:
+        return Finding(check="registry", state="warning", found=str(error))
+    return Finding(check="registry", state="passed", found="; ".join(mended) or "names the builds that serve")
 
 
 def _tell_prefect(home: Home) -> str:

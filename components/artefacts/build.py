@@ -68,6 +68,8 @@ BESIDE = frozenset(
 # Files up to this size are kept as they were read when a build is opened. A larger one is read and checked once more by
 # who needs it; who knows that it will names it when opening.
 KEPT_BYTES = 64 * 2**20
+# The most that a manifest or a signature has: they are read before anything is known of them.
+SEAL_BYTES = 16 * 2**20
 # A workload or a kind: they become parts of paths, and of the names of modules.
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -265,11 +267,11 @@ def open_build(
 
 def _read_seal(files: SealedFiles, path: Path) -> tuple[bytes, bytes | None]:
     try:
-        sealed = files.read(MANIFEST)
+        sealed = files.read(MANIFEST, SEAL_BYTES)
     except FileNotFoundError:
         raise BuildError(f"{path} is not a build: it has no {MANIFEST}") from None
     try:
-        return sealed, files.read(SIGNATURE)
+        return sealed, files.read(SIGNATURE, SEAL_BYTES)
     except FileNotFoundError:
         return sealed, None
 

@@ -75,6 +75,8 @@ def read_rollout(path: Path, workload: str) -> Rollout:
         return msgspec.json.decode(path.read_bytes(), type=Rollout)
     except FileNotFoundError:
         return Rollout(workload=workload)
+    except OSError as error:
+        raise BuildError(f"{path}, which says who serves {workload}, cannot be read: {error.strerror}") from error
     except msgspec.MsgspecError as error:
         raise BuildError(f"{path} is not a rollout document: {error}") from error
 

@@ -39,10 +39,13 @@ class SealedFiles:
                 raise BuildError(f"{self._path / place} is an empty folder, which no build holds: do not use it")
         return sorted(found)
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of a file; FileNotFoundError if there is none, BuildError if it is no ordinary file."""
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the bytes of a file; FileNotFoundError if there is none, BuildError if it is too large or no file."""
         with self._opened(name) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read()
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise BuildError(f"{self._path / name} has more than {limit:,} bytes: do not use this build")
+        return data
 
     def read_up_to(self, name: str, limit: int) -> tuple[str, bytes | None]:
         """Return the SHA-256 of a file and its bytes, None if there are more than ``limit``; it is read once."""

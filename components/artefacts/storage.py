@@ -81,7 +81,17 @@ _OWNED = re.compile(r"\.([0-9a-f]{8}-\d+-\w+)\.[^.]*$")
 
 @functools.cache
 def _machine() -> str:
-    return digest_bytes(platform.node().encode())[:8]
+    """Return what names the place where a number means one process, also after the host was given another name."""
+    try:
+        name = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        name = ""
+    try:
+        # Containers number their processes by themselves.
+        numbered = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 -- no file is behind this link
+    except OSError:
+        numbered = ""
+    return digest_bytes(f"{name or platform.node()} {numbered}".encode())[:8]
 
 
 def _started(pid: int) -> str | None:

@@ -17,6 +17,7 @@ import yaml
 from components.artefacts.build import Build
 from components.artefacts.errors import HostError
 from components.artefacts.lifetime import bound
+from components.artefacts.storage import scratch_prefix, write_atomically
 from components.builds.serving_sources import copy_sources
 
 # Those of the service that BentoML itself does not bring.
@@ -33,16 +34,27 @@ def pack_bento(build: Build, store: Path) -> str:
     workload = build.manifest.workload
     version = f"{build.build_id.removeprefix(f'{workload}-')}-{build.seal}"
     tag = f"{workload}:{version}"
-    if (store / "bentos" / workload / version).is_dir():
+    place = store / "bentos" / workload / version
+    if place.is_dir():
         return tag
-    with tempfile.TemporaryDirectory(prefix="slipway-bento-") as folder:
-        context = Path(folder)
+    store.mkdir(parents=True, exist_ok=True)
+    # BentoML writes into its store file by file. In one of our own first: a killed packing leaves no part of a Bento.
+    with tempfile.TemporaryDirectory(dir=store, prefix=scratch_prefix("packing")) as folder:
+        context, packed = Path(folder, "context"), Path(folder, "store")
         copy_sources(context)
         build.write_to(context / "build")
         if build.public_key is not None:
             shutil.copyfile(build.public_key, context / "signing.pub")
         (context / "bentofile.yaml").write_text(yaml.safe_dump(_bentofile(build, workload)))
-        _bentoml(store, context, "build", ".", "--version", version, "--output", "tag")
+        _bentoml(packed, context, "build", ".", "--version", version, "--output", "tag")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            (packed / "bentos" / workload / version).rename(place)
+        except OSError:
+            # Somebody else has packed the same build meanwhile.
+            if not place.is_dir():
+                raise
+        write_atomically(place.parent / "latest", version.encode())
     return tag
 
 

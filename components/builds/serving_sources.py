@@ -43,14 +43,15 @@ def copy_sources(folder: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def copy_package(folder: Path) -> str:
-    """Copy the files below a folder as one package and return its name, which follows from what is in it.
+def copy_package(folder: Path, public_key: Path | None = None) -> str:
+    """Copy the files, and the key to ask for, below a folder as one package; its name follows from what is in it.
 
     Where a user's own code and other models are imported beside it, ``components`` would meet another package of that
     name, and the code of one model would answer for another.
     """
     texts = {place: source.read_text(encoding="utf-8") for place, source in source_files().items()}
-    package = f"slipway_{digest_json(texts)[:12]}"
+    key = public_key.read_text(encoding="ascii") if public_key else None
+    package = f"slipway_{digest_json([texts, key])[:12]}"
     names = "|".join({place.partition("/")[0] for place in texts})
     for place, text in {**texts, "__init__.py": ""}.items():
         moved = re.sub(rf"^(\s*)from ({names})(?=[. ])", rf"\1from {package}.\2", text, flags=re.MULTILINE)
@@ -61,4 +62,6 @@ def copy_package(folder: Path) -> str:
         target = folder / package / place
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(moved, encoding="utf-8")
+    if key is not None:
+        (folder / package / "signing.pub").write_text(key, encoding="ascii")
     return package

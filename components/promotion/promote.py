@@ -16,6 +16,7 @@ from pydantic import Field
 from components.artefacts.build import Build, open_build
 from components.artefacts.errors import BuildError, GateError, HostError
 from components.artefacts.rollout import (
+    LOCK_SECONDS,
     Rollout,
     RolloutMovedError,
     folder_of,
@@ -39,7 +40,8 @@ from components.gates.judge import GateReport, promotion_evidence, promotion_gat
 from components.promotion.champion import Comparison, against_champion
 from components.promotion.record import PromotionRecord, now, write_record
 from components.provenance import dependency_graph, environment_differences
-from components.registry.versions import CHALLENGER, aliased_build, check_registered, set_champion
+from components.artefacts.storage import held
+from components.registry.versions import CHALLENGER, CHAMPION, aliased_build, check_registered, set_champion
 from components.result import Result
 from components.settings import Home, Settings
 
@@ -234,6 +236,21 @@ def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str
                 f"{workload.name}' and roll back again if that is still wanted"
             ) from None
     return after.champion
+
+
+def agree_with_registry(workload: str, home: Home, settings: Settings) -> list[str]:
+    """Point the registry's alias at the build that serves, if it names another one; return what was mended."""
+    path = rollout_path(home.room("rollouts"), workload)
+    champion = read_rollout(path, workload).champion
+    if champion is None:
+        return []
+    with held(path, LOCK_SECONDS):
+        champion = read_rollout(path, workload).champion
+        named = aliased_build(workload, CHAMPION, home=home, settings=settings)
+        if champion is None or named == champion:
+            return []
+        set_champion(workload, champion, home=home, settings=settings)
+    return [f"the registry named {named or 'nothing'} as champion of {workload}: it names {champion} now"]
 
 
 def champion_of(workload: Workload, home: Home, settings: Settings) -> Build:

@@ -10,10 +10,11 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from components.artefacts.build import Build, open_build
+from components.artefacts.build import SIGNATURE, Build, open_build
 from components.artefacts.errors import BuildError
 from components.artefacts.storage import scratch_prefix
 from components.builds.bento import export_bento, pack_bento
+from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.builds.kept_builds import keep_build, workload_document
 from components.evaluation.evidence import parse_evidence
 from components.gates.judge import GateReport
@@ -34,9 +35,10 @@ def export_build(build: Build, home: Home, target: Path) -> Path:
         raise BuildError(f"{target} exists already; it is not overwritten")
     if not target.parent.is_dir():
         raise BuildError(f"cannot write {target}: there is no folder {target.parent}")
-    tag = pack_bento(build, home.room("bentoml"))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
-        export_bento(tag, home.room("bentoml"), Path(scratch, target.name)).replace(target)
+        # Packed anew, from the build that was checked: nobody has signed what lies in BentoML's store.
+        store = Path(scratch, "store")
+        export_bento(pack_bento(build, store), store, Path(scratch, target.name)).replace(target)
     return target
 
 
@@ -61,7 +63,8 @@ def _unpacked(source: Path, folder: Path) -> Path:
 def import_build(source: Path, home: Home, settings: Settings, key: Path) -> Registered:
     """Take a build out of an exported file, check it, keep it among the builds and register it.
 
-    ``key`` is the public key that must have signed it. Raises BuildError if the file holds no build, or one that was
+    ``key`` is the public key that must have signed it; if it is another's, the build is signed anew with the key of this
+    home, which ``check``, ``promote`` and ``serve`` ask for. Raises BuildError if the file holds no build, or one that was
     changed or signed by somebody else; nothing is kept of it then.
     """
     with tempfile.TemporaryDirectory(prefix="slipway-import-") as scratch:
@@ -71,7 +74,12 @@ def import_build(source: Path, home: Home, settings: Settings, key: Path) -> Reg
         folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=scratch_prefix("import")))
         try:
             opened.write_to(folder)
-            build = open_build(keep_build(folder, home.room("builds"), key), key)
+            own = public_key_path(ensure_key(settings.key()))
+            if own.read_bytes() != key.read_bytes():
+                # Whoever takes it in vouches for it: here, every door asks for the key of this home.
+                (folder / SIGNATURE).unlink()
+                sign_build(folder, settings.key())
+            build = open_build(keep_build(folder, home.room("builds"), own), own)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     pack_bento(build, home.room("bentoml"))

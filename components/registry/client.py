@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from components.artefacts.errors import HostError
 from components.artefacts.storage import held
 from components.registry.database_address import sqlite_url
+from components.registry.moved_home import follow_home
 from components.settings import Home, Settings
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def open_client(home: Home, settings: Settings) -> Iterator["MlflowClient"]:
         try:
             # The first use creates the tables: two at once meet in the middle of that, and one of them dies.
             with only_one(home, "opening"):
+                if settings.tracking_uri is None:
+                    follow_home(home)
                 client = mlflow.MlflowClient(uri, uri)
                 client.search_registered_models(max_results=1)
             yield client

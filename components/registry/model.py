@@ -15,7 +15,7 @@ from data_contracts.language.model_signature import output_column, signature_inp
 
 LOADER = "deployments.mlflow_model"
 # What that module imports, directly or not, and MLflow, which brings pandas.
-PACKAGES = ("mlflow", "msgspec", "numpy", "onnxruntime", "pandas")
+PACKAGES = ("cryptography", "mlflow", "msgspec", "numpy", "onnxruntime", "pandas")
 EXAMPLE_ROWS = 5
 
 
@@ -43,7 +43,7 @@ def log_model(build: Build, folder: Path, run: str) -> Any:
     from mlflow.models import Model
 
     with tempfile.TemporaryDirectory(prefix="slipway-model-") as scratch:
-        package = copy_package(Path(scratch))
+        package = copy_package(Path(scratch), build.public_key)
         return Model.log(
             artifact_path=None,
             name="model",

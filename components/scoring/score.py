@@ -80,6 +80,8 @@ def score_file(
     """
     if target.suffix not in WRITERS:
         raise SourceError(f"cannot write {target.name}: the ending must be one of {', '.join(WRITERS)}")
+    if target.exists() and target.samefile(source):
+        raise SourceError(f"{target} is the file that is to be scored: give another name, or its rows are lost")
     with work_folder(build, source, target, part_rows, like) as work:
         scored = _score(build, source, target, work, part_rows, answers_only, like)
         (work / target.name).replace(target)

@@ -40,6 +40,8 @@ def unpacked(name: str, datatype: str, raw: bytes, count: int) -> list[Any]:
         raise MalformedRequest(
             f"input {name}: {len(raw)} raw bytes for {count} values of {datatype}, which has {dtype.itemsize} bytes"
         )
+    if datatype == "BOOL" and raw.strip(b"\x00\x01"):
+        raise MalformedRequest(f"input {name}: a raw BOOL is a byte of 0 or 1")
     numbers: Any = np.frombuffer(raw, dtype=dtype)
     if datatype == "BF16":
         numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
