@@ -22,8 +22,15 @@ NOT_PART_OF_A_RESULT = ("tasks.stage", "components.stage_keys", "components.run_
 INSTALLED = ("site-packages", "dist-packages")
 # Calls that load code by a name or a path that an import statement does not show.
 _LOADERS = {
-    "import_module", "__import__", "run_path", "run_module", "spec_from_file_location", "exec_module", "resolve_name",
-    "eval", "exec",
+    "import_module",
+    "__import__",
+    "run_path",
+    "run_module",
+    "spec_from_file_location",
+    "exec_module",
+    "resolve_name",
+    "eval",
+    "exec",
 }
 
 

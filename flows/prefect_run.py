@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
-from prefect.context import FlowRunContext, tags
+from prefect.context import FlowRunContext
 from prefect.exceptions import ParameterTypeError
 from prefect.filesystems import LocalFileSystem
 from prefect.logging import get_run_logger
@@ -29,12 +29,13 @@ def check_home_lasts(settings: Settings) -> None:
 
 @contextmanager
 def known_to_prefect(home: Home, workload: str) -> Iterator[None]:
-    """Name and tag the current flow run, and the tasks in the block, after the workload; keep results in the home.
+    """Name and tag the current flow run after the workload; keep results in the home.
 
     Prefect is told first of runs that have ended without telling it.
 
     Prefect keeps results in a folder of whoever runs the flow otherwise, and a worker would not find what the command
-    line has made, nor the other way round.
+    line has made, nor the other way round. Tasks have the workload in their name and no tag: before a task with tags
+    starts, Prefect asks its server for limits of each, and on SQLite that often fails and is asked again 2 s later.
     """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
@@ -50,7 +51,7 @@ def known_to_prefect(home: Home, workload: str) -> Iterator[None]:
     folder = home.room("prefect", "results")
     folder.mkdir(parents=True, exist_ok=True)
     store = context.result_store.model_copy(update={"result_storage": LocalFileSystem(basepath=str(folder))})
-    with context.model_copy(update={"result_store": store}), tags(workload):
+    with context.model_copy(update={"result_store": store}):
         yield
 
 

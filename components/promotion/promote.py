@@ -28,6 +28,7 @@ from components.artefacts.rollout import (
     unmoved,
     write_rollout,
 )
+from components.artefacts.storage import held
 from components.builds.kept_builds import folder_of_build
 from components.builds.live_check import LiveCheck, check_live
 from components.builds.packaging import json_rows
@@ -40,7 +41,6 @@ from components.gates.judge import GateReport, promotion_evidence, promotion_gat
 from components.promotion.champion import Comparison, against_champion
 from components.promotion.record import PromotionRecord, now, write_record
 from components.provenance import dependency_graph, environment_differences
-from components.artefacts.storage import held
 from components.registry.versions import CHALLENGER, CHAMPION, aliased_build, check_registered, set_champion
 from components.result import Result
 from components.settings import Home, Settings

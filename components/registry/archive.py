@@ -14,8 +14,8 @@ from components.artefacts.build import SIGNATURE, Build, open_build
 from components.artefacts.errors import BuildError
 from components.artefacts.storage import scratch_prefix
 from components.builds.bento import export_bento, pack_bento
-from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.builds.kept_builds import keep_build, workload_document
+from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.evaluation.evidence import parse_evidence
 from components.gates.judge import GateReport
 from components.registry.versions import PARAMETERS, Registered, register_build

@@ -35,6 +35,6 @@ def follow_home(home: Home) -> None:
                 continue
             for table, column in ADDRESSES:
                 connection.execute(
-                    f"update {table} set {column} = ? || substr({column}, ?) where {column} = ? or {column} like ?",  # noqa: S608 -- names of ours
+                    f"update {table} set {column} = ? || substr({column}, ?) where {column} = ? or {column} like ?",
                     (here, len(place) + 1, place, f"{place.replace('%', '_')}/%"),
                 )

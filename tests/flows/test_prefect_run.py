@@ -124,7 +124,10 @@ def test_runs_of_one_home_share_results_and_all_of_them_leave_an_artifact_of_the
         assert {one.task_run_id for one in artifacts} == {state.state_details.task_run_id for state in (first, second)}
         assert {one.data for one in artifacts} == {"3 g"}
         run = client.read_flow_run(second.state_details.flow_run_id)
+        task = client.read_task_run(first.state_details.task_run_id)
     assert "delay_band" in run.tags
+    # Of each tag of a task Prefect asks its server for a limit.
+    assert (task.name, task.tags) == ("delay_band weigh", [])
     assert run.name.startswith("delay_band ")
     weigh(workload, Home(tmp_path / "another home"), ran, tmp_path / "of the command line")
     assert len(ran) == 2
