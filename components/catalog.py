@@ -93,7 +93,10 @@ class MakeSmaller(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """A family of models: the schema of its ``model`` section, how it trains and how it answers a file."""
+    """A family of models: the schema of its ``model`` section, how it trains and how it answers a file.
+
+    ``training_modules`` are what ``train`` imports when it is called, for whoever has time to import it before.
+    """
 
     name: str
     options: type[Section]
@@ -104,6 +107,7 @@ class Kind:
     estimate: EstimateTraining | None = None
     smaller: MakeSmaller | None = None
     check: CheckOptions | None = None
+    training_modules: tuple[str, ...] = ()
 
 
 def known_kinds() -> tuple[str, ...]:

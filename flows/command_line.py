@@ -4,11 +4,10 @@ Nothing heavy is imported before a command needs it, and Prefect only after its 
 """
 
 import errno
-import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,6 +15,7 @@ import typer
 
 from components import progress
 from components.artefacts.errors import GateError, HostError, SlipwayError
+from components.imports import without_garbage
 from components.settings import Home, Settings
 from components.user_modules import find_user_modules
 from flows import build_commands, ending, run_output, run_tables, serve_command, serving_output, terminal
@@ -55,19 +55,24 @@ def _run_flow(name: str, as_json: bool, **parameters: Any) -> Any:
     ending.before_the_end(leave_word)
     with _drawn(as_json):
         progress.report("starting", 0, 0)
-        with _no_garbage():
-            server, flow = _imported(name, parameters.get("workload"))
-        if server:
-            server.wait()
-        from flows.orchestrator import lost_orchestrator
+        with without_garbage():
+            server, flow, late = _imported(name, parameters.get("workload"))
+            if server:
+                server.wait(meanwhile=late)
+        from flows.orchestrator import lost_orchestrator, no_heartbeats
         from flows.prefect_run import told_parameters
 
-        with lost_orchestrator(), told_parameters():
+        with lost_orchestrator(), told_parameters(), no_heartbeats() if server else nullcontext():
             return flow(**parameters)
 
 
-def _imported(name: str, workload: str | None) -> tuple["TemporaryServer | None", Callable[..., Any]]:
-    """Start a server if none is named, and import the flow while it starts; a workload file is checked on the way."""
+def _imported(
+    name: str, workload: str | None
+) -> tuple["TemporaryServer | None", Callable[..., Any], Iterator[Callable[[], object]]]:
+    """Start a server if none is named, and import the flow while it starts; a workload file is checked on the way.
+
+    Returns the server, the flow, and steps that import what the flow will import later.
+    """
     from components.declaration import read_workload
 
     if workload is not None:
@@ -76,22 +81,12 @@ def _imported(name: str, workload: str | None) -> tuple["TemporaryServer | None"
     from flows.orchestrator import configure_orchestrator
 
     server = configure_orchestrator(_home())
+    from flows.late_imports import late_imports
     from flows.opening import checked_workload
 
-    if workload is not None:
-        checked_workload(workload)
-    return server, getattr(importlib.import_module(f"flows.{name}"), name)
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Do not look for garbage in what is imported, which stays: that took a quarter of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
+    declared = None if workload is None else checked_workload(workload)
+    flow = getattr(importlib.import_module(f"flows.{name}"), name)
+    return server, flow, late_imports(name, declared, _home())
 
 
 @contextmanager

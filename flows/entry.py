@@ -1,5 +1,6 @@
 """What the command ``slipway`` starts with: signals are taken before anything is imported that takes its time."""
 
+import gc
 import sys
 
 from flows import ending
@@ -20,6 +21,9 @@ def main() -> None:
         if ended.code and ending.exit_code() not in (None, ended.code):
             ending.end()
         raise
+    finally:
+        # An interpreter that ends looks for garbage several times: two seconds, with MLflow and torch.
+        gc.freeze()
 
 
 if __name__ == "__main__":

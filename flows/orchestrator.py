@@ -142,3 +142,15 @@ def lost_orchestrator() -> Iterator[None]:
     except httpx.TransportError as error:
         where = os.environ.get("PREFECT_API_URL", "its temporary Prefect server")
         raise HostError(f"the run lost {where} ({type(error).__name__}); {ending.KEPT}") from error
+
+
+@contextmanager
+def no_heartbeats() -> Iterator[None]:
+    """Send no signs of life of a run: a temporary server has no automation that misses them.
+
+    Their thread looks once a second whether its flow has ended, and each flow, also one in a flow, waits for it.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with temporary_settings(set_defaults={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield

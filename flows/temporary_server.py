@@ -9,11 +9,13 @@ import atexit
 import contextlib
 import http.client
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +48,14 @@ class TemporaryServer:
         """The address of its API."""
         return f"http://127.0.0.1:{self.port}/api"
 
-    def wait(self) -> None:
-        """Wait until it answers; HostError if it ended, or does not within the limit."""
+    def wait(self, meanwhile: Iterable[Callable[[], object]] = ()) -> None:
+        """Wait until it answers; HostError if it ended, or does not within the limit.
+
+        As long as it does not, one step after the other of ``meanwhile`` is taken.
+        """
         deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
+        steps = iter(meanwhile)
+        while not self._answers(steps):
             if self.process.poll() is not None:
                 raise HostError(f"the temporary Prefect server did not start: {self._said()}; its log is {self.log}")
             if time.monotonic() > deadline:
@@ -58,10 +64,12 @@ class TemporaryServer:
                 )
             time.sleep(0.05)
 
-    def _answers(self) -> bool:
+    def _answers(self, meanwhile: Iterator[Callable[[], object]]) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/api/health")
+            while not select.select([connection.sock], [], [], 0)[0] and (step := next(meanwhile, None)):
+                step()
             return connection.getresponse().status == 200
         except OSError:
             return False

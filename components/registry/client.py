@@ -1,6 +1,7 @@
 """A client of MLflow, kept quiet: of the server in the settings, or of an SQLite file in the home."""
 
 import contextlib
+import importlib
 import logging
 import os
 import warnings
@@ -8,6 +9,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from components.artefacts.errors import HostError
+<<<<<<<
+=======
+from components.imports import without_garbage
+from components.settings import Home, Settings
+>>>>>>>
 from components.artefacts.storage import held
 from components.registry.database_address import sqlite_url
 from components.registry.moved_home import follow_home
@@ -25,21 +31,31 @@ def tracking_uri(home: Home, settings: Settings) -> str:
     return settings.tracking_uri or sqlite_url(home.room("registry", "mlflow.db"))
 
 
-@contextlib.contextmanager
-def open_client(home: Home, settings: Settings) -> Iterator["MlflowClient"]:
-    """Yield a client of the registry, with MLflow kept quiet and from phoning home; HostError for what it refuses."""
+def import_mlflow(settings: Settings) -> None:
+    """Import MLflow, kept quiet and from phoning home, and its store, unless that is on a server."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with warnings.catch_warnings(), without_garbage():
+        warnings.simplefilter("ignore")
+        importlib.import_module("mlflow")
+        if not settings.tracking_uri:
+            importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    # Only now: importing MLflow sets its loggers up.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def open_client(home: Home, settings: Settings) -> Iterator["MlflowClient"]:
+    """Yield a client of the registry; HostError for what it refuses."""
+    import_mlflow(settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
-        # Only now: importing MLflow sets its loggers up.
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
         uri = tracking_uri(home, settings)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)

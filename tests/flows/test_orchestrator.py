@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from components.artefacts.errors import HostError
-from flows.orchestrator import PROXIES, check_reachable, spare_loopback_the_proxy
+from flows.orchestrator import PROXIES, check_reachable, no_heartbeats, spare_loopback_the_proxy
 
 
 class Health(http.server.BaseHTTPRequestHandler):
@@ -62,3 +62,12 @@ def test_addresses_of_this_machine_go_past_a_proxy(before: str, after: str, monk
     monkeypatch.setenv("no_proxy", before)
     spare_loopback_the_proxy()
     assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == after
+
+
+def test_no_thread_for_signs_of_life_is_waited_for_unless_they_were_asked_for() -> None:
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
+
+    with no_heartbeats():
+        assert get_current_settings().flows.heartbeat_frequency is None
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 45}), no_heartbeats():
+        assert get_current_settings().flows.heartbeat_frequency == 45

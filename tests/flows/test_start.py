@@ -34,3 +34,15 @@ def test_signals_are_taken_before_anything_that_takes_its_time_is_loaded() -> No
 
 def test_the_command_line_says_its_first_line_without_prefect_or_polars() -> None:
     assert loaded("flows.command_line") & {*LATER, "prefect", "polars", "pyarrow", "scipy", "numpy"} == set()
+
+
+def test_an_interpreter_that_ends_looks_for_no_garbage() -> None:
+    code = """
+import atexit, gc, sys
+atexit.register(lambda: print("kept", gc.get_freeze_count() > 0))
+sys.argv = ["slipway", "--help"]
+from flows.entry import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "kept True"

@@ -15,7 +15,11 @@ from components.compression.results import Smaller
 from components.data.record_batches import record_batch
 from components.data.results import Prepared
 from components.declaration import Section, Workload
+<<<<<<<
 from components.kinds.tabular.options import TabularOptions, check_options
+=======
+from components.imports import without_garbage
+>>>>>>>
 from components.settings import Settings
 from components.training.costs.estimate import Estimate
 from components.training.processor_threads import let_waiting_threads_sleep
@@ -40,7 +44,8 @@ def train(
     """Train the baseline and the network, and choose by the goal's metric on the validation split."""
     let_waiting_threads_sleep()
     # Reading a workload file must not cost the seconds that importing torch and lightning takes.
-    from components.kinds.tabular.candidates import train_candidates
+    with without_garbage():
+        from components.kinds.tabular.candidates import train_candidates
 
     return train_candidates(prepared, workload, contract, folder, settings, progress)
 
@@ -105,4 +110,11 @@ KIND = Kind(
     estimate=estimate,
     smaller=smaller,
     check=check,
+    # In pieces of about a second.
+    training_modules=(
+        "torch",
+        "torch._dynamo",
+        "torchmetrics",
+        "components.kinds.tabular.candidates",
+    ),
 )

@@ -1,0 +1,41 @@
+"""What is imported while a flow's Prefect server starts, and only where the flow will need it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.catalog import find_kind, known_kinds
+from components.declaration import Workload
+from components.settings import Home
+from flows.late_imports import late_imports
+from tests.flows.test_start import LATER
+
+
+def steps(flow: str, workload: Workload | None, home: Home) -> int:
+    return len(list(late_imports(flow, workload, home)))
+
+
+def test_a_build_imports_what_training_needs_unless_it_was_trained_before(workload: Workload, tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    training = len(find_kind(workload.kind).training_modules)
+    assert training > 0
+    assert steps("build_model", workload, home) == steps("end_to_end", workload, home) == training + 1
+    home.room("training", f"{workload.name}s-0a1b").mkdir(parents=True)
+    home.room("training", f"{workload.name}-0a1b").mkdir(parents=True)
+    assert steps("build_model", workload, home) == steps("promote_build", workload, home) == 1
+    assert steps("monitor_drift", workload, home) == steps("reproduce_build", None, home) == 0
+
+
+@pytest.mark.parametrize("kind", known_kinds())
+def test_a_kind_names_what_its_training_imports(kind: str) -> None:
+    modules = find_kind(kind).training_modules
+    code = f"""
+import importlib, sys
+for name in {modules!r}:
+    importlib.import_module(name)
+print(*set(sys.modules) & {{"torch", "lightning", "xgboost"}})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {"torch", "lightning", "xgboost"} & set(LATER)
