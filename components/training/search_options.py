@@ -43,5 +43,9 @@ class SearchOptions(Section):
     """A search for better options before the model is trained."""
 
     trials: int = Field(20, ge=1, le=100_000)
-    minutes: float = Field(10, gt=0, description="No trial begins after this; one that runs is ended.")
+    minutes: float = Field(
+        10,
+        gt=0,
+        description="Of the clock, whatever else the machine does. No trial begins after this; one that runs is ended.",
+    )
     ranges: dict[str, Range] = Field(min_length=1, description="Option of the kind -> what it may be.")

@@ -24,6 +24,12 @@ class Spent(NamedTuple):
     worked: float
 
 
+def spent_of(clock: float, processor: float, threads: int | None) -> Spent:
+    """Return what these seconds of the wall and of all processors come to; ``threads`` as a meter has it."""
+    # Never more than the wall: more threads than were counted may have worked.
+    return Spent(clock, clock if threads is None else min(clock, processor / threads))
+
+
 @dataclass(frozen=True)
 class Budget:
     """How long training may take, and which of the caps that is; ``clock_seconds`` is what money allows besides."""
@@ -46,6 +52,16 @@ class Budget:
             return self.cap
         return "cost cap" if spent.clock >= self.clock_seconds else None
 
+    def within(self, whole: Spent) -> tuple[float, str]:
+        """Return what training that takes ``whole`` gets on the clock, and the cap that ends it; empty if none does."""
+        limits = (
+            (self.seconds, whole.clock if self.cap == "cost cap" else whole.worked, self.cap),
+            (self.clock_seconds, whole.clock, "cost cap"),
+        )
+        over = [(limit / taken, f"{cap} of {limit:.0f} s") for limit, taken, cap in limits if taken > limit]
+        share, told = min(over, default=(1.0, ""))
+        return whole.clock * share, told
+
 
 def budget_of(time_cap_minutes: float, training_usd: float, price_per_hour: float) -> Budget:
     """Return the tighter of the time cap and the cost cap; money ends training even where work has not."""
@@ -67,10 +83,8 @@ class Meter:
     def spent(self) -> Spent:
         """Return what was spent so far."""
         clock = time.monotonic() - self._began
-        if self._threads is None:
-            return Spent(clock, clock)
-        # Never more than the wall: more threads than were counted may have worked.
-        return Spent(clock, min(clock, (self._processor() - self._before) / self._threads))
+        processor = 0.0 if self._threads is None else self._processor() - self._before
+        return spent_of(clock, processor, self._threads)
 
     def _processor(self) -> float:
         """Return the processor time of this process and of its children, those that are still alive included."""

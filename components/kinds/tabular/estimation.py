@@ -30,7 +30,14 @@ from components.training.costs.peak_memory import MemoryMeter
 from components.training.costs.probing import UNLIMITED, measure, network_part, now
 from components.training.learner import Plan
 from components.training.onnx_export import stacked
+<<<<<<<
 from components.training.spending import budget_of
+=======
+from components.training.spending import budget_of, spent_of
+from components.kinds.tabular.candidates import network_plan
+from components.kinds.tabular.keeping import (
+    Work,
+>>>>>>>
 from data_contracts.description.spec import ContractSpec
 
 TREES = (10, 40)
@@ -49,7 +56,11 @@ def estimate_candidates(prepared: Prepared, workload: Workload, contract: Contra
     cap = partial(budget_of, work.options.time_cap_minutes, workload.goal.training_usd)
     budget = cap(settings.price_per_hour)
     most, least = _total(parts, lambda part: part.most), _total(parts, lambda part: part.least)
-    warnings = [f"stops at the {budget.cap} of {budget.seconds:.0f} s"] if most.wall > budget.seconds else []
+    threads = plan.hardware.threads if plan.hardware.device == "cpu" else None
+    (seconds, ends), (least_seconds, _) = (
+        budget.within(spent_of(total.wall, total.cpu, threads)) for total in (most, least)
+    )
+    warnings = [f"stops at the {ends}"] if ends else []
     if work.options.devices > 1:
         warnings.append(f"probed with one process, {work.options.devices} were taken to share the work evenly")
     if (load := os.getloadavg()[0]) > 1.25 * plan.machine.cores:
@@ -58,10 +69,9 @@ def estimate_candidates(prepared: Prepared, workload: Workload, contract: Contra
         )
     if stale := prices.warning(datetime.now(UTC).date()):
         warnings.append(stale)
-    seconds = min(most.wall, budget.seconds)
     return Estimate(
         seconds=round(seconds, 1),
-        least_seconds=round(min(least.wall, budget.seconds), 1),
+        least_seconds=round(least_seconds, 1),
         cpu_seconds=round(most.cpu, 1),
         usd=round(seconds / 3600 * settings.price_per_hour, 6),
         memory_mb=memory.peak.mb,

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from components.training import spending
-from components.training.spending import Meter
+from components.training.spending import Budget, Meter, Spent, spent_of
 
 BUSY = "import time\nwhile time.process_time() < 30: pass"
 
@@ -44,3 +44,14 @@ def test_the_work_of_a_child_that_is_alive_counts(monkeypatch: pytest.MonkeyPatc
     finally:
         child.kill()
         child.wait()
+
+
+def test_what_is_expected_is_held_against_each_cap_by_the_clock_that_it_counts() -> None:
+    loaded = spent_of(clock=100.0, processor=40.0, threads=2)
+    assert loaded == Spent(clock=100.0, worked=20.0)
+    assert Budget(30.0).within(loaded) == (100.0, "")
+    assert Budget(10.0).within(loaded) == (50.0, "time cap of 10 s")
+    assert Budget(30.0, "cost cap").within(loaded) == (30.0, "cost cap of 30 s")
+    assert Budget(10.0, clock_seconds=40.0).within(loaded) == (40.0, "cost cap of 40 s")
+    assert Budget(30.0).within(spent_of(clock=100.0, processor=1.0, threads=None)) == (30.0, "time cap of 30 s")
+    assert Budget(0.0).within(Spent(0.0, 0.0)) == (0.0, "")
