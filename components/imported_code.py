@@ -250,6 +250,7 @@ def _loaded(node: ast.AST, call: ast.Call | None) -> Iterator[_Statement]:
         word = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
     if word not in _LOADERS or (word in ("eval", "exec") and not isinstance(node, ast.Name)):
         return
+    assert isinstance(node, ast.expr)
     first = call.args[0] if call and call.args else None
     name = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
     if word in ("import_module", "__import__") and name and not name.startswith("."):

@@ -36,7 +36,7 @@ class FrameModel:
     """A build that answers data frames; ``answer`` is the one column wanted, or everything."""
 
     def __init__(self, path: Path, answer: str = EVERYTHING) -> None:
-        self._model = load_model(path, KEY if KEY.is_file() else None, build_id=path.name)
+        self._model = load_model(path, public_key=KEY if KEY.is_file() else None, build_id=path.name)
         self._decoder = RowDecoder(self._model.contract, max_rows=sys.maxsize)
         names = [output.name for output in self._model.serving.answer.outputs]
         if answer not in (EVERYTHING, *names):

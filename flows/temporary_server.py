@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.artefacts.errors import HostError
+from components.artefacts.storage import held
 from components.user_modules import child_environment
 
 START_SECONDS = 180
@@ -89,12 +90,16 @@ class TemporaryServer:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        # If it did not start, whoever was told of its log may still read it.
+        if self.process.returncode in (0, -signal.SIGTERM, -signal.SIGKILL):
+            self.log.unlink(missing_ok=True)
 
 
 def start(folder: Path) -> TemporaryServer:
     """Start a server with the database in ``folder``; it is stopped when this process ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "server.log"
+    # One a command: several may start at once.
+    log = folder / f"server-{os.getpid()}.log"
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening, log.open("wb") as written:
         handle = listening.fileno()
         process = subprocess.Popen(
@@ -121,6 +126,7 @@ def main() -> None:
     end_with_parent(parent)
     # What is imported stays: to look for garbage in it is a fifth of the start.
     gc.disable()
+    import prefect
     import uvicorn
     from prefect.server.api.server import create_app
 
@@ -130,7 +136,22 @@ def main() -> None:
     listening = socket.socket(fileno=handle)
     config = uvicorn.Config(application, log_level="error", lifespan="on", timeout_graceful_shutdown=1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    uvicorn.Server(config).run(sockets=[listening])
+
+    created = Path(os.environ["PREFECT_HOME"], f"created-{prefect.__version__}")
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            with _alone_until(created):
+                await super().startup(sockets)
+            if not self.should_exit:
+                created.touch()
+
+    Server(config).run(sockets=[listening])
+
+
+def _alone_until(created: Path) -> contextlib.AbstractContextManager[None]:
+    """Let one server create or migrate the home's database, in the block: two at once meet in the middle of that."""
+    return contextlib.nullcontext() if created.exists() else held(created, START_SECONDS)
 
 
 if __name__ == "__main__":

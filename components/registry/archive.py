@@ -63,9 +63,9 @@ def _unpacked(source: Path, folder: Path) -> Path:
 def import_build(source: Path, home: Home, settings: Settings, key: Path) -> Registered:
     """Take a build out of an exported file, check it, keep it among the builds and register it.
 
-    ``key`` is the public key that must have signed it; if it is another's, the build is signed anew with the key of this
-    home, which ``check``, ``promote`` and ``serve`` ask for. Raises BuildError if the file holds no build, or one that was
-    changed or signed by somebody else; nothing is kept of it then.
+    ``key`` is the public key that must have signed it; if it is another's, the build is signed anew with the key of
+    this home, which ``check``, ``promote`` and ``serve`` ask for. Raises BuildError if the file holds no build, or one
+    that was changed or signed by somebody else; nothing is kept of it then.
     """
     with tempfile.TemporaryDirectory(prefix="slipway-import-") as scratch:
         opened = open_build(_unpacked(source, Path(scratch)), key)

@@ -9,12 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from components.artefacts.errors import HostError
-<<<<<<<
-=======
-from components.imports import without_garbage
-from components.settings import Home, Settings
->>>>>>>
 from components.artefacts.storage import held
+from components.imports import without_garbage
 from components.registry.database_address import sqlite_url
 from components.registry.moved_home import follow_home
 from components.settings import Home, Settings

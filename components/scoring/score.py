@@ -9,7 +9,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -80,8 +80,9 @@ def score_file(
     """
     if target.suffix not in WRITERS:
         raise SourceError(f"cannot write {target.name}: the ending must be one of {', '.join(WRITERS)}")
-    if target.exists() and target.samefile(source):
-        raise SourceError(f"{target} is the file that is to be scored: give another name, or its rows are lost")
+    with suppress(OSError):
+        if target.samefile(source):
+            raise SourceError(f"{target} is the file that is to be scored: give another name, or its rows are lost")
     with work_folder(build, source, target, part_rows, like) as work:
         scored = _score(build, source, target, work, part_rows, answers_only, like)
         (work / target.name).replace(target)

@@ -71,7 +71,7 @@ def test_a_users_module_among_our_contracts_is_followed_like_any_other(
     write(folder, clean_here="import far_away", far_away="x = 1")
     files = code_of(["data_contracts.feed_here"]).files
     assert {"data_contracts/feed_here.py", "data_contracts/clean_here.py", "far_away.py"} <= files.keys()
-    assert files["data_contracts/description/spec.py"] == ROOT / "data_contracts" / "spec.py"
+    assert files["data_contracts/description/spec.py"] == ROOT / "data_contracts" / "description" / "spec.py"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,11 @@ def test_a_users_module_among_our_contracts_is_followed_like_any_other(
         "import runpy\nrunpy.run_path('other.py')",
         "exec(open('other.py').read())",
         "import sys\nsys.path.insert(0, 'lib')",
+        "from importlib import import_module as load\nload('other')",
+        "import importlib\nf = importlib.import_module\nf('other')",
+        "import importlib\ngetattr(importlib, 'import_module')('other')",
+        "eval('__import__(\"other\")')",
+        "import pkgutil\npkgutil.resolve_name('other')",
     ],
 )
 def test_code_that_no_import_statement_names_is_told(text: str, folder: Path) -> None:

@@ -174,6 +174,7 @@ def test_the_upper_half_of_a_float_is_read(model: Model) -> None:
         (Tensor("number", "FP64", [2], [[1], [2]]), InvalidRow, "shape .* with 2 values|Expected"),
         (Tensor("number", "FP64", [2], np.array([1, np.inf]).tobytes()), InvalidRow, "row 1.*inf is not finite"),
         (Tensor("flag", "INT8", [1], [2]), InvalidRow, "Expected bool"),
+        (Tensor("flag", "BOOL", [1], b"\x07"), MalformedRequest, "a raw BOOL is a byte of 0 or 1"),
     ],
 )
 def test_tensors_that_are_none_are_refused(model: Model, tensor: Tensor, error: type[Exception], reason: str) -> None:

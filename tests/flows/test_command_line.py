@@ -1,6 +1,8 @@
 """The command line: help, one clear line for what a user can get wrong, JSON for machines."""
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from components.settings import Home
 from flows import command_line
 
 COMMANDS = [
@@ -99,6 +102,26 @@ def test_errors_are_json_for_machines(slipway: Any) -> None:
     code, out, _ = slipway("status", "trains", "--json")
     assert code == 2
     assert json.loads(out)["error"] == "WorkloadError"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EROFS, "/a/file: read-only file system; SLIPWAY_HOME and the folder of the target must be writable"),
+        (errno.ENOSPC, "/a/file: no space left on device; make room and run the same command again"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_one_line(
+    slipway: Any, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    def fail(home: Home) -> None:
+        raise OSError(number, os.strerror(number), "/a/file")
+
+    monkeypatch.setattr("flows.doctor.examine", fail)
+    code, _, err = slipway("doctor")
+    assert code == 8
+    assert err.startswith(f"slipway: {told}")
+    assert len(err.splitlines()) == 1
 
 
 def test_the_doctor_reports_and_changes_nothing(slipway: Any, tmp_path: Path) -> None:

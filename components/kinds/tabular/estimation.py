@@ -30,14 +30,7 @@ from components.training.costs.peak_memory import MemoryMeter
 from components.training.costs.probing import UNLIMITED, measure, network_part, now
 from components.training.learner import Plan
 from components.training.onnx_export import stacked
-<<<<<<<
-from components.training.spending import budget_of
-=======
 from components.training.spending import budget_of, spent_of
-from components.kinds.tabular.candidates import network_plan
-from components.kinds.tabular.keeping import (
-    Work,
->>>>>>>
 from data_contracts.description.spec import ContractSpec
 
 TREES = (10, 40)

@@ -15,11 +15,8 @@ from components.compression.results import Smaller
 from components.data.record_batches import record_batch
 from components.data.results import Prepared
 from components.declaration import Section, Workload
-<<<<<<<
-from components.kinds.tabular.options import TabularOptions, check_options
-=======
 from components.imports import without_garbage
->>>>>>>
+from components.kinds.tabular.options import TabularOptions, check_options
 from components.settings import Settings
 from components.training.costs.estimate import Estimate
 from components.training.processor_threads import let_waiting_threads_sleep

@@ -62,6 +62,10 @@ def _manifest_is_no_text(folder: Path) -> None:
     (folder / MANIFEST).write_bytes((folder / MANIFEST).read_bytes().replace(b"tabular", b"tab\xfflar"))
 
 
+def _manifest_is_huge(folder: Path) -> None:
+    os.truncate(folder / MANIFEST, 3 * 2**30)
+
+
 def _manifest_waits(folder: Path) -> None:
     (folder / MANIFEST).unlink()
     os.mkfifo(folder / MANIFEST)
@@ -129,6 +133,7 @@ def _kind_of_a_module(folder: Path) -> None:
         (_unseal, "is not a build"),
         (_manifest_is_a_folder, "manifest.json is not a file"),
         (_manifest_is_no_text, "is not a manifest of format"),
+        (_manifest_is_huge, "has more than 16,777,216 bytes"),
         (_manifest_waits, "manifest.json is not a file"),
         (_link, "model.onnx is a link"),
         (_pipe, "model.onnx is no ordinary file"),

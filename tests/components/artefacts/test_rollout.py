@@ -65,6 +65,10 @@ def test_a_document_survives_the_file_and_damage_is_named(tmp_path: Path) -> Non
     path.write_text('{"workload": 3}')
     with pytest.raises(BuildError, match="not a rollout document"):
         read_rollout(path, "w")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(BuildError, match=r"w\.json, which says who serves w, cannot be read: Is a directory"):
+        read_rollout(path, "w")
 
 
 def test_every_change_counts() -> None:

@@ -1,13 +1,23 @@
 """Files are whole or absent."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from components.artefacts.storage import atomic_folder, digest_json, scratch_prefix, sweep, write_atomically
+from components.artefacts import storage
+from components.artefacts.storage import (
+    atomic_folder,
+    digest_json,
+    is_running,
+    scratch_prefix,
+    sweep,
+    this_process,
+    write_atomically,
+)
 from tests.conftest import REPOSITORY
 
 
@@ -68,3 +78,14 @@ def test_a_number_that_another_process_was_given_since_does_not_keep_a_leftover(
     place, _, _ = mine.rstrip(".").rpartition("-")
     (tmp_path / f"{place}-1.abc").write_text("x")
     assert [path.name for path in sweep(tmp_path)] == [f"{place}-1.abc"]
+
+
+def test_a_process_is_known_again_after_its_machine_was_given_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not Path("/etc/machine-id").is_file():
+        pytest.skip("this machine has no /etc/machine-id, by which it could be known under another name")
+    mine = this_process()
+    monkeypatch.setattr(platform, "node", lambda: "another-pod")
+    storage._machine.cache_clear()
+    assert this_process() == mine
+    assert is_running(mine)
+    assert not is_running(f"{mine}0")

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from components.artefacts.build import open_build
+from components.artefacts.errors import HostError
 from components.builds.bento import export_bento, pack_bento
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from tests.deployments.processes import wait_until
@@ -67,3 +68,14 @@ def test_a_bento_travels_as_one_file_and_answers_the_golden_rows(tmp_path: Path)
     assert len(families) == len(set(families))
     logged = [pl.read_parquet(part) for part in predictions.rglob("*.parquet")]
     assert sum(map(len, logged)) == len(golden.rows), "what was logged is written when BentoML ends"
+
+
+def test_a_packing_that_is_killed_leaves_no_part_of_a_bento(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, store = open_build(write_build(draw_sample(), tmp_path / "build")), tmp_path / "store"
+    # BentoML copies file by file, and is ended in the middle of it.
+    half = "import pathlib, sys; sys.exit(pathlib.Path('half').touch() or 1)"
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **kept: real([sys.executable, "-c", half], **kept))
+    with pytest.raises(HostError, match="bentoml build failed"):
+        pack_bento(build, store)
+    assert [path.name for path in store.rglob("*")] == []

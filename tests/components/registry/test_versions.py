@@ -13,11 +13,11 @@ import pytest
 
 from components.artefacts.build import Build, open_build, seal
 from components.artefacts.errors import BuildError
-from components.artefacts.rollout import promoted, read_rollout, rollout_path, write_rollout
+from components.artefacts.rollout import Rollout, promoted, read_rollout, rollout_path, write_rollout
 from components.artefacts.storage import write_json
-from components.builds.signing import ensure_key, sign_build
+from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.declaration import read_workload
-from components.promotion.promote import roll_back
+from components.promotion.promote import agree_with_registry, roll_back
 from components.registry.names import plain_name
 from components.registry.versions import CHALLENGER, CHAMPION, Registered, aliased_build, register_build, set_champion
 from components.settings import Home, Settings
@@ -307,3 +307,44 @@ def test_a_registered_model_answers_as_its_build(build: Build, home: Home) -> No
         model.predict(many)
     # What answered is the packed code, not the one that is installed here.
     assert type(model._model_impl).__module__.startswith("slipway_")
+
+
+def test_a_home_that_was_moved_takes_its_registry_along(build: Build, home: Home, tmp_path: Path) -> None:
+    import mlflow
+
+    register(build, home)
+    moved = Home(tmp_path / "50% moved")
+    home.root.rename(moved.root)
+    assert aliased_build("flights", CHALLENGER, home=moved, settings=Settings()) == build.build_id
+    assert len(mlflow.pyfunc.load_model("models:/flights@challenger").predict(pd.DataFrame(build.golden().rows))) > 0
+    again = register(build, moved)
+    assert again.files.startswith(moved.room("registry").as_uri())
+    assert not home.root.exists(), "nothing is written where the home was"
+
+
+def test_a_registered_model_whose_build_was_sealed_again_is_refused(sealed: Path, home: Home, tmp_path: Path) -> None:
+    import mlflow
+
+    signed = shutil.copytree(sealed, tmp_path / "signed")
+    key = ensure_key(tmp_path / "signing.pem")
+    sign_build(signed, key)
+    register(open_build(signed, public_key_path(key)), home)
+    assert mlflow.pyfunc.load_model("models:/flights@challenger")
+    (folder,) = home.room("registry").rglob("data/flights-*")
+    (folder / "model.sig").unlink()
+    with pytest.raises(Exception, match=r"model\.sig"):
+        mlflow.pyfunc.load_model("models:/flights@challenger")
+    sign_build(folder, ensure_key(tmp_path / "another.pem"))
+    with pytest.raises(Exception, match="not signed with the key"):
+        mlflow.pyfunc.load_model("models:/flights@challenger")
+
+
+def test_the_doctor_has_the_registry_name_the_build_that_serves(build: Build, home: Home) -> None:
+    register(build, home)
+    document = rollout_path(home.room("rollouts"), "flights")
+    serves = promoted(Rollout(workload="flights"), build.build_id, Path("../builds/x"), "a kill followed")
+    write_rollout(document, serves)
+    (mended,) = agree_with_registry("flights", home, Settings())
+    assert mended == f"the registry named nothing as champion of flights: it names {build.build_id} now"
+    assert agree_with_registry("flights", home, Settings()) == []
+    assert aliased_build("flights", CHAMPION, home=home, settings=Settings()) == build.build_id

@@ -46,6 +46,15 @@ def source(sample: Sample, tmp_path: Path) -> Path:
     return path
 
 
+def test_a_file_is_not_scored_into_itself_whatever_it_is_called(build: Build, source: Path, tmp_path: Path) -> None:
+    before = source.read_bytes()
+    (tmp_path / "link.parquet").symlink_to(source)
+    for target in (source, tmp_path / "link.parquet"):
+        with pytest.raises(SourceError, match="is the file that is to be scored"):
+            score_file(build, source, target)
+    assert source.read_bytes() == before
+
+
 def test_parts_make_the_same_whole(build: Build, source: Path, tmp_path: Path) -> None:
     whole = score_file(build, source, tmp_path / "whole.parquet")
     parted = score_file(build, source, tmp_path / "parted.parquet", part_rows=64)
