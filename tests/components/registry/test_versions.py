@@ -332,7 +332,7 @@ def test_a_registered_model_whose_build_was_sealed_again_is_refused(sealed: Path
     assert mlflow.pyfunc.load_model("models:/flights@challenger")
     (folder,) = home.room("registry").rglob("data/flights-*")
     (folder / "model.sig").unlink()
-    with pytest.raises(Exception, match=r"model\.sig"):
+    with pytest.raises(Exception, match="is not signed"):
         mlflow.pyfunc.load_model("models:/flights@challenger")
     sign_build(folder, ensure_key(tmp_path / "another.pem"))
     with pytest.raises(Exception, match="not signed with the key"):
