@@ -1,5 +1,6 @@
 """What the machine has: its processor, the cores that may be used, its memory."""
 
+import contextlib
 import os
 import platform
 import re
@@ -40,3 +41,19 @@ def processor_quota(group: Path = Path("/sys/fs/cgroup")) -> float | None:
 def memory_bytes() -> int:
     """Return the machine's memory in bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def free_memory_bytes(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the memory that can be had now without taking it from others: the machine's, or the control group's.
+
+    As a container sees it: https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files.
+    """
+    free = memory_bytes()
+    with contextlib.suppress(OSError, AttributeError):
+        found = re.search(r"MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text())
+        free = int(found[1]) * 1024 if found else free
+    with contextlib.suppress(OSError, ValueError):
+        # "max" is no number: there is no limit.
+        granted = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+        free = min(free, max(granted, 0))
+    return free

@@ -115,7 +115,13 @@ def _guarded(source: Path, parts: Iterator[Part]) -> Iterator[Part]:
 def _readable(source: Path) -> Iterator[None]:
     try:
         yield
-    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        pa.ArrowException,
+        OSError,
+        UnicodeDecodeError,
+    ) as error:
         raise SourceError(f"{source} cannot be read: {' '.join(str(error).split())[:300]}") from error
 
 
@@ -124,6 +130,7 @@ def _cast_parts(rows: pl.LazyFrame, opened: Opened, inputs: ContractSpec, part_r
     # What a second look at the file has not found to be good: each of them is looked for once.
     doubts = [has_large(field.name).alias(field.name) for field in opened.uncertain(inputs)]
     settled: set[str] = set()
+    seen = 0
     try:
         for part in rows.collect_batches(chunk_size=part_rows, maintain_order=True):
             if SHORT in part.columns and SHORT not in settled and part[SHORT].any():
@@ -133,11 +140,23 @@ def _cast_parts(rows: pl.LazyFrame, opened: Opened, inputs: ContractSpec, part_r
             if large := [name for name, is_found in found.items() if is_found and name not in settled]:
                 opened.refuse_inexact(large)
                 settled.update(large)
+            seen += part.height
             yield Part(record_batch(part.select(names)), part.drop(*names, SHORT, strict=False).get_columns())
+        if opened.format in ("parquet", "ipc"):
+            _check_all_came(seen, rows.select(pl.len()).collect().item(), opened)
     except pl.exceptions.PolarsError as error:
         if fault := opened.fault():
             raise SourceError(fault) from error
         raise
+
+
+def _check_all_came(seen: int, told: int, opened: Opened) -> None:
+    """Compare with what the file says of itself: where a thread of Polars panics, its rows just end."""
+    if seen != told:
+        raise SourceError(
+            f"{opened.source.path} cannot be read: {seen:,} of its {told:,} rows came out, then the reader failed. "
+            "The file is damaged: write it anew"
+        )
 
 
 def _stored_parts(source: Path, inputs: ContractSpec, part_rows: int) -> Iterator[Part]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.outside.conftest import CASES
-from tests.outside.places import Place, processes_of
+from tests.outside.places import Place, one_clear_line, processes_of
 
 pytestmark = pytest.mark.outside
 
@@ -100,3 +100,21 @@ def test_bodies_that_do_harm_are_refused_and_nobody_dies(champion: Place) -> Non
     assert post(predict, json.dumps(ROW).encode(), "application/json") == 200
     assert processes_of(champion) == alive
     assert max(map(peak_megabytes, alive)) < MEGABYTES
+
+
+def test_a_file_that_its_reader_does_not_survive_is_one_line_of_score(champion: Place) -> None:
+    source, target = champion.folder / "in.arrow", champion.folder / "out.parquet"
+    table = orders()
+    with pa.ipc.new_file(source, table.schema) as writer:
+        writer.write_table(table)
+    champion.run("slipway", "score", "shop.yaml", source, target, expect=0)
+    assert pq.read_metadata(target).num_rows == 777
+    before = target.read_bytes()
+    # A thread of the reader's panics over a column that stands twice.
+    twice = table.append_column("city", table.column("city"))
+    with pa.ipc.new_file(source, twice.schema) as writer:
+        writer.write_table(twice)
+    line = one_clear_line(champion.run("slipway", "score", "shop.yaml", source, target))
+    assert str(source) in line
+    assert target.read_bytes() == before
+    assert not list(champion.folder.glob(".out.parquet.*"))

@@ -20,7 +20,7 @@ def open_arrow(file: Located, source: Source, contract: ContractSpec, scratch: P
         return pl.scan_ipc(path, glob=False)
     try:
         return _stored(path, {field.name for field in contract.fields}, scratch)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         told = " ".join(str(error).split())[:200]
         raise SourceError(f"source {file.name} cannot be read as an Arrow stream: {told}") from error
 
