@@ -4,6 +4,8 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
+from pathlib import Path
 from typing import Literal
 
 from components.artefacts.errors import HostError, SlipwayError
@@ -89,10 +91,11 @@ def _workloads() -> tuple[Finding, ...]:
 
 
 def _leftovers(home: Home) -> Finding:
-    """Clear away what runs left behind whose process was killed."""
-    if not home.root.is_dir():
-        return Finding(check="killed runs", state="passed", found="none")
-    closed, swept = close_killed(home), [path for room in SWEPT for path in sweep(home.room(room))]
+    """Clear away what runs and services left behind whose process was killed."""
+    # Counts of a service's workers.
+    swept = list(sweep(Path(tempfile.gettempdir()), below=False))
+    closed = close_killed(home) if home.root.is_dir() else ()
+    swept += [path for room in SWEPT for path in sweep(home.room(room)) if home.root.is_dir()]
     told = [f"{record.workload} of {record.started}: {record.error}" for record in closed]
     if closed and os.environ.get("PREFECT_API_URL"):
         told.append(_tell_prefect(home))

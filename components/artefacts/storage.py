@@ -58,13 +58,14 @@ def is_running(process: str) -> bool:
     return machine != _machine() or _started(int(number)) == started
 
 
-def sweep(folder: Path) -> tuple[Path, ...]:
+def sweep(folder: Path, *, below: bool = True) -> tuple[Path, ...]:
     """Delete what processes of this machine left unfinished under a folder when they were killed; return the paths.
 
-    What a process that lives is at work on stays, and so does what another machine wrote into a shared folder.
+    What a process that lives is at work on stays, and so does what another machine wrote into a shared folder. Without
+    ``below`` only what lies in the folder itself is looked at.
     """
     swept = []
-    for path in sorted(folder.rglob(".*")):
+    for path in sorted(folder.rglob(".*") if below else folder.glob(".*")):
         found = _OWNED.search(path.name)
         if not found or is_running(found[1]):
             continue

@@ -24,6 +24,7 @@ from granian.server import MPServer
 from components.artefacts.build import open_build
 from components.artefacts.errors import HostError, ServingError, SlipwayError
 from components.artefacts.lifetime import end_in_order, when_it_ends
+from components.artefacts.storage import scratch_prefix, sweep
 from deployments.data_plane.champion import wanted_build
 from deployments.data_plane.options import Options, address_of
 from deployments.data_plane.workers import choose_workers, share_limits
@@ -31,6 +32,8 @@ from deployments.data_plane.workers import choose_workers, share_limits
 START_SECONDS = 60.0
 # From the end of draining: what is in flight is answered for so long. Whoever starts a service waits a little longer.
 FINISH_SECONDS = 10
+# Whoever sends SIGTERM to all processes of a service sends it to its command too, which passes it on: asked once.
+SAME_SECONDS = 1.0
 
 
 class _Ready(msgspec.Struct, tag="ready"):
@@ -43,24 +46,42 @@ class _Failed(msgspec.Struct, tag="failed"):
 
 
 class _Link:
-    """What parent and workers tell each other: ready or failed up, draining down."""
+    """What parent and workers tell each other: ready or failed up, draining and ending down."""
 
     def __init__(self) -> None:
         self.receiver, self.sender = multiprocessing.Pipe(duplex=False)
         self.draining = multiprocessing.Event()
+        # Closed to end the workers; an event would wait for those that wait for it, also for a dead one.
+        self._ended, self._ending = multiprocessing.Pipe(duplex=False)
 
     def tell(self, message: _Ready | _Failed) -> None:
         self.sender.send_bytes(msgspec.json.encode(message))
 
+    def end(self) -> None:
+        """Tell the workers to end."""
+        self._ending.close()
+
+    def until_ended(self) -> None:
+        """Wait in a worker until the parent tells it to end, or is gone."""
+        multiprocessing.connection.wait([self._ended])
+
+    def belongs_to_worker(self) -> None:
+        """Let go of what the parent alone holds."""
+        self._ending.close()
+
 
 def _load(target: str, options: Options, link: _Link) -> Any:
     """Make the application in a worker process; what goes wrong is told to the parent in one line."""
-    # Ctrl-C goes to everybody in front of a terminal: the parent decides who stops, and when.
+    # Ctrl-C goes to everybody in front of a terminal, SIGTERM to everybody whom a supervisor of control groups knows:
+    # the parent decides who stops, and when. Threads inherit what is blocked.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    link.belongs_to_worker()
+    threading.Thread(target=_end_when_told, args=(link,), name="told-to-end", daemon=True).start()
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
         # Nobody else would stop a worker whose parent was killed.
-        when_it_ends(parent.pid, partial(end_in_order, FINISH_SECONDS, ServingError.exit_code))
+        when_it_ends(parent.pid, _end_without_parent)
     from deployments.data_plane.application import Application
 
     try:
@@ -78,22 +99,44 @@ def _load(target: str, options: Options, link: _Link) -> Any:
     return application
 
 
+def _end_when_told(link: _Link) -> None:
+    """Let the parent's SIGTERM through once it ends its workers; one that came before was not for this process."""
+    link.until_ended()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_without_parent() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    end_in_order(FINISH_SECONDS, ServingError.exit_code)
+
+
 class _Server(MPServer):
     """Granian, but told to stop politely: first unready, then closed; asked a third time, at once."""
 
     drain_seconds = 0.0
     link: _Link
+    _asked_at: float | None = None
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         # A second signal, or Ctrl-C, does not wait.
-        if args[:1] == (signal.SIGTERM,) and self.drain_seconds and not self.link.draining.is_set():
-            self.link.draining.set()
-            threading.Timer(self.drain_seconds, super().signal_handler_interrupt).start()
-            return
+        if args[:1] == (signal.SIGTERM,):
+            now = time.monotonic()
+            if self._asked_at is not None and now - self._asked_at < SAME_SECONDS:
+                return
+            self._asked_at = now
+            if self.drain_seconds and not self.link.draining.is_set():
+                self.link.draining.set()
+                threading.Timer(self.drain_seconds, super().signal_handler_interrupt).start()
+                return
         if self.interrupt_signal:
             for worker in self.wrks:
                 worker.kill()  # type: ignore[no-untyped-call]
         super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
+
+    def _stop_workers(self) -> None:
+        self.link.end()
+        super()._stop_workers()  # type: ignore[no-untyped-call]
 
 
 def reserve_port(host: str, port: int, option: str = "--port") -> tuple[socket.socket, int]:
@@ -126,6 +169,13 @@ def reserve_port(host: str, port: int, option: str = "--port") -> tuple[socket.s
     return held, port
 
 
+def counts_folder() -> Path:
+    """Return a new folder for the counts of a service's workers; those of services that were killed go."""
+    shared = Path(tempfile.gettempdir())
+    sweep(shared, below=False)
+    return Path(tempfile.mkdtemp(dir=shared, prefix=scratch_prefix("slipway-counts")))
+
+
 def serve(options: Options) -> None:
     """Serve until told to stop; raises SlipwayError if the service does not start."""
     if options.owner is not None:
@@ -136,7 +186,7 @@ def serve(options: Options) -> None:
     workers, because = choose_workers(options.workers)
     options = share_limits(options, workers)
     if workers > 1:
-        options = msgspec.structs.replace(options, exchange=Path(tempfile.mkdtemp(prefix="slipway-counts-")))
+        options = msgspec.structs.replace(options, exchange=counts_folder())
     held, port = reserve_port(options.host, declared.port if options.port is None else options.port)
     held_grpc: AbstractContextManager[Any] = nullcontext()
     if options.grpc_port is not None:

@@ -81,6 +81,55 @@ def test_an_interrupt_of_the_whole_group_ends_in_order(
     assert _nobody_is_left(processes)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_supervisor_that_ends_every_process_of_a_service_waits_for_its_drain(
+    serve: Callable[..., Running], build: Path, sample: Sample, workers: int
+) -> None:
+    running = serve("--build", build, "--drain-seconds", "3", workers=workers)
+    processes = below(running.process.pid)
+    for process in processes:
+        os.kill(process, signal.SIGTERM)
+    # The command passes on what it was sent: asked once all the same.
+    running.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: running.client.get("/readyz").status_code == 503)
+    assert running.post([sample.rows(1)[0]]).status_code == 200
+    assert all(map(_lives, processes))
+    assert running.process.wait(timeout=20) == 0
+    assert running.log.read_text() == ""
+    assert _nobody_is_left(processes)
+
+
+def test_a_worker_that_is_asked_to_end_alone_leaves_that_to_its_parent(
+    serve: Callable[..., Running], build: Path, sample: Sample
+) -> None:
+    running = serve("--build", build)
+    _, worker, *_ = processes = below(running.process.pid)
+    os.kill(worker, signal.SIGTERM)
+    assert running.post([sample.rows(1)[0]]).status_code == 200
+    assert below(running.process.pid) == processes
+    os.kill(running.process.pid, signal.SIGKILL)
+    running.process.wait()
+    wait_until(lambda: _nobody_is_left(processes))
+
+
+def test_the_counts_of_a_killed_service_go_when_the_next_one_starts(
+    serve: Callable[..., Running], build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    killed = serve("--build", build, workers=2)
+    (left,) = tmp_path.glob(".slipway-counts.*")
+    processes = below(killed.process.pid)
+    os.kill(killed.process.pid, signal.SIGKILL)
+    killed.process.wait()
+    wait_until(lambda: _nobody_is_left(processes))
+    assert left.is_dir()
+    running = serve("--build", build, workers=2)
+    (own,) = tmp_path.glob(".slipway-counts.*")
+    assert own != left
+    assert running.stop() == 0
+    assert not list(tmp_path.glob(".slipway-counts.*"))
+
+
 OWNER = """
 import sys, time
 from components.builds.live_check import serving

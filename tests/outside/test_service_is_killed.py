@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.outside.places import PATIENCE_SECONDS, Place, Served, processes_of, wait_until
+from tests.outside.places import PATIENCE_SECONDS, Place, Served, free_port, processes_of, wait_until
 
 pytestmark = pytest.mark.outside
 
@@ -42,6 +42,26 @@ def said(served: Served) -> list[str]:
     return served.log.read_text().splitlines()
 
 
+def serve_bento(place: Place) -> Served:
+    """Serve the champion's Bento by BentoML's own command, and return it once it answers."""
+    (bento,) = (place.home / "bentoml" / "bentos").glob("*/*/bento.yaml")
+    place.variables |= {"BENTOML_HOME": str(place.home / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
+    port, log = free_port(), place.folder / "bento.log"
+    with log.open("w") as said:
+        words = ("bentoml", "serve", bento.parent, "--host", "127.0.0.1", "--port", str(port))
+        process = place.start(*words, stdout=said, stderr=said)
+    served = Served(process, f"http://127.0.0.1:{port}", {}, log)
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{served.url}/readyz").status_code == 200
+        return False
+
+    wait_until(answers, "the Bento serves")
+    return served
+
+
 def data_plane(place: Place) -> int:
     """Return the process that holds the workers of the one service."""
     return next(
@@ -62,6 +82,29 @@ def test_nobody_is_left_of_a_service_whose_parent_is_killed(champion: Place) -> 
     os.kill(data_plane(champion), signal.SIGKILL)
     assert served.process.wait(STOP_SECONDS) == 7
     assert said(served)[-1].endswith("the service was ended from outside, by SIGKILL; start it again")
+    gone(champion, served)
+
+
+def test_nobody_is_left_of_a_bento_whose_parent_is_killed(champion: Place) -> None:
+    """BentoML's own supervisor dies."""
+    served = serve_bento(champion)
+    assert len(processes_of(champion)) > 1
+    served.process.kill()
+    served.process.wait()
+    gone(champion, served)
+
+
+def test_a_service_whose_processes_are_all_told_to_end_drains_first(champion: Place) -> None:
+    """As a supervisor of control groups does: the command, its child and the workers get SIGTERM at once."""
+    served = champion.serve("shop.yaml", "--workers", "2")
+    for process in processes_of(champion):
+        os.kill(process, signal.SIGTERM)
+    wait_until(lambda: said(served), "it says that it stops", STOP_SECONDS)
+    with contextlib.suppress(httpx.TransportError):
+        assert httpx.get(f"{served.url}/readyz").status_code == 503
+    assert served.process.wait(STOP_SECONDS) == 0
+    (line,) = said(served)
+    assert line.startswith("slipway: stopping")
     gone(champion, served)
 
 
