@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 
 from components.artefacts.errors import WorkloadError
 from components.compression.declaration import Variants
+from components.cron_lines import check_cron_line
 from components.data.audit.audit_declaration import AuditLimits
 from components.data.splits.split_declaration import Period as Period
 from components.data.splits.split_declaration import SplitRule
@@ -155,6 +156,13 @@ class Schedule(Section):
 
     build: str | None = None
     monitor: str | None = None
+
+    @field_validator("build", "monitor")
+    @classmethod
+    def _is_cron_line(cls, line: str | None) -> str | None:
+        if line is not None:
+            check_cron_line(line)
+        return line
 
 
 class Workload(Section):
