@@ -606,3 +606,21 @@ def test_what_lies_beside_data_for_people_is_no_data(tmp_path: Path) -> None:
         archive.writestr("rows", "x,y\na,1\n")
     bare = Source(path=str(tmp_path / "bare.zip"), format="csv")
     assert rows_of(bare, contract_of_types(x="string", y="integer"), tmp_path) == [{"x": "a", "y": 1}]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.parquet", "rows.arrow", "rows[1].jsonl"])
+@pytest.mark.parametrize("folder", ["data[1]", "a?b", "x*y", "[", "{a,b}"])
+def test_signs_of_patterns_in_a_path_that_is_there_are_letters(tmp_path: Path, name: str, folder: str) -> None:
+    inside = tmp_path / folder
+    # What the pattern would match is another file.
+    for decoy in (tmp_path / "data1", tmp_path / "axb", tmp_path / "xzy", inside):
+        decoy.mkdir()
+        frame = FRAME if decoy == inside else FRAME.head(1)
+        path = decoy / name
+        if path.suffix == ".jsonl":
+            frame.with_columns(pl.col("when").cast(pl.String)).write_ndjson(path)
+        else:
+            {".csv": frame.write_csv, ".parquet": frame.write_parquet, ".arrow": frame.write_ipc}[path.suffix](path)
+    found = take_snapshot(Source(path=str(inside / name)), CONTRACT, Home(tmp_path / "home"))
+    assert found.rows == FRAME.height
+    assert take_snapshot(Source(path=str(inside)), CONTRACT, Home(tmp_path / "home")).digest == found.digest
