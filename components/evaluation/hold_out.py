@@ -18,6 +18,10 @@ from components.artefacts.errors import BuildError, SplitError
 from components.artefacts.storage import held, write_json
 from components.data.audit.findings import Finding
 from components.data.results import Prepared
+<<<<<<<
+=======
+from components.artefacts.errors import BuildError, SplitError, TrainingError
+>>>>>>>
 from components.evaluation.evidence import Measure
 from components.evaluation.metrics import Interval, interval
 from components.evaluation.power import luck_of_the_best
@@ -98,12 +102,15 @@ def read_hold_out(
     chosen, shipped, shape = trained.best, trained.shipped, shape_of(contract, quantiles=trained.quantiles)
     answers, own = predict_file(shipped.model, contract, path), trainer_answers(trained.best, "test", len(labels))
     before = predict_file(chosen.model, contract, path) if shipped.changed else None
+    for given in (answers, own, *([] if before is None else [before])):
+        check_finite(given, chosen.name)
     graph = shape.point(answers)
     rivals = {"base_rate": _constant(prepared, contract, len(labels), metric)}
     # A model is no rival of its own: the best tree is compared with the linear floor, and with the best network.
     for name, family in (("baseline", "baseline"), ("other", "lightning")):
         if rival := _best(trained, family):
             rivals[name] = Rival(shape.point(predict_file(rival.model, contract, path)), rival.name)
+            check_finite(rivals[name].answers, rival.name)
     if "baseline" not in rivals and chosen.family == "baseline":
         rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
     if before is not None:
@@ -127,6 +134,17 @@ def read_hold_out(
         classes=tuple(str(one) for one in contract.label.allowed),
         quantiles=_quantiles(trained, answers, own, before),
     )
+
+
+def check_finite(answers: Answers, model: str, split: str = "test") -> None:
+    """Raise TrainingError for answers that nothing can be measured with."""
+    wrong = ~np.isfinite(answers.reshape(len(answers), -1)).all(axis=1)
+    if wrong.any():
+        raise TrainingError(
+            f"the model {model} has no finite answer to {wrong.sum():,} of {len(wrong):,} rows of the {split} split, "
+            f"the first is row {int(wrong.argmax())}: values lie far from those it learnt from. Bound the fields in "
+            "the contract (ge, le), or clip them (features)"
+        )
 
 
 def _quantiles(trained: Trained, answers: Answers, own: Answers, before: Answers | None) -> Quantiles | None:

@@ -38,7 +38,9 @@ def log_values(
     """Log parameters and metrics, whatever their number and their names."""
     from mlflow.entities import Metric, Param
 
-    params = [Param(safe_name(name), value) for name, value in parameters.items()]
+    # Half a pair of a surrogate is no text of a database's.
+    texts = {name: value.encode(errors="backslashreplace").decode() for name, value in parameters.items()}
+    params = [Param(safe_name(name), text) for name, text in texts.items()]
     named = [
         Metric(safe_name(one.key), one.value, one.timestamp, one.step, model_id=one.model_id, run_id=run)
         for one in metrics

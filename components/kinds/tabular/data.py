@@ -30,7 +30,7 @@ class Table:
 
 
 def read_table(prepared: Prepared, split: str) -> Table:
-    """Return a prepared split; TrainingError if it has no rows, or labels of one class only."""
+    """Return a prepared split; TrainingError if it has no rows, labels of one class only, or infinite features."""
     path = prepared.path / f"{split}.features.parquet"
     frame = pl.read_parquet(path, glob=False)
     labels = frame["label"].to_numpy()
@@ -38,12 +38,33 @@ def read_table(prepared: Prepared, split: str) -> Table:
         held = "no rows" if len(labels) == 0 else f"{len(labels)} rows, all with the label {labels[0]}"
         raise TrainingError(f"split {split} has {held}: nothing can be learnt from it; change its period")
     values = frame.select(prepared.values).cast(pl.Float32).to_numpy(order="c") if prepared.values else None
+    if values is not None:
+        _check_finite(values, list(prepared.values), split)
+    with np.errstate(over="ignore"):
+        numbers = labels.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise TrainingError(f"split {split}: the label has values too large to compute with: bound it in the contract")
     codes = frame.select(list(prepared.codes)).cast(pl.Int64).to_numpy(order="c") if prepared.codes else None
     return Table(
         values=_tensor(values, len(frame), np.float32),
         codes=_tensor(codes, len(frame), np.int64),
-        labels=torch.from_numpy(labels.astype(np.float32)),
+        labels=torch.from_numpy(numbers),
     )
+
+
+def _check_finite(values: NDArray[np.float32], names: list[str], split: str) -> None:
+    """Raise TrainingError for a feature that is infinite; missing ones may be NaN."""
+    # Two numbers tell of all: no array of flags for what is nearly always good.
+    if values.size and np.isfinite([np.fmax.reduce(values, axis=None), np.fmin.reduce(values, axis=None)]).all():
+        return
+    wrong = np.isinf(values)
+    if wrong.any():
+        place = int(wrong.any(axis=0).argmax())
+        count = int(wrong[:, place].sum())
+        raise TrainingError(
+            f"split {split}: feature '{names[place]}' is too large to compute with in {count:,} of {len(values):,} "
+            "rows: bound its field in the contract (ge, le), or clip it (features)"
+        )
 
 
 def _tensor(array: NDArray[Any] | None, rows: int, dtype: type[np.generic]) -> Tensor:

@@ -18,7 +18,12 @@ from components.artefacts.storage import digest_bytes, write_atomically, write_j
 from components.catalog import kind_options
 from components.data.results import Prepared
 from components.declaration import Workload
+<<<<<<<
 from components.evaluation.hold_out import decide_unit
+=======
+from components.features.recipe import Recipe, read_recipe, recipe_graph
+from components.evaluation.hold_out import check_finite, decide_unit
+>>>>>>>
 from components.evaluation.metrics import Interval, paired_difference, score
 from components.evaluation.targets import shape_of
 from components.evaluation.units import Unit, units_of
@@ -175,6 +180,8 @@ def keep(work: Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: 
     """Write graph and answers of a candidate; the record comes last and says that the rest is whole."""
     model, predictions, record = _paths(work, name)
     raw = {split: answer(work.tables[split]) for split in ANSWERED}
+    for split, given in raw.items():
+        check_finite(given, name, split)
     labels = work.tables["validation"].labels.numpy()
     calibration = work.head.calibrate(labels, raw["validation"])
     answers = {split: calibrated(given, calibration) for split, given in raw.items()}
