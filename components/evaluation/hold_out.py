@@ -14,14 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.artefacts.errors import BuildError, SplitError
+from components.artefacts.errors import BuildError, SplitError, TrainingError
 from components.artefacts.storage import held, write_json
 from components.data.audit.findings import Finding
 from components.data.results import Prepared
-<<<<<<<
-=======
-from components.artefacts.errors import BuildError, SplitError, TrainingError
->>>>>>>
 from components.evaluation.evidence import Measure
 from components.evaluation.metrics import Interval, interval
 from components.evaluation.power import luck_of_the_best
