@@ -18,7 +18,7 @@ from components.declaration import Workload
 from components.evaluation.evidence import Evidence, Measure, Record
 from components.evaluation.normal import norm
 from components.evaluation.power import ALPHA, detectable_difference, holm, rows_to_decide
-from components.evaluation.units import MIN_UNITS
+from components.evaluation.units import MIN_ROWS, MIN_UNITS
 from components.gates.plain_words import Said, plain_words
 from components.gates.policy import Rule, policy, promotion_policy
 from components.gates.texts import (
@@ -39,8 +39,6 @@ from components.gates.texts import (
 )
 
 State = Literal["passed", "failed", "undecided"]
-# With fewer rows the bootstrap promises too much: ten rows that happen to be ranked perfectly have no spread at all.
-MIN_ROWS = 100
 
 
 class Verdict(Record):
@@ -182,7 +180,7 @@ def decide(rule: Rule, evidence: Evidence) -> Verdict:
     if measure is None:
         return _verdict(rule, "undecided", None, not_measured(rule), f"measure it: it must be {_asked(rule)}")
     low, high = measure.bound("below"), measure.bound("above")
-    if measure.low is not None and _few(measure):
+    if measure.low is not None and measure.few:
         return _verdict(rule, "undecided", measure, too_few(rule, measure), f"judge on at least {_enough(measure)}")
     state = _state(rule, low, high)
     error = measure.standard_error()
@@ -197,8 +195,8 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     """Fail if a slice is provably beyond the limit: one-sided tests, Holm-corrected over the slices."""
     if not measures:
         return _verdict(rule, "undecided", None, not_measured(rule), "measure the slices")
-    small = [measure for measure in measures if _few(measure)]
-    measures = [measure for measure in measures if not _few(measure)]
+    small = [measure for measure in measures if measure.few]
+    measures = [measure for measure in measures if not measure.few]
     if not measures:
         why = f"Every slice rests on fewer than {MIN_ROWS} rows or {MIN_UNITS} days or groups: {left_out(small)}."
         return _verdict(rule, "undecided", None, why, f"judge on at least {MIN_ROWS} rows of a slice")
@@ -219,10 +217,6 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     power = family_power_text(rule, blind, len(measures))
     told = {"power": power, "detectable": detectable_difference(error, alpha), "figures": figures(rule, worst, power)}
     return verdict.model_copy(update=told) if error else verdict
-
-
-def _few(measure: Measure) -> bool:
-    return (measure.n is not None and measure.n < MIN_ROWS) or (measure.units is not None and measure.units < MIN_UNITS)
 
 
 def _enough(measure: Measure) -> str:

@@ -36,7 +36,8 @@ def _goal(evidence: Evidence, workload: Workload) -> list[str]:
     whole = evidence.find(metric)
     if whole is None:
         return []
-    value, sure = number(whole.value), _range(whole)
+    unit = f" {evidence.unit_of(metric)}" if evidence.unit_of(metric) else ""
+    value, sure = f"{number(whole.value)}{unit}", _range(whole)
     said = {
         "auc": f"Ranking: of a row that is yes and one that is no, it puts the yes higher in {whole.value:.0%} of cases"
         f"{_range(whole, '.0%')}; guessing does in 50%",
@@ -52,7 +53,8 @@ def _against_constant(evidence: Evidence, metric: str) -> str:
     if metric == "auc" or gain is None:
         return ""
     how = "better" if gain.value > 0 else "worse"
-    return f", {number(abs(gain.value))} {how} than the same answer for all"
+    unit = f" {evidence.unit_of(metric)}" if evidence.unit_of(metric) else ""
+    return f", {number(abs(gain.value))}{unit} {how} than the same answer for all"
 
 
 def _range(measure: Measure, form: str = "") -> str:

@@ -30,6 +30,7 @@ class Rule(Record):
     rival: str = Field("", description="Of a gain: over whom.")
     metric: str = Field("", description="Of a gain: in which metric.")
     counted: str = Field("", description="Of a count of what may not be: the things that are counted.")
+    unit: str = Field("", description="What its numbers are in: hours; empty for most.")
     margin: float = Field(0.0, ge=0, description="How far on the wrong side of the threshold is still good enough.")
     strict: bool = Field(False, description="On the limit is not good enough: a constant gains exactly nothing.")
     proof: Literal["good", "harm"] = "good"
@@ -70,6 +71,7 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     }
     if workload.goal.metric not in METRICS["binary"]:
         optional.add("calibration")
+    rules = tuple(_in_unit(rule, workload, evidence) for rule in rules)
     asked = [rule for rule in rules if rule.gate not in optional or _measured(rule, evidence)]
     undeclared = {
         gate
@@ -80,6 +82,11 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
         if limit is None
     }
     return tuple(rule for rule in asked if rule.gate not in undeclared)
+
+
+def _in_unit(rule: Rule, workload: Workload, evidence: Evidence) -> Rule:
+    """Return a rule that knows what its numbers are in; gains are in units of the goal's metric."""
+    return rule.model_copy(update={"unit": evidence.unit_of(workload.goal.metric if rule.rival else rule.measure)})
 
 
 def _unit(evidence: Evidence, name: str) -> str:
