@@ -61,6 +61,18 @@ def test_a_group_whose_positives_are_missed_is_a_gap_with_an_interval() -> None:
     assert even.bound("below") < 0.05
 
 
+def test_groups_that_are_too_small_to_be_compared_are_named_with_their_rows() -> None:
+    group = np.array(["a"] * 4000 + ["b"] * 3900 + ["c"] * 60 + ["d"] * 40)
+    (gap,), table = fairness(
+        LABELS, TRUTH, pl.DataFrame({"city": group}), ("city",), threshold=0.3, seed=1, resamples=50
+    )
+    assert gap.detail.endswith("2 of 4 groups not compared, fewer than 20 rows that are yes: city=c (60), city=d (40)")
+    assert [row["group"] for row in table if not row.get("compared", True)] == ["city=c", "city=d"]
+    names = np.array([f"{place:02}" for place in range(50)]).repeat(160)
+    _, many = fairness(LABELS, TRUTH, pl.DataFrame({"city": names}), ("city",), threshold=0.3, seed=1, resamples=5)
+    assert many[-1] == {"group": "city: all beyond the 40 most frequent", "n": 1600, "compared": False}
+
+
 def test_a_weak_slice_that_nobody_declared_is_found_and_honest_data_has_none_proven() -> None:
     rows = pl.DataFrame({"colour": RANDOM.choice(["red", "green", "blue"], 8000), "size": RANDOM.normal(size=8000)})
     weak = ((rows["colour"] == "red") & (rows["size"] > 0.7)).to_numpy()

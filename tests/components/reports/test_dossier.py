@@ -184,6 +184,17 @@ def test_of_errors_what_is_above_the_whole_is_worse_and_comes_first(flights: Wor
     assert "needs at most 20 hours" in page
 
 
+def test_groups_that_were_not_compared_stand_in_the_table_and_in_the_gate(flights: Workload) -> None:
+    one = subject(flights)
+    groups = [
+        {"group": "city=Oslo", "n": 400, "found": 0.9, "selected": 0.4},
+        {"group": "city=Voss", "n": 12, "compared": False},
+    ]
+    evidence = one.evidence.model_copy(update={"tables": one.evidence.tables | {"groups": groups}})
+    page = render_dossier(replace(one, evidence=evidence))
+    assert re.search(r"city=Voss</td><td class=\"n\">12</td><td[^>]*>too few to be compared", page)
+
+
 def test_ticks_are_round_and_written_without_exponents() -> None:
     assert labels(ticks(24.6, 173.2)) == ["0", "50", "100", "150", "200"]
     assert labels(ticks(0, 1)) == ["0", "0.25", "0.5", "0.75", "1"]
