@@ -21,12 +21,9 @@ from components.evaluation.power import ALPHA, detectable_difference, holm, rows
 from components.evaluation.units import MIN_ROWS, MIN_UNITS
 from components.gates.plain_words import Said, plain_words
 from components.gates.policy import Rule, policy, promotion_policy
+from components.gates.slice_texts import family_power_text, family_reason, family_remedy, left_out
 from components.gates.texts import (
-    family_power_text,
-    family_reason,
-    family_remedy,
     figures,
-    left_out,
     not_measured,
     number,
     plural,
@@ -84,7 +81,7 @@ class GateReport(Record):
     goal: str = Field(description="The goal's statement, as it stands in the workload file.")
     warnings: tuple[str, ...] = ()
     good_for: tuple[str, ...] = Field((), description="What the model does, in plain words.")
-    fails: tuple[str, ...] = Field((), description="Where it fails, in plain words; each is a warning too.")
+    fails: tuple[str, ...] = Field((), description="Where it fails, in plain words: also what a gate refused.")
 
     @property
     def refused(self) -> tuple[Verdict, ...]:
@@ -108,9 +105,11 @@ def judge(evidence: Evidence, workload: Workload, context: Context | None = None
     cut = complete.find("trainings_cut_off")
     # Where it is a gate, the verdict says it.
     unfinished = [cut.detail] if cut and cut.value and workload.gates.converged == "warning" else []
-    said = plain_words(complete, workload)
-    warnings = [*said.fails, *unfinished, *worn, *([alike] if alike else [])]
-    return report([decide(rule, complete) for rule in policy(workload, complete)], workload, warnings, said)
+    verdicts = [decide(rule, complete) for rule in policy(workload, complete)]
+    failed = {verdict.gate: verdict.reason for verdict in verdicts if verdict.state == "failed"}
+    said = plain_words(complete, workload, failed)
+    warnings = [*said.warnings, *unfinished, *worn, *([alike] if alike else [])]
+    return report(verdicts, workload, warnings, said)
 
 
 def promotion_evidence(
