@@ -20,6 +20,7 @@ from components.evaluation.decisions import decision_threshold, decisions
 from components.evaluation.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.evaluation.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
 from components.evaluation.importance import Ask, asker, permutation_importance
+from components.evaluation.label_means import label_means
 from components.evaluation.metrics import (
     HIGHER_IS_BETTER,
     METRICS,
@@ -60,6 +61,7 @@ def evaluate(
     hold_out = read_hold_out(trained, prepared, contract, predict_file, goal.metric, unit=goal.unit, seed=seed)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
     tables, unit = evidence.tables | _variants(trained) | _learning(trained), _unit(contract)
+    tables["label_means"] = label_means(prepared, contract)
     evidence = evidence.model_copy(update={"tables": tables, "unit": unit})
     shape = _shape(hold_out, workload, contract)
     ask = asker(trained.shipped.model, contract, predict_file, shape)

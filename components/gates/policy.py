@@ -10,6 +10,7 @@ from pydantic import Field
 from components.declaration import Workload
 from components.evaluation.evidence import Evidence, Record
 from components.evaluation.targets import METRICS, title_of
+from components.gates.remedies import calibration_remedy
 from components.provenance import how_to_pin
 
 Direction = Literal["at_least", "at_most"]
@@ -49,7 +50,7 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     Rules about what need not exist (slices, an audit that a kind has not) are asked where it was measured.
     """
     rules = (
-        *_quality(workload),
+        *_quality(workload, evidence),
         *_floors(workload),
         *_slices(workload, evidence),
         *_operation(workload, evidence),
@@ -98,7 +99,7 @@ def _measured(rule: Rule, evidence: Evidence) -> bool:
     return any((measure.slice is not None) == rule.family for measure in evidence.named(rule.measure))
 
 
-def _quality(workload: Workload) -> tuple[Rule, ...]:
+def _quality(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     goal, gates = workload.goal, workload.gates
     gain, metric = f"gain in {goal.metric} over", title_of(goal.metric)
     return (
@@ -138,7 +139,7 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             "calibration_error",
             gates.calibration_error,
             "the calibration error",
-            "calibrate on the validation split",
+            calibration_remedy(workload, evidence),
         ),
         _at_most(
             "parity",
