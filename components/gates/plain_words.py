@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from components.declaration import Workload
+from components.evaluation.behaviour_tests import failure
 from components.evaluation.evidence import Evidence, Measure, Record
 from components.evaluation.targets import METRICS, title_of
 from components.gates.texts import number, rests_on
@@ -51,7 +52,7 @@ def _failed(gate: str, why: str, evidence: Evidence) -> str:
         return f"Its answers cannot be taken at their word: {_off(evidence)}{why[:1].lower()}{why[1:]}"
     if gate == "behaviour":
         tests = [one for one in evidence.tables.get("behaviour", []) if not one["passed"]]
-        told = "; ".join(f"{one['name']}: {one['found']}" for one in tests)
+        told = "; ".join(f"{one['name']}: {failure(one)}" for one in tests)
         return f"It does not behave as was declared ({told})" if told else why
     return why
 

@@ -228,7 +228,13 @@ def _operation(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     goal, gates = workload.goal, workload.gates
     return (
         _none("leakage", "leakage_findings", "leaks of the label into features or splits", "take the leak out of them"),
-        _none("behaviour", "behaviour_failures", "failed behavioural tests", "see the cases in the dossier"),
+        _none(
+            "behaviour",
+            "behaviour_failures",
+            "failed behavioural tests",
+            "bring rows from which the model can learn it, or change what the test asks (of higher and lower the "
+            "tolerance is the least effect)",
+        ),
         *_converged(workload),
         Rule(
             gate="fairness",

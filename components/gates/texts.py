@@ -137,6 +137,8 @@ def beyond(rule: Rule) -> str:
 
 def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, rows_needed: int | None) -> str:
     """Say what would make the gate pass."""
+    if rule.counted:
+        return f"would pass with none; {rule.todo}"
     reach = (high - low) / 2
     # What must be proven has to clear the limit by the reach of the bound; what must only not be refuted may miss it.
     reach = -reach if rule.proof == "harm" else reach

@@ -184,6 +184,26 @@ def test_behaviour_is_judged(test: dict[str, object], passed: bool) -> None:
     assert behaviour_measure(results).value == (0 if passed else 1)
 
 
+def test_a_failed_behavioural_test_says_what_was_changed_and_asked() -> None:
+    rows = pl.DataFrame({"rain": [5.0, 6.0], "noise": [0.0, 0.0], "colour": ["red", "green"]})
+
+    def failed(**test: object) -> str:
+        declared = [BehaviourTest.model_validate({"name": "a test"} | test)]
+        measure = behaviour_measure(behaviour(ask, rows, declared, CONTRACT, seed=1))
+        assert measure.value == 1
+        return measure.detail
+
+    assert failed(set={"rain": 5.0}, where={"colour": "green"}, expect="lower", tolerance=0.5) == (
+        "a test: with rain = 5.0 where colour = green answers move by -0.1 on average; more than 0.5 down was asked"
+    )
+    assert failed(add={"rain": -1.0}, expect="higher").startswith("a test: with rain - 1 answers move by -0.1")
+    same = failed(add={"rain": 1.0}, expect="same", tolerance=0.05)
+    assert same.endswith("answers move by up to 0.1; no move of more than 0.05 was asked")
+    assert failed(expect="at_least", limit=0.9, tolerance=0.05).endswith(
+        "at least 0.9 in 95 % of the answers was asked"
+    )
+
+
 def test_a_behavioural_test_that_no_row_can_answer_is_failed_and_says_so() -> None:
     rows = pl.DataFrame({"rain": [1.0], "noise": [0.0], "colour": ["red"]})
     dry = {"name": "dry", "where": {"rain": 9.0}, "add": {"rain": 1.0}, "expect": "higher"}

@@ -102,10 +102,22 @@ def test_what_a_gate_failed_stands_where_it_fails_and_says_on_which_side() -> No
 
 def test_failed_behaviour_is_said_by_the_name_of_the_test_and_what_was_found() -> None:
     count = Measure(name="behaviour_failures", value=1, n=1, source="test", detail="rain: answers move by -0.1")
-    tables = {"behaviour": [{"name": "rain", "passed": False, "found": "answers move by -0.1"}]}
+    tables = {
+        "behaviour": [
+            {
+                "name": "rain",
+                "passed": False,
+                "changed": "rain + 1",
+                "asked": "up on average",
+                "found": "answers move by -0.1",
+            }
+        ]
+    }
     evidence = evaluated(TRUTH, TRUTH, 0.2).with_measures(count)
     report = judge(evidence.model_copy(update={"tables": evidence.tables | tables}), workload(0.2))
-    assert report.fails[0] == "It does not behave as was declared (rain: answers move by -0.1)"
+    assert report.fails[0] == (
+        "It does not behave as was declared (rain: with rain + 1 answers move by -0.1; up on average was asked)"
+    )
 
 
 def test_a_range_that_surely_holds_less_than_it_promises_is_named() -> None:

@@ -15,6 +15,16 @@ from components.reports.charts import labels, rounded, ticks
 from components.reports.dossier import Subject, render_dossier, signed, write_dossier
 from data_contracts.language.validation import ExpectationResult
 
+RAIN = {
+    "name": "rain",
+    "expect": "higher",
+    "changed": "rain + 1",
+    "asked": "more than 0.5 up on average",
+    "rows": 10,
+    "passed": False,
+    "found": "moves by -0.1",
+}
+
 
 def subject(workload: Workload, auc: float = 0.68) -> Subject:
     """Return a dossier's subject with one of everything; a slice has a name that would break careless HTML."""
@@ -59,7 +69,7 @@ def subject(workload: Workload, auc: float = 0.68) -> Subject:
             }
         ],
         "importance": [{"field": "origin", "loss": 0.02, "deviation": 0.001}],
-        "behaviour": [{"name": "rain", "expect": "higher", "rows": 10, "passed": False, "found": "moves by -0.1"}],
+        "behaviour": [RAIN],
     }
     evidence = Evidence(workload="flights", model="mlp", split="test", measures=measures, tables=tables)
     return Subject(workload, contract_of(workload), evidence, judge(evidence, workload), lineage={"code": "abc123"})
@@ -182,6 +192,11 @@ def test_of_errors_what_is_above_the_whole_is_worse_and_comes_first(flights: Wor
     ]
     assert "mae, hours by slice, 95 % interval, rows; less is better" in page
     assert "needs at most 20 hours" in page
+
+
+def test_the_table_of_behaviour_says_what_was_changed_and_asked(flights: Workload) -> None:
+    page = render_dossier(subject(flights))
+    assert "<td>rain</td><td>rain + 1</td><td>more than 0.5 up on average</td>" in page
 
 
 def test_groups_that_were_not_compared_stand_in_the_table_and_in_the_gate(flights: Workload) -> None:
