@@ -67,6 +67,10 @@ def print_budget(build: "Build", budget: "StageBudget", goal: "Goal", flame: Pat
     rows.append(("sum", f"{budget.sum_p50_us:.1f}", f"{budget.sum_p95_us:.1f}", f"{budget.sum_p99_us:.1f}", ""))
     title = f"{build.build_id}: microseconds of one row a request, one request at a time, {budget.requests:,} requests"
     console.print(make_table("stage", "p50", "p95", "p99", "what it is", rows=rows, title=title))
+    console.print(
+        f"write is what is left of the time that a client saw in {budget.seen_requests:,} other requests; where less "
+        "is left at a higher quantile, the lower one stands again"
+    )
     limits = (("p95", budget.sum_p95_us, goal.latency_p95_ms), ("p99", budget.sum_p99_us, goal.latency_p99_ms))
     for name, spent_us, declared_ms in limits:
         if declared_ms is not None:

@@ -211,7 +211,7 @@ def print_deletion(deletion: "Deletion") -> None:
     for version in deletion.deleted:
         console.print(f"{verb} {version.digest[:12]}  {version.rows:,} rows  {version.source}")
     for version in deletion.kept_for_builds:
-        console.print(f"kept {version.digest[:12]}: {', '.join(version.used_by)} was made from it")
+        console.print(f"kept {version.digest[:12]}: {version.kept_for}")
     hint = "; --yes does it" if deletion.dry_run and deletion.deleted else ""
     console.print(f"{len(deletion.deleted)} data versions, {_bytes(deletion.freed)}{hint}")
 

@@ -38,6 +38,8 @@ class StageBudget(msgspec.Struct, frozen=True, kw_only=True):
     """All stages in the order in which a request passes them; one row a request, one request at a time."""
 
     requests: int
+    # Of the client whose time is what "write" is left of.
+    seen_requests: int
     stages: tuple[Stage, ...]
     sum_p50_us: float
     sum_p95_us: float
@@ -76,6 +78,7 @@ def measure_stages(build: Build, live: LiveCheck, requests: int = REQUESTS) -> S
     )
     return StageBudget(
         requests=requests,
+        seen_requests=live.rows,
         stages=stages,
         sum_p50_us=sums[0],
         sum_p95_us=sums[1],

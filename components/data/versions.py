@@ -37,6 +37,12 @@ class DataVersion(Result):
     size: int = Field(description="Bytes on disk, with what was made of it: masks, quarantine, splits and features.")
     used_by: tuple[str, ...] = Field(description="Builds that were made from it.")
 
+    @property
+    def kept_for(self) -> str:
+        """Say why it stays: 'a and b were made from it'."""
+        *rest, last = self.used_by
+        return f"{', '.join(rest)} and {last} were made from it" if rest else f"{last} was made from it"
+
 
 class VersionDiff(Result):
     """What is different in a later version."""
@@ -165,8 +171,8 @@ def delete_versions(
         chosen = [version for version in versions if version.digest in named]
         if used := [version for version in chosen if version.used_by]:
             raise DataError(
-                f"data version {used[0].digest[:12]} stays: {', '.join(used[0].used_by)} was made from it; delete the "
-                "build first"
+                f"data version {used[0].digest[:12]} stays: {used[0].kept_for}; delete "
+                f"{'the build' if len(used[0].used_by) == 1 else 'these builds'} first"
             )
     else:
         limit = datetime.now(UTC) - timedelta(days=older_than_days or 0)

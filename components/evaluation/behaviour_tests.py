@@ -1,6 +1,6 @@
 """Behavioural tests: what the answers must do when rows of the hold-out are changed in a known way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.evaluation.declaration import BehaviourTest
 from components.evaluation.evidence import Measure
 from components.evaluation.importance import Ask
+from components.evaluation.targets import target_of
 from data_contracts.description.field_types import decode_value
 from data_contracts.description.spec import ContractSpec
 from data_contracts.language.frame_schema import POLARS_TYPES
@@ -45,15 +46,21 @@ def _asked_of(ask: Ask, test: BehaviourTest, classes: tuple[str, ...]) -> Ask:
 
 def behaviour_measure(results: Sequence[dict[str, Any]]) -> Measure:
     """Return how many behavioural tests failed, with their names."""
-    failed = [f"{result['name']}: {result['found']}" for result in results if not result["passed"]]
+    failed = [f"{one['name']}: {failure(one)}" for one in results if not one["passed"]]
     return Measure(
         name="behaviour_failures", value=len(failed), n=len(results), source=SOURCE, detail="; ".join(failed)
     )
 
 
+def failure(result: Mapping[str, Any]) -> str:
+    """Say of a failed test what was changed, what was found and what was asked."""
+    return f"with {result['changed']} {result['found']}; {result['asked']} was asked"
+
+
 def _run(ask: Ask, rows: pl.DataFrame, test: BehaviourTest, seed: int, contract: ContractSpec) -> dict[str, Any]:
     """Ask about rows before and after the change; what is no row of the contract any more is left out."""
-    told = {"name": test.name, "expect": test.expect}
+    unit = f" {contract.label.unit}" if target_of(contract) == "regression" and contract.label.unit else ""
+    told = {"name": test.name, "expect": test.expect, "changed": changed_text(test), "asked": asked_text(test, unit)}
     kept = rows.filter(*[pl.col(name).eq_missing(_value(contract, name, value)) for name, value in test.where.items()])
     if kept.height == 0:
         return {**told, "rows": 0, "passed": False, "found": f"no row of the hold-out has {test.where}"}
@@ -71,7 +78,7 @@ def _run(ask: Ask, rows: pl.DataFrame, test: BehaviourTest, seed: int, contract:
         return {**told, "rows": 0, "passed": False, "found": "after the change, no row keeps the contract"}
     answers = ask(changed).astype(np.float64)
     moved = answers - ask(kept).astype(np.float64)
-    passed, found = _judged(test, answers, moved)
+    passed, found = _judged(test, answers, moved, unit)
     return {**told, "rows": kept.height, "passed": passed, "found": found}
 
 
@@ -93,14 +100,38 @@ def _inputs(contract: ContractSpec) -> ContractSpec:
     return msgspec.structs.replace(contract, fields=contract.inputs)
 
 
-def _judged(test: BehaviourTest, answers: NDArray[np.float64], moved: NDArray[np.float64]) -> tuple[bool, str]:
+def changed_text(test: BehaviourTest) -> str:
+    """Say what a test changes, and in which rows: 'rain + 0.5 where origin = JFK'."""
+    changes = [f"{name} = {value}" for name, value in test.set.items()]
+    changes += [f"{name} {'+' if number >= 0 else '-'} {abs(number):g}" for name, number in test.add.items()]
+    where = ", ".join(f"{name} = {value}" for name, value in test.where.items())
+    return f"{', '.join(changes) or 'nothing'}{f' where {where}' if where else ''}"
+
+
+def asked_text(test: BehaviourTest, unit: str = "") -> str:
+    """Say what a test asks of the answers: 'more than 0.5 down'."""
+    if test.expect == "same":
+        return f"no move of more than {test.tolerance:g}{unit}" if test.tolerance else "no move"
+    if test.expect in ("higher", "lower"):
+        way = "up" if test.expect == "higher" else "down"
+        return f"more than {test.tolerance:g}{unit} {way}" if test.tolerance else way
+    side = test.expect.replace("_", " ")
+    return f"{side} {test.limit:g}{unit} in {100 * (1 - test.tolerance):g} % of the answers"
+
+
+def _judged(
+    test: BehaviourTest, answers: NDArray[np.float64], moved: NDArray[np.float64], unit: str
+) -> tuple[bool, str]:
     mean = float(moved.mean())
     if test.expect == "same":
-        return bool(np.abs(moved).max() <= test.tolerance), f"answers move by up to {np.abs(moved).max():.4g}"
+        return bool(np.abs(moved).max() <= test.tolerance), f"answers move by up to {np.abs(moved).max():.4g}{unit}"
     if test.expect in ("higher", "lower"):
         right = mean > test.tolerance if test.expect == "higher" else mean < -test.tolerance
-        return right, f"answers move by {mean:+.4g} on average"
+        return right, f"answers move by {mean:+.4g}{unit} on average"
     limit = test.limit
     assert limit is not None  # the declaration asks for it
     share = float((answers >= limit).mean() if test.expect == "at_least" else (answers <= limit).mean())
-    return share >= 1 - test.tolerance, f"{share:.1%} of the answers are {test.expect.replace('_', ' ')} {limit}"
+    return (
+        share >= 1 - test.tolerance,
+        f"{share:.1%} of the answers are {test.expect.replace('_', ' ')} {limit:g}{unit}",
+    )

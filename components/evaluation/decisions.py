@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 
 from components.declaration import Workload
 from components.evaluation.evidence import Measure
+from components.evaluation.groups import compared_groups, worst_gap
 from components.evaluation.hold_out import HoldOut
 from components.evaluation.metrics import replicates, summarise
-from components.evaluation.slices import MIN_PER_CLASS, values_of
+from components.evaluation.slices import MIN_PER_CLASS
 from components.evaluation.units import ROWS, Unit
 
 SOURCE = "evaluation"
 CURVE_POINTS = 120
+TOO_FEW_YES = f"fewer than {MIN_PER_CLASS} rows that are yes"
 # What a miss may cost, in false alarms.
 MISS_PRICES = (1, 2, 3, 4, 6, 10, 20)
 
@@ -183,7 +185,7 @@ def fairness(
     gaps, table = gaps_between(
         labels, probabilities >= threshold, rows, fields, seed=seed, resamples=resamples, unit=unit
     )
-    return ([max(gaps, key=lambda gap: gap.value)] if gaps else []), table
+    return worst_gap(gaps, table, TOO_FEW_YES), table
 
 
 def gaps_between(
@@ -205,11 +207,14 @@ def gaps_between(
     gaps: list[Measure] = []
     about = f"{of}, " if of else ""
     for field in fields:
-        groups = {value: kept for value, kept in values_of(rows[field]).items() if labels[kept].sum() >= MIN_PER_CLASS}
+        groups, left_out = compared_groups(
+            rows[field], lambda kept: int(labels[kept].sum()), MIN_PER_CLASS, f"{of}, " if of else ""
+        )
         for value, kept in groups.items():
             found, selected = float(said[kept & labels].mean()), float(said[kept].mean())
             group = f"{about}{field}={value}"
             table.append({"group": group, "n": int(kept.sum()), "found": found, "selected": selected})
+        table += left_out
         if len(groups) > 1:
             gaps.append(_gap(about + field, labels, said, groups, seed, resamples, unit))
     return gaps, table

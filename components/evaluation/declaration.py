@@ -16,7 +16,12 @@ class BehaviourTest(Section):
     add: dict[str, float] = Field(default_factory=dict, description="Fields and the number that is added to them.")
     expect: Literal["same", "higher", "lower", "at_least", "at_most"]
     limit: float | None = Field(None, description="For at_least and at_most: of the answer itself.")
-    tolerance: float = Field(0.0, ge=0, description="Of the change; for at_least and at_most the share of exceptions.")
+    tolerance: float = Field(
+        0.0,
+        ge=0,
+        description="same: how far an answer may move; higher, lower: how far answers must move on average, at least "
+        "(a least effect, no allowance); at_least, at_most: the share of answers that may be exceptions.",
+    )
     of: str | None = Field(None, description="Of several classes: the one whose probability is meant.")
     rows: int = Field(2_000, ge=1, le=100_000, description="How many rows are tried.")
 

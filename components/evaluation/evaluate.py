@@ -20,6 +20,7 @@ from components.evaluation.decisions import decision_threshold, decisions
 from components.evaluation.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.evaluation.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
 from components.evaluation.importance import Ask, asker, permutation_importance
+from components.evaluation.label_means import label_means
 from components.evaluation.metrics import (
     HIGHER_IS_BETTER,
     METRICS,
@@ -32,7 +33,7 @@ from components.evaluation.metrics import (
 from components.evaluation.multiclass import calibration_measure, class_decisions, rate_measures
 from components.evaluation.regression import number_decisions
 from components.evaluation.slices import goal_measures, slice_measures, weak_slices
-from components.evaluation.targets import Target, shape_of
+from components.evaluation.targets import Target, shape_of, target_of
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec
 
@@ -59,7 +60,9 @@ def evaluate(
     goal, seed = workload.goal, workload.seed
     hold_out = read_hold_out(trained, prepared, contract, predict_file, goal.metric, unit=goal.unit, seed=seed)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
-    evidence = evidence.model_copy(update={"tables": evidence.tables | _variants(trained) | _learning(trained)})
+    tables, unit = evidence.tables | _variants(trained) | _learning(trained), _unit(contract)
+    tables["label_means"] = label_means(prepared, contract)
+    evidence = evidence.model_copy(update={"tables": tables, "unit": unit})
     shape = _shape(hold_out, workload, contract)
     ask = asker(trained.shipped.model, contract, predict_file, shape)
     evidence = _questioned(evidence, hold_out, workload, contract, ask)
@@ -100,6 +103,10 @@ def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, res
     tables["slices_too_small"] = small
     measures += decided
     return Evidence(workload=workload.name, model=model, split="test", measures=tuple(measures), tables=tables)
+
+
+def _unit(contract: ContractSpec) -> str:
+    return contract.label.unit if target_of(contract) == "regression" else ""
 
 
 def _questioned(

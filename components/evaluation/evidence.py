@@ -12,6 +12,8 @@ from components.artefacts.errors import BuildError
 from components.artefacts.storage import write_atomically
 from components.evaluation.metrics import Interval
 from components.evaluation.normal import norm
+from components.evaluation.targets import IN_LABEL_UNIT
+from components.evaluation.units import MIN_ROWS, MIN_UNITS
 from components.result import Result
 
 FORMAT: Literal[1] = 1
@@ -69,6 +71,11 @@ class Measure(Record):
         width = {"below": self.value - self.low, "above": self.high - self.value, "both": (self.high - self.low) / 2}
         return max(width[side], 0.0) / float(norm.ppf((1 + self.level) / 2))
 
+    @property
+    def few(self) -> bool:
+        """Whether it rests on too little to decide anything: too few rows, or too few of what its interval draws."""
+        return (self.n is not None and self.n < MIN_ROWS) or (self.units is not None and self.units < MIN_UNITS)
+
     def bound(self, side: Literal["below", "above"], level: float = 0.95) -> float:
         """Return the one-sided confidence bound: the value is at least / at most this, at that level."""
         reach = float(norm.ppf(level)) * self.standard_error(side)
@@ -83,6 +90,7 @@ class Evidence(Record):
     model: str
     split: str
     measures: tuple[Measure, ...]
+    unit: str = Field("", description="What the label counts, where it is a number: hours.")
     tables: dict[str, Any] = Field(default_factory=dict, description="Curves, bins, confusion: small JSON.")
     made: dict[str, Any] = Field(
         default_factory=dict,
@@ -96,6 +104,10 @@ class Evidence(Record):
     def named(self, name: str) -> tuple[Measure, ...]:
         """Return every measure of that name, whatever its slice."""
         return tuple(m for m in self.measures if m.name == name)
+
+    def unit_of(self, metric: str) -> str:
+        """Return what a metric is in; empty for what has no unit, or none that the contract says."""
+        return self.unit if metric in IN_LABEL_UNIT else ""
 
     def with_measures(self, *more: Measure) -> "Evidence":
         """Return the evidence with further measures, e.g. of cost or latency."""

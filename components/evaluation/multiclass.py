@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from components.declaration import Workload
 from components.evaluation.decisions import SOURCE, gaps_between
 from components.evaluation.evidence import Measure
+from components.evaluation.groups import worst_gap
 from components.evaluation.hold_out import HoldOut
 from components.evaluation.metrics import (
     calibration_bins,
@@ -19,6 +20,7 @@ from components.evaluation.metrics import (
     replicates,
     summarise,
 )
+from components.evaluation.slices import MIN_PER_CLASS
 from components.evaluation.units import ROWS, Unit
 from components.evaluation.weighted_scores import Statistic, mean_loss
 
@@ -53,7 +55,7 @@ def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tu
             unit=unit,
         )
         gaps, groups = [*gaps, *found], [*groups, *table]
-    worst = [max(gaps, key=lambda gap: gap.value)] if gaps else []
+    worst = worst_gap(gaps, groups, f"fewer than {MIN_PER_CLASS} rows of the class")
     tables: dict[str, Any] = {"classes": class_table(labels, said, names)} | ({"groups": groups} if groups else {})
     tables["class_calibration"] = {name: calibration_bins(*pair) for name, pair in against_all.items()}
     return [*measures, *worst], tables

@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from components.declaration import Workload
 from components.evaluation.decisions import SOURCE
 from components.evaluation.evidence import Measure
+from components.evaluation.groups import compared_groups, worst_gap
 from components.evaluation.hold_out import HoldOut, Quantiles
 from components.evaluation.metrics import METRICS, distance_from_chance, replicates, score, statistic, summarise
-from components.evaluation.slices import MIN_PER_CLASS, values_of
+from components.evaluation.slices import MIN_PER_CLASS
 from components.evaluation.units import ROWS, Unit
 from components.evaluation.weighted_scores import Statistic, mean_loss
 
 BINS = 15
+# Rows that a group must have to be compared.
+MIN_GROUP = 3 * MIN_PER_CLASS
 
 
 def number_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
@@ -97,17 +100,18 @@ def bias_gaps(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[li
     table: list[dict[str, Any]] = []
     gaps: list[Measure] = []
     for field in workload.gates.sensitive:
-        groups = {v: kept for v, kept in values_of(hold_out.rows[field]).items() if kept.sum() >= 3 * MIN_PER_CLASS}
+        groups, left_out = compared_groups(hold_out.rows[field], lambda kept: int(kept.sum()), MIN_GROUP)
         biases = {value: float(errors[kept].mean()) for value, kept in groups.items()}
         for value, kept in groups.items():
             mean = float(np.abs(errors[kept]).mean() * hold_out.scale)
             row = {"group": f"{field}={value}", "n": int(kept.sum()), "bias": biases[value] * hold_out.scale}
             table.append(row | {"error": mean})
+        table += left_out
         pairs = itertools.combinations(sorted(biases, key=lambda value: biases[value]), 2)
         widest = max(pairs, key=lambda pair: biases[pair[1]] - biases[pair[0]], default=None)
         if widest:
             gaps.append(_gap(field, errors, groups, biases, widest, workload.seed, resamples, hold_out.unit))
-    return ([max(gaps, key=lambda gap: gap.value)] if gaps else []), table
+    return worst_gap(gaps, table, f"fewer than {MIN_GROUP} rows"), table
 
 
 def _gap(

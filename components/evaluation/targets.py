@@ -35,6 +35,8 @@ HIGHER_IS_BETTER = {
     "coverage": True,
     "width": False,
 }
+# Errors that are in the label's own unit: hours of hours.
+IN_LABEL_UNIT = ("rmse", "mae", "pinball", "width")
 
 
 # As a person writes them.

@@ -14,6 +14,8 @@ from data_contracts.description.spec import ContractSpec
 
 # Fewer than this have no spread that could be known.
 MIN_UNITS = 10
+# With fewer rows the bootstrap promises too much: ten rows that happen to be ranked perfectly have no spread at all.
+MIN_ROWS = 100
 
 
 @dataclass(frozen=True)

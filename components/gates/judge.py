@@ -18,15 +18,12 @@ from components.declaration import Workload
 from components.evaluation.evidence import Evidence, Measure, Record
 from components.evaluation.normal import norm
 from components.evaluation.power import ALPHA, detectable_difference, holm, rows_to_decide
-from components.evaluation.units import MIN_UNITS
+from components.evaluation.units import MIN_ROWS, MIN_UNITS
 from components.gates.plain_words import Said, plain_words
 from components.gates.policy import Rule, policy, promotion_policy
+from components.gates.slice_texts import family_power_text, family_reason, family_remedy, left_out
 from components.gates.texts import (
-    family_power_text,
-    family_reason,
-    family_remedy,
     figures,
-    left_out,
     not_measured,
     number,
     plural,
@@ -39,8 +36,6 @@ from components.gates.texts import (
 )
 
 State = Literal["passed", "failed", "undecided"]
-# With fewer rows the bootstrap promises too much: ten rows that happen to be ranked perfectly have no spread at all.
-MIN_ROWS = 100
 
 
 class Verdict(Record):
@@ -86,7 +81,7 @@ class GateReport(Record):
     goal: str = Field(description="The goal's statement, as it stands in the workload file.")
     warnings: tuple[str, ...] = ()
     good_for: tuple[str, ...] = Field((), description="What the model does, in plain words.")
-    fails: tuple[str, ...] = Field((), description="Where it fails, in plain words; each is a warning too.")
+    fails: tuple[str, ...] = Field((), description="Where it fails, in plain words: also what a gate refused.")
 
     @property
     def refused(self) -> tuple[Verdict, ...]:
@@ -110,9 +105,11 @@ def judge(evidence: Evidence, workload: Workload, context: Context | None = None
     cut = complete.find("trainings_cut_off")
     # Where it is a gate, the verdict says it.
     unfinished = [cut.detail] if cut and cut.value and workload.gates.converged == "warning" else []
-    said = plain_words(complete, workload)
-    warnings = [*said.fails, *unfinished, *worn, *([alike] if alike else [])]
-    return report([decide(rule, complete) for rule in policy(workload, complete)], workload, warnings, said)
+    verdicts = [decide(rule, complete) for rule in policy(workload, complete)]
+    failed = {verdict.gate: verdict.reason for verdict in verdicts if verdict.state == "failed"}
+    said = plain_words(complete, workload, failed)
+    warnings = [*said.warnings, *unfinished, *worn, *([alike] if alike else [])]
+    return report(verdicts, workload, warnings, said)
 
 
 def promotion_evidence(
@@ -182,7 +179,7 @@ def decide(rule: Rule, evidence: Evidence) -> Verdict:
     if measure is None:
         return _verdict(rule, "undecided", None, not_measured(rule), f"measure it: it must be {_asked(rule)}")
     low, high = measure.bound("below"), measure.bound("above")
-    if measure.low is not None and _few(measure):
+    if measure.low is not None and measure.few:
         return _verdict(rule, "undecided", measure, too_few(rule, measure), f"judge on at least {_enough(measure)}")
     state = _state(rule, low, high)
     error = measure.standard_error()
@@ -197,8 +194,8 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     """Fail if a slice is provably beyond the limit: one-sided tests, Holm-corrected over the slices."""
     if not measures:
         return _verdict(rule, "undecided", None, not_measured(rule), "measure the slices")
-    small = [measure for measure in measures if _few(measure)]
-    measures = [measure for measure in measures if not _few(measure)]
+    small = [measure for measure in measures if measure.few]
+    measures = [measure for measure in measures if not measure.few]
     if not measures:
         why = f"Every slice rests on fewer than {MIN_ROWS} rows or {MIN_UNITS} days or groups: {left_out(small)}."
         return _verdict(rule, "undecided", None, why, f"judge on at least {MIN_ROWS} rows of a slice")
@@ -219,10 +216,6 @@ def _decide_family(rule: Rule, measures: Sequence[Measure]) -> Verdict:
     power = family_power_text(rule, blind, len(measures))
     told = {"power": power, "detectable": detectable_difference(error, alpha), "figures": figures(rule, worst, power)}
     return verdict.model_copy(update=told) if error else verdict
-
-
-def _few(measure: Measure) -> bool:
-    return (measure.n is not None and measure.n < MIN_ROWS) or (measure.units is not None and measure.units < MIN_UNITS)
 
 
 def _enough(measure: Measure) -> str:

@@ -1,15 +1,20 @@
 """What a model is good for and where it fails, as a person would say it: the first thing that a dossier says.
 
-A gate asks for what was declared. These sentences say what nobody asked: metrics that contradict the goal's, decisions
-that are worth nothing at their threshold, rows where the model knows nothing.
+What a gate failed and what the page calls proven stands here in words, so that nobody has to know where to look. The
+rest is what nobody asked: metrics that contradict the goal's, decisions that are worth nothing at their threshold, rows
+where the model knows nothing, ranges that hold less than they promise. That much is a warning of the report, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
 
 from components.declaration import Workload
+from components.evaluation.behaviour_tests import failure
 from components.evaluation.evidence import Evidence, Measure, Record
 from components.evaluation.targets import METRICS, title_of
 from components.gates.texts import number, rests_on
+from components.gates.worse_slices import beside_whole
 
 # Of the baseline's own value: a smaller difference is none that anybody would see.
 NOTICEABLE = 0.001
@@ -21,14 +26,80 @@ class Said(Record):
 
     good_for: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = Field((), description="Of the failings those that no gate asks about.")
 
 
-def plain_words(evidence: Evidence, workload: Workload) -> Said:
-    """Say what the evidence means for somebody who uses the answers."""
+def plain_words(evidence: Evidence, workload: Workload, failed: Mapping[str, str] | None = None) -> Said:
+    """Say what the evidence means for somebody who uses the answers; ``failed`` are gates and why they failed."""
     good, bad = _decisions(evidence)
     ranking = _goal(evidence, workload)
-    fails = [*bad, *_contradictions(evidence, workload), *_blind_spots(evidence)]
-    return Said(good_for=(*ranking, *good), fails=tuple(fails))
+    unasked = [
+        *bad,
+        *_contradictions(evidence, workload),
+        *_blind_spots(evidence),
+        *_broken_range(evidence),
+        *_not_comparable(evidence, workload),
+    ]
+    refused = [_failed(gate, why, evidence) for gate, why in (failed or {}).items()]
+    fails = [*refused, *unasked, *_weaker(evidence, workload)]
+    return Said(good_for=(*ranking, *good), fails=tuple(fails), warnings=tuple(unasked))
+
+
+def _failed(gate: str, why: str, evidence: Evidence) -> str:
+    """Say what a failed gate means; the verdict's own words where they are plain already."""
+    why = why.removesuffix(".")
+    if gate == "calibration":
+        return f"Its answers cannot be taken at their word: {_off(evidence)}{why[:1].lower()}{why[1:]}"
+    if gate == "behaviour":
+        tests = [one for one in evidence.tables.get("behaviour", []) if not one["passed"]]
+        told = "; ".join(f"{one['name']}: {failure(one)}" for one in tests)
+        return f"It does not behave as was declared ({told})" if told else why
+    return why
+
+
+def _off(evidence: Evidence) -> str:
+    """Say on which side the probabilities of yes are off, bin by bin."""
+    bins = evidence.tables.get("calibration")
+    if not bins:
+        return ""
+    high = sum(one["mean"] > one["rate"] for one in bins)
+    rows = sum(one["n"] for one in bins)
+    answered, came = (sum(one["n"] * one[key] for one in bins) / rows for key in ("mean", "rate"))
+    how, side = (high, "too high") if high >= len(bins) / 2 else (len(bins) - high, "too low")
+    which = f"all {len(bins)}" if how == len(bins) else f"{how} of {len(bins)}"
+    return f"they are {side} in {which} bins ({answered:.0%} on average where {came:.0%} were yes); "
+
+
+def _broken_range(evidence: Evidence) -> list[str]:
+    """Say that the range between the outermost quantiles surely holds less than it promises."""
+    levels, coverage = evidence.tables.get("quantiles") or [], evidence.find("coverage")
+    if len(levels) < 2 or coverage is None or coverage.few:
+        return []
+    low, high = levels[0]["level"], levels[-1]["level"]
+    if coverage.bound("above") >= high - low:
+        return []
+    return [
+        f"The range from the quantile {low:g} to {high:g} promises {high - low:.0%} of what comes and holds "
+        f"{coverage.value:.1%}{_range(coverage, '.1%')}"
+    ]
+
+
+def _weaker(evidence: Evidence, workload: Workload) -> list[str]:
+    """Say in which slices, declared or found by search, the model is proven to be worse than on the whole."""
+    metric = workload.goal.metric
+    declared = [m for m, beside in beside_whole(evidence, metric) if beside == "worse"]
+    named = [f"{m.slice} ({title_of(metric)} {number(m.value)}, {rests_on(m)})" for m in declared]
+    known = {m.slice for m in declared}
+    named += [
+        f"{one['slice']} ({title_of(one['metric'])} {number(one['value'])}, {one['n']:,} rows)"
+        for one in evidence.tables.get("weak_slices", [])
+        # What is no better than guessing was said.
+        if one["proven"] and one["slice"] not in known and not (one["metric"] == "auc" and one["value"] <= 0.5)
+    ]
+    if not named:
+        return []
+    more = f" and in {len(named) - SHOWN} more slices" if len(named) > SHOWN else ""
+    return [f"Worse than on the whole, beyond doubt, where {'; where '.join(named[:SHOWN])}{more}"]
 
 
 def _goal(evidence: Evidence, workload: Workload) -> list[str]:
@@ -36,7 +107,8 @@ def _goal(evidence: Evidence, workload: Workload) -> list[str]:
     whole = evidence.find(metric)
     if whole is None:
         return []
-    value, sure = number(whole.value), _range(whole)
+    unit = f" {evidence.unit_of(metric)}" if evidence.unit_of(metric) else ""
+    value, sure = f"{number(whole.value)}{unit}", _range(whole)
     said = {
         "auc": f"Ranking: of a row that is yes and one that is no, it puts the yes higher in {whole.value:.0%} of cases"
         f"{_range(whole, '.0%')}; guessing does in 50%",
@@ -52,7 +124,8 @@ def _against_constant(evidence: Evidence, metric: str) -> str:
     if metric == "auc" or gain is None:
         return ""
     how = "better" if gain.value > 0 else "worse"
-    return f", {number(abs(gain.value))} {how} than the same answer for all"
+    unit = f" {evidence.unit_of(metric)}" if evidence.unit_of(metric) else ""
+    return f", {number(abs(gain.value))}{unit} {how} than the same answer for all"
 
 
 def _range(measure: Measure, form: str = "") -> str:
@@ -115,6 +188,17 @@ def _contradictions(evidence: Evidence, workload: Workload) -> list[str]:
     better = _joined(worse)
     who = f"The baseline ({rival})" if rival else "The baseline"
     return [f"{who} is better in {better}, {sure}: the goal asks for the {title_of(goal)} alone"]
+
+
+def _not_comparable(evidence: Evidence, workload: Workload) -> list[str]:
+    """Say that groups which must be served alike could not be compared at all: no gate is asked then."""
+    if not workload.gates.sensitive or evidence.find("fairness_gap"):
+        return []
+    rows = [*evidence.tables.get("groups", []), *evidence.tables.get("biases", [])]
+    if not rows:
+        return []
+    told = f"{len(rows)} groups of {_joined(list(workload.gates.sensitive))}"
+    return [f"Nothing is known about fairness: of {told} no two are large enough to be compared"]
 
 
 def _blind_spots(evidence: Evidence) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from components.declaration import Workload
 from components.evaluation.evidence import Evidence, Record
 from components.evaluation.targets import METRICS, title_of
+from components.gates.remedies import calibration_remedy
 from components.provenance import how_to_pin
 
 Direction = Literal["at_least", "at_most"]
@@ -30,6 +31,7 @@ class Rule(Record):
     rival: str = Field("", description="Of a gain: over whom.")
     metric: str = Field("", description="Of a gain: in which metric.")
     counted: str = Field("", description="Of a count of what may not be: the things that are counted.")
+    unit: str = Field("", description="What its numbers are in: hours; empty for most.")
     margin: float = Field(0.0, ge=0, description="How far on the wrong side of the threshold is still good enough.")
     strict: bool = Field(False, description="On the limit is not good enough: a constant gains exactly nothing.")
     proof: Literal["good", "harm"] = "good"
@@ -48,7 +50,7 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     Rules about what need not exist (slices, an audit that a kind has not) are asked where it was measured.
     """
     rules = (
-        *_quality(workload),
+        *_quality(workload, evidence),
         *_floors(workload),
         *_slices(workload, evidence),
         *_operation(workload, evidence),
@@ -70,6 +72,7 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     }
     if workload.goal.metric not in METRICS["binary"]:
         optional.add("calibration")
+    rules = tuple(_in_unit(rule, workload, evidence) for rule in rules)
     asked = [rule for rule in rules if rule.gate not in optional or _measured(rule, evidence)]
     undeclared = {
         gate
@@ -82,6 +85,11 @@ def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     return tuple(rule for rule in asked if rule.gate not in undeclared)
 
 
+def _in_unit(rule: Rule, workload: Workload, evidence: Evidence) -> Rule:
+    """Return a rule that knows what its numbers are in; gains are in units of the goal's metric."""
+    return rule.model_copy(update={"unit": evidence.unit_of(workload.goal.metric if rule.rival else rule.measure)})
+
+
 def _unit(evidence: Evidence, name: str) -> str:
     measure = evidence.find(name)
     return f" in {measure.unit}" if measure and measure.unit else ""
@@ -91,7 +99,7 @@ def _measured(rule: Rule, evidence: Evidence) -> bool:
     return any((measure.slice is not None) == rule.family for measure in evidence.named(rule.measure))
 
 
-def _quality(workload: Workload) -> tuple[Rule, ...]:
+def _quality(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     goal, gates = workload.goal, workload.gates
     gain, metric = f"gain in {goal.metric} over", title_of(goal.metric)
     return (
@@ -131,7 +139,7 @@ def _quality(workload: Workload) -> tuple[Rule, ...]:
             "calibration_error",
             gates.calibration_error,
             "the calibration error",
-            "calibrate on the validation split",
+            calibration_remedy(workload, evidence),
         ),
         _at_most(
             "parity",
@@ -220,7 +228,13 @@ def _operation(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     goal, gates = workload.goal, workload.gates
     return (
         _none("leakage", "leakage_findings", "leaks of the label into features or splits", "take the leak out of them"),
-        _none("behaviour", "behaviour_failures", "failed behavioural tests", "see the cases in the dossier"),
+        _none(
+            "behaviour",
+            "behaviour_failures",
+            "failed behavioural tests",
+            "bring rows from which the model can learn it, or change what the test asks (of higher and lower the "
+            "tolerance is the least effect)",
+        ),
         *_converged(workload),
         Rule(
             gate="fairness",

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from components.evaluation.evidence import Measure
 from components.evaluation.metrics import HIGHER_IS_BETTER
-from components.evaluation.normal import norm
-from components.evaluation.power import ALPHA, chance_to_pass, detectable_difference, rows_to_decide
+from components.evaluation.power import chance_to_pass, detectable_difference, rows_to_decide
 from components.gates.policy import Rule
 
 SHOWN = 3
@@ -19,13 +18,22 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def amount(rule: Rule, value: float) -> str:
+    """Write a number of a rule with its unit."""
+    return f"{number(value)} {rule.unit}" if rule.unit else number(value)
+
+
 def wanted(rule: Rule) -> str:
     """Say what is asked: 'at least 0.66'."""
     if rule.strict:
-        return f"more than {number(rule.limit)}" if rule.direction == "at_least" else f"less than {number(rule.limit)}"
+        return (
+            f"more than {amount(rule, rule.limit)}"
+            if rule.direction == "at_least"
+            else f"less than {amount(rule, rule.limit)}"
+        )
     if rule.margin and rule.threshold == 0:
-        return f"at most {number(rule.margin)} worse"
-    return f"{rule.direction.replace('_', ' ')} {number(rule.limit)}"
+        return f"at most {amount(rule, rule.margin)} worse"
+    return f"{rule.direction.replace('_', ' ')} {amount(rule, rule.limit)}"
 
 
 def not_measured(rule: Rule) -> str:
@@ -35,7 +43,7 @@ def not_measured(rule: Rule) -> str:
 
 def too_few(rule: Rule, measure: Measure) -> str:
     """Say that an interval from so few rows, or so few days, is not worth its name."""
-    said = f"{_capital(rule.subject)} is {number(measure.value)}"
+    said = f"{_capital(rule.subject)} is {amount(rule, measure.value)}"
     return f"{said}, but rests on {rests_on(measure)}: too few to be sure of it."
 
 
@@ -46,9 +54,9 @@ def reason(rule: Rule, measure: Measure, state: str, low: float, high: float) ->
         return _compared(rule, measure, state, low, high) + "."
     if low == high:
         return _counted(rule, measure.value) + told + "."
-    said = f"{_capital(rule.subject)} is {number(measure.value)}"
+    said = f"{_capital(rule.subject)} is {amount(rule, measure.value)}"
     # The bound on the good side has to clear the limit; on the bad side it proves that the limit is missed.
-    good, bad = f"at least {number(low)}", f"at most {number(high)}"
+    good, bad = f"at least {amount(rule, low)}", f"at most {amount(rule, high)}"
     if rule.direction == "at_most":
         good, bad = bad, good
     asked = f"{wanted(rule)} is asked"
@@ -57,7 +65,7 @@ def reason(rule: Rule, measure: Measure, state: str, low: float, high: float) ->
         return f"{said}, {proven}: {asked}{told}."
     if state == "undecided":
         return (
-            f"{said}, and may be anything from {number(low)} to {number(high)}: {asked}, and "
+            f"{said}, and may be anything from {amount(rule, low)} to {amount(rule, high)}: {asked}, and "
             f"{rests_on(measure)} cannot tell{told}."
         )
     return f"{said}, surely {good if state == 'passed' else bad}: {asked}{told}."
@@ -65,41 +73,47 @@ def reason(rule: Rule, measure: Measure, state: str, low: float, high: float) ->
 
 def _compared(rule: Rule, measure: Measure, state: str, low: float, high: float) -> str:
     """Say how the model does beside a rival; a gain above zero is better."""
-    said = f"In {rule.metric} the model is {_beside(measure.value)} {rule.rival}"
+    said = f"In {rule.metric} the model is {_beside(rule, measure.value)} {rule.rival}"
     said += f" ({measure.detail})" if measure.detail else ""
     if rule.strict:
-        asked = "it must be better" if not rule.threshold else f"it must be more than {number(rule.threshold)} better"
+        asked = (
+            "it must be better" if not rule.threshold else f"it must be more than {amount(rule, rule.threshold)} better"
+        )
     elif rule.threshold:
-        asked = f"it must be at least {number(rule.threshold)} better"
+        asked = f"it must be at least {amount(rule, rule.threshold)} better"
     else:
-        asked = f"up to {number(rule.margin)} worse is allowed"
+        asked = f"up to {amount(rule, rule.margin)} worse is allowed"
     if low == high:
         return f"{said}: {asked}"
     if state == "undecided":
-        span = f"anything from {_beside(low)} to {_beside(high)}"
-        return f"{said}, and may be {span}: {asked}, and {rests_on(measure)} cannot tell"
+        span = " to ".join(_beside(rule, end).removesuffix(" than") for end in (low, high))
+        return f"{said}, and may be anything from {span}: {asked}, and {rests_on(measure)} cannot tell"
     if state == "failed":
-        surely = f"at least {number(-high)} worse" if high < 0 else f"at most {number(high)} better"
+        surely = f"at least {amount(rule, -high)} worse" if high < 0 else f"at most {amount(rule, high)} better"
         return f"{said}, surely {surely}: {asked}"
     if rule.proof == "harm" and low < -rule.margin:
-        return f"{said}, and not surely more than {number(rule.margin)} worse"
+        return f"{said}, and not surely more than {amount(rule, rule.margin)} worse"
     surely = (
-        f"at least {number(low)} better" if low > 0 else f"at most {number(-low)} worse" if low < 0 else "not worse"
+        f"at least {amount(rule, low)} better"
+        if low > 0
+        else f"at most {amount(rule, -low)} worse"
+        if low < 0
+        else "not worse"
     )
     return f"{said}, surely {surely}: {asked}"
 
 
-def _beside(gain: float) -> str:
+def _beside(rule: Rule, gain: float) -> str:
     """Say a gain beside a rival: '0.01 worse than'."""
-    return f"{number(abs(gain))} {'better' if gain > 0 else 'worse'} than" if gain else "as good as"
+    return f"{amount(rule, abs(gain))} {'better' if gain > 0 else 'worse'} than" if gain else "as good as"
 
 
 def _counted(rule: Rule, value: float) -> str:
     """Say what has no interval: a count of faults, a cost, a time."""
     if rule.counted:
         # Of what may not be there at all.
-        return f"{_capital(rule.counted)}: {number(value) if value else 'none'}"
-    return f"{_capital(rule.subject)} is {number(value)}: {wanted(rule)} is asked"
+        return f"{_capital(rule.counted)}: {amount(rule, value) if value else 'none'}"
+    return f"{_capital(rule.subject)} is {amount(rule, value)}: {wanted(rule)} is asked"
 
 
 def figures(rule: Rule, measure: Measure, power: str) -> str:
@@ -117,12 +131,14 @@ def figures(rule: Rule, measure: Measure, power: str) -> str:
 def beyond(rule: Rule) -> str:
     """Say what must not be proven: 'above 0.1'."""
     if rule.margin and rule.threshold == 0:
-        return f"more than {number(rule.margin)} worse"
-    return f"{'below' if rule.direction == 'at_least' else 'above'} {number(rule.limit)}"
+        return f"more than {amount(rule, rule.margin)} worse"
+    return f"{'below' if rule.direction == 'at_least' else 'above'} {amount(rule, rule.limit)}"
 
 
 def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, rows_needed: int | None) -> str:
     """Say what would make the gate pass."""
+    if rule.counted:
+        return f"would pass with none; {rule.todo}"
     reach = (high - low) / 2
     # What must be proven has to clear the limit by the reach of the bound; what must only not be refuted may miss it.
     reach = -reach if rule.proof == "harm" else reach
@@ -130,7 +146,7 @@ def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, ro
     best = _best(rule)
     if best is not None and (value > best if rule.direction == "at_least" else value < best):
         return _out_of_reach(rule, measure, reach, best)
-    asked = f"would pass with {rule.direction.replace('_', ' ')} {number(value)}"
+    asked = f"would pass with {rule.direction.replace('_', ' ')} {amount(rule, value)}"
     if measure.n and low != high:
         asked += f" on {rests_on(measure)}"
     size = measure.units or measure.n
@@ -151,7 +167,7 @@ def _best(rule: Rule) -> float | None:
 
 def _out_of_reach(rule: Rule, measure: Measure, reach: float, best: float) -> str:
     """Say that nothing can clear the limit by the reach of an interval from so few rows, and which number could."""
-    said = f"nothing could pass on {rests_on(measure)}, which tell {rule.subject} to {number(reach)} either way"
+    said = f"nothing could pass on {rests_on(measure)}, which tell {rule.subject} to {amount(rule, reach)} either way"
     todo = rule.todo or "change the limit openly"
     room = abs(best - rule.limit)
     if not room or not measure.n:
@@ -159,29 +175,6 @@ def _out_of_reach(rule: Rule, measure: Measure, reach: float, best: float) -> st
     # An interval narrows with the square root of the rows.
     size = measure.units or measure.n
     return f"{said}: it takes more than {math.ceil(size * (reach / room) ** 2):,} {plural(measure.by)}; {todo}"
-
-
-def family_reason(rule: Rule, measures: Sequence[Measure], broken: Sequence[Measure], worst: Measure) -> str:
-    """Say in which slices the model is provably beyond the limit, or which comes nearest to it."""
-    if broken:
-        named = [f"{m.slice} ({_slice_value(rule, m)}, {rests_on(m)})" for m in broken[:SHOWN]]
-        more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        said = f"In {len(broken)} of {len(measures)} slices the model is surely {_slice_limit(rule)}"
-        return f"{said}: {', '.join(named)}{more}."
-    return (
-        f"In none of {len(measures)} slices is the model surely {_slice_limit(rule)}; the nearest to it is "
-        f"{worst.slice} ({_slice_value(rule, worst)})."
-    )
-
-
-def _slice_limit(rule: Rule) -> str:
-    if rule.threshold:
-        return f"less than {number(rule.limit)} better in {rule.metric} than {rule.rival}"
-    return f"more than {number(rule.margin)} worse in {rule.metric} than {rule.rival}"
-
-
-def _slice_value(rule: Rule, measure: Measure) -> str:
-    return f"{number(abs(measure.value))} {'better' if measure.value > 0 else 'worse'}" if measure.value else "as good"
 
 
 def within_margin(rule: Rule, measure: Measure) -> str:
@@ -192,37 +185,18 @@ def within_margin(rule: Rule, measure: Measure) -> str:
     if nearest >= 0 or measure.low is None:
         return ""
     who = f" ({measure.detail})" if measure.detail else ""
+    margin, worse, surely = (amount(rule, one) for one in (rule.margin, -measure.value, -nearest))
     return (
-        f"{rule.gate} passed within its margin of {number(rule.margin)}, but what ships is provably worse than "
-        f"{rule.rival}{who}: by {number(-measure.value)} in {rule.metric}, surely by at least {number(-nearest)}; "
+        f"{rule.gate} passed within its margin of {margin}, but what ships is provably worse than "
+        f"{rule.rival}{who}: by {worse} in {rule.metric}, surely by at least {surely}; "
         f"{rule.todo}"
     )
-
-
-def left_out(small: Sequence[Measure]) -> str:
-    """Say which slices are too small to be judged, largest first."""
-    named = [f"{m.slice} ({m.n:,})" for m in sorted(small, key=lambda m: -(m.n or 0))[:SHOWN]]
-    more = f" and {len(small) - SHOWN} more" if len(small) > SHOWN else ""
-    return f"{', '.join(named)}{more}"
-
-
-def family_remedy(rule: Rule, broken: Sequence[Measure], asked: int) -> str:
-    """Say above which value each broken slice is no longer provably beyond the limit, ``asked`` slices being tested.
-
-    Holm rejects nothing if the smallest p-value is above alpha / asked, so that is the critical value of every slice.
-    """
-    critical = float(norm.ppf(1 - ALPHA / asked))
-    values = [
-        f"{m.slice} above {number(rule.limit - critical * m.standard_error())} on {rests_on(m)}" for m in broken[:SHOWN]
-    ]
-    more = f" and the {len(broken) - SHOWN} more alike" if len(broken) > SHOWN else ""
-    return f"would pass with {', '.join(values)}{more}; {rule.todo}"
 
 
 def power_text(rule: Rule, measure: Measure) -> str:
     """Say what this many rows can tell, and for comparisons how an equal model would fare."""
     error = measure.standard_error()
-    told = number(detectable_difference(error))
+    told = amount(rule, detectable_difference(error))
     text = f"on {rests_on(measure)} a truth {told} away from the limit is decided in 80 % of cases"
     if not rule.margin or rule.proof == "harm":
         return text
@@ -231,25 +205,6 @@ def power_text(rule: Rule, measure: Measure) -> str:
     needed = rows_to_decide(rule.margin, error, measure.units or measure.n)
     if chance < 0.8 and needed:
         text += f", with 80 % on {needed:,} {plural(measure.by)}"
-    return text
-
-
-def family_power_text(rule: Rule, blind: Measure, asked: int) -> str:
-    """Say what the slice that is known least could hide from a test of ``asked`` slices, and on which rows not.
-
-    Holm finds the first slice at alpha / asked.
-    """
-    error, alpha = blind.standard_error(), ALPHA / asked
-    hidden = number(detectable_difference(error, alpha))
-    text = (
-        f"each of {asked} slices must be proven at {alpha:.2g}: {blind.slice} ({rests_on(blind)}), the blindest, is "
-        f"found in 80 % of cases if it is {hidden} beyond the limit"
-    )
-    if needed := rows_to_decide(rule.margin, error, blind.units or blind.n, alpha):
-        chance = chance_to_pass(rule.margin, error, alpha)
-        text += (
-            f"; {number(rule.margin)} beyond it, in {chance:.0%}, and in 80 % on {needed:,} {plural(blind.by)} of it"
-        )
     return text
 
 

@@ -1,15 +1,17 @@
 """Whether the data of a window still looks like the reference; the only door to Evidently.
 
-Evidently draws. The alarm is a rule over tests of our own (drift_tests.py), because its verdicts raise false alarms and
-its tests fail on columns that occur (docs/log.md): values, or the share of missing ones, count as moved if their test
-survives Benjamini-Hochberg over everything that was tested *and* the distance is large enough to matter; drift is what
-moved in several windows in a row. Of windows without drift at most ``false_alarm_rate`` have anything that moved.
+Evidently draws, and says of each column what our rule says. The alarm is a rule over tests of our own (drift_tests.py),
+because its verdicts raise false alarms and its tests fail on columns that occur (docs/log.md): values, or the share of
+missing ones, count as moved if their test survives Benjamini-Hochberg over everything that was tested *and* the
+distance is large enough to matter; drift is what moved in several windows in a row. Of windows without drift at most
+``false_alarm_rate`` have anything that moved.
 """
 
 import contextlib
 import logging
+import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +19,9 @@ import polars as pl
 from pydantic import Field
 
 from components.artefacts.errors import DataError
-from components.artefacts.storage import digest_json
+from components.artefacts.storage import digest_json, write_atomically
 from components.declaration import Monitoring
+from components.monitoring.drift_page import header, with_header
 from components.monitoring.drift_tests import (
     Found,
     categories,
@@ -35,6 +38,9 @@ from data_contracts.language.drift_schema import drift_schema
 
 # Tests on more rows find differences too small to matter, and the page grows with the rows.
 SAMPLE = 5_000
+# Thresholds from which Evidently speaks of drift: for what moved, and for what is calm.
+ALWAYS, NEVER = 1e-9, 1e9
+EMPTY = "<!doctype html><html><head></head><body><p>No column has enough values to be drawn.</p></body></html>"
 
 
 class ColumnDrift(Result):
@@ -96,10 +102,12 @@ def compare_windows(
     folder: Path,
     seed: int,
     scores: tuple[str, ...] = (),
+    title: str = "",
 ) -> DriftReport:
-    """Compare each window, in order of time, with the reference; write one Evidently page a window to ``folder``.
+    """Compare each window, in order of time, with the reference; write one page a window to ``folder``.
 
-    Frames hold the contract's input fields and, where scored, the columns ``scores`` of the answers.
+    Frames hold the contract's input fields and, where scored, the columns ``scores`` of the answers; ``title`` says
+    whose windows they are.
     """
     if not windows:
         raise DataError("there is no row to monitor: the monitored period is empty")
@@ -110,20 +118,27 @@ def compare_windows(
     folder.mkdir(parents=True, exist_ok=True)
     frames = {name: _sample(window, seed) for name, window in windows.items()}
     base, several = _sample(reference, seed), [*schema.numbers, *scores]
-    found = []
-    for name, window in frames.items():
-        before, after = comparable(base, window, several, schema.categories)
-        page = _draw(before, after, several, rule, folder / f"drift-{name}.html")
-        judged = judged_columns(before, after, several, rule)
-        found.append(WindowDrift(window=name, rows=len(windows[name]), columns=judged, report=page))
+    sides = {name: comparable(base, window, several, schema.categories) for name, window in frames.items()}
+    found = [
+        WindowDrift(
+            window=name,
+            rows=len(windows[name]),
+            columns=judged_columns(before, after, several, rule),
+            report=folder / f"drift-{name}.html",
+        )
+        for name, (before, after) in sides.items()
+    ]
     drifted = _in_a_row(found, rule.windows_in_a_row)
-    return DriftReport(
+    report = DriftReport(
         digest=digest_json([window.model_dump(mode="json", exclude={"report"}) for window in found]),
         reference_rows=len(reference),
         windows=tuple(found),
         drifted=drifted,
         rule=rule_text(rule, len(several) + len(schema.categories)),
     )
+    for window in found:
+        _write_page(window, report, sides[window.window], several, title or contract.name)
+    return report
 
 
 def nothing_to_compare(why: str, rule: Monitoring) -> DriftReport:
@@ -192,20 +207,43 @@ def _in_a_row(windows: Sequence[WindowDrift], windows_in_a_row: int) -> tuple[st
     return tuple(drifted)
 
 
-def _draw(reference: pl.DataFrame, window: pl.DataFrame, several: list[str], rule: Monitoring, page: Path) -> Path:
+def _write_page(
+    window: WindowDrift, report: DriftReport, sides: tuple[pl.DataFrame, pl.DataFrame], several: list[str], title: str
+) -> None:
+    """Write the page of a window: what was decided, above what Evidently draws."""
+    moved = ", ".join(window.moved)
+    said = [
+        f"{window.rows:,} rows against {report.reference_rows:,} of the reference. "
+        + (f"In this window moved: {moved}." if moved else "In this window nothing moved."),
+        f"Over all windows: {report.verdict}.",
+        f"Rule: {report.rule}.",
+    ]
+    rows = [
+        (one.name, f"{one.test}, p = {one.p_value:.3g}", f"{one.distance} {one.effect:.3g}", one.moved)
+        for one in window.columns
+    ]
+    # Evidently has one word a column: its values, or how many are missing, have moved.
+    restless = {one.column for one in window.columns if one.moved}
+    page = _draw(*sides, several, restless)
+    head = header(title, window.window, said, rows)
+    write_atomically(window.report, with_header(page, title, window.window, head).encode())
+
+
+def _draw(reference: pl.DataFrame, window: pl.DataFrame, several: list[str], moved: Collection[str]) -> str:
     """Let Evidently draw what can be drawn: columns with values on both sides that are not all the same."""
     drawn = [name for name in reference.columns if _drawable(reference[name], window[name])]
     if not drawn:
-        page.write_text("<!doctype html><title>drift</title><p>No column has enough values to be drawn.</p>")
-        return page
-    with _quiet():
+        return EMPTY
+    with _quiet(), tempfile.TemporaryDirectory() as folder:
         from evidently import DataDefinition, Dataset, Report
         from evidently.metrics import ValueDrift
 
         split = [name for name in drawn if name in several], [name for name in drawn if name not in several]
         definition = DataDefinition(numerical_columns=split[0], categorical_columns=split[1])
-        metrics = [ValueDrift(column=name, method="wasserstein", threshold=rule.effect) for name in split[0]]
-        metrics += [ValueDrift(column=name, method="jensenshannon", threshold=rule.effect) for name in split[1]]
+        # It would decide by the distance alone: the threshold of each column makes its words those of the rule.
+        limits = {name: ALWAYS if name in moved else NEVER for name in drawn}
+        metrics = [ValueDrift(column=name, method="wasserstein", threshold=limits[name]) for name in split[0]]
+        metrics += [ValueDrift(column=name, method="jensenshannon", threshold=limits[name]) for name in split[1]]
         sets = [
             Dataset.from_pandas(
                 frame.select(drawn).with_columns(pl.col(split[1]).fill_null("(missing)")).to_pandas(),
@@ -213,8 +251,9 @@ def _draw(reference: pl.DataFrame, window: pl.DataFrame, several: list[str], rul
             )
             for frame in (window, reference)
         ]
+        page = Path(folder, "page.html")
         Report(metrics).run(sets[0], sets[1]).save_html(str(page))
-    return page
+        return page.read_text(encoding="utf-8")
 
 
 def _drawable(reference: pl.Series, window: pl.Series) -> bool:

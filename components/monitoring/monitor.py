@@ -58,7 +58,16 @@ def monitor_build(
     rows = pl.read_parquet(split.path, glob=False).with_columns(pl.DataFrame(shape.numbers(answers)))
     windows = split_windows(rows, contract, workload.monitoring.window)
     reference = pl.read_parquet(build.read("reference.parquet"), glob=False)
-    drift = compare_windows(reference, windows, contract, workload.monitoring, folder, workload.seed, shape.columns)
+    drift = compare_windows(
+        reference,
+        windows,
+        contract,
+        workload.monitoring,
+        folder,
+        workload.seed,
+        shape.columns,
+        title=f"{workload.name}, build {build.build_id}",
+    )
     quality = (_quality(name, window, workload, contract, shape) for name, window in windows.items())
     monitored = Monitored(
         digest=drift.digest,

@@ -21,12 +21,12 @@ from components.data.results import Expected, Prepared, Validated
 from components.declaration import Workload
 from components.evaluation.evidence import Evidence, Measure
 from components.evaluation.metrics import HIGHER_IS_BETTER
-from components.evaluation.normal import norm
-from components.evaluation.power import ALPHA, holm
 from components.evaluation.targets import CLASS_METRICS, target_of
+from components.evaluation.units import MIN_ROWS, MIN_UNITS
 from components.gates.judge import GateReport
 from components.gates.texts import number, plural
-from components.reports.charts import Plane, bars, intervals, learning
+from components.gates.worse_slices import beside_whole
+from components.reports.charts import Plane, Whisker, bars, intervals, learning, rounded
 from components.training.results import Trained, read_trials
 from data_contracts.description.spec import ContractSpec
 
@@ -85,6 +85,7 @@ def render_dossier(subject: Subject) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["signed"] = signed
     return environment.get_template(TEMPLATE).render(**_page(subject))
 
 
@@ -117,7 +118,7 @@ def _page(subject: Subject) -> dict[str, Any]:
         "drawn": f"{plural(whole.by)} ({whole.units})" if whole and whole.units else "",
         "metrics": _metrics(evidence),
         "gains": _gains(evidence),
-        "curves": _curves(tables),
+        "curves": _curves(tables, evidence.unit),
         "classes": tables.get("classes"),
         "confusion": tables.get("confusion"),
         "threshold_note": chosen.detail if chosen and chosen.detail else NOT_BY_COST,
@@ -126,7 +127,12 @@ def _page(subject: Subject) -> dict[str, Any]:
         "biases": tables.get("biases"),
         "decision_cost": evidence.find("decision_cost"),
         "answered_with": _answered_with(subject),
-        "slices": _slices(evidence, whole),
+        "in_unit": f", {unit}" if (unit := evidence.unit_of(subject.workload.goal.metric)) else "",
+        "unit": evidence.unit,
+        "higher": HIGHER_IS_BETTER.get(subject.workload.goal.metric, True),
+        "min_rows": MIN_ROWS,
+        "min_units": MIN_UNITS,
+        "slices": _slices(evidence, subject.workload.goal.metric),
         "small": tables.get("slices_too_small", []),
         "weak": tables.get("weak_slices", []),
         "importance": _importance(tables.get("importance", [])),
@@ -157,10 +163,12 @@ def _refused_line(report: GateReport) -> str:
 
 def _cards(subject: Subject) -> list[dict[str, str]]:
     goal, evidence = subject.workload.goal, subject.evidence
-    asked = f"needs {goal.direction.replace('_', ' ')} {number(goal.threshold)}"
+    unit = f" {unit}" if (unit := evidence.unit_of(goal.metric)) else ""
+    asked = f"needs {goal.direction.replace('_', ' ')} {number(goal.threshold)}{unit}"
+    in_unit = f",{unit}" if unit else ""
     wanted = [
-        (goal.metric, f"{goal.metric} on the hold-out", asked),
-        ("gain_over_baseline", "gain over the baseline", f"in {goal.metric}"),
+        (goal.metric, f"{goal.metric} on the hold-out{in_unit}", asked),
+        ("gain_over_baseline", f"gain over the baseline{in_unit}", f"in {goal.metric}"),
         ("calibration_error", "calibration error", f"at most {number(subject.workload.gates.calibration_error)}"),
         ("training_usd", "training, USD", f"at most {number(goal.training_usd)}"),
     ]
@@ -185,6 +193,11 @@ def _between(measure: Measure) -> str:
     return "" if measure.low is None or measure.high is None else f" · {measure.low:.3f} to {measure.high:.3f}"
 
 
+def signed(value: float) -> str:
+    """Write a difference with its sign; what is nothing in four digits is 0.0000, not more or less."""
+    return f"{value:+.4f}" if round(value, 4) else "0.0000"
+
+
 def _span(measure: Measure | None) -> str:
     if measure is None or measure.low is None or measure.high is None:
         return ""
@@ -200,7 +213,7 @@ def _metrics(evidence: Evidence) -> list[dict[str, str]]:
             continue
         rows.append(
             {
-                "name": name.replace("_", "-"),
+                "name": f"{name.replace('_', '-')}{f', {unit}' if (unit := evidence.unit_of(name)) else ''}",
                 "value": f"{own.value:.4f}",
                 "interval": _span(own),
                 "baseline": f"{baseline.value:.4f}" if baseline else "",
@@ -219,13 +232,13 @@ def _gains(evidence: Evidence) -> list[dict[str, str]]:
     }
     found = [(title, evidence.find(name)) for name, title in titles.items()]
     return [
-        {"rival": title, "detail": gain.detail, "value": f"{gain.value:+.4f}", "interval": _span(gain)}
+        {"rival": title, "detail": gain.detail, "value": signed(gain.value), "interval": _span(gain)}
         for title, gain in found
         if gain is not None
     ]
 
 
-def _curves(tables: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _curves(tables: Mapping[str, Any], unit: str) -> list[dict[str, Any]]:
     made = []
     if "curves" in tables:
         roc = Plane("false alarms, share of no", "found, share of yes").line([(0, 0), (1, 1)], "faint")
@@ -239,12 +252,12 @@ def _curves(tables: Mapping[str, Any]) -> list[dict[str, Any]]:
     for name, bins in tables.get("class_calibration", {}).items():
         made.append(_calibration(bins, name, f"Calibration of {name}"))
     if "numbers" in tables:
-        made.append(_number_curve(tables["numbers"]))
+        made.append(_number_curve(tables["numbers"], unit))
     return made
 
 
 def _calibration(bins: Sequence[Mapping[str, float]], of: str, title: str) -> dict[str, Any]:
-    # A whole number of fifths, so that the ticks are round.
+    # A whole number of fifths, so that both axes have the same ticks.
     end = min(1.0, 0.2 * math.ceil(5 * max(max(row["mean"], row["rate"]) for row in bins)))
     notes = [f"answered {row['mean']:.3f}, observed {row['rate']:.3f}, {row['n']:,.0f} rows" for row in bins]
     plane = Plane("mean answer", f"observed share of {of}", x_end=end, y_end=end).line([(0, 0), (end, end)], "faint")
@@ -253,13 +266,14 @@ def _calibration(bins: Sequence[Mapping[str, float]], of: str, title: str) -> di
     return {"title": f"{title}: {len(bins)} bins of equal size", "svg": Markup(chart)}
 
 
-def _number_curve(bins: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def _number_curve(bins: Sequence[Mapping[str, float]], unit: str) -> dict[str, Any]:
     ends = [row[key] for row in bins for key in ("answer", "mean", "median")]
     low, high = min(ends), max(ends)
     notes = [
         f"answered {r['answer']:.4g}; mean {r['mean']:.4g}, median {r['median']:.4g}, {r['n']:,} rows" for r in bins
     ]
-    plane = Plane("mean answer", "what came", x_start=low, x_end=high, y_start=low, y_end=high)
+    titles = [f"{title}, {unit}" if unit else title for title in ("mean answer", "what came")]
+    plane = Plane(*titles, x_start=low, x_end=high, y_start=low, y_end=high)
     plane.line([(low, low), (high, high)], "faint")
     points = [(row["answer"], row["mean"]) for row in bins]
     medians = [(row["answer"], row["median"]) for row in bins]
@@ -267,29 +281,30 @@ def _number_curve(bins: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return {"title": f"Truth by answer, {len(bins)} groups of equal size: mean (dots) and median", "svg": Markup(chart)}
 
 
-def _slices(evidence: Evidence, whole: Measure | None) -> Markup | None:
-    """Draw the goal's metric by slice, worst first; red where it is provably below the whole (Holm)."""
-    if whole is None:
+def _slices(evidence: Evidence, metric: str) -> Markup | None:
+    """Draw the goal's metric by slice, worst first; what is provably worse than the whole is red."""
+    whole, judged = evidence.find(metric), beside_whole(evidence, metric)
+    if whole is None or not judged:
         return None
-    sliced = [measure for measure in evidence.named(whole.name) if measure.slice is not None]
-    if not sliced:
-        return None
-    sign = 1 if HIGHER_IS_BETTER.get(whole.name, True) else -1
-    sliced.sort(key=lambda measure: sign * measure.value)
-    chances = [
-        float(norm.sf(sign * (whole.value - m.value) / error)) if (error := m.standard_error()) else 1.0 for m in sliced
-    ]
-    rows = [
-        (str(m.slice), m.value, m.bound("below", 0.975), m.bound("above", 0.975), f"{m.n:,} rows", bad)
-        for m, bad in zip(sliced, holm(chances, ALPHA), strict=True)
-    ]
-    return Markup(intervals(rows, mark=whole.value, label=f"{whole.name} by slice"))
+    styles = {"worse": "bad", "too small": "faint", "not worse": "accent"}
+    values = rounded([whole.value, *(measure.value for measure, _ in judged)])
+    rows = [Whisker("the whole", whole.value, *_ends(whole), values[0], "other")]
+    for (measure, beside), value in zip(judged, values[1:], strict=True):
+        note = f"{value} · {measure.n:,} rows{'' if beside != 'too small' else ', too few to judge'}"
+        rows.append(Whisker(str(measure.slice), measure.value, *_ends(measure), note, styles[beside]))
+    return Markup(intervals(rows, mark=whole.value, label=f"{metric} by slice"))
+
+
+def _ends(measure: Measure) -> tuple[float, float]:
+    return measure.bound("below", 0.975), measure.bound("above", 0.975)
 
 
 def _importance(table: Sequence[Mapping[str, Any]]) -> Markup | None:
     if not table:
         return None
-    rows = [(row["field"], row["loss"], f"{row['loss']:.4f} ± {row['deviation']:.4f}") for row in table]
+    losses = rounded([row["loss"] for row in table])
+    spreads = rounded([row["deviation"] for row in table], like=[row["loss"] for row in table])
+    rows = [(row["field"], row["loss"], f"{losses[i]} ± {spreads[i]}") for i, row in enumerate(table)]
     return Markup(bars(rows, "loss when a field is shuffled"))
 
 

@@ -84,3 +84,4 @@ def test_the_stages_of_a_request_are_measured_by_the_service_itself(build: Build
     assert all(stage.p50_us >= 0 and stage.p95_us >= stage.p50_us for stage in budget.stages)
     # What is left of what a client sees is the HTTP server's: the stages add up to at least that.
     assert budget.sum_p95_us >= budget.seen_p95_us - 1
+    assert budget.seen_requests == live.rows

@@ -153,6 +153,11 @@ def test_a_deletion_that_cannot_be_is_an_error(home: Home) -> None:
     (build / "provenance.json").write_text(f'{{"data": "{taken.digest}"}}')
     with pytest.raises(DataError, match=f"data version {taken.digest[:12]} stays: trips-1 was made from it"):
         delete_versions(home, [taken.digest], dry_run=False)
+    another = home.room("builds", "trips-2")
+    another.mkdir(parents=True)
+    (another / "provenance.json").write_text(f'{{"data": "{taken.digest}"}}')
+    with pytest.raises(DataError, match="trips-1 and trips-2 were made from it; delete these builds first"):
+        delete_versions(home, [taken.digest], dry_run=False)
     assert taken.path.exists()
 
 

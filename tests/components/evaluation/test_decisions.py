@@ -61,6 +61,18 @@ def test_a_group_whose_positives_are_missed_is_a_gap_with_an_interval() -> None:
     assert even.bound("below") < 0.05
 
 
+def test_groups_that_are_too_small_to_be_compared_are_named_with_their_rows() -> None:
+    group = np.array(["a"] * 4000 + ["b"] * 3900 + ["c"] * 60 + ["d"] * 40)
+    (gap,), table = fairness(
+        LABELS, TRUTH, pl.DataFrame({"city": group}), ("city",), threshold=0.3, seed=1, resamples=50
+    )
+    assert gap.detail.endswith("2 of 4 groups not compared, fewer than 20 rows that are yes: city=c (60), city=d (40)")
+    assert [row["group"] for row in table if not row.get("compared", True)] == ["city=c", "city=d"]
+    names = np.array([f"{place:02}" for place in range(50)]).repeat(160)
+    _, many = fairness(LABELS, TRUTH, pl.DataFrame({"city": names}), ("city",), threshold=0.3, seed=1, resamples=5)
+    assert many[-1] == {"group": "city: all beyond the 40 most frequent", "n": 1600, "compared": False}
+
+
 def test_a_weak_slice_that_nobody_declared_is_found_and_honest_data_has_none_proven() -> None:
     rows = pl.DataFrame({"colour": RANDOM.choice(["red", "green", "blue"], 8000), "size": RANDOM.normal(size=8000)})
     weak = ((rows["colour"] == "red") & (rows["size"] > 0.7)).to_numpy()
@@ -170,6 +182,26 @@ def test_behaviour_is_judged(test: dict[str, object], passed: bool) -> None:
     results = behaviour(ask, rows, [BehaviourTest.model_validate({"name": "a test"} | test)], CONTRACT, seed=1)
     assert results[0]["passed"] is passed
     assert behaviour_measure(results).value == (0 if passed else 1)
+
+
+def test_a_failed_behavioural_test_says_what_was_changed_and_asked() -> None:
+    rows = pl.DataFrame({"rain": [5.0, 6.0], "noise": [0.0, 0.0], "colour": ["red", "green"]})
+
+    def failed(**test: object) -> str:
+        declared = [BehaviourTest.model_validate({"name": "a test"} | test)]
+        measure = behaviour_measure(behaviour(ask, rows, declared, CONTRACT, seed=1))
+        assert measure.value == 1
+        return measure.detail
+
+    assert failed(set={"rain": 5.0}, where={"colour": "green"}, expect="lower", tolerance=0.5) == (
+        "a test: with rain = 5.0 where colour = green answers move by -0.1 on average; more than 0.5 down was asked"
+    )
+    assert failed(add={"rain": -1.0}, expect="higher").startswith("a test: with rain - 1 answers move by -0.1")
+    same = failed(add={"rain": 1.0}, expect="same", tolerance=0.05)
+    assert same.endswith("answers move by up to 0.1; no move of more than 0.05 was asked")
+    assert failed(expect="at_least", limit=0.9, tolerance=0.05).endswith(
+        "at least 0.9 in 95 % of the answers was asked"
+    )
 
 
 def test_a_behavioural_test_that_no_row_can_answer_is_failed_and_says_so() -> None:

@@ -146,6 +146,9 @@ def test_an_evaluation_leaves_evidence_that_the_gates_can_judge(situation: Situa
     assert parity is not None
     assert parity.value == 0
     assert evidence.find("auc", "origin=JFK") is not None
+    means = evidence.tables["label_means"]
+    assert means["test"]["mean"] == means["validation"]["mean"] == pytest.approx(situation.labels.mean())
+    assert (means["test"]["of"], means["test"]["rows"]) == ("yes", ROWS)
     assert [verdict.line for verdict in judge(evidence, flights).refused] == []
 
 

@@ -212,9 +212,33 @@ def sliced(gains: list[float], error: float = 0.01, n: int = 300) -> Evidence:
 def test_a_refused_slice_says_from_which_value_on_it_would_pass(flights: Workload) -> None:
     refused = verdict(judge(sliced([-0.06, 0.0, 0.0, 0.0]), flights), "slices")
     # The critical value of the smallest of four p-values is that of 0.05 / 4: 2.2414 standard errors below -0.02.
-    assert refused.would_pass.startswith("would pass with origin=0 above -0.04241 on 300 rows; ")
+    assert refused.would_pass.startswith("would pass with origin=0 at most 0.04241 worse on 300 rows; ")
     assert verdict(judge(sliced([-0.0424, 0.0, 0.0, 0.0]), flights), "slices").state == "passed"
     assert verdict(judge(sliced([-0.0425, 0.0, 0.0, 0.0]), flights), "slices").state == "failed"
+
+
+def test_a_floor_of_slices_says_how_much_less_a_slice_gains_and_in_which_unit(flights: Workload) -> None:
+    goal = flights.goal.model_copy(update={"metric": "mae", "direction": "at_most", "threshold": 20.0})
+    hours = flights.model_copy(
+        update={"goal": goal, "gates": flights.gates.model_copy(update={"slice_gap": 60.0, "slice_margin": 3.0})}
+    )
+
+    def asked(*gains: float) -> str:
+        measures = [measured("gain_over_base_rate", gain, 0.5, 300) for gain in (17.34, *gains)]
+        named = [measures[0], *(m.model_copy(update={"slice": f"courier={i}"}) for i, m in enumerate(measures[1:]))]
+        given = evidence(mae=measured("mae", 14.0, 0.5)).model_copy(update={"unit": "hours"})
+        whole = tuple(m for m in given.measures if m.name != "gain_over_base_rate")
+        return verdict(judge(given.model_copy(update={"measures": (*whole, *named)}), hours), "slice-floor").reason
+
+    limit = "gain more than 60 hours less in mean absolute error over the constant answer than on the whole"
+    assert f"In none of 2 slices does the model surely {limit} (17.34 hours better)" in asked(15.31, 20.0)
+    assert f"In courier=0, the one slice that can be judged, the model does not surely {limit}" in asked(15.31)
+    assert "In 1 of 2 slices the model surely gains more than 60 hours less" in asked(-60.0, 20.0)
+    assert "The mean absolute error is 14 hours, surely at most 14.82 hours: at most 20 hours is asked." in (
+        verdict(
+            judge(evidence(mae=measured("mae", 14.0, 0.5)).model_copy(update={"unit": "hours"}), hours), "goal"
+        ).reason
+    )
 
 
 def gains_over_champion(whole: float, slices: list[float], error: float = 0.003) -> list[Measure]:

@@ -88,6 +88,79 @@ def test_rows_on_which_the_model_only_guesses_are_named() -> None:
     assert "No better than guessing where city=Oslo (AUC 0.47, 500 rows)" in said.fails
 
 
+def test_what_a_gate_failed_stands_where_it_fails_and_says_on_which_side() -> None:
+    evidence = evaluated(np.minimum(TRUTH + 0.3, 0.99), TRUTH)
+    report = judge(evidence, workload())
+    failed = {verdict.gate for verdict in report.verdicts if verdict.state == "failed"}
+    assert "calibration" in failed
+    (said,) = [line for line in report.fails if line.startswith("Its answers cannot be taken at their word")]
+    assert "they are too high in all 15 bins (50% on average where 20% were yes); the calibration error is 0.3" in said
+    # A refusal is no warning besides, and every one is said.
+    assert said not in report.warnings
+    assert len(report.fails) >= len(failed)
+
+
+def test_failed_behaviour_is_said_by_the_name_of_the_test_and_what_was_found() -> None:
+    count = Measure(name="behaviour_failures", value=1, n=1, source="test", detail="rain: answers move by -0.1")
+    tables = {
+        "behaviour": [
+            {
+                "name": "rain",
+                "passed": False,
+                "changed": "rain + 1",
+                "asked": "up on average",
+                "found": "answers move by -0.1",
+            }
+        ]
+    }
+    evidence = evaluated(TRUTH, TRUTH, 0.2).with_measures(count)
+    report = judge(evidence.model_copy(update={"tables": evidence.tables | tables}), workload(0.2))
+    assert report.fails[0] == (
+        "It does not behave as was declared (rain: with rain + 1 answers move by -0.1; up on average was asked)"
+    )
+
+
+def test_a_range_that_surely_holds_less_than_it_promises_is_named() -> None:
+    evidence = evaluated(TRUTH, TRUTH, 0.2)
+    tables = evidence.tables | {"quantiles": [{"level": 0.1}, {"level": 0.9}]}
+
+    def said(value: float) -> tuple[str, ...]:
+        found = Measure(name="coverage", value=value, low=value - 0.04, high=value + 0.04, n=500, source="test")
+        given = evidence.model_copy(update={"tables": tables}).with_measures(found)
+        return plain_words(given, workload(0.2)).warnings
+
+    (warning,) = said(0.659)
+    assert warning.startswith(
+        "The range from the quantile 0.1 to 0.9 promises 80% of what comes and holds 65.9% (61.9%"
+    )
+    assert said(0.78) == ()
+
+
+def test_slices_that_are_proven_worse_are_said_declared_ones_and_found_ones() -> None:
+    evidence = evaluated(TRUTH, TRUTH, 0.2)
+    worse = Measure(name="auc", value=0.5, low=0.49, high=0.51, n=400, slice="city=Oslo", source="test")
+    found = {"metric": "auc", "value": 0.6, "n": 500, "z": 6.0, "tried": 9}
+    weak = [found | {"slice": "age=0 to 9", "proven": True}, found | {"slice": "age=10 to 19", "proven": False}]
+    given = evidence.with_measures(worse).model_copy(update={"tables": evidence.tables | {"weak_slices": weak}})
+    said = plain_words(given, workload(0.2))
+    assert said.fails == (
+        "Worse than on the whole, beyond doubt, where city=Oslo (AUC 0.5, 400 rows); "
+        "where age=0 to 9 (AUC 0.6, 500 rows)",
+    )
+    assert said.warnings == ()
+
+
+def test_groups_of_which_no_two_can_be_compared_are_a_warning() -> None:
+    evidence = evaluated(TRUTH, TRUTH, 0.2)
+    groups = [{"group": "city=Voss", "n": 12, "compared": False}, {"group": "city=Oslo", "n": 900, "found": 1.0}]
+    asked = workload(0.2)
+    asked = asked.model_copy(update={"gates": asked.gates.model_copy(update={"sensitive": ("city",)})})
+    given = evidence.model_copy(update={"tables": evidence.tables | {"groups": groups}})
+    assert plain_words(given, asked).warnings == (
+        "Nothing is known about fairness: of 2 groups of city no two are large enough to be compared",
+    )
+
+
 def test_a_training_that_was_cut_off_is_a_warning_and_a_gate_where_it_is_asked_for() -> None:
     cut = Measure(name="trainings_cut_off", value=1.0, source="training", detail="the training was cut off by a cap")
     evidence = evaluated(TRUTH, TRUTH)

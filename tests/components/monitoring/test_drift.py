@@ -1,5 +1,6 @@
 """Drift: quiet data raises no alarm, moved data does, and the rule is the one that is written down."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -55,6 +56,30 @@ def test_a_column_that_has_lost_every_value_is_drift_and_not_a_crash(
     empty = rest.with_columns(pl.lit(None, dtype=pl.Float64).alias("temperature"))
     report = compare_windows(reference, {"a": empty}, CONTRACT, Monitoring(windows_in_a_row=1), tmp_path, seed=0)
     assert report.drifted == ("temperature (missing)",)
+
+
+def test_the_page_says_what_the_rule_says_and_whose_it_is(flights_frame: pl.DataFrame, tmp_path: Path) -> None:
+    """One column is far off and rests on few rows: the distance alone would call it drift."""
+    reference, rest = halves(flights_frame.head(2_000), seed=1)
+    window = rest.head(30).with_columns(pl.col("visibility") + 10)
+    report = compare_windows(
+        reference, {"2020-01": window}, CONTRACT, Monitoring(windows_in_a_row=1), tmp_path, seed=0, title="flights <b>"
+    )
+    page = (tmp_path / "drift-2020-01.html").read_text()
+    calm_and_far = [one for one in report.windows[0].columns if one.effect >= 0.1 and not one.moved]
+    assert calm_and_far
+    assert "visibility" in report.windows[0].moved
+    told = dict(re.findall(r"Drift in column '(\w+)'[^{}]*?Data drift (not detected|detected)", page))
+    columns = {one.column for one in report.windows[0].columns}
+    moved = {one.column for one in report.windows[0].columns if one.moved}
+    assert set(told) <= columns
+    assert {name for name, word in told.items() if word == "detected"} == moved & set(told)
+    assert {one.column for one in calm_and_far} & set(told)
+    assert "<title>flights &lt;b&gt;: drift, 2020-01</title>" in page
+    head = page[page.index("<body>") :][:6_000]
+    assert "<h1>flights &lt;b&gt;: window 2020-01</h1>" in head
+    assert f"Over all windows: {report.verdict}." in head
+    assert f"Rule: {report.rule}." in head
 
 
 def test_no_windows_is_an_error_and_not_a_quiet_verdict(flights_frame: pl.DataFrame, tmp_path: Path) -> None:

@@ -11,8 +11,19 @@ from components.data.results import Expected, FieldShift, Prepared, Split, Valid
 from components.declaration import Workload, contract_of, read_workload
 from components.evaluation.evidence import Evidence, Measure
 from components.gates.judge import judge
-from components.reports.dossier import Subject, render_dossier, write_dossier
+from components.reports.charts import labels, rounded, ticks
+from components.reports.dossier import Subject, render_dossier, signed, write_dossier
 from data_contracts.language.validation import ExpectationResult
+
+RAIN = {
+    "name": "rain",
+    "expect": "higher",
+    "changed": "rain + 1",
+    "asked": "more than 0.5 up on average",
+    "rows": 10,
+    "passed": False,
+    "found": "moves by -0.1",
+}
 
 
 def subject(workload: Workload, auc: float = 0.68) -> Subject:
@@ -58,7 +69,7 @@ def subject(workload: Workload, auc: float = 0.68) -> Subject:
             }
         ],
         "importance": [{"field": "origin", "loss": 0.02, "deviation": 0.001}],
-        "behaviour": [{"name": "rain", "expect": "higher", "rows": 10, "passed": False, "found": "moves by -0.1"}],
+        "behaviour": [RAIN],
     }
     evidence = Evidence(workload="flights", model="mlp", split="test", measures=measures, tables=tables)
     return Subject(workload, contract_of(workload), evidence, judge(evidence, workload), lineage={"code": "abc123"})
@@ -85,9 +96,10 @@ def test_names_from_the_data_cannot_become_markup(flights: Workload) -> None:
 
 def test_every_chart_is_well_formed(flights: Workload) -> None:
     charts = re.findall(r"<svg.*?</svg>", render_dossier(subject(flights)), flags=re.DOTALL)
-    assert len(charts) == 5
-    for chart in charts:
-        assert ElementTree.fromstring(chart).attrib["aria-label"]
+    labels = [ElementTree.fromstring(chart).attrib.get("aria-label") for chart in charts]
+    assert [label for label in labels if label] == ["ROC curve", "precision-recall curve", "calibration curve of yes"]
+    # The rest are the marks of rows: two slices beside the whole, and one field.
+    assert labels.count(None) == 4
 
 
 def test_a_refused_build_says_so_first_and_names_what_would_pass(flights: Workload) -> None:
@@ -144,6 +156,72 @@ def test_slices_are_drawn_worst_first_and_the_provably_bad_one_is_red(flights: W
     page = render_dossier(subject(flights))
     assert page.index("origin=&lt;script") < page.index("origin=JFK")
     assert page.count('class="dot bad"') == 1
+
+
+def sliced(given: Subject, **slices: Measure) -> Subject:
+    """Return a subject with other slices of the goal's metric."""
+    metric = given.workload.goal.metric
+    whole = [m for m in given.evidence.measures if m.name != metric or m.slice is None]
+    measures = tuple(m.model_copy(update={"name": metric, "slice": name}) for name, m in slices.items())
+    return replace(given, evidence=given.evidence.model_copy(update={"measures": (*whole, *measures)}))
+
+
+def test_a_slice_that_no_gate_may_judge_is_not_called_worse_by_the_chart(flights: Workload) -> None:
+    far = Measure(name="auc", value=0.4, low=0.39, high=0.41, n=99, source="test")
+    page = render_dossier(sliced(subject(flights), small=far))
+    assert 'class="dot bad"' not in page
+    assert "99 rows, too few to judge" in page
+    assert 'class="dot bad"' in render_dossier(sliced(subject(flights), large=far.model_copy(update={"n": 100})))
+
+
+def test_of_errors_what_is_above_the_whole_is_worse_and_comes_first(flights: Workload) -> None:
+    goal = flights.goal.model_copy(update={"metric": "mae", "direction": "at_most", "threshold": 20.0})
+    hours = flights.model_copy(update={"goal": goal})
+
+    def error(value: float) -> Measure:
+        return Measure(name="mae", value=value, low=value - 0.5, high=value + 0.5, n=500, source="test")
+
+    one = replace(subject(flights), workload=hours)
+    evidence = one.evidence.with_measures(error(14.0)).model_copy(update={"unit": "hours"})
+    page = render_dossier(sliced(replace(one, evidence=evidence), good=error(9.0), bad=error(21.0)))
+    rows = page[page.index('aria-label="mae by slice"') :]
+    assert re.findall(r'row-name">(.*?)<.*?dot (\w+)"', rows)[:3] == [
+        ("the whole", "other"),
+        ("bad", "bad"),
+        ("good", "accent"),
+    ]
+    assert "mae, hours by slice, 95 % interval, rows; less is better" in page
+    assert "needs at most 20 hours" in page
+
+
+def test_the_table_of_behaviour_says_what_was_changed_and_asked(flights: Workload) -> None:
+    page = render_dossier(subject(flights))
+    assert "<td>rain</td><td>rain + 1</td><td>more than 0.5 up on average</td>" in page
+
+
+def test_groups_that_were_not_compared_stand_in_the_table_and_in_the_gate(flights: Workload) -> None:
+    one = subject(flights)
+    groups = [
+        {"group": "city=Oslo", "n": 400, "found": 0.9, "selected": 0.4},
+        {"group": "city=Voss", "n": 12, "compared": False},
+    ]
+    evidence = one.evidence.model_copy(update={"tables": one.evidence.tables | {"groups": groups}})
+    page = render_dossier(replace(one, evidence=evidence))
+    assert re.search(r"city=Voss</td><td class=\"n\">12</td><td[^>]*>too few to be compared", page)
+
+
+def test_ticks_are_round_and_written_without_exponents() -> None:
+    assert labels(ticks(24.6, 173.2)) == ["0", "50", "100", "150", "200"]
+    assert labels(ticks(0, 1)) == ["0", "0.25", "0.5", "0.75", "1"]
+    assert labels(ticks(1_200, 9_000)) == ["0", "2,000", "4,000", "6,000", "8,000", "10,000"]
+    assert len(set(labels(ticks(0.4400, 0.4410)))) == len(ticks(0.4400, 0.4410))
+    assert len(ticks(3.0, 3.0)) > 1
+
+
+def test_nothing_is_not_less_than_nothing() -> None:
+    assert rounded([20.661, -0.001, 0.1]) == ["20.66", "0.00", "0.10"]
+    assert rounded([0.0, -0.0]) == ["0", "0"]
+    assert (signed(-0.00001), signed(0.0), signed(-0.02)) == ("0.0000", "0.0000", "-0.0200")
 
 
 def test_what_the_data_was_is_shown_reasons_expectations_and_shifts(flights: Workload, tmp_path: Path) -> None:

@@ -60,5 +60,5 @@ def test_the_page_draws_both_losses_and_says_which_epoch_was_kept_and_what_ended
 
 def test_ticks_tell_losses_apart_that_are_close_and_epochs_are_whole() -> None:
     texts = re.findall(r">([\d.]+)</text>", learning([(0.4410, 0.4405), (0.4401, 0.4400)], kept=2))
-    assert texts[::2] == ["0", "1", "2", "3", "4"]
-    assert len(set(texts[1::2])) == 5
+    assert texts[:5] == ["0", "1", "2", "3", "4"]
+    assert len(set(texts[5:])) == len(texts[5:]) > 3
