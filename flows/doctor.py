@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Literal
 
 from components.artefacts.errors import HostError, SlipwayError
@@ -28,10 +29,13 @@ class Finding(Result):
     found: str
 
 
-def examine(home: Home) -> tuple[Finding, ...]:
-    """Run every check; none changes anything but what killed runs have left, which is cleared away."""
+def examine(home: Home, workloads: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """Run every check; none changes anything but what killed runs have left, which is cleared away.
+
+    ``workloads`` are names or files; all that are known if there are none.
+    """
     machine = (_python(), _packages(), _memory(), _disk(home), _writable(home))
-    return (*machine, _leftovers(home), *_workloads(), _orchestrator())
+    return (*machine, _leftovers(home), *_workloads(workloads or tuple(known_workloads())), _orchestrator())
 
 
 def _finding(check: str, passed: bool, found: str, *, otherwise: Literal["warning", "failed"]) -> Finding:
@@ -75,9 +79,9 @@ def _writable(home: Home) -> Finding:
     return _finding("SLIPWAY_HOME", os.access(place, os.W_OK), str(home.root), otherwise="failed")
 
 
-def _workloads() -> tuple[Finding, ...]:
+def _workloads(names: Sequence[str]) -> tuple[Finding, ...]:
     found = []
-    for name in known_workloads():
+    for name in names:
         try:
             port = read_workload(name).serving.port
         except SlipwayError as error:
