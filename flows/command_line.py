@@ -6,7 +6,6 @@ Nothing heavy is imported before a command needs it, and Prefect only after its 
 import errno
 import gc
 import importlib
-import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +45,9 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Print everything: each
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"slipway {importlib.metadata.version('slipway')}")
+        from importlib.metadata import version
+
+        typer.echo(f"slipway {version('slipway')}")
         raise typer.Exit
 
 
