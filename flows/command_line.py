@@ -192,7 +192,9 @@ def promote(
             "promote_build", as_json, workload=workload, build_id=build_id or "", dry_run=dry_run, accept=accept or []
         )
     except GateError as refused:
-        if not hasattr(refused, "record") or as_json:
+        from components.promotion.promote import PromotionRefused
+
+        if not isinstance(refused, PromotionRefused) or as_json:
             raise
         run_tables.print_refusal(refused.record, refused.written, declared.given)
         raise typer.Exit(GateError.exit_code) from refused
