@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import msgspec
 
-from components import errors
+from components.artefacts import errors
 from components.artefacts.errors import SlipwayError
 from components.artefacts.lifetime import bound
 from components.artefacts.machine import free_memory_bytes
@@ -34,7 +34,7 @@ class Died(Exception):
     def __init__(self, status: int) -> None:
         number = -status if status < 0 else 0
         name = signal.Signals(number).name if number in set(signal.Signals) else f"exit code {status}"
-        why = {
+        why: dict[int, str] = {
             signal.SIGKILL: "it was killed from outside, most likely for want of memory",
             signal.SIGABRT: "a library gave up, most likely for want of memory",
         }

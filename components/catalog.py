@@ -16,11 +16,12 @@ from components.artefacts.errors import WorkloadError
 from components.compression.declaration import Family
 from components.compression.results import Smaller
 from components.data.results import Prepared
-from components.declaration import Section, Workload, describe_validation_error
+from components.declaration import Section, Workload
 from components.evaluation.targets import Target, target_of
 from components.settings import Settings
 from components.training.costs.estimate import Estimate
 from components.training.results import Trained
+from components.validation_errors import describe_validation_error
 from data_contracts.description.spec import ContractSpec
 
 # What is being done, how much of it is done, and how much there is in all.

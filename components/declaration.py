@@ -6,12 +6,12 @@ Gates read the goal exactly as it stands here and quote it; an unknown key or a 
 import importlib
 import importlib.util
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -20,7 +20,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from components.artefacts.errors import WorkloadError
 from components.compression.declaration import Variants
@@ -34,7 +33,8 @@ from components.evaluation.targets import CLASS_METRICS, METRICS, Metric, classe
 from components.gates.declaration import Gates
 from components.section import Section as Section
 from components.user_code import told
-from components.yaml_document import Written, YamlFault, read_yaml, told_kind
+from components.validation_errors import describe_validation_error
+from components.yaml_document import Written, YamlFault, read_yaml
 from data_contracts.contract import Contract
 from data_contracts.description.spec import ContractSpec, Role
 
@@ -183,6 +183,12 @@ class Workload(Section):
     schedule: Schedule = Schedule()
     seed: int = Field(2013, ge=0, lt=2**32)
     _written: dict[tuple[str | int, ...], Written] = PrivateAttr(default_factory=dict)
+    _given: str = PrivateAttr("")
+
+    @property
+    def given(self) -> str:
+        """How a command that is suggested names it: as it was given, for a file elsewhere is unknown by its name."""
+        return shlex.quote(self._given or self.name)
 
     def told_place(self, *place: str | int) -> str:
         """Return a place of the file for a message, with its line if the workload was read from a file."""
@@ -216,10 +222,17 @@ def find_workload(name_or_path: str) -> Path:
     known = known_workloads()
     if name_or_path not in known:
         raise WorkloadError(
-            f"unknown workload '{name_or_path[:80]}'; known: {', '.join(known) or 'none'}. "
-            "Give one of these, or the path of a workload file ending in .yaml"
+            f"unknown workload '{name_or_path[:80]}'; known: {', '.join(known) or 'none'}. {_instead(name_or_path)}"
         )
     return known[name_or_path]
+
+
+def _instead(name: str) -> str:
+    """Say what to give instead of a name that is unknown: the file of that name, if it lies in the current folder."""
+    for file in (Path(f"{name}{ending}") for ending in (".yaml", ".yml")):
+        if file.is_file():
+            return f"A workload file is given by its path: there is a {file} here"
+    return "Give one of these, or the path of a workload file ending in .yaml"
 
 
 def read_workload(name_or_path: str) -> Workload:
@@ -231,7 +244,9 @@ def read_workload(name_or_path: str) -> Workload:
         raise WorkloadError(f"{path.name}: {error}") from error
     if not isinstance(document.values, dict):
         raise WorkloadError(f"{path.name} holds no mapping of keys; see deployments/flights.yaml for a whole one")
-    return parse_workload(document.values, where=path.name, written=document.written)
+    workload = parse_workload(document.values, where=path.name, written=document.written)
+    workload._given = name_or_path
+    return workload
 
 
 def parse_workload(
@@ -247,68 +262,6 @@ def parse_workload(
     return workload
 
 
-def describe_validation_error(
-    error: ValidationError,
-    model: type[BaseModel],
-    written: Mapping[tuple[str | int, ...], Written] | None = None,
-) -> str:
-    """Say in one line which key is wrong, in which line it stands, what it holds and what is allowed."""
-    problems = error.errors(include_url=False)
-    # A misspelt key also shows as a missing one: the unknown key is the one to tell.
-    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    parts, _ = _walk(model, first["loc"])
-    place = ".".join(map(str, parts))
-    found = (written or {}).get(parts)
-    line = f"line {found.line}: " if found else ""
-    if first["type"] == "extra_forbidden":
-        text = f"unknown key '{place}'; allowed here: {', '.join(_walk(model, first['loc'][:-1])[1])}"
-    elif first["type"] == "missing":
-        text = f"'{place}' is missing"
-    else:
-        text = f"'{place or 'file'}': {_told_value(first, found)}"
-    return line + text + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
-
-
-def _told_value(problem: ErrorDetails, written: Written | None) -> str:
-    """Say what is wrong with a value, and which words of the file YAML takes for something else."""
-    value, kind = problem["input"], told_kind(problem["input"])
-    words = written.text if written and written.text and not written.quoted else str(value)
-    if problem["type"] in ("string_type", "literal_error") and kind and value is not None:
-        return f"{_short(words)} is {kind}, and this is text: write it in quotes"
-    text = problem["msg"].removeprefix("Value error, ")
-    return text if isinstance(value, (dict, BaseModel)) else f"{text} (got {_short(repr(value))})"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:60]}...{text[-37:]}"
-
-
-def _walk(model: type[BaseModel], place: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], list[str]]:
-    """Return a place as the file has it, and the keys allowed there, following sections by name."""
-    options = [model]
-    written: list[str | int] = []
-    for part in place:
-        # Where a section is one of several, its own name for itself comes next and stands in no file.
-        chosen = [section for section in options if len(options) > 1 and part in _tags(section)]
-        if chosen:
-            options = chosen
-            continue
-        # What pydantic says of a key, and not of what stands there.
-        if part == "[key]":
-            continue
-        written.append(part)
-        fields = options[0].model_fields if options else {}
-        annotation = fields[str(part)].annotation if part in fields else None
-        kinds = [kind for kind in (annotation, *getattr(annotation, "__args__", ())) if isinstance(kind, type)]
-        options = [kind for kind in kinds if issubclass(kind, BaseModel)] or options
-    return tuple(written), list(options[0].model_fields)
-
-
-def _tags(section: type[BaseModel]) -> tuple[Any, ...]:
-    by = section.model_fields.get("by")
-    return getattr(by.annotation, "__args__", ()) if by else ()
-
-
 def contract_of(workload: Workload) -> ContractSpec:
     """Return the compiled contract of a workload; WorkloadError if its class cannot be found or compiled."""
     module, _, name = workload.contract.partition(":")
@@ -316,7 +269,10 @@ def contract_of(workload: Workload) -> ContractSpec:
         found = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:
         # The module is the user's own and may raise anything.
-        raise WorkloadError(f"'contract': {workload.contract} cannot be imported: {told(error)}") from error
+        where = (
+            _looked_for(workload) if isinstance(error, ModuleNotFoundError) and _is_or_holds(error.name, module) else ""
+        )
+        raise WorkloadError(f"'contract': {workload.contract} cannot be imported: {told(error)}{where}") from error
     if not (isinstance(found, type) and issubclass(found, Contract)):
         raise WorkloadError(f"'contract': {workload.contract} is not a subclass of data_contracts.contract.Contract")
     try:
@@ -326,6 +282,16 @@ def contract_of(workload: Workload) -> ContractSpec:
     _check_against_contract(workload, contract)
     check_declared_values(workload, contract)
     return contract
+
+
+def _looked_for(workload: Workload) -> str:
+    by_path = workload._given.endswith((".yaml", ".yml"))
+    beside = f", beside the workload file ({Path(workload._given).resolve().parent})" if by_path else ""
+    return f"; looked for in {Path.cwd()}{beside}"
+
+
+def _is_or_holds(name: str | None, module: str) -> bool:
+    return f"{module}.".startswith(f"{name}.")
 
 
 def _check_against_contract(workload: Workload, contract: ContractSpec) -> None:

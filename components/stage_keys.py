@@ -15,6 +15,9 @@ from components.artefacts.storage import digest_json
 from components.imported_code import code_of
 from components.provenance import dependency_graph
 
+# Characters of a value that are told whole, and of what stands around a difference.
+SHOWN, AROUND = 40, 16
+
 
 class StageKey(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a key; each maps a name to the digest or value of that one thing."""
@@ -69,7 +72,8 @@ def differences(before: StageKey | None, now: StageKey) -> list[str]:
             elif part == "data":
                 found.append(f"data: {name} changed")
             else:
-                found.append(f"{part}: {name} {_short(old.get(name))} → {_short(new.get(name))}")
+                was, is_now = _apart(old.get(name), new.get(name))
+                found.append(f"{part}: {name} {was} → {is_now}")
     return found
 
 
@@ -79,6 +83,24 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix: value}
 
 
-def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _apart(old: Any, new: Any) -> tuple[str, str]:
+    """Return two values as texts; of long ones the part that differs, with a little of what stands around it."""
+    texts = ["none" if value is None else str(value) for value in (old, new)]
+    if max(map(len, texts)) <= SHOWN:
+        return texts[0], texts[1]
+    same = _alike(*texts)
+    alike = _alike(*(text[same:][::-1] for text in texts))
+    first, last = max(same - AROUND, 0), max(alike - AROUND, 0)
+    before, after = "..." * bool(first), "..." * bool(last)
+    was, is_now = (f"{before}{_short(text[first : len(text) - last])}{after}" for text in texts)
+    return was, is_now
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters two texts begin with that are the same."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 2 * SHOWN else f"{text[: 2 * SHOWN - 3]}..."

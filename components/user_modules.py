@@ -1,4 +1,6 @@
-"""Contracts and sources of the user's own are found in the working directory; nothing there takes the place of ours.
+"""Contracts and sources of the user's own are found in the working directory, then beside the workload file.
+
+Nothing there takes the place of ours, or of an installed package.
 
 A folder with one of our names there (``deployments/``, ``tasks/``) would be taken for a part of our package where this
 one is installed as a checkout, whose packages Python's own search does not know.
@@ -26,6 +28,15 @@ def find_user_modules(folder: Path) -> None:
         contracts = str(Path(place) / "data_contracts")
         if Path(contracts).is_dir() and contracts not in data_contracts.__path__:
             data_contracts.__path__.append(contracts)
+
+
+def find_modules_beside(workload: str, file: Path) -> None:
+    """Have imports look beside a workload file that was given by its path, after the working directory.
+
+    One that was given by its name lies in a folder ``deployments/``, and its contract in the folder above.
+    """
+    if workload.endswith((".yaml", ".yml")) and file.parent != Path.cwd():
+        find_user_modules(file.parent)
 
 
 def child_environment() -> dict[str, str]:

@@ -43,6 +43,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 Verbose = Annotated[bool, typer.Option("--verbose", help="Print everything: each stage, metric, gate and slice.")]
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"slipway {version('slipway')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take what is said before a command."""
+
+
 def _home() -> Home:
     return Settings().folder()
 
@@ -104,11 +121,19 @@ def _drawn(as_json: bool) -> Iterator[None]:
 def run(workload: Workload, verbose: Verbose = False, as_json: Json = False) -> None:
     """Build, gate, register, promote and monitor: the whole slipway."""
 
-    ended = _run_flow("end_to_end", as_json, workload=workload)
+    output = run_tables if verbose else run_output
+    try:
+        ended = _run_flow("end_to_end", as_json, workload=workload)
+    except GateError as refused:
+        built = getattr(refused, "outcome", None)
+        if built is None or as_json:
+            raise
+        output.print_run(_home(), built, given=workload, refused=getattr(refused, "record", None))
+        raise typer.Exit(GateError.exit_code) from refused
     if as_json:
         sys.stdout.write(ended.summary.read_text())
         return
-    (run_tables if verbose else run_output).print_run(_home(), ended.built, ended.promoted, ended.monitored)
+    output.print_run(_home(), ended.built, ended.promoted, ended.monitored, given=workload)
 
 
 @app.command()
@@ -132,7 +157,7 @@ def build(
     if as_json:
         terminal.print_json(built)
     else:
-        (run_tables if verbose else run_output).print_run(_home(), built)
+        (run_tables if verbose else run_output).print_run(_home(), built, given=workload)
     if not built.gates.passed:
         raise typer.Exit(GateError.exit_code)
 
@@ -149,10 +174,26 @@ def promote(
 ) -> None:
     """Serve a build, judge what a client sees, and make it the champion."""
 
-    promoted = _run_flow(
-        "promote_build", as_json, workload=workload, build_id=build_id or "", dry_run=dry_run, accept=accept or []
-    )
-    terminal.print_json(promoted) if as_json else run_tables.print_promotion(workload, promoted)
+    from components.declaration import read_workload
+
+    declared = read_workload(workload)
+    if accept:
+        from components.promotion.promote import check_accepted
+
+        # Before a server is started for it.
+        check_accepted(accept, declared)
+    try:
+        promoted = _run_flow(
+            "promote_build", as_json, workload=workload, build_id=build_id or "", dry_run=dry_run, accept=accept or []
+        )
+    except GateError as refused:
+        from components.promotion.promote import PromotionRefused
+
+        if not isinstance(refused, PromotionRefused) or as_json:
+            raise
+        run_tables.print_refusal(refused.record, refused.written, declared.given)
+        raise typer.Exit(GateError.exit_code) from refused
+    terminal.print_json(promoted) if as_json else run_tables.print_promotion(declared.name, promoted)
 
 
 @app.command()
@@ -162,15 +203,16 @@ def rollback(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would serve, but change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make the previous champion serve again."""
+    """Exchange the champion and the one before it: the previous serves again; done twice it is undone."""
     from components.declaration import read_workload
     from components.promotion.promote import roll_back
 
-    champion = roll_back(read_workload(workload), _home(), Settings(), reason=reason, dry_run=dry_run)
+    declared = read_workload(workload)
+    back = roll_back(declared, _home(), Settings(), reason=reason, dry_run=dry_run)
     if as_json:
-        terminal.print_json({"champion": champion, "dry_run": dry_run})
+        terminal.print_json({"champion": back.champion, "replaced": back.replaced, "dry_run": dry_run})
     else:
-        typer.echo(f"{workload}: {champion} {'would serve' if dry_run else 'serves'} again")
+        run_tables.print_rollback(declared, back, dry_run)
 
 
 app.command()(serve_command.serve)
@@ -179,7 +221,9 @@ app.command()(serve_command.serve)
 @app.command()
 def score(
     workload: Workload,
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Parquet, CSV or Arrow file of contract rows.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="Parquet, CSV, Arrow or JSON lines file of contract rows.")
+    ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Parquet, CSV or Arrow file to write.")],
     answers_only: Annotated[bool, typer.Option(help="Leave the inputs out of OUT; its rows keep their order.")] = False,
     as_json: Json = False,
@@ -256,11 +300,17 @@ def selftest(workload: Workload, as_json: Json = False) -> None:
 
 
 @app.command()
-def status(workload: Workload = "flights", as_json: Json = False) -> None:
+def status(
+    workload: Workload = "flights",
+    last_build: Annotated[
+        bool, typer.Option("--last-build", help="Show the last run that built, whatever ran after it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show the last run stage by stage, why each ran or was cached, and who serves."""
     from flows.status import status_of
 
-    found = status_of(workload, _home())
+    found = status_of(workload, _home(), last_build=last_build)
     terminal.print_json(found) if as_json else terminal.print_status(found)
 
 
@@ -310,11 +360,17 @@ def data_rm(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    workloads: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORKLOAD]...", help="Names or files to check; all of deployments/ if not given."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Check that this machine and its environment can do the work."""
     from flows.doctor import examine
 
-    findings = examine(_home())
+    findings = examine(_home(), workloads or ())
     terminal.print_json(findings) if as_json else terminal.print_findings(findings)
     if any(finding.state == "failed" for finding in findings):
         raise typer.Exit(8)

@@ -5,6 +5,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -30,10 +31,14 @@ class Finding(Result):
     found: str
 
 
-def examine(home: Home) -> tuple[Finding, ...]:
-    """Run every check; none changes anything but what killed runs have left, which is mended or cleared away."""
+def examine(home: Home, workloads: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """Run every check; none changes anything but what killed runs have left, which is mended or cleared away.
+
+    ``workloads`` are names or files; all that are known if there are none.
+    """
     machine = (_python(), _packages(), _memory(), _disk(home), _writable(home))
-    return (*machine, _leftovers(home), _registry(home), *_workloads(), _orchestrator())
+    found = _workloads(workloads or tuple(known_workloads()))
+    return (*machine, _leftovers(home), _registry(home), *found, _orchestrator())
 
 
 def _finding(check: str, passed: bool, found: str, *, otherwise: Literal["warning", "failed"]) -> Finding:
@@ -77,9 +82,9 @@ def _writable(home: Home) -> Finding:
     return _finding("SLIPWAY_HOME", os.access(place, os.W_OK), str(home.root), otherwise="failed")
 
 
-def _workloads() -> tuple[Finding, ...]:
+def _workloads(names: Sequence[str]) -> tuple[Finding, ...]:
     found = []
-    for name in known_workloads():
+    for name in names:
         try:
             port = read_workload(name).serving.port
         except SlipwayError as error:

@@ -48,6 +48,7 @@ def listen(*, watch: bool = True) -> None:
         reading, writing = socket.socketpair()
         writing.setblocking(False)
         signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        sys.unraisablehook = _once_more(sys.unraisablehook)
         threading.Thread(target=_watch, args=(reading, writing), daemon=True, name="signals").start()
 
 
@@ -93,11 +94,34 @@ def _handle(number: int, _: FrameType | None) -> None:
     raise Stopped(number)
 
 
+# Signals that we send ourselves: nobody has pressed a key again.
+_again: list[int] = []
+
+
+def _once_more(before: Callable[["sys.UnraisableHookArgs"], object]) -> Callable[["sys.UnraisableHookArgs"], object]:
+    """Return a hook that sends a signal again which came where Python lets no exception out, as in its import lock."""
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, Stopped):
+            before(unraisable)
+            return
+        number = _received[0]
+        _again.append(number)
+        sending = threading.Timer(0.02, os.kill, (os.getpid(), number))
+        sending.daemon = True
+        sending.start()
+
+    return hook
+
+
 def _watch(reading: socket.socket, writing: socket.socket) -> None:
     """Read the numbers of the signals as they come; ``writing`` is held so that it stays open."""
     interrupts = 0
     while True:
         for number in reading.recv(64):
+            if number in _again:
+                _again.remove(number)
+                continue
             if number not in SIGNALS:
                 continue
             if not _received:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.catalog import check_target, kind_options
-from components.declaration import Workload, contract_of, read_workload
+from components.declaration import Workload, contract_of, find_workload, read_workload
 from components.features.recipe import check_step
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
-from components.user_modules import find_user_modules
+from components.user_modules import find_modules_beside, find_user_modules
 from components.workload_lock import only_run_of
 from flows.killed_runs import end_with_worker, said_of_worker, started_by_worker
 from flows.run_log import keep_errors_on_one_line
@@ -29,6 +29,7 @@ class Opened:
 def checked_workload(workload: str) -> Workload:
     """Read a workload file and check all of it that can be checked before anything runs."""
     declared = read_workload(workload)
+    find_modules_beside(workload, find_workload(workload))
     kind_options(declared)
     contract = contract_of(declared)
     check_target(declared, contract)

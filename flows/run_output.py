@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from components.gates.judge import Verdict
     from components.monitoring.monitor import Monitored
     from components.promotion.promote import Promotion
+    from components.promotion.record import PromotionRecord
     from components.settings import Home
     from flows.build_model import BuildOutcome
 
@@ -31,13 +32,20 @@ def print_run(
     built: "BuildOutcome",
     promoted: "Promotion | None" = None,
     monitored: "Monitored | None" = None,
+    *,
+    given: str = "",
+    refused: "PromotionRecord | None" = None,
 ) -> None:
-    """Print what came of a run in at most 40 lines; names and values of the user are text, never markup."""
+    """Print what came of a run in at most 40 lines; names and values of the user are text, never markup.
+
+    ``given`` is how the workload was named, for the commands that are suggested; ``refused`` is what the build was
+    judged by that was not promoted.
+    """
+    given = shlex.quote(given or built.registered.workload)
     console = open_console()
-    above = [
-        line for name, text, style in _told(built, promoted, monitored) for line in _entry(console, name, text, style)
-    ]
-    below = _below(home, built, monitored)
+    told = _told(built, promoted, monitored, refused, given)
+    above = [line for name, text, style in told for line in _entry(console, name, text, style)]
+    below = _below(home, built, promoted, monitored, refused, given)
     room = MOST_LINES - len(below) - 1
     if len(above) > room:
         above = [*above[: room - 1], Text(f"{'':{NAME}}and more: --verbose prints everything", style="dim")]
@@ -48,7 +56,11 @@ def print_run(
 
 
 def _told(
-    built: "BuildOutcome", promoted: "Promotion | None", monitored: "Monitored | None"
+    built: "BuildOutcome",
+    promoted: "Promotion | None",
+    monitored: "Monitored | None",
+    refused: "PromotionRecord | None",
+    given: str,
 ) -> Iterator[tuple[str, str, str]]:
     """Yield name, text and style of each entry, what matters most first."""
     from components.artefacts.build import open_build
@@ -57,13 +69,15 @@ def _told(
     from components.settings import Settings
 
     build, report = open_build(built.registered.build, public_key_path(Settings().key())), built.gates
-    yield "", _verdict(built, promoted), "bold green" if report.passed else "bold red"
+    judged = promoted or refused
+    good = report.passed and not refused
+    yield "", _verdict(built, promoted, refused, given), "bold green" if good else "bold red"
     yield "model", _model(built, read_evidence(built.evaluated.evidence)), ""
     for place, said in enumerate(report.good_for):
         yield "" if place else "good for", said, ""
-    for place, warning in enumerate((*report.warnings, *(promoted.gates.warnings if promoted else ()))):
+    for place, warning in enumerate((*report.warnings, *(judged.gates.warnings if judged else ()))):
         yield "" if place else "but", f"{warning[:1].upper()}{warning[1:]}.", "yellow"
-    verdicts = [*report.verdicts, *(promoted.gates.verdicts if promoted else ())]
+    verdicts = [*report.verdicts, *(judged.gates.verdicts if judged else ())]
     matter = [v for v in verdicts if v.state != "passed"] + [
         v for v in verdicts if v.state == "passed" and v.gate in ALWAYS
     ]
@@ -81,13 +95,16 @@ def _told(
         yield "since then", monitored.drift.verdict, "yellow" if monitored.drift.drifted else ""
 
 
-def _verdict(built: "BuildOutcome", promoted: "Promotion | None") -> str:
+def _verdict(built: "BuildOutcome", promoted: "Promotion | None", refused: "PromotionRecord | None", given: str) -> str:
     build, workload = built.registered.build_id, built.registered.workload
     if promoted:
         instead = f", instead of {promoted.replaced}" if promoted.replaced else ""
         return f"{workload}: promoted. {build} serves{instead}"
+    if refused:
+        serves = f"{refused.champion} serves on" if refused.champion else "nothing serves"
+        return f"{workload}: built, not promoted. {build} did not pass the gates of a promotion; {serves}"
     if built.gates.passed:
-        return f"{workload}: passed. {build} is the challenger; 'slipway promote {workload}' makes it serve"
+        return f"{workload}: passed. {build} is the challenger; 'slipway promote {given}' makes it serve"
     return f"{workload}: refused. {build} did not pass its gates and is kept to be looked at"
 
 
@@ -130,6 +147,12 @@ def link(name: str, place: str) -> str:
     return f"{name:{NAME}}{place}"
 
 
+def accepting(record: "PromotionRecord", given: str) -> str:
+    """Return the command by which a person accepts all that refused a promotion."""
+    gates = dict.fromkeys([*record.accepted, *(verdict.gate for verdict in record.gates.refused)])
+    return f"slipway promote {given} --build {record.build_id} " + " ".join(f"--accept {gate}" for gate in gates)
+
+
 def links_of(home: "Home", built: "BuildOutcome") -> list[str]:
     """Return the lines that say where all that a build left can be looked at; commands can be pasted as they are."""
     bento = f"BENTOML_HOME={shlex.quote(str(home.room('bentoml')))} bentoml serve {built.packaged.bento}"
@@ -145,12 +168,21 @@ def links_of(home: "Home", built: "BuildOutcome") -> list[str]:
     return lines
 
 
-def _below(home: "Home", built: "BuildOutcome", monitored: "Monitored | None") -> list[str]:
-    workload, windows = built.registered.workload, monitored.drift.windows if monitored else ()
+def _below(
+    home: "Home",
+    built: "BuildOutcome",
+    promoted: "Promotion | None",
+    monitored: "Monitored | None",
+    refused: "PromotionRecord | None",
+    given: str,
+) -> list[str]:
+    windows = monitored.drift.windows if monitored else ()
     return [
         "",
         *links_of(home, built),
         *(link("drift", str(window.report)) for window in windows[-1:]),
-        link("serve", f"slipway serve {workload}"),
-        link("why", f"slipway status {workload}; all of it: --verbose"),
+        # What serves is the champion, and this build is none before it was promoted.
+        *([link("serve", f"slipway serve {given}")] if promoted else []),
+        *([link("accept", accepting(refused, given))] if refused else []),
+        link("why", f"slipway status {given}; all of it: --verbose"),
     ]

@@ -3,20 +3,26 @@
 Also what a promotion was judged by, and how later data has moved.
 """
 
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from flows.drawing import coloured, make_table, open_console, warn
-from flows.run_output import link, links_of
+from flows.run_output import accepting, link, links_of
 from flows.serving_output import endpoint_lines
 
 if TYPE_CHECKING:
     from components.artefacts.build import Build
+    from components.declaration import Workload
+    from components.evaluation.evidence import Measure
     from components.gates.judge import GateReport
     from components.monitoring.monitor import Monitored
-    from components.promotion.promote import Promotion
+    from components.promotion.promote import Promotion, RolledBack
+    from components.promotion.record import PromotionRecord
     from components.run_ledger import RunRecord
     from components.settings import Home
     from flows.build_model import BuildOutcome
@@ -33,14 +39,20 @@ def print_run(
     built: "BuildOutcome",
     promoted: "Promotion | None" = None,
     monitored: "Monitored | None" = None,
+    *,
+    given: str = "",
+    refused: "PromotionRecord | None" = None,
 ) -> None:
-    """Print all that a run did, and where to look next."""
+    """Print all that a run did, and where to look next; ``given`` is how the workload was named.
+
+    ``refused`` is what the build was judged by that was not promoted.
+    """
     from components.artefacts.build import open_build
     from components.builds.signing import public_key_path
     from components.run_ledger import own_run
     from components.settings import Settings
 
-    console = open_console()
+    console, given = open_console(), shlex.quote(given or built.registered.workload)
     build = open_build(built.registered.build, public_key_path(Settings().key()))
     last = own_run(home, build.manifest.workload)
     console.print()
@@ -52,13 +64,18 @@ def print_run(
     console.print(_gates(built.gates))
     _print_warnings(console, built.gates)
     if promoted:
-        _print_judged(console, promoted)
+        _print_judged(console, promoted.gates, promoted.gains, promoted.evidence)
+    if refused:
+        _print_judged(console, refused.gates, refused.gains)
     console.print(_outcome(build, built, promoted, monitored))
-    for line in endpoint_lines(build, f"http://127.0.0.1:{build.serving().port}", running=False):
-        console.print(line, soft_wrap=True)
+    if built.gates.passed and not refused:
+        serve = f"slipway serve {given}" if promoted else f"slipway promote {given} && slipway serve {given}"
+        for line in endpoint_lines(build, f"http://127.0.0.1:{build.serving().port}", serve):
+            console.print(line, soft_wrap=True)
     drift = [link("drift", str(window.report)) for window in monitored.drift.windows] if monitored else []
-    why = link("why", f"slipway status {built.registered.workload}")
-    for line in ("", *links_of(home, built), *drift, why):
+    why = [link("accept", accepting(refused, given))] if refused else []
+    why.append(link("why", f"slipway status {given}"))
+    for line in ("", *links_of(home, built), *drift, *why):
         console.print(line, soft_wrap=True)
 
 
@@ -139,19 +156,43 @@ def _outcome(
 def print_promotion(workload: str, promoted: "Promotion") -> None:
     """Print the verdicts of a promotion."""
     console = open_console()
-    _print_judged(console, promoted)
+    _print_judged(console, promoted.gates, promoted.gains, promoted.evidence)
     if promoted.dry_run:
         console.print(f"dry run: {promoted.build_id} could serve {workload}; nothing was changed")
     else:
         console.print(f"{promoted.build_id} serves {workload}, {promoted.instead_of}")
 
 
-def _print_judged(console: Console, promoted: "Promotion") -> None:
+def print_rollback(workload: "Workload", back: "RolledBack", dry_run: bool) -> None:
+    """Print who serves again instead of whom, and what another rollback would do."""
+    console = open_console()
+    if back.undone:
+        warn(console, f"this undoes the rollback of {back.undone}, which took {back.champion} out of service")
+    told = (
+        f"{workload.name}: {back.champion} {'would serve' if dry_run else 'serves'} again, instead of {back.replaced}"
+    )
+    then = "nothing was changed" if dry_run else f"another 'slipway rollback {workload.given}' returns to that one"
+    console.print(f"{told}; {then}", soft_wrap=True)
+
+
+def print_refusal(record: "PromotionRecord", written: Path, given: str) -> None:
+    """Print the verdicts of a promotion that was refused, and which gates a person would have to accept."""
+    console = open_console()
+    _print_judged(console, record.gates, record.gains, written)
+    gates = [verdict.gate for verdict in record.gates.refused if verdict.gate not in record.accepted]
+    serves = f"{record.champion} serves on" if record.champion else "nothing serves"
+    console.print(coloured(f"{record.build_id} is not promoted: {', '.join(gates)}; {serves}", "bold red"))
+    console.print(f"mend the cause, or accept by name: {accepting(record, given)}", soft_wrap=True)
+
+
+def _print_judged(
+    console: Console, gates: "GateReport", gains: Sequence["Measure"], written: Path | None = None
+) -> None:
     """Print what the gates said at promotion, and the gain over the champion: the whole, then the worst slices."""
-    console.print(_gates(promoted.gates, title="Gates at promotion"))
-    _print_warnings(console, promoted.gates)
-    if promoted.gains:
-        whole, *slices = promoted.gains
+    console.print(_gates(gates, title="Gates at promotion"))
+    _print_warnings(console, gates)
+    if gains:
+        whole, *slices = gains
         slices.sort(key=lambda gain: gain.value)
         rows = [
             (gain.slice or "the whole", f"{gain.n:,}" if gain.n else "", _interval(gain.value, gain.low, gain.high))
@@ -161,7 +202,8 @@ def _print_judged(console: Console, promoted: "Promotion") -> None:
         console.print(make_table("", "rows", "gain", rows=rows, title=title))
         if len(slices) > SLICES_SHOWN:
             console.print(f"and {len(slices) - SLICES_SHOWN} slices with a larger gain")
-    console.print(f"judged by  {promoted.evidence}", soft_wrap=True)
+    if written:
+        console.print(f"judged by  {written}", soft_wrap=True)
 
 
 def print_monitored(monitored: "Monitored") -> None:

@@ -21,7 +21,7 @@ def score_batch(
     """Score a file; rows that break the contract come out with their reasons instead of a probability.
 
     Args:
-        source: Parquet, CSV or Arrow file of contract rows.
+        source: Parquet, CSV, Arrow or JSON lines file of contract rows.
         target: Parquet, CSV or Arrow file to write.
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
         answers_only: Leave the inputs out of the target; its rows have the order of the source.

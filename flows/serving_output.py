@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from flows.drawing import coloured, make_table, open_console, plain
+from flows.drawing import coloured, make_table, open_console, plain, warn
 
 if TYPE_CHECKING:
     from components.artefacts.build import Build
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from components.builds.stage_budget import StageBudget
     from components.declaration import Goal
 
+REASONS_SHOWN = 15
 
-def endpoint_lines(build: "Build", url: str, *, running: bool) -> list[str]:
-    """Return what tells a person how to ask a service."""
+
+def endpoint_lines(build: "Build", url: str, serve: str = "") -> list[str]:
+    """Return what tells a person how to ask a service, and with which command to start it if it does not run."""
     row = build.golden().rows[0]
     curl = f"curl -s {url}/v1/predict -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(row))}"
-    head = f"{url} answers; try:" if running else f"serve it: slipway serve {build.manifest.workload}   then ask:"
+    head = f"serve it: {serve}   then ask:" if serve else f"{url} answers; try:"
     return ["", head, curl]
 
 
@@ -86,7 +88,7 @@ def print_endpoint(endpoint: "Endpoint", build: "Build", as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps({"build": build.build_id, **plain(endpoint)}, indent=2) + "\n")
     else:
-        lines = endpoint_lines(build, endpoint.url, running=True)
+        lines = endpoint_lines(build, endpoint.url)
         if endpoint.grpc:
             lines.append(f"gRPC: {endpoint.grpc} (inference.GRPCInferenceService)")
         for line in (*lines, f"workers: {endpoint.workers} ({endpoint.because})"):
@@ -95,10 +97,20 @@ def print_endpoint(endpoint: "Endpoint", build: "Build", as_json: bool) -> None:
 
 
 def print_scored(scored: Any) -> None:
-    """Print what became of a file."""
-    refused = f", {scored.refused:,} refused: {scored.refusals}" if scored.refused else ""
+    """Print what became of a file, and why rows were refused: a reason a line, the most frequent first."""
+    console = open_console()
+    refused = f", {scored.refused:,} refused" if scored.refused else ""
     told = f"{scored.rows:,} rows scored by {scored.build_id} into {scored.target}{refused}"
     if names := ", ".join(scored.left_out[:10]):
         names += f" and {len(scored.left_out) - 10} more" if len(scored.left_out) > 10 else ""
         told += f"\nnot in the contract, and so not in the target: {names}; the rows keep their order"
-    open_console().print(told)
+    console.print(told, soft_wrap=True)
+    if scored.refused:
+        rows = [(reason, f"{count:,}") for reason, count in list(scored.refusals.items())[:REASONS_SHOWN]]
+        console.print(make_table("reason", "rows", rows=rows, title="Why rows were refused"))
+        if (more := len(scored.refusals) - REASONS_SHOWN) > 0:
+            console.print(f"and {more:,} more reasons; each row has its own in the column 'reasons' of {scored.target}")
+    if scored.refused > scored.rows / 2:
+        warn(
+            console, "more than half of the rows were refused: is this a file of the rows that the contract describes?"
+        )

@@ -12,6 +12,9 @@ from components.run_ledger import RunRecord, StageRecord, runs_of
 from components.settings import Home
 from components.stage_keys import StageKey, differences
 
+# The flows that make a build.
+BUILDING = ("build-model", "end-to-end")
+
 
 class StageStatus(Result):
     """One stage of the last run and the reason for its state."""
@@ -34,20 +37,29 @@ class Status(Result):
     seconds: float
     error: str
     stages: tuple[StageStatus, ...]
-    others: tuple[str, ...] = Field(description="Earlier runs that still run.")
+    others: tuple[str, ...] = Field(description="Other runs that still run.")
+    last_build: str = Field("", description="What built last and how to see its stages, if that is another run.")
     champion: str | None
     previous: str | None
     history: tuple[str, ...]
     home: Path
 
 
-def status_of(workload: str, home: Home) -> Status:
-    """Return the status of a workload; SlipwayError if it never ran in this home."""
-    name = read_workload(workload).name
+def status_of(workload: str, home: Home, *, last_build: bool = False) -> Status:
+    """Return the status of a workload; SlipwayError if it never ran in this home.
+
+    ``last_build``: show the last run that built, whatever ran after it.
+    """
+    declared = read_workload(workload)
+    name = declared.name
     runs = runs_of(home, name)
     if not runs:
-        raise SlipwayError(f"{name} has not run in {home.root} yet: 'slipway run {workload}' starts it")
-    last, earlier = runs[0], runs[1:]
+        raise SlipwayError(f"{name} has not run in {home.root} yet: 'slipway run {declared.given}' starts it")
+    builds = [place for place, run in enumerate(runs) if run.flow in BUILDING]
+    if last_build and not builds:
+        raise SlipwayError(f"{name} was not built in {home.root} yet: 'slipway build {declared.given}' does it")
+    shown = builds[0] if last_build else 0
+    last, earlier = runs[shown], runs[shown + 1 :]
     rollout = read_rollout(rollout_path(home.room("rollouts"), name), name)
     return Status(
         workload=name,
@@ -58,7 +70,8 @@ def status_of(workload: str, home: Home) -> Status:
         seconds=last.seconds,
         error=last.error,
         stages=tuple(_status(stage, last, earlier) for stage in last.stages),
-        others=tuple(f"{run.flow} since {run.started}: {_at(run)}" for run in earlier if run.is_live),
+        others=tuple(f"{run.flow} since {run.started}: {_at(run)}" for run in runs if run.is_live and run is not last),
+        last_build=_told_build(runs[builds[0]], declared.given) if builds and builds[0] != shown else "",
         champion=rollout.champion,
         previous=rollout.previous,
         history=_history(rollout),
@@ -74,6 +87,10 @@ def _status(stage: StageRecord, run: RunRecord, earlier: list[RunRecord]) -> Sta
         why=_why(stage, earlier),
         note=_note(stage, earlier),
     )
+
+
+def _told_build(run: RunRecord, given: str) -> str:
+    return f"{run.flow} {run.told(run.state)} on {run.started}; its stages: slipway status {given} --last-build"
 
 
 def _at(run: RunRecord) -> str:

@@ -81,8 +81,10 @@ def print_status(status: "Status") -> None:
     for stage in status.stages:
         if stage.note:
             console.print(f"{stage.stage}: {stage.note}", soft_wrap=True)
-    if status.error:
-        console.print(f"it ended with: {status.error}", soft_wrap=True)
+    if status.error and not any(status.error in stage.why for stage in status.stages):
+        console.print(f"it ended with: {status.error}", soft_wrap=False)
+    if status.last_build:
+        console.print(f"the last build: {status.last_build}", soft_wrap=True)
     for line in status.others:
         console.print(f"also running: {line}", soft_wrap=True)
     console.print(f"champion: {status.champion or 'none'}   before it: {status.previous or 'none'}")

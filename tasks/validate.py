@@ -10,10 +10,10 @@ from tasks.stage import stage
 
 
 def _artifact(validated: Validated) -> str:
-    state = f"? {validated.quarantined:,} rows in quarantine" if validated.quarantined else "✓ Every row fits"
+    aside = f"{validated.quarantined:,} rows set aside in quarantine" if validated.quarantined else "every row fits"
     lines = [f"- {text(reason)}: {count:,}" for reason, count in validated.reasons.items()]
     lines += [f"- the rows and their reasons: {text(validated.quarantine)}"] if validated.quarantine else []
-    return "\n".join([f"## {state}; {validated.rows:,} kept", "", *lines])
+    return "\n".join([f"## ✓ {validated.rows:,} rows kept; {aside}", "", *lines])
 
 
 @stage("validate", settings=["contract"], artifact=_artifact)

@@ -8,7 +8,8 @@ SlipwayError                exit code 1
 │   └── SplitError             the splits cannot be made from this data
 ├── TrainingError           4  training cannot give a usable model
 ├── GateError               5  a gate refused
-│   └── BuildRefused           a whole build; it carries what was built (flows/build_model.py)
+│   ├── BuildRefused           a whole build; it carries what was built (flows/build_model.py)
+│   └── PromotionRefused       a build that wanted to serve; it carries what it was judged by (components/promotion)
 ├── BuildError              6  a build is missing, damaged or not what its manifest says
 ├── ServingError            7  the data plane did not start or did not answer as evaluated
 └── HostError               8  the machine or its environment cannot do what was asked

@@ -316,6 +316,13 @@ def promotion_policy(workload: Workload, evidence: Evidence, *, compared: bool) 
     )
 
 
+def promotion_gate_names(workload: Workload) -> tuple[str, ...]:
+    """Return the name of every gate that a promotion can ask, also of those that need a champion."""
+    nothing = Evidence(workload=workload.name, model="", split="promotion", measures=())
+    asked = [rule.gate for rule in promotion_policy(workload, nothing, compared=True)]
+    return (*asked, "champion-slices")
+
+
 def _against_champion(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
     whole = Rule(
         gate="champion",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.artefacts.build import Build, open_build
-from components.artefacts.errors import BuildError, GateError, HostError
+from components.artefacts.errors import BuildError, GateError, HostError, SlipwayError
 from components.artefacts.rollout import (
     LOCK_SECONDS,
     Rollout,
@@ -38,10 +38,18 @@ from components.builds.signing import public_key_path
 from components.declaration import Workload
 from components.evaluation.evidence import Evidence, Measure
 from components.gates.judge import GateReport, promotion_evidence, promotion_gates
+from components.gates.policy import promotion_gate_names
 from components.promotion.champion import Comparison, against_champion
 from components.promotion.record import PromotionRecord, now, write_record
 from components.provenance import dependency_graph, environment_differences
-from components.registry.versions import CHALLENGER, CHAMPION, aliased_build, check_registered, set_champion
+from components.registry.versions import (
+    CHALLENGER,
+    CHAMPION,
+    aliased_build,
+    check_registered,
+    latest_refused,
+    set_champion,
+)
 from components.result import Result
 from components.settings import Home, Settings
 
@@ -67,16 +75,55 @@ class Promotion(Result):
         return "as it did before" if self.served_already else f"instead of {self.replaced or 'nothing'}"
 
 
+class PromotionRefused(GateError):
+    """A build that may not serve: ``record`` is what it was judged by, ``written`` where that is kept.
+
+    ``outcome`` is what the same run had built before, if it had.
+    """
+
+    def __init__(self, message: str, record: PromotionRecord, written: Path, outcome: object = None) -> None:
+        super().__init__(message)
+        self.record, self.written, self.outcome = record, written, outcome
+
+    def __reduce__(self) -> tuple[type["PromotionRefused"], tuple[str, PromotionRecord, Path, object]]:
+        # Prefect pickles what a run ended with.
+        return type(self), (str(self), self.record, self.written, self.outcome)
+
+
+def check_accepted(accept: Collection[str], workload: Workload) -> None:
+    """Raise SlipwayError for names that no gate of a promotion has: what was meant would still be judged."""
+    known = promotion_gate_names(workload)
+    if unknown := [name for name in accept if name not in known]:
+        raise SlipwayError(
+            f"no gate of a promotion is called {' or '.join(repr(name[:80]) for name in unknown)}; what --accept can "
+            f"name: {', '.join(known)}"
+        )
+
+
 def challenger_of(workload: Workload, build_id: str | None, home: Home, settings: Settings) -> Build:
     """Open the build to be promoted: the one named, else the registry's challenger."""
     chosen = build_id or aliased_build(workload.name, CHALLENGER, home=home, settings=settings)
     if chosen is None:
-        raise BuildError(f"{workload.name} has no challenger: run 'slipway build {workload.name}' first")
+        raise BuildError(f"{workload.name} has no challenger: {_instead_of_a_challenger(workload, home, settings)}")
     folder = folder_of_build(home.room("builds"), chosen)
     build = open_build(folder, public_key_path(settings.key()), build_id=chosen)
     if build.manifest.workload != workload.name:
         raise BuildError(f"build {chosen} is of workload {build.manifest.workload}, not {workload.name}")
     return build
+
+
+def _instead_of_a_challenger(workload: Workload, home: Home, settings: Settings) -> str:
+    """Say why there is no challenger: nothing was built, or the latest build was refused."""
+    refused = latest_refused(workload.name, home=home, settings=settings)
+    if refused is None:
+        return f"run 'slipway build {workload.given}' first"
+    folder = folder_of_build(home.room("builds"), refused)
+    report = GateReport.model_validate_json(open_build(folder, public_key_path(settings.key())).read("gates.json"))
+    gates = ", ".join(verdict.gate for verdict in report.refused)
+    return (
+        f"its latest build, {refused}, was refused by its gates ({gates}). Why is in {folder / 'dossier.html'}; mend "
+        f"that and run 'slipway build {workload.given}' again"
+    )
 
 
 def promote_challenger(
@@ -92,9 +139,10 @@ def promote_challenger(
     """Serve the build, judge what a client sees of it, and make it the champion if every gate passes.
 
     What it was judged by is written beside the rollout document and shown in any case. ``accept`` names gates whose
-    failure is accepted; the ledger says so. Raises GateError with every refusal, RolloutMovedError if who serves was
-    changed while it was judged: then nothing else is.
+    failure is accepted; the ledger says so. Raises PromotionRefused with every refusal, RolloutMovedError if who
+    serves was changed while it was judged: then nothing else is.
     """
+    check_accepted(accept, workload)
     path = rollout_path(home.room("rollouts"), workload.name)
     before = read_rollout(path, workload.name)
     live, evidence, report = _judged(workload, build, before, path, settings)
@@ -114,12 +162,14 @@ def promote_challenger(
         written = write_record(path.parent, record)
         show(record, written)
     else:
-        written = _put_on_record(record, build, before, path, home, settings, show)
+        written = _put_on_record(workload, record, build, before, path, home, settings, show)
     if refused:
         told = "; ".join(verdict.line for verdict in refused)
-        raise GateError(
+        raise PromotionRefused(
             f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}, what it was judged by at "
-            f"{written}; mend the cause, or accept a gate by name with --accept"
+            f"{written}; mend the cause, or accept a gate by name with --accept",
+            record,
+            written,
         )
     return Promotion(
         build_id=build.build_id,
@@ -135,6 +185,7 @@ def promote_challenger(
 
 
 def _put_on_record(
+    workload: Workload,
     record: PromotionRecord,
     build: Build,
     before: Rollout,
@@ -150,7 +201,8 @@ def _put_on_record(
         with unmoved(path, before):
             written = write_record(path.parent, record)
             place, reason = place_of(path, build.path), f"every gate judged{accepted}"
-            _put_in_place(path, promoted(before, build.build_id, place, reason, written.name), home, settings)
+            after = promoted(before, build.build_id, place, reason, written.name)
+            _put_in_place(path, after, workload, home, settings)
     except RolloutMovedError as moved:
         record = record.model_copy(update={"outcome": "overtaken"})
         show(record, write_record(path.parent, record))
@@ -163,7 +215,7 @@ def _put_on_record(
     return written
 
 
-def _put_in_place(path: Path, after: Rollout, home: Home, settings: Settings) -> None:
+def _put_in_place(path: Path, after: Rollout, workload: Workload, home: Home, settings: Settings) -> None:
     """Write who serves, then what the registry says of it; both within the same lock, so that both say the same."""
     assert after.champion
     write_rollout(path, after)
@@ -172,7 +224,7 @@ def _put_in_place(path: Path, after: Rollout, home: Home, settings: Settings) ->
     except HostError as error:
         raise HostError(
             f"{after.champion} serves {after.workload} now, but the registry still names another champion ({error}); "
-            f"'slipway promote --build {after.champion}' mends that once it answers again"
+            f"'slipway promote {workload.given} --build {after.champion}' mends that once it answers again"
         ) from error
 
 
@@ -215,8 +267,16 @@ def held_out(build: Build) -> tuple[list[dict[str, object]], NDArray[Any]]:
     return json_rows(scored, build.contract()), numbers.to_numpy()
 
 
-def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str, dry_run: bool = False) -> str:
-    """Make the previous champion serve again and return its id; BuildError if there is none or it is damaged.
+class RolledBack(Result):
+    """Which build serves again, instead of which; the same once more exchanges them again."""
+
+    champion: str
+    replaced: str
+    undone: str = Field("", description="When this build was itself left by a rollback, if that was the last change.")
+
+
+def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str, dry_run: bool = False) -> RolledBack:
+    """Make the previous champion serve again; BuildError if there is none or it is damaged.
 
     RolloutMovedError if who serves was changed meanwhile: what was to be left may serve no longer.
     """
@@ -224,18 +284,21 @@ def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str
     before = read_rollout(path, workload.name)
     after = rolled_back(before, reason)
     assert after.champion
+    assert before.champion
     _open_champion(after, path, settings)
     check_registered(workload.name, after.champion, home=home, settings=settings)
     if not dry_run:
         try:
             with unmoved(path, before):
-                _put_in_place(path, after, home, settings)
+                _put_in_place(path, after, workload, home, settings)
         except RolloutMovedError as moved:
             raise RolloutMovedError(
                 f"{workload.name} is not rolled back: {moved}. Nothing was changed; see 'slipway status "
-                f"{workload.name}' and roll back again if that is still wanted"
+                f"{workload.given}' and roll back again if that is still wanted"
             ) from None
-    return after.champion
+    last = before.history[-1]
+    undone = last.at if last.action == "rollback" else ""
+    return RolledBack(champion=after.champion, replaced=before.champion, undone=undone)
 
 
 def agree_with_registry(workload: str, home: Home, settings: Settings) -> list[str]:
@@ -259,8 +322,8 @@ def champion_of(workload: Workload, home: Home, settings: Settings) -> Build:
     rollout = read_rollout(path, workload.name)
     if rollout.champion is None:
         raise BuildError(
-            f"{workload.name} has no champion yet: run 'slipway run {workload.name}', or 'slipway promote "
-            f"{workload.name}' if there is a build"
+            f"{workload.name} has no champion yet: run 'slipway run {workload.given}', or 'slipway promote "
+            f"{workload.given}' if there is a build"
         )
     return _open_champion(rollout, path, settings)
 

@@ -193,6 +193,14 @@ def _registered(client: "MlflowClient", workload: str, build_id: str) -> Any:
     return version
 
 
+def latest_refused(workload: str, *, home: Home, settings: Settings) -> str | None:
+    """Return the id of the latest build if its gates refused it, or None."""
+    with open_client(home, settings) as client:
+        found = client.search_model_versions(f"name = '{workload}'")
+    latest = max(found, key=lambda version: int(version.version), default=None)
+    return str(latest.tags["build_id"]) if latest and latest.tags["gates"] == "failed" else None
+
+
 def aliased_build(workload: str, alias: str, *, home: Home, settings: Settings) -> str | None:
     """Return the id of the build that an alias points to, or None."""
     from mlflow.exceptions import MlflowException

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from components.artefacts.build import Build, open_build
 from components.artefacts.errors import BuildError, DataError
-from components.builds.kept_builds import sealings
+from components.builds.kept_builds import sealings, workload_document
 from components.builds.signing import public_key_path
 from components.data.versions import find_version
 from components.provenance import machine
@@ -167,11 +167,19 @@ def _environment(home: Home, recorded: Recorded) -> dict[str, str]:
     """Return the variables of the repetition: nothing that would let it write into the user's home or registry."""
     foreign = ("SLIPWAY_", "PREFECT_", "MLFLOW_", "BENTOML_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    # A contract of the user's own lies in the working directory; the recorded code comes before it.
-    paths = [str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # A contract of the user's own lies in the working directory, or beside the workload file that a build was made
+    # with; the recorded code comes before it.
+    paths = [str(Path.cwd()), *_folders_of_contract(recorded), *filter(None, [os.environ.get("PYTHONPATH")])]
     return kept | {
         "SLIPWAY_HOME": str(home.root),
         "SLIPWAY_THREADS": str(recorded.training.hardware.threads),
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def _folders_of_contract(recorded: Recorded) -> list[str]:
+    """Return the folder in which imports found the module of a build's contract, if that is the user's own."""
+    module = str(workload_document(recorded.build)["contract"]).partition(":")[0]
+    end = f"/{module.replace('.', '/')}.py"
+    return [name.removesuffix(end) for name in recorded.code.files if Path(name).is_absolute() and name.endswith(end)]

@@ -30,7 +30,7 @@ def work_folder(build: Build, source: Path, target: Path, part_rows: int, like: 
     removed. Raises SourceError without a source, HostError if another run writes the target or nothing can be written.
     """
     if not source.is_file():
-        raise SourceError(f"{source} does not exist; give a Parquet, CSV or Arrow file")
+        raise SourceError(f"{source} does not exist; give a Parquet, CSV, Arrow or JSON lines file")
     if not target.parent.is_dir():
         raise SourceError(f"cannot write {target}: there is no folder {target.parent}")
     work = target.parent / f".{target.name}.{_key(build, source, part_rows, like)}"

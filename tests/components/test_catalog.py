@@ -45,7 +45,7 @@ def test_the_model_section_is_read_as_the_kind_declares_it(flights_with: Callabl
 
 
 def test_a_misspelt_option_is_refused_with_its_name(flights_with: Callable[..., Workload]) -> None:
-    with pytest.raises(WorkloadError, match=r"section model.*unknown key 'epoch'; allowed here: epochs"):
+    with pytest.raises(WorkloadError, match=r"section model.*unknown key 'epoch' \(allowed here: epochs"):
         kind_options(flights_with(epoch=2))
 
 

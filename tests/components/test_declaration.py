@@ -1,5 +1,6 @@
 """The workload file: what it refuses, and how it says so."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,43 @@ def test_a_contract_that_cannot_be_imported_is_named(document: dict[str, Any]) -
         contract_of(workload)
 
 
+def test_every_fault_of_a_file_is_told_to_a_bound(document: dict[str, Any]) -> None:
+    goal = {key: value for key, value in document["goal"].items() if key not in ("training_usd", "latency_p95_ms")}
+    with pytest.raises(WorkloadError, match="3 faults") as refusal:
+        parse_workload({**document, "goal": goal, "seeds": 1}, where="sample.yaml")
+    told = str(refusal.value)
+    assert told.startswith("sample.yaml: 3 faults: unknown key 'seeds' (allowed here: goal, name, ")
+    assert "; 'goal.latency_p95_ms' is missing; 'goal.training_usd' is missing" in told
+    with pytest.raises(WorkloadError, match=r"15 faults: .*; and 5 more$"):
+        parse_workload({**document, **{f"key{number}": 1 for number in range(15)}}, where="sample.yaml")
+
+
+def test_a_contract_that_is_nowhere_is_told_with_the_places_where_it_was_looked_for(
+    write_workload: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = write_workload({"contract": "no_such_contract:Row"})
+    with pytest.raises(WorkloadError) as refusal:
+        contract_of(read_workload(str(path)))
+    assert f"looked for in {Path.cwd()}, beside the workload file ({tmp_path})" in str(refusal.value)
+
+
+def test_a_file_of_the_name_that_is_unknown_is_offered(
+    write_workload: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_workload(name="parcels.yaml")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WorkloadError, match=r"unknown workload 'parcels'.* there is a parcels\.yaml here"):
+        read_workload("parcels")
+
+
+def test_a_suggested_command_names_a_workload_as_it_was_given(
+    write_workload: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = write_workload(name="my parcels.yaml")
+    assert read_workload(str(path)).given == f"'{tmp_path}/my parcels.yaml'"
+    assert read_workload("flights").given == "flights"
+
+
 def test_the_contract_itself_marks_what_is_known_only_afterwards() -> None:
     contract = contract_of(read_workload("flights"))
     assert {field.name for field in contract.inputs}.isdisjoint(AFTERWARDS)
@@ -90,7 +128,7 @@ def test_limits_of_the_audit_are_declared_in_the_file_and_have_bounds() -> None:
     workload = parse_workload(document | {"audit": {"near_duplicates": 0.2}}, where="here.yaml")
     assert workload.audit.near_duplicates == 0.2
     assert workload.audit.feature_auc == 0.95
-    with pytest.raises(WorkloadError, match=r"unknown key 'audit.near_duplicate'; allowed here: duplicates, "):
+    with pytest.raises(WorkloadError, match=r"unknown key 'audit.near_duplicate' \(allowed here: duplicates, "):
         parse_workload(document | {"audit": {"near_duplicate": 0.2}}, where="here.yaml")
     with pytest.raises(WorkloadError, match=r"'audit.order_auc': .* \(got 0.2\)"):
         parse_workload(document | {"audit": {"order_auc": 0.2}}, where="here.yaml")

@@ -54,5 +54,18 @@ def test_a_change_of_any_part_changes_the_digest_and_is_told(
     assert any(line.startswith(told) for line in differences(key, changed))
 
 
+def test_of_long_values_the_part_that_differs_is_shown(key: StageKey) -> None:
+    asked = [{"name": f"orders to {city}", "set": {"city": city}} for city in ("Oslo", "Rome", "Bergen")]
+    before = msgspec.structs.replace(key, settings={"behaviour": asked})
+    after = msgspec.structs.replace(key, settings={"behaviour": [*asked[:2], {**asked[2], "set": {"city": "Paris"}}]})
+    [told] = differences(before, after)
+    assert told == "settings: behaviour ...set': {'city': 'Bergen'}}] → ...set': {'city': 'Paris'}}]"
+    [told] = differences(before, msgspec.structs.replace(key, settings={"behaviour": asked[:2]}))
+    assert "Bergen" in told.partition(" → ")[0]
+    [told] = differences(before, msgspec.structs.replace(key, settings={"behaviour": None}))
+    assert told.endswith(" → none")
+    assert len(told) < 150
+
+
 def test_a_stage_that_never_ran_says_so(key: StageKey) -> None:
     assert differences(None, key) == ["first run"]

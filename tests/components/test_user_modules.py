@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from components.provenance import ROOT
 
 ASKED = """
@@ -42,6 +44,44 @@ source: {path: rows.csv}
 split: {by: random}
 features: [{transform: standardise, fields: [number]}]
 """
+
+
+FROM_ELSEWHERE = """
+import sys
+from components.user_modules import find_user_modules
+from pathlib import Path
+find_user_modules(Path.cwd())
+from flows.opening import checked_workload
+from components.declaration import contract_of
+declared = checked_workload(sys.argv[1])
+print(contract_of(declared).name, sys.modules[declared.contract.partition(":")[0]].__file__)
+import tasks
+print(tasks.__file__)
+"""
+
+
+@pytest.mark.parametrize("module", ["parcels", "data_contracts.parcels"])
+def test_a_contract_beside_the_workload_file_is_found_from_another_folder_after_what_lies_there(
+    tmp_path: Path, module: str
+) -> None:
+    far, here = tmp_path / "far", tmp_path / "here"
+    contract = Path(*module.split(".")).with_suffix(".py")
+    for folder in (far, here):
+        (folder / contract).parent.mkdir(parents=True)
+        (folder / "tasks").mkdir()
+        (folder / "tasks" / "__init__.py").touch()
+    (far / contract).write_text(CONTRACT)
+    (far / "mine.yaml").write_text(WORKLOAD.replace("data_contracts.mine", module))
+
+    def asked() -> list[str]:
+        command = [sys.executable, "-I", "-c", FROM_ELSEWHERE, "../far/mine.yaml"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=here, check=False)
+        assert not done.returncode, done.stderr
+        return done.stdout.split()
+
+    assert asked() == ["Mine", str(far / contract), str(ROOT / "tasks" / "__init__.py")]
+    (here / contract).write_text(CONTRACT)
+    assert asked()[1] == str(here / contract)
 
 
 def test_contracts_and_workloads_beside_are_found_and_our_packages_stay_ours(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The command line: help, one clear line for what a user can get wrong, JSON for machines."""
 
+import contextlib
 import errno
+import importlib.metadata
 import json
 import os
 import sys
@@ -10,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from components.artefacts.errors import GateError
+from components.run_ledger import recorded_run
 from components.settings import Home
 from flows import command_line
 
@@ -96,6 +100,49 @@ def test_an_empty_home_says_what_to_do_first(slipway: Any, command: list[str], t
     assert ended == code
     assert told in err
     assert "Traceback" not in err
+
+
+def test_a_gate_that_does_not_exist_cannot_be_accepted(slipway: Any, tmp_path: Path) -> None:
+    code, _, err = slipway("promote", "flights", "--accept", "chamipon", "--accept", "champion")
+    assert code == 1
+    assert "no gate of a promotion is called 'chamipon'; what --accept can name: champion, build-gates, " in err
+    assert not (tmp_path / "home").exists()
+
+
+def test_the_version_is_told(slipway: Any) -> None:
+    code, out, _ = slipway("--version")
+    assert code == 0
+    assert out.strip() == f"slipway {importlib.metadata.version('slipway')}"
+
+
+def test_the_doctor_looks_at_the_workload_files_that_are_given(
+    slipway: Any, write_workload: Callable[..., Path], tmp_path: Path
+) -> None:
+    sound, lacking = write_workload(), tmp_path / "lacking.yaml"
+    code, out, _ = slipway("doctor", str(sound), str(lacking), "--json")
+    findings = {one["check"]: one["state"] for one in json.loads(out) if one["check"].startswith("workload")}
+    assert findings.keys() == {f"workload {sound}", f"workload {lacking}"}
+    assert findings[f"workload {lacking}"] == "failed"
+    assert code == 8
+
+
+def test_the_last_build_stays_in_reach_and_no_error_is_told_twice(slipway: Any, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    with recorded_run(home, "flights", "build-model") as ledger:
+        ledger.stage("train").state = "ran"
+    why = "flights-1 is not promoted: " + "a gate and its reason; " * 20 + "that is all"
+    with contextlib.suppress(GateError), recorded_run(home, "flights", "promote-build") as ledger:
+        ledger.stage("promote").detail = why
+        raise GateError(why)
+    code, out, _ = slipway("status", "flights")
+    assert code == 0
+    assert out.count("that is all") == 1
+    assert max(map(len, out.splitlines())) <= 140
+    assert "the last build: build-model ran on " in out
+    assert "slipway status flights --last-build" in out
+    code, out, _ = slipway("status", "flights", "--last-build")
+    assert out.startswith("flights: build-model ran on ")
+    assert "the last build" not in out
 
 
 def test_errors_are_json_for_machines(slipway: Any) -> None:

@@ -77,13 +77,42 @@ def test_a_run_builds_promotes_and_monitors_and_runs_again_from_the_cache(
 
 @pytest.mark.usefixtures("orchestrator")
 def test_a_refused_build_stops_before_promotion_and_is_kept(
-    at_home: Home, write_workload: Callable[..., Path], document: dict[str, Any]
+    at_home: Home,
+    write_workload: Callable[..., Path],
+    document: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from flows.command_line import main
     from flows.end_to_end import end_to_end
+    from flows.run_output import MOST_LINES
 
-    workload = write_workload({"gates": {**document["gates"], "calibration_error": 1e-6}})
+    workload = write_workload({"gates": {**document["gates"], "calibration_error": 1e-6}}, name="my flights.yaml")
     with pytest.raises(GateError, match="did not pass its gates: failed calibration"):
         end_to_end(str(workload))
+    capsys.readouterr()
+
+    def said(*arguments: str) -> tuple[object, str, str]:
+        monkeypatch.setattr("sys.argv", ["slipway", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    # The command line prints what it prints of any run, and no command that cannot work.
+    code, out, err = said("run", str(workload))
+    assert code == 5
+    assert out.startswith("flights: refused. ")
+    assert "failed calibration: " in out
+    assert len(out.splitlines()) <= MOST_LINES
+    assert f"slipway status '{workload}'" in out
+    assert "slipway serve" not in out
+    assert "did not pass" not in err
+    code, _, err = said("promote", str(workload))
+    assert code == 6
+    assert "flights has no challenger: its latest build, flights-" in err
+    assert "was refused by its gates (calibration" in err
+    assert f"run 'slipway build '{workload}'' again" in err
     status = status_of(str(workload), at_home)
     assert status.state == "failed"
     assert status.champion is None

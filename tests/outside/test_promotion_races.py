@@ -73,7 +73,7 @@ def test_a_rollback_that_lands_while_a_promotion_judges_stays(replaced: Place) -
     status = json.loads(replaced.run("slipway", "status", "shop.yaml", "--json", expect=0).stdout)
     assert (status["champion"], status["state"]) == (good, "interrupted")
     told = replaced.run("slipway", "promote", "shop.yaml", "--build", good, expect=0).stdout
-    assert f"{good} serves shop.yaml, as it did before" in told
+    assert f"{good} serves shop, as it did before" in told
     assert rollout(replaced) == after
 
 

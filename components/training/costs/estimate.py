@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from components.artefacts.errors import HostError
-from components.declaration import describe_validation_error
 from components.result import Result
 from components.training.results import EstimateCheck, Trained
+from components.validation_errors import describe_validation_error
 from components.yaml_document import YamlFault, read_yaml
 
 PRICES = Path(__file__).with_name("prices.yaml")

@@ -167,7 +167,8 @@ def test_nobody_goes_back_to_a_build_that_the_registry_does_not_know(build: Buil
         roll_back(workload, home, settings, reason="test")
     assert path.read_bytes() == known
     register(build, home)
-    assert roll_back(workload, home, settings, reason="test") == build.build_id
+    back = roll_back(workload, home, settings, reason="test")
+    assert (back.champion, back.replaced, back.undone) == (build.build_id, "flights-0000", "")
     assert aliased_build("flights", CHAMPION, home=home, settings=settings) == build.build_id
 
 
