@@ -9,8 +9,10 @@ from prefect import flow
 from pydantic import Field
 
 from components.promotion.promote import Promotion, challenger_of
+from components.registry.versions import latest_refused
 from flows.build_model import WorkloadName
 from flows.opening import opened
+from flows.prefect_run import say
 from tasks.promote import promote
 
 BuildId = Annotated[str, Field(max_length=200)]
@@ -34,4 +36,7 @@ def promote_build(
     """
     with opened(workload, "promote-build", alone=True) as run:
         build = challenger_of(run.workload, build_id or None, run.home, run.settings)
+        refused = None if build_id else latest_refused(run.workload.name, home=run.home, settings=run.settings)
+        if refused not in (None, build.build_id):
+            say(f"{build.build_id} is the challenger: {refused}, registered after it, was refused by its gates")
         return promote(run.workload, build, run.home, run.settings, accept=tuple(accept), dry_run=dry_run)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from msgspec import structs
 
 from components.artefacts.build import Build, open_build, seal
 from components.artefacts.errors import BuildError
@@ -19,7 +20,15 @@ from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.declaration import read_workload
 from components.promotion.promote import agree_with_registry, roll_back
 from components.registry.names import plain_name
-from components.registry.versions import CHALLENGER, CHAMPION, Registered, aliased_build, register_build, set_champion
+from components.registry.versions import (
+    CHALLENGER,
+    CHAMPION,
+    Registered,
+    aliased_build,
+    latest_refused,
+    register_build,
+    set_champion,
+)
 from components.settings import Home, Settings
 from components.training.results import Trial
 from tests.deployments.small_build import draw_sample, write_build
@@ -170,6 +179,17 @@ def test_nobody_goes_back_to_a_build_that_the_registry_does_not_know(build: Buil
     back = roll_back(workload, home, settings, reason="test")
     assert (back.champion, back.replaced, back.undone) == (build.build_id, "flights-0000", "")
     assert aliased_build("flights", CHAMPION, home=home, settings=settings) == build.build_id
+
+
+def test_the_latest_build_is_known_if_its_gates_refused_it(build: Build, home: Home) -> None:
+    def refused() -> str | None:
+        return latest_refused("flights", home=home, settings=Settings())
+
+    assert refused() is None
+    register(build, home, passed=False)
+    assert refused() == build.build_id
+    register(structs.replace(build, sealed=b"judged again"), home)
+    assert refused() is None
 
 
 TRIALS = (
