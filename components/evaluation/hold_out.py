@@ -134,15 +134,7 @@ def read_hold_out(
 
 def check_finite(answers: Answers, model: str, split: str = "test") -> None:
     """Raise TrainingError for answers that nothing can be measured with."""
-<<<<<<<
-<<<<<<<
     wrong = np.atleast_1d(~np.isfinite(answers.reshape(len(answers), -1)).all(axis=1))
-=======
-    wrong: NDArray[np.bool_] = (~np.isfinite(answers.reshape(len(answers), -1))).any(axis=1)
->>>>>>>
-=======
-    wrong = np.asarray(~np.isfinite(answers.reshape(len(answers), -1)).all(axis=1))
->>>>>>>
     if wrong.any():
         raise TrainingError(
             f"the model {model} has no finite answer to {wrong.sum():,} of {len(wrong):,} rows of the {split} split, "
