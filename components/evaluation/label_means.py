@@ -13,7 +13,7 @@ def label_means(prepared: Prepared, contract: ContractSpec) -> dict[str, dict[st
     """Return mean, standard deviation and rows of the label in validation and test; of classes nothing."""
     if target_of(contract) == "multiclass":
         return {}
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in ("validation", "test"):
         if name not in prepared.splits:
             continue
