@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from components.evaluation.declaration import BehaviourTest
 from components.evaluation.evidence import Measure
 from components.evaluation.importance import Ask
-from components.evaluation.targets import target_of
+from components.evaluation.targets import label_unit
 from data_contracts.description.field_types import decode_value
 from data_contracts.description.spec import ContractSpec
 from data_contracts.language.frame_schema import POLARS_TYPES
@@ -59,7 +59,7 @@ def failure(result: Mapping[str, Any]) -> str:
 
 def _run(ask: Ask, rows: pl.DataFrame, test: BehaviourTest, seed: int, contract: ContractSpec) -> dict[str, Any]:
     """Ask about rows before and after the change; what is no row of the contract any more is left out."""
-    unit = f" {contract.label.unit}" if target_of(contract) == "regression" and contract.label.unit else ""
+    unit = f" {label_unit(contract)}" if label_unit(contract) else ""
     told = {"name": test.name, "expect": test.expect, "changed": changed_text(test), "asked": asked_text(test, unit)}
     kept = rows.filter(*[pl.col(name).eq_missing(_value(contract, name, value)) for name, value in test.where.items()])
     if kept.height == 0:

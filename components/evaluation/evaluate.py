@@ -33,7 +33,7 @@ from components.evaluation.metrics import (
 from components.evaluation.multiclass import calibration_measure, class_decisions, rate_measures
 from components.evaluation.regression import number_decisions
 from components.evaluation.slices import goal_measures, slice_measures, weak_slices
-from components.evaluation.targets import Target, shape_of, target_of
+from components.evaluation.targets import Target, label_unit, shape_of
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec
 
@@ -60,7 +60,7 @@ def evaluate(
     goal, seed = workload.goal, workload.seed
     hold_out = read_hold_out(trained, prepared, contract, predict_file, goal.metric, unit=goal.unit, seed=seed)
     evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
-    tables, unit = evidence.tables | _variants(trained) | _learning(trained), _unit(contract)
+    tables, unit = evidence.tables | _variants(trained) | _learning(trained), label_unit(contract)
     tables["label_means"] = label_means(prepared, contract)
     evidence = evidence.model_copy(update={"tables": tables, "unit": unit})
     shape = _shape(hold_out, workload, contract)
@@ -103,10 +103,6 @@ def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, res
     tables["slices_too_small"] = small
     measures += decided
     return Evidence(workload=workload.name, model=model, split="test", measures=tuple(measures), tables=tables)
-
-
-def _unit(contract: ContractSpec) -> str:
-    return contract.label.unit if target_of(contract) == "regression" else ""
 
 
 def _questioned(

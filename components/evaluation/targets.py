@@ -78,6 +78,11 @@ def target_of(contract: ContractSpec) -> Target:
     return "multiclass" if contract.label.allowed else "regression"
 
 
+def label_unit(contract: ContractSpec) -> str:
+    """Return what a label that is a number counts, as the contract says it; empty for other labels."""
+    return contract.label.unit if target_of(contract) == "regression" else ""
+
+
 def shape_of(
     contract: ContractSpec,
     *,

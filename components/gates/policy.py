@@ -280,8 +280,9 @@ def _operation(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
 def promotion_policy(workload: Workload, evidence: Evidence, *, compared: bool) -> tuple[Rule, ...]:
     """Return what a build must show on the machine that will serve it; ``compared``: also against what serves now."""
     goal = workload.goal
+    against = _against_champion(workload, evidence) if compared else ()
     return (
-        *(_against_champion(workload, evidence) if compared else ()),
+        *(_in_unit(rule, workload, evidence) for rule in against),
         _none("build-gates", "refused_build_gates", "gates that refused the build", "build one that passes"),
         _none(
             "environment",

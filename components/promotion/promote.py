@@ -37,6 +37,7 @@ from components.builds.rehearsal import ladder_measure
 from components.builds.signing import public_key_path
 from components.declaration import Workload
 from components.evaluation.evidence import Evidence, Measure
+from components.evaluation.targets import label_unit
 from components.gates.judge import GateReport, promotion_evidence, promotion_gates
 from components.gates.policy import promotion_gate_names
 from components.promotion.champion import Comparison, against_champion
@@ -255,9 +256,8 @@ def _evidence(workload: Workload, build: Build, live: LiveCheck, ladder: Ladder,
         serving_usd_per_1000=live.usd_per_1000,
         champion=found.gains if found else (),
     )
-    if found and found.too_small:
-        return evidence.model_copy(update={"tables": {"slices_too_small": list(found.too_small)}})
-    return evidence
+    tables = {"slices_too_small": list(found.too_small)} if found and found.too_small else {}
+    return evidence.model_copy(update={"tables": tables, "unit": label_unit(build.contract())})
 
 
 def held_out(build: Build) -> tuple[list[dict[str, object]], NDArray[Any]]:

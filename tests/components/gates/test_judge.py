@@ -268,6 +268,24 @@ def test_a_promotion_is_judged_against_the_champion_on_the_whole_and_in_every_sl
         assert "origin=1 (0.05 worse" in report.refused[0].reason
 
 
+def test_a_promotion_says_the_unit_of_a_gain_over_the_champion(flights: Workload) -> None:
+    goal = flights.goal.model_copy(update={"metric": "mae", "direction": "at_most", "threshold": 20.0})
+    hours, build = flights.model_copy(update={"goal": goal}), judge(evidence(), flights)
+    given = promotion_evidence(
+        hours,
+        build,
+        model="m",
+        environment=[],
+        broken_rungs=0,
+        live_parity=0.0,
+        latency_p95_ms=9.0,
+        serving_usd_per_1000=0.001,
+        champion=gains_over_champion(2.0, []),
+    )
+    said = verdict(promotion_gates(hours, given.model_copy(update={"unit": "hours"})), "champion").reason
+    assert said.startswith("In mean absolute error the model is 2 hours better than the champion")
+
+
 def test_a_slice_of_few_rows_decides_nothing_and_is_named(flights: Workload) -> None:
     broken = measured("gain_over_baseline", -0.5, 0.01, 99).model_copy(update={"slice": "carrier=HA"})
     verdicts = {v.gate: v for v in judge(sliced([0.0, 0.0]).with_measures(broken), flights).verdicts}

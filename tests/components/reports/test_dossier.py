@@ -102,6 +102,18 @@ def test_every_chart_is_well_formed(flights: Workload) -> None:
     assert labels.count(None) == 4
 
 
+def test_no_chart_needs_more_room_than_a_telephone_has(flights: Workload) -> None:
+    """A chart is drawn in at most 340 units at the page's size of text, or in shares of the room that there is."""
+    page = render_dossier(subject(flights))
+    for box in re.findall(r'viewBox="0 0 (\d+)', page):
+        assert int(box) <= 340
+    rows = re.findall(r'<svg class="row".*?</svg>', page)
+    assert len(rows) == 4
+    for row in rows:
+        assert set(re.findall(r' (?:x1|x2|cx|width)="[\d.]+(%?)"', row)) == {"%"}
+    assert not re.search(r"(?<!max-)(?<!min-)width: \d{3,}px", page)
+
+
 def test_a_refused_build_says_so_first_and_names_what_would_pass(flights: Workload) -> None:
     refused = subject(flights, auc=0.55)
     page = render_dossier(refused)
