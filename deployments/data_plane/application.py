@@ -176,7 +176,7 @@ class Application:
         self._pulse: asyncio.TimerHandle | None = None
         self._grpc_start: asyncio.Task[Any] | None = None
         self._started = False
-        self._bodies = BodyWatch(options.body_seconds)
+        self._bodies = BodyWatch(options.body_seconds, options.queue_requests)
         _settle_process()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,5 +1,6 @@
 """Limits, deadlines, draining, several workers: what happens when things get tight."""
 
+import asyncio
 import json
 import os
 import signal
@@ -17,6 +18,8 @@ import psutil
 import pytest
 
 from deployments.data_plane.formats.content import JSON_TYPE
+from deployments.data_plane.load.stalled import CROWDED_SECONDS, BodyWatch
+from deployments.data_plane.protocol import BodyTooLate
 from deployments.data_plane.tables.content_types import ARROW
 from deployments.data_plane.telemetry.exchange import Exchange
 from deployments.data_plane.telemetry.metrics import Metrics
@@ -257,3 +260,36 @@ def test_threads_of_a_worker_do_not_take_the_core_from_each_other(serve: Serve, 
     # The main thread, and the server's, which are made last.
     made = sorted(thread.id for thread in worker.threads())
     assert {os.sched_getscheduler(thread) for thread in (worker.pid, *made[-2:])} == {os.SCHED_BATCH}
+
+
+def test_bodies_that_do_not_come_hold_every_second_place_for_two_seconds_only() -> None:
+    async def ended(places: int) -> list[str]:
+        watch, told = BodyWatch(30, places), []
+
+        async def read() -> None:
+            task = asyncio.current_task()
+            watch.reading.add(task)
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                try:
+                    watch.check(task)
+                except BodyTooLate as error:
+                    told.append(str(error))
+                else:
+                    raise
+            finally:
+                watch.reading.discard(task)
+
+        reading = [asyncio.create_task(read()) for _ in range(2)]
+        await asyncio.sleep(0)
+        for now in (0.0, CROWDED_SECONDS - 0.1, CROWDED_SECONDS + 0.1):
+            watch.look(now)
+            await asyncio.sleep(0)
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+        return told
+
+    assert asyncio.run(ended(places=3)) == ["the body did not come within 2 s"] * 2
+    assert asyncio.run(ended(places=4)) == []
