@@ -97,7 +97,7 @@ def _workloads(names: Sequence[str]) -> tuple[Finding, ...]:
 
 def _leftovers(home: Home) -> Finding:
     """Clear away what runs and services left behind whose process was killed."""
-    # Counts of a service's workers.
+    # Counts of a service's workers, and what was packed as a Bento.
     swept = list(sweep(Path(tempfile.gettempdir()), below=False))
     closed = close_killed(home) if home.root.is_dir() else ()
     swept += [path for room in SWEPT for path in sweep(home.room(room)) if home.root.is_dir()]

@@ -62,10 +62,10 @@ def sweep(folder: Path, *, below: bool = True) -> tuple[Path, ...]:
     """Delete what processes of this machine left unfinished under a folder when they were killed; return the paths.
 
     What a process that lives is at work on stays, and so does what another machine wrote into a shared folder. Without
-    ``below`` only what lies in the folder itself is looked at.
+    ``below`` only what lies in the folder itself is looked at, also what is not hidden.
     """
     swept = []
-    for path in sorted(folder.rglob(".*") if below else folder.glob(".*")):
+    for path in sorted(folder.rglob(".*") if below else folder.glob("*")):
         found = _OWNED.search(path.name)
         if not found or is_running(found[1]):
             continue

@@ -39,8 +39,13 @@ def pack_bento(build: Build, store: Path) -> str:
         return tag
     store.mkdir(parents=True, exist_ok=True)
     # BentoML writes into its store file by file. In one of our own first: a killed packing leaves no part of a Bento.
-    with tempfile.TemporaryDirectory(dir=store, prefix=scratch_prefix("packing")) as folder:
-        context, packed = Path(folder, "context"), Path(folder, "store")
+    # What it packs must not lie below a hidden folder, as a home may.
+    seen = scratch_prefix("slipway-bento").removeprefix(".")
+    with (
+        tempfile.TemporaryDirectory(dir=store, prefix=scratch_prefix("packing")) as scratch,
+        tempfile.TemporaryDirectory(prefix=seen) as folder,
+    ):
+        context, packed = Path(folder), Path(scratch)
         copy_sources(context)
         build.write_to(context / "build")
         if build.public_key is not None:

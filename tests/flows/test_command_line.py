@@ -161,7 +161,7 @@ def test_errors_are_json_for_machines(slipway: Any) -> None:
 def test_a_disk_that_takes_nothing_is_one_line(
     slipway: Any, monkeypatch: pytest.MonkeyPatch, number: int, told: str
 ) -> None:
-    def fail(home: Home) -> None:
+    def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number), "/a/file")
 
     monkeypatch.setattr("flows.doctor.examine", fail)

@@ -29,7 +29,9 @@ def test_a_list_of_prices_of_ones_own_is_read_and_a_bad_one_is_told(tmp_path: Pa
     own.write_text(PRICES.read_text().replace("2025-06-01", "2026-11-01"))
     assert read_prices(own).as_of == date(2026, 11, 1)
     own.write_text(PRICES.read_text().replace("memory_gb: 16", "memory: 16"))
-    with pytest.raises(HostError, match=r"SLIPWAY_PRICES names .*prices\.yaml: line 7: unknown key 'cards.0.memory'"):
+    with pytest.raises(
+        HostError, match=r"SLIPWAY_PRICES names .*prices\.yaml: 2 faults: line 7: unknown key 'cards.0.memory'"
+    ):
         read_prices(own)
     with pytest.raises(HostError, match=r"missing\.yaml: No such file or directory"):
         read_prices(tmp_path / "missing.yaml")
