@@ -23,7 +23,7 @@ from granian.server import MPServer
 
 from components.artefacts.build import open_build
 from components.artefacts.errors import HostError, ServingError, SlipwayError
-from components.artefacts.lifetime import end_in_order, when_it_ends
+from components.artefacts.lifetime import when_it_ends
 from components.artefacts.storage import scratch_prefix, sweep
 from deployments.data_plane.champion import wanted_build
 from deployments.data_plane.options import Options, address_of
@@ -100,15 +100,28 @@ def _load(target: str, options: Options, link: _Link) -> Any:
 
 
 def _end_when_told(link: _Link) -> None:
-    """Let the parent's SIGTERM through once it ends its workers; one that came before was not for this process."""
+    """Wait until the parent ends its workers, or is gone."""
     link.until_ended()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    os.kill(os.getpid(), signal.SIGTERM)
+    _end_once()
 
 
 def _end_without_parent() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    end_in_order(FINISH_SECONDS, ServingError.exit_code)
+    _end_once()
+    time.sleep(FINISH_SECONDS)
+    os._exit(ServingError.exit_code)
+
+
+_told = threading.Lock()
+
+
+def _end_once() -> None:
+    """Let one SIGTERM through to this worker, and no other: Granian waits for ever in its second."""
+    if _told.acquire(blocking=False):
+        # One that came before was not for this process.
+        signal.sigtimedwait({signal.SIGTERM}, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 
 class _Server(MPServer):
