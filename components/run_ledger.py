@@ -202,11 +202,16 @@ def _read(path: Path) -> RunRecord | None:
     where = f" in {running[-1].stage}" if running else ""
     record.state = "interrupted"
     if not record.error:
-        record.error = f"its process ended without a word{where}: it was killed, or the machine went down"
+        record.error = ended_without_a_word(where)
     for stage in running:
         stage.state, stage.detail = "interrupted", record.error
     record.seconds = max(path.stat().st_mtime - datetime.fromisoformat(record.started).timestamp(), 0.0)
     return record
+
+
+def ended_without_a_word(where: str = "") -> str:
+    """Return the reason of an end that nothing is known of; ``where`` is such as " in train"."""
+    return f"its process ended without a word{where}: it was killed, or the machine went down"
 
 
 def runs_of(home: Home, workload: str) -> list[RunRecord]:

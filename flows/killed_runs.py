@@ -15,7 +15,7 @@ import psutil
 from components.artefacts.errors import HostError
 from components.artefacts.lifetime import end_in_order, when_it_ends
 from components.artefacts.storage import is_running, this_process
-from components.run_ledger import reasons_of_ends
+from components.run_ledger import ended_without_a_word, reasons_of_ends
 from components.settings import Home
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def crash_ended(home: Home, client: "SyncPrefectClient") -> None:
         return
     reasons = reasons_of_ends(home)
     for number, process in ended.items():
-        why = reasons.get(process) or "its process ended without a word: it was killed, or the machine went down"
+        why = reasons.get(process) or ended_without_a_word()
         client.set_flow_run_state(number, Crashed(message=why), force=True)
 
 

@@ -304,13 +304,12 @@ def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str
 def agree_with_registry(workload: str, home: Home, settings: Settings) -> list[str]:
     """Point the registry's alias at the build that serves, if it names another one; return what was mended."""
     path = rollout_path(home.room("rollouts"), workload)
-    champion = read_rollout(path, workload).champion
-    if champion is None:
-        return []
     with held(path, LOCK_SECONDS):
         champion = read_rollout(path, workload).champion
+        if champion is None:
+            return []
         named = aliased_build(workload, CHAMPION, home=home, settings=settings)
-        if champion is None or named == champion:
+        if named == champion:
             return []
         set_champion(workload, champion, home=home, settings=settings)
     return [f"the registry named {named or 'nothing'} as champion of {workload}: it names {champion} now"]

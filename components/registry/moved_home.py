@@ -35,6 +35,7 @@ def follow_home(home: Home) -> None:
                 continue
             for table, column in ADDRESSES:
                 connection.execute(
-                    f"update {table} set {column} = ? || substr({column}, ?) where {column} = ? or {column} like ?",
-                    (here, len(place) + 1, place, f"{place.replace('%', '_')}/%"),
+                    f"update {table} set {column} = :here || substr({column}, :rest) "
+                    f"where substr({column} || '/', 1, :rest) = :place || '/'",
+                    {"here": here, "place": place, "rest": len(place) + 1},
                 )
