@@ -33,6 +33,8 @@ class Stopped(KeyboardInterrupt):
 _received: list[int] = []
 _last_words: list[Callable[[str], None]] = []
 _doing: list[str] = []
+# Who takes it says the last line. The second signal may come when the first one has been answered and Python ends.
+_to_be_said = threading.Lock()
 
 
 def listen(*, watch: bool = True) -> None:
@@ -78,8 +80,9 @@ def told() -> str:
 
 def end() -> NoReturn:
     """Say what happened and what is kept, and exit."""
-    sys.stderr.write(f"slipway: {told()}\n")
-    sys.stderr.flush()
+    if _to_be_said.acquire(blocking=False):
+        sys.stderr.write(f"slipway: {told()}\n")
+        sys.stderr.flush()
     sys.exit(exit_code() or 128 + signal.SIGINT)
 
 
@@ -91,6 +94,9 @@ def _handle(number: int, _: FrameType | None) -> None:
     # The thread may have been first.
     if number not in _received:
         _received.append(number)
+    # The last line has been said, and Python ends: the thread ends it at once.
+    if _to_be_said.locked() and _watching.is_set():
+        return
     raise Stopped(number)
 
 
@@ -149,6 +155,8 @@ def end_now() -> NoReturn:
             word(_cause(_received[0] if _received else signal.SIGINT))
     # A spinner hides the cursor.
     shown = "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""
+    if _to_be_said.acquire(blocking=False):
+        shown += f"slipway: {told()}\n"
     with contextlib.suppress(OSError):
-        os.write(2, f"{shown}slipway: {told()}\n".encode())
+        os.write(2, shown.encode())
     os._exit(exit_code() or 1)
