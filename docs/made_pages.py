@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from components.catalog import find_kind, known_kinds
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.settings import Settings
 
 
