@@ -12,7 +12,7 @@ from components.artefacts.errors import GateError
 from components.builds.packaging import PackagedBuild
 from components.builds.results import BuildInputs
 from components.data.versions import find_version
-from components.declaration import contract_of
+from components.declaration.loading import contract_of
 from components.registry.versions import Registered
 from flows.data_stages import checked_and_prepared
 from flows.opening import opened

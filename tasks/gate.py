@@ -7,7 +7,7 @@ from components.builds.results import Rehearsed
 from components.compression.results import Compressed
 from components.data.audit.findings import Audited
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated, Measure
 from components.evaluation.hold_out import leakage_measure
 from components.gates.judge import Context, GateReport, judge

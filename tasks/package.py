@@ -3,7 +3,8 @@
 from components.builds.assembly import assemble_build
 from components.builds.packaging import PackagedBuild
 from components.builds.results import BuildInputs
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.settings import Home, Settings
 from tasks.pages import fields_of
 from tasks.stage import stage

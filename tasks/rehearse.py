@@ -4,7 +4,8 @@ from components.artefacts.storage import digest_json
 from components.builds.results import Rehearsed
 from components.compression.results import Compressed
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings
 from tasks.pages import table

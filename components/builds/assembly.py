@@ -14,7 +14,7 @@ from components.builds.results import BuildInputs
 from components.catalog import kind_module
 from components.compression.results import training_record
 from components.data.sources.source import source_modules
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import write_evidence
 from components.imported_code import code_of
 from components.provenance import CodeVersion, code_version, dependency_graph, environment_differences, machine

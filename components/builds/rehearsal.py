@@ -20,7 +20,7 @@ from components.builds.parity_ladder import Ladder, climb
 from components.builds.results import Rehearsed
 from components.builds.stage_budget import StageBudget, measure_stages
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.settings import Home, Settings
 from components.training.results import Shipped

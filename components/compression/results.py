@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components.compression.declaration import Family
+from components.declaration.serving import Family
 from components.result import Result
 from components.training.costs.energy import Energy
 from components.training.results import Shipped, Spent, Trained, TrainingRecord
