@@ -143,7 +143,7 @@ def promote_challenger(
     failure is accepted; the ledger says so. Raises PromotionRefused with every refusal, RolloutMovedError if who
     serves was changed while it was judged: then nothing else is.
     """
-    check_accepted(accept, workload)
+    check_accepted(accept)
     path = rollout_path(home.room("rollouts"), workload.name)
     before = read_rollout(path, workload.name)
     live, evidence, report = _judged(workload, build, before, path, settings)
