@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.artefacts.errors import SourceError
-from components.declaration import Source
+from components.declaration.source import Source
 from data_contracts.description.spec import ContractSpec
 from data_contracts.description.types.registry import value_type
 

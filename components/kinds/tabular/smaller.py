@@ -10,12 +10,13 @@ import onnx
 import torch
 
 from components.artefacts.storage import write_atomically
-from components.compression.declaration import Family
 from components.compression.results import Smaller
 from components.data.results import Prepared
-from components.declaration import Workload
-from components.evaluation.targets import target_of
+from components.declaration.serving import Family
+from components.declaration.targets import target_of
+from components.declaration.workload import Workload
 from components.features.recipe import recipe_graph
+from components.kinds.tabular.bulk import predict_file
 from components.kinds.tabular.calibration import calibrated, with_calibration
 from components.kinds.tabular.candidates import network_plan
 from components.kinds.tabular.data import Table
@@ -112,8 +113,6 @@ def first_trees(model: onnx.ModelProto, kept: int) -> onnx.ModelProto:
 
 def _calibrated_anew(graph: onnx.ModelProto, path: Path, work: Work, prepared: Prepared) -> onnx.ModelProto:
     """Put another calibration behind the first."""
-    from components.kinds.tabular.workload import predict_file
-
     write_atomically(path, finished(graph))
     answers = predict_file(path, work.contract, prepared.splits["validation"].path)
     calibration = work.head.calibrate(work.tables["validation"].labels.numpy(), answers.reshape(len(answers), -1))
@@ -162,8 +161,6 @@ def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Setti
 
 def _taught(work: Work, trained: Trained, prepared: Prepared, split: str) -> Table:
     """Return a split with the teacher's answers for labels."""
-    from components.kinds.tabular.workload import predict_file
-
     answers = predict_file(trained.best.model, work.contract, prepared.splits[split].path)
     return replace(work.tables[split], labels=torch.from_numpy(answers))
 

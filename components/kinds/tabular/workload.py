@@ -1,20 +1,18 @@
 """The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, numbers out."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from components.catalog import Kind, Progress
-from components.compression.declaration import Family
 from components.compression.results import Smaller
-from components.data.record_batches import record_batch
 from components.data.results import Prepared
-from components.declaration import Section, Workload
+from components.declaration.section import Section
+from components.declaration.serving import Family
+from components.declaration.workload import Workload
 from components.imports import without_garbage
 from components.kinds.tabular.options import TabularOptions, check_options
 from components.settings import Settings
@@ -25,9 +23,6 @@ from data_contracts.description.spec import ContractSpec
 
 if TYPE_CHECKING:
     from components.kinds.tabular.bulk import BulkPredictor
-
-# Bounds the memory of a prediction; the answers do not depend on it.
-ROWS_AT_ONCE = 65_536
 
 
 def train(
@@ -88,13 +83,9 @@ def predict_file(
     model: Path | bytes, contract: ContractSpec, rows: Path | bytes, threads: int = 1
 ) -> NDArray[np.float32]:
     """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
-    predictor = open_bulk(model, contract, threads)
-    frame = pl.scan_parquet(io.BytesIO(rows) if isinstance(rows, bytes) else rows, glob=False).select(
-        [field.name for field in contract.inputs]
-    )
-    parts = frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)
-    answers = [predictor.predict(record_batch(part)) for part in parts]
-    return np.concatenate(answers) if answers else np.zeros(0, np.float32)
+    from components.kinds.tabular.bulk import predict_file
+
+    return predict_file(model, contract, rows, threads)
 
 
 KIND = Kind(

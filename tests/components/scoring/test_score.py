@@ -17,7 +17,7 @@ import pytest
 
 from components.artefacts.build import Build, open_build
 from components.artefacts.errors import ContractError, HostError, SourceError
-from components.declaration import Source
+from components.declaration.source import Source
 from components.kinds.tabular.bulk import BulkPredictor
 from components.kinds.tabular.inference import Predictor
 from components.scoring.joined import JoinedWriter
