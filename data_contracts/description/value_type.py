@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from data_contracts.description.spec import FieldSpec
 
 Schema = Mapping[str, Any]
+Compared = Literal["number", "category"] | None
 # Says what is wrong with a decoded value, None if nothing is.
 Fault = Callable[[Any], str | None]
 WHOLE = frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"})
@@ -37,7 +38,7 @@ class ValueType:
     # As MLflow names it.
     signature: ClassVar[str]
     # As what its distribution is compared (splits, drift); None: not value by value.
-    compared: ClassVar[Literal["number", "category"] | None] = None
+    compared: ClassVar[Compared] = None
     is_moment: ClassVar[bool] = False
     # Whether values have an order in which there is a middle one.
     is_ordered: ClassVar[bool] = False

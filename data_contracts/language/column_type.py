@@ -75,7 +75,7 @@ def check_length(field: str, word: str, value: Any) -> None:
 
 def hashed(name: str) -> pl.Expr:
     """Return texts or bytes as XXH3 of 64 bits."""
-    return polars_hash.col(name).nchash.xxh3_64()  # type: ignore[no-any-return]
+    return polars_hash.col(name).nchash.xxh3_64()
 
 
 def first_that_reads(text: pl.Expr, readers: Sequence[Reader], dtype: pl.DataType) -> pl.Expr:

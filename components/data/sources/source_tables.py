@@ -99,7 +99,11 @@ def _ask_postgresql(
             cursor.execute(query)
             batches = cursor.fetch_record_batch()
             names = _each_once(batches.schema.names, where)
-            read = {field.name: _reading(field, where) for field in batches.schema if field.name in wanted}
+            read = {
+                field.name: _reading(field, where, wanted[field.name])
+                for field in batches.schema
+                if field.name in wanted
+            }
             with _Rows(file) as written:
                 for batch in batches:
                     written.add(pa.table({name: of(batch.column(name)) for name, of in read.items()}), batch.num_rows)
@@ -109,17 +113,19 @@ def _ask_postgresql(
     return names, rows
 
 
-def _reading(field: pa.Field, where: str) -> Callable[[pa.Array], pa.Array]:
+def _reading(field: pa.Field, where: str, dtype: str) -> Callable[[pa.Array], pa.Array]:
     """Return how a column of PostgreSQL becomes one that a contract can be asked about."""
     told = (field.metadata or {}).get(b"POSTGRESQL:type", b"").decode() or str(field.type)
     kind = field.type
     storage = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
     if isinstance(kind, pa.UuidType):
         return _uuid_texts
+    is_text = pa.types.is_string(storage) or pa.types.is_large_string(storage)
+    # Bytes and arrays, if the contract has a field of such a type.
+    is_own = pa.types.is_binary(storage) or pa.types.is_list(storage)
     plain = pa.types.is_primitive(storage) and not pa.types.is_time(storage) and not pa.types.is_interval(storage)
-    plain = plain or pa.types.is_binary(storage) or pa.types.is_list(storage)
     # ADBC brings money as a whole number of its smallest unit, whichever that is.
-    if told == "money" or not (plain or pa.types.is_string(storage) or pa.types.is_large_string(storage)):
+    if told == "money" or not (plain or is_text or (is_own and value_type(dtype).is_large)):
         raise SourceError(
             f"{where}: the column '{field.name}' is of the type {told}, which is not read: cast it in the query, for "
             f"instance {field.name}::text, or {field.name}::numeric"

@@ -18,7 +18,7 @@ class Number(ValueType):
     """A finite double."""
 
     name = "number"
-    python = float
+    python: ClassVar[Any] = float
     rules = tuple(BOUNDS)
     schema: ClassVar[Schema] = {"type": "number"}
     datatype, accepted = "FP64", WHOLE | FLOATS

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from data_contracts.description.patterns import python_pattern, script_pattern
 from data_contracts.description.spec import FieldSpec
-from data_contracts.description.value_type import Schema, ValueType, text
+from data_contracts.description.value_type import Compared, Schema, ValueType, text
 
 
 class String(ValueType):
@@ -12,11 +12,11 @@ class String(ValueType):
 
     name = "string"
     python = str
-    rules = ("min_length", "max_length", "pattern")
+    rules: ClassVar[tuple[str, ...]] = ("min_length", "max_length", "pattern")
     schema: ClassVar[Schema] = {"type": "string"}
     datatype, accepted = "BYTES", frozenset({"BYTES"})
     signature = "string"
-    compared = "category"
+    compared: ClassVar[Compared] = "category"
 
     def limits(self, field: FieldSpec) -> dict[str, Any]:
         limits = {key: value for key in ("min_length", "max_length") if (value := getattr(field, key)) is not None}

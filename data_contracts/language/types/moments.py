@@ -20,8 +20,8 @@ class DatetimeColumn(ColumnType):
     """Moments without a zone; one with a zone becomes its UTC clock."""
 
     name = "datetime"
-    annotation = datetime
-    polars = pl.Datetime("us")
+    annotation: ClassVar[Any] = datetime
+    polars: ClassVar[pl.DataType] = pl.Datetime("us")
     form = "like 2024-01-31T08:30:00, microseconds at most"
     _step: ClassVar[timedelta] = timedelta(microseconds=1)
     # Polars holds years that neither Python nor a request can name.

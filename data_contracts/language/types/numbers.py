@@ -1,7 +1,7 @@
 """Columns of whole numbers, doubles, and yes or no."""
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 
@@ -20,8 +20,8 @@ class NumberColumn(ColumnType):
     """Finite doubles."""
 
     name = "number"
-    annotation = float
-    polars = pl.Float64()
+    annotation: ClassVar[Any] = float
+    polars: ClassVar[pl.DataType] = pl.Float64()
     form = "with a point, and nothing between thousands"
 
     def check_rule(self, field: str, word: str, value: Any) -> None:

@@ -40,14 +40,16 @@ class VectorColumn(ColumnType):
         return [*shorter, (f"longer than {field.max_length}", length > field.max_length), ("not finite", ~finite)]
 
     def bits(self, name: str) -> pl.Expr:
-        # Polars writes a double so that it is read as the same one; one zero, whatever its sign.
-        texts = pl.col(name).list.eval((pl.element() + 0.0).cast(pl.String).fill_null("null")).list.join(",")
+        # Polars writes a double so that it is read as the same one. One zero, whatever its sign: inside of a list it
+        # leaves `+ 0.0` out.
+        number = pl.when(pl.element() == 0).then(0.0).otherwise(pl.element())
+        texts = pl.col(name).list.eval(number.cast(pl.String).fill_null("null")).list.join(",")
         return texts.nchash.xxh3_64()  # type: ignore[attr-defined,no-any-return]
 
     def cast(self, column: pl.Expr, source: pl.DataType) -> tuple[pl.Expr, bool] | None:
         if isinstance(source, (pl.List, pl.Array)):
             inner = source.inner
-            return (column.cast(DTYPE), False) if inner == pl.Null or inner.is_numeric() else None  # type: ignore[union-attr]
+            return (column.cast(DTYPE), False) if inner == pl.Null or inner.is_numeric() else None
         return super().cast(column, source)
 
     def of_text(self, column: pl.Expr) -> pl.Expr | None:
