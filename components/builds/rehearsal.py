@@ -1,6 +1,6 @@
 """Rehearse a build before it is judged: what will ship is put together, opened, served and asked, and that is evidence.
 
-The files are those that are packaged later, byte for byte (``CORE``): their digests are part of the evidence.
+The files are those that are packaged later, byte for byte: their digests are part of the evidence.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from components.artefacts.answer_shape import read_shape
 from components.artefacts.build import Build, open_build, seal
 from components.artefacts.storage import digest_file
 from components.builds.live_check import check_live
-from components.builds.packaging import CORE, scored_rows, write_core
+from components.builds.packaging import scored_rows, write_core
 from components.builds.parity_ladder import Ladder, climb
 from components.builds.stage_budget import StageBudget, measure_stages
 from components.data.results import Prepared
@@ -47,12 +47,12 @@ def rehearse(
     scored = scored_rows(prepared.splits["test"].path, answers, shape, contract, home)
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-") as scratch:
         folder = Path(scratch)
-        write_core(folder, workload, contract, trained.shipped.model, prepared.recipe, scored, shape)
+        core = write_core(folder, workload, contract, trained.shipped.parts, scored, shape)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         seal(folder, workload=workload.name, kind=workload.kind, created=created)
         # Not signed yet: it was put together here, a moment ago, and is thrown away.
         ladder, budget = _rehearsed(open_build(folder, None), settings)
-        digests = {name: digest_file(folder / name) for name in CORE}
+        digests = {name: digest_file(folder / name) for name in core}
     tables: dict[str, Any] = {"ladder": msgspec.to_builtins(ladder.rungs), "rehearsed": digests}
     measures = [ladder_measure(ladder)]
     if budget is not None:

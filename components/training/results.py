@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from components.artefacts.inference import MODEL, Parts
 from components.compression.results import Compression
 from components.result import Result
 from components.training.costs.energy import Energy
@@ -27,16 +28,23 @@ class HardwareChoice(Result):
 
 
 class Candidate(Result):
-    """One model that could be packaged."""
+    """One model that could be packaged: its main graph, and what else it answers with."""
 
     name: str
     family: Literal["baseline", "lightning"]
     model: Path = Field(description="ONNX from raw contract fields to the output.")
+    graphs: dict[str, Path] = Field(default_factory=dict, description="Further graphs by name.")
+    assets: dict[str, Path] = Field(default_factory=dict, description="Files that answers need, or people read.")
     digest: str = Field(description="SHA-256 of the ONNX file.")
     predictions: Path = Field(description="Parquet (split, row, answer) as the trainer itself computed them.")
     score: float = Field(description="The goal's metric on the validation split.")
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
     cut_off: str = Field("", description="The cap that ended it before it was done; empty if none did.")
+
+    @property
+    def parts(self) -> Parts:
+        """What it answers with."""
+        return Parts({MODEL: self.model, **self.graphs}, self.assets)
 
 
 class Comparison(Result):
@@ -53,11 +61,18 @@ class Comparison(Result):
 
 
 class Shipped(Result):
-    """The graph that goes into the build."""
+    """What goes into the build."""
 
     model: Path
-    digest: str = Field(description="SHA-256 of the graph.")
+    graphs: dict[str, Path] = Field(default_factory=dict, description="Further graphs by name.")
+    assets: dict[str, Path] = Field(default_factory=dict)
+    digest: str = Field(description="SHA-256 of the model's graph.")
     changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
+
+    @property
+    def parts(self) -> Parts:
+        """What the build answers with."""
+        return Parts({MODEL: self.model, **self.graphs}, self.assets)
 
 
 class Epoch(Result):
@@ -193,11 +208,13 @@ class Trained(Result):
 
     @property
     def shipped(self) -> Shipped:
-        """The graph that ships and that every judgement is about: a variant of the best candidate, or itself."""
-        variant = self.compression.shipped if self.compression else None
+        """What ships and what every judgement is about: the best candidate, or a variant of its graph."""
+        best, variant = self.best, self.compression.shipped if self.compression else None
+        whole = Shipped(model=best.model, graphs=best.graphs, assets=best.assets, digest=best.digest, changed=False)
         if variant is None or variant.model is None or variant.digest is None:
-            return Shipped(model=self.best.model, digest=self.best.digest, changed=False)
-        return Shipped(model=variant.model, digest=variant.digest, changed=variant.family is not None)
+            return whole
+        changed = variant.family is not None
+        return whole.model_copy(update={"model": variant.model, "digest": variant.digest, "changed": changed})
 
 
 class CandidateRecord(Result):

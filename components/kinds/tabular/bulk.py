@@ -7,7 +7,6 @@ Slices of 2,048 to 4,096 rows stay in the processor's cache; 32,768 cost a third
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ import onnxruntime
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from components.kinds.tabular.inference import open_session
+from components.artefacts.inference import Parts
+from components.artefacts.onnx_session import open_session
 from components.kinds.tabular.raw import number_column, text_column
 from components.kinds.tabular.text_lookup import divide_graph
 from data_contracts.description.spec import ContractSpec
@@ -31,7 +31,8 @@ class BulkPredictor:
     ``threads`` are those of one call; the answers do not depend on their number.
     """
 
-    def __init__(self, model: Path | bytes, contract: ContractSpec, threads: int = 1) -> None:
+    def __init__(self, parts: Parts, contract: ContractSpec, threads: int = 1) -> None:
+        model = parts.model
         divided = divide_graph(onnx.load_model_from_string(model) if isinstance(model, bytes) else onnx.load(model))
         self._lookups = [
             (lookup.field, lookup.tensors, open_session(lookup.model.SerializeToString())) for lookup in divided.lookups

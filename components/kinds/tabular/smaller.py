@@ -9,13 +9,16 @@ import numpy as np
 import onnx
 import torch
 
+from components.artefacts.inference import MODEL, Answers, Parts
 from components.artefacts.storage import write_atomically
+from components.batch_prediction import predict_file
 from components.compression.declaration import Family
 from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration import Workload
 from components.evaluation.targets import target_of
 from components.features.recipe import recipe_graph
+from components.kinds.tabular.bulk import BulkPredictor
 from components.kinds.tabular.calibration import calibrated, with_calibration
 from components.kinds.tabular.candidates import network_plan
 from components.kinds.tabular.data import Table
@@ -112,10 +115,8 @@ def first_trees(model: onnx.ModelProto, kept: int) -> onnx.ModelProto:
 
 def _calibrated_anew(graph: onnx.ModelProto, path: Path, work: Work, prepared: Prepared) -> onnx.ModelProto:
     """Put another calibration behind the first."""
-    from components.kinds.tabular.workload import predict_file
-
     write_atomically(path, finished(graph))
-    answers = predict_file(path, work.contract, prepared.splits["validation"].path)
+    answers = _answers(path, work, prepared, "validation")
     calibration = work.head.calibrate(work.tables["validation"].labels.numpy(), answers.reshape(len(answers), -1))
     last = graph.graph.node[-1]
     assert list(last.output) == [work.head.tensor], "the last node names the answer"
@@ -162,10 +163,13 @@ def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Setti
 
 def _taught(work: Work, trained: Trained, prepared: Prepared, split: str) -> Table:
     """Return a split with the teacher's answers for labels."""
-    from components.kinds.tabular.workload import predict_file
-
-    answers = predict_file(trained.best.model, work.contract, prepared.splits[split].path)
+    answers = _answers(trained.best.model, work, prepared, split)
     return replace(work.tables[split], labels=torch.from_numpy(answers))
+
+
+def _answers(model: Path, work: Work, prepared: Prepared, split: str) -> Answers:
+    predictor = BulkPredictor(Parts({MODEL: model}), work.contract)
+    return predict_file(predictor, work.contract, prepared.splits[split].path)
 
 
 def _nearness(head: Head, answers: torch.Tensor, taught: torch.Tensor) -> float:

@@ -1,18 +1,13 @@
 """The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, numbers out."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-
+from components.artefacts.inference import Parts
 from components.catalog import Kind, Progress
 from components.compression.declaration import Family
 from components.compression.results import Smaller
-from components.data.record_batches import record_batch
 from components.data.results import Prepared
 from components.declaration import Section, Workload
 from components.imports import without_garbage
@@ -25,9 +20,6 @@ from data_contracts.description.spec import ContractSpec
 
 if TYPE_CHECKING:
     from components.kinds.tabular.bulk import BulkPredictor
-
-# Bounds the memory of a prediction; the answers do not depend on it.
-ROWS_AT_ONCE = 65_536
 
 
 def train(
@@ -77,32 +69,18 @@ def check(options: Section, contract: ContractSpec) -> None:
     check_options(options, contract)
 
 
-def open_bulk(model: Path | bytes, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
+def open_batches(parts: Parts, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
     """Return the graph ready to answer batches of contract rows."""
     from components.kinds.tabular.bulk import BulkPredictor
 
-    return BulkPredictor(model, contract, threads)
-
-
-def predict_file(
-    model: Path | bytes, contract: ContractSpec, rows: Path | bytes, threads: int = 1
-) -> NDArray[np.float32]:
-    """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
-    predictor = open_bulk(model, contract, threads)
-    frame = pl.scan_parquet(io.BytesIO(rows) if isinstance(rows, bytes) else rows, glob=False).select(
-        [field.name for field in contract.inputs]
-    )
-    parts = frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)
-    answers = [predictor.predict(record_batch(part)) for part in parts]
-    return np.concatenate(answers) if answers else np.zeros(0, np.float32)
+    return BulkPredictor(parts, contract, threads)
 
 
 KIND = Kind(
     name="tabular",
     options=TabularOptions,
     train=train,
-    predict_file=predict_file,
-    open_bulk=open_bulk,
+    open_batches=open_batches,
     targets=("binary", "multiclass", "regression"),
     estimate=estimate,
     smaller=smaller,
