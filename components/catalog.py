@@ -13,15 +13,16 @@ import components.kinds
 from components.artefacts.errors import WorkloadError
 from components.artefacts.inference import Answers, Inference, Parts, inference_of
 from components.batch_prediction import BatchPredictor, OpenBatches, RowByRow, predict_file
-from components.compression.declaration import Family
 from components.compression.results import Smaller
 from components.data.results import Prepared
-from components.declaration import Section, Workload
-from components.evaluation.targets import Target, target_of
+from components.declaration.section import Section
+from components.declaration.serving import Family
+from components.declaration.targets import Target, target_of
+from components.declaration.validation_errors import describe_validation_error
+from components.declaration.workload import Workload
 from components.settings import Settings
 from components.training.costs.estimate import Estimate
 from components.training.results import Trained
-from components.validation_errors import describe_validation_error
 from data_contracts.description.spec import ContractSpec
 
 # What is being done, how much of it is done, and how much there is in all.

@@ -57,7 +57,7 @@ def profile(
 ) -> None:
     """Show where the time of a request goes, stage by stage, and its sum against the declared p95 and p99."""
     from components.builds.kept_builds import workload_document
-    from components.declaration import parse_workload
+    from components.declaration.loading import parse_workload
     from components.promotion.inspection import build_of
     from components.promotion.inspection import profile as measure
     from components.service.flame import record_flame

@@ -12,7 +12,7 @@ from components.artefacts.errors import GateError
 from components.builds.packaging import PackagedBuild
 from components.data.results import Expected, Prepared, Validated
 from components.data.versions import find_version
-from components.declaration import contract_of
+from components.declaration.loading import contract_of
 from components.evaluation.evidence import Evaluated
 from components.gates.judge import GateReport
 from components.registry.versions import Registered

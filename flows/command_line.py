@@ -90,7 +90,7 @@ def _imported(
 
     Returns the server, the flow, and steps that import what the flow will import later.
     """
-    from components.declaration import read_workload
+    from components.declaration.loading import read_workload
 
     if workload is not None:
         # Before a server is started for it.
@@ -174,7 +174,7 @@ def promote(
 ) -> None:
     """Serve a build, judge what a client sees, and make it the champion."""
 
-    from components.declaration import read_workload
+    from components.declaration.loading import read_workload
 
     declared = read_workload(workload)
     if accept:
@@ -204,7 +204,7 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Exchange the champion and the one before it: the previous serves again; done twice it is undone."""
-    from components.declaration import read_workload
+    from components.declaration.loading import read_workload
     from components.promotion.promote import roll_back
 
     declared = read_workload(workload)

@@ -2,7 +2,7 @@
 
 from components.data.expectations import end_judging
 from components.data.results import Expected, Prepared, Snapshot, Validated
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.settings import Home
 from tasks.expect import expect
 from tasks.prepare import prepare

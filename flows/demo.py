@@ -10,7 +10,7 @@ from components.artefacts.errors import SlipwayError
 from components.artefacts.rollout import rollout_path
 from components.builds.live_check import ask, serving
 from components.builds.signing import public_key_path
-from components.declaration import read_workload
+from components.declaration.loading import read_workload
 from components.promotion.promote import champion_of
 from components.settings import Settings
 from flows import terminal

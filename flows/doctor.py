@@ -11,7 +11,7 @@ from typing import Literal
 
 from components.artefacts.errors import HostError, SlipwayError
 from components.artefacts.storage import sweep
-from components.declaration import known_workloads, read_workload
+from components.declaration.loading import known_workloads, read_workload
 from components.provenance import dependency_graph, environment_differences, how_to_pin, machine
 from components.result import Result
 from components.run_ledger import SWEPT, close_killed

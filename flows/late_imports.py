@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from components.catalog import find_kind
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.registry.client import import_mlflow
 from components.settings import Home, Settings
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.catalog import check_target, kind_options
-from components.declaration import Workload, contract_of, find_workload, read_workload
+from components.declaration.loading import contract_of, find_workload, read_workload
+from components.declaration.workload import Workload
 from components.features.recipe import check_step
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings

@@ -17,7 +17,7 @@ from flows.serving_output import endpoint_lines
 
 if TYPE_CHECKING:
     from components.artefacts.build import Build
-    from components.declaration import Workload
+    from components.declaration.workload import Workload
     from components.evaluation.evidence import Measure
     from components.gates.judge import GateReport
     from components.monitoring.monitor import Monitored
@@ -85,8 +85,8 @@ def _stages(run: "RunRecord") -> Table:
 
 
 def _models(built: "BuildOutcome") -> Table:
+    from components.declaration.targets import METRICS
     from components.evaluation.evidence import read_evidence
-    from components.evaluation.targets import METRICS
 
     evidence = read_evidence(built.evaluated.evidence)
     rows = []

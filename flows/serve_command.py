@@ -61,7 +61,7 @@ def serve(
 ) -> None:
     """Serve the champion until stopped; a promotion or rollback takes effect without a restart."""
     from components.builds.signing import public_key_path
-    from components.declaration import read_workload
+    from components.declaration.loading import read_workload
     from components.promotion.promote import champion_of
     from components.service.follow import serve_champion
 

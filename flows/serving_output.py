@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from components.builds.parity_ladder import Ladder
     from components.builds.serving_environment import FreshEnvironment
     from components.builds.stage_budget import StageBudget
-    from components.declaration import Goal
+    from components.declaration.goal import Goal
 
 REASONS_SHOWN = 15
 

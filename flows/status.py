@@ -6,7 +6,7 @@ from pydantic import Field
 
 from components.artefacts.errors import SlipwayError
 from components.artefacts.rollout import Rollout, read_rollout, rollout_path
-from components.declaration import read_workload
+from components.declaration.loading import read_workload
 from components.result import Result
 from components.run_ledger import RunRecord, StageRecord, runs_of
 from components.settings import Home

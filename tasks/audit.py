@@ -3,7 +3,8 @@
 from components.data.audit.findings import Audited
 from components.data.audit.leakage import audit_prepared
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from tasks.pages import text
 from tasks.stage import stage
 

@@ -6,7 +6,8 @@ from components import progress
 from components.artefacts.storage import digest_json
 from components.catalog import find_kind, kind_module
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.training.costs.energy import EnergyMeter, cpu_seconds

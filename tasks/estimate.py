@@ -4,7 +4,8 @@ from components.artefacts.errors import WorkloadError
 from components.artefacts.storage import write_atomically
 from components.catalog import find_kind
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.settings import Home, Settings
 from components.training.costs.estimate import FILE, Estimate
 from tasks.pages import table

@@ -3,7 +3,8 @@
 from components.artefacts.storage import digest_json
 from components.catalog import find_kind
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated
 from components.settings import Home
 from components.training.results import Trained

@@ -6,7 +6,8 @@ from pathlib import Path
 from components.artefacts.storage import digest_file
 from components.data.expectations import judge_expectations
 from components.data.results import Expected, Validated
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.run_ledger import current_ledger
 from components.settings import Home
 from data_contracts.language.expectation_arguments import asks_the_clock, known_files

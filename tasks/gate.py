@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 from components.data.audit.findings import Audited
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated, Measure, read_evidence
 from components.evaluation.hold_out import leakage_measure
 from components.gates.judge import Context, GateReport, judge

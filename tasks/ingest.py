@@ -3,7 +3,8 @@
 from components.data.results import Snapshot
 from components.data.sources.snapshots import take_snapshot
 from components.data.sources.source import source_fingerprint
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.settings import Home
 from tasks.pages import fields_of
 from tasks.stage import stage

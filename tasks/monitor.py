@@ -2,7 +2,8 @@
 
 from components.artefacts.build import Build
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.monitoring.monitor import Monitored, monitor_build
 from components.settings import Home
 from tasks.pages import table, text

@@ -12,7 +12,8 @@ from components.catalog import kind_module
 from components.compression.results import AS_TRAINED
 from components.data.results import Expected, Prepared, Snapshot, Validated
 from components.data.sources.source import source_modules
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated, read_evidence, write_evidence
 from components.gates.judge import GateReport
 from components.imported_code import code_of

@@ -2,7 +2,8 @@
 
 from components.data.preparation import prepare as prepare_rows
 from components.data.results import Prepared, Validated
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.settings import Home
 from tasks.pages import table
 from tasks.stage import stage

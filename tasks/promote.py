@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.artefacts.build import Build
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.promotion.promote import Promotion, promote_challenger
 from components.promotion.record import PromotionRecord
 from components.settings import Home, Settings

@@ -3,7 +3,7 @@
 from components.artefacts.build import open_build
 from components.builds.packaging import PackagedBuild
 from components.builds.signing import public_key_path
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated, read_evidence
 from components.registry.versions import PARAMETERS, Registered, register_build
 from components.settings import Home, Settings

@@ -1,7 +1,8 @@
 """Rehearse: what will ship is opened in a clean process, served and asked, and how that went is evidence."""
 
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings
 from components.training.results import Trained

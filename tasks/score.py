@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.artefacts.build import Build
-from components.declaration import Source
+from components.declaration.source import Source
 from components.scoring.apart import score_apart
 from components.scoring.score import Scored
 from tasks.pages import fields_of

@@ -9,7 +9,8 @@ from components.builds.packaging import PackagedBuild
 from components.builds.signing import public_key_path
 from components.catalog import find_kind
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.faults.bench import make_bench
 from components.faults.selftest import Planted, applicable, planted_one_by_one
 from components.settings import Settings

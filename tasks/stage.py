@@ -27,7 +27,8 @@ from components import progress
 from components.artefacts.build import Build
 from components.artefacts.storage import digest_json
 from components.catalog import kind_module
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.run_ledger import current_ledger
 from components.settings import Settings
 from components.stage_keys import StageKey, stage_key

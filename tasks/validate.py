@@ -3,7 +3,8 @@
 from components.data.expectations import begin_judging
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot, Validated
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.settings import Home
 from tasks.pages import text
 from tasks.stage import stage

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 import yaml
 
-from components.declaration import Workload, parse_workload
+from components.declaration.loading import parse_workload
+from components.declaration.workload import Workload
 from components.settings import Home
 from components.training.processor_threads import let_waiting_threads_sleep
 from data_contracts.flights import read_flights

@@ -16,7 +16,8 @@ from benchmarks.data.flight_rows import write_flights
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
-from components.declaration import Source, read_workload
+from components.declaration.loading import read_workload
+from components.declaration.source import Source
 from components.settings import Home
 from data_contracts.flights import Flight
 

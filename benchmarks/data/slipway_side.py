@@ -17,7 +17,8 @@ from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot
 from components.data.sources.snapshots import have_nan, take_snapshot
-from components.declaration import Source, read_workload
+from components.declaration.loading import read_workload
+from components.declaration.source import Source
 from components.settings import Home
 from data_contracts.flights import Flight
 

@@ -18,7 +18,7 @@ from benchmarks.data.compare_with_pandas import show
 from benchmarks.data.flight_rows import write_flights
 from components.data.kept_rows import KEPT, KeptRows
 from components.data.splits.division import split_rows
-from components.data.splits.split_declaration import SplitRule
+from components.declaration.split import SplitRule
 from data_contracts.description.spec import ContractSpec
 from data_contracts.flights import Flight
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from components.artefacts.answer_shape import Binary
 from components.artefacts.build import Golden, ServingSpec, seal
 from components.artefacts.storage import write_atomically, write_json
-from components.declaration import FeatureStep
+from components.declaration.features import FeatureStep
 from components.features.fusion import unstack_columns
 from components.features.recipe import Recipe, fit_recipe, read_recipe, recipe_graph, write_recipe
 from components.kinds.tabular.inference import TabularPredictor

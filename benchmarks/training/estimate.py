@@ -14,7 +14,8 @@ from pathlib import Path
 from benchmarks.training.prepared import prepared_data
 from components.catalog import find_kind
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of, read_workload
+from components.declaration.loading import contract_of, read_workload
+from components.declaration.workload import Workload
 from components.settings import Settings
 from components.training.costs.accounting import accounted
 from components.training.costs.estimate import check_estimate

@@ -23,7 +23,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from benchmarks.training.prepared import prepared_data
 from components.catalog import find_kind
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of, read_workload
+from components.declaration.loading import contract_of, read_workload
+from components.declaration.workload import Workload
 from components.evaluation.metrics import interval, paired_difference, score
 from components.kinds.tabular.data import read_table
 from components.settings import Settings

@@ -4,7 +4,8 @@ from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Prepared
 from components.data.sources.snapshots import take_snapshot
-from components.declaration import Workload, contract_of
+from components.declaration.loading import contract_of
+from components.declaration.workload import Workload
 from components.settings import Settings
 
 

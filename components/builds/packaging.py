@@ -23,7 +23,7 @@ from components.builds.kept_builds import keep_build
 from components.builds.serving_environment import REQUIREMENTS, serving_packages, write_requirements
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.data.pseudonyms import without_pii
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.provenance import CodeVersion, Package
 from components.result import Result
 from components.settings import Home

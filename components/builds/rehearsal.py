@@ -19,7 +19,7 @@ from components.builds.packaging import scored_rows, write_core
 from components.builds.parity_ladder import Ladder, climb
 from components.builds.stage_budget import StageBudget, measure_stages
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated, Measure, read_evidence, write_evidence
 from components.settings import Home, Settings
 from components.training.results import Trained

@@ -12,7 +12,6 @@ import polars as pl
 from components.artefacts.inference import Parts
 from components.artefacts.storage import digest_file, digest_json
 from components.catalog import Kind, Progress
-from components.compression.declaration import Family, Variants
 from components.compression.measurement import (
     BATCH_ROWS,
     class_losses,
@@ -25,10 +24,11 @@ from components.compression.measurement import (
 from components.compression.quantisation import NotPossibleError, half, int8_dynamic, int8_static
 from components.compression.results import AS_TRAINED, Compression, Smaller, Variant
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.serving import Family, Variants
+from components.declaration.targets import shape_of, target_of
+from components.declaration.workload import Workload
 from components.evaluation.decisions import decision_threshold
 from components.evaluation.hold_out import label_scale, labels_of
-from components.evaluation.targets import shape_of, target_of
 from components.settings import Settings
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec

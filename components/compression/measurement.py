@@ -11,8 +11,8 @@ import polars as pl
 from components.artefacts.answer_shape import AnswerShape, differences
 from components.artefacts.inference import Answers, Batch, Predictor
 from components.compression.results import AS_TRAINED, ClassLoss, MetricLoss, Speed
+from components.declaration.targets import Target
 from components.evaluation.metrics import HIGHER_IS_BETTER, METRICS, replicates, score, statistic, summarise
-from components.evaluation.targets import Target
 from data_contracts.description.spec import ContractSpec
 
 # What the data plane gives the model in one call at most.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components.compression.declaration import Family
+from components.declaration.serving import Family
 from components.result import Result
 
 AS_TRAINED = "as trained"

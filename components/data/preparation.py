@@ -12,7 +12,7 @@ from components.data.parquet import BLOCK, BlockFiles
 from components.data.results import Prepared, Split, Validated
 from components.data.splits.division import split_rows
 from components.data.splits.split_report import sample_step, split_report
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.settings import Home
 from components.stage_keys import code_part

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.evaluation.declaration import BehaviourTest
+from components.declaration.behaviour import BehaviourTest
+from components.declaration.targets import label_unit
 from components.evaluation.evidence import Measure
 from components.evaluation.importance import Ask
-from components.evaluation.targets import label_unit
 from data_contracts.description.field_types import decode_value
 from data_contracts.description.spec import ContractSpec
 from data_contracts.language.frame_schema import POLARS_TYPES

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Measure
 from components.evaluation.groups import compared_groups, worst_gap
 from components.evaluation.hold_out import HoldOut

@@ -15,7 +15,8 @@ from components.artefacts.answer_shape import AnswerShape, differences
 from components.artefacts.storage import digest_file, write_json
 from components.batch_prediction import PredictFile
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.targets import Target, label_unit, shape_of
+from components.declaration.workload import Workload
 from components.evaluation.behaviour_tests import behaviour, behaviour_measure
 from components.evaluation.decisions import decision_threshold, decisions
 from components.evaluation.evidence import Evaluated, Evidence, Measure, write_evidence
@@ -34,7 +35,6 @@ from components.evaluation.metrics import (
 from components.evaluation.multiclass import calibration_measure, class_decisions, rate_measures
 from components.evaluation.regression import number_decisions
 from components.evaluation.slices import goal_measures, slice_measures, weak_slices
-from components.evaluation.targets import Target, label_unit, shape_of
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec
 

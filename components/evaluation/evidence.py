@@ -10,9 +10,9 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from components.artefacts.errors import BuildError
 from components.artefacts.storage import write_atomically
+from components.declaration.targets import IN_LABEL_UNIT
 from components.evaluation.metrics import Interval
 from components.evaluation.normal import norm
-from components.evaluation.targets import IN_LABEL_UNIT
 from components.evaluation.units import MIN_ROWS, MIN_UNITS
 from components.result import Result
 

@@ -19,10 +19,10 @@ from components.artefacts.storage import held, write_json
 from components.batch_prediction import PredictFile
 from components.data.audit.findings import Finding
 from components.data.results import Prepared
+from components.declaration.targets import HIGHER_IS_BETTER, Target, shape_of, target_of
 from components.evaluation.evidence import Measure
 from components.evaluation.metrics import Interval, interval
 from components.evaluation.power import luck_of_the_best
-from components.evaluation.targets import HIGHER_IS_BETTER, Target, shape_of, target_of
 from components.evaluation.units import MIN_UNITS, ROWS, Unit, units_of
 from components.training.results import Candidate, Trained
 from data_contracts.description.spec import ContractSpec

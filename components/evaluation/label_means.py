@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from components.data.results import Prepared
-from components.evaluation.targets import target_of
+from components.declaration.targets import target_of
 from data_contracts.description.spec import ContractSpec
 
 

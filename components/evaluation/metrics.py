@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluation.targets import HIGHER_IS_BETTER as HIGHER_IS_BETTER
-from components.evaluation.targets import METRICS as METRICS
+from components.declaration.targets import HIGHER_IS_BETTER as HIGHER_IS_BETTER
+from components.declaration.targets import METRICS as METRICS
 from components.evaluation.units import ROWS, Unit
 from components.evaluation.weighted_scores import (
     Numbers,

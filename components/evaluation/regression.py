@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.decisions import SOURCE
 from components.evaluation.evidence import Measure
 from components.evaluation.groups import compared_groups, worst_gap

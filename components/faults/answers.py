@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, logit, softmax
 
+from components.declaration.targets import Target
 from components.evaluation.metrics import TINY
-from components.evaluation.targets import Target
 
 Numbers = NDArray[np.float64]
 Rows = NDArray[np.bool_]

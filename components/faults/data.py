@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from components.artefacts.errors import WorkloadError
-from components.declaration import TimeSplit, parse_workload
+from components.declaration.loading import parse_workload
+from components.declaration.split import TimeSplit
 from components.evaluation.hold_out import labels_of
 from components.faults.bench import Bench, Fault, Seen
 from components.features.recipe import check_feature_field

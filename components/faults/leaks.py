@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from components.data.audit.leakage import audit
 from components.data.results import Prepared, Split
-from components.declaration import TimeSplit
+from components.declaration.split import TimeSplit
 from components.evaluation.evidence import Evidence
 from components.evaluation.hold_out import labels_of, leakage_measure
 from components.faults.bench import Bench, Fault, Seen, judged

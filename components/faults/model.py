@@ -6,15 +6,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from components.declaration.behaviour import BehaviourTest
+from components.declaration.gates import Floor
+from components.declaration.targets import classes_of
 from components.evaluation.behaviour_tests import behaviour, behaviour_measure
-from components.evaluation.declaration import BehaviourTest
 from components.evaluation.evidence import Evidence, Measure
 from components.evaluation.hold_out import Use, Uses, uses_measure
 from components.evaluation.importance import asker
-from components.evaluation.targets import classes_of
 from components.faults.answers import overconfident
 from components.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, largest_slice, refusals
-from components.gates.declaration import Floor
 
 
 def shuffled_labels(bench: Bench, planted: bool) -> Seen:

@@ -13,7 +13,7 @@ import polars as pl
 from onnx import TensorProto
 
 from components.artefacts.errors import WorkloadError
-from components.declaration import FeatureStep
+from components.declaration.features import FeatureStep
 from components.features.calendar import DateParts, Season, TimeOfDay, Weekday
 from components.features.category import Category, Cross
 from components.features.encoding import Frequency, HashBucket, TargetMean

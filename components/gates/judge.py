@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure, Record
 from components.evaluation.normal import norm
 from components.evaluation.power import ALPHA, detectable_difference, holm, rows_to_decide

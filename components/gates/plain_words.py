@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from components.declaration import Workload
+from components.declaration.targets import METRICS, title_of
+from components.declaration.workload import Workload
 from components.evaluation.behaviour_tests import failure
 from components.evaluation.evidence import Evidence, Measure, Record
-from components.evaluation.targets import METRICS, title_of
 from components.gates.texts import number, rests_on
 from components.gates.worse_slices import beside_whole
 

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.declaration import Workload
+from components.declaration.targets import METRICS, title_of
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Record
-from components.evaluation.targets import METRICS, title_of
 from components.gates.remedies import calibration_remedy
 from components.provenance import how_to_pin
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from components.declaration import Workload
+from components.declaration.targets import METRICS
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence
-from components.evaluation.targets import METRICS
 
 # Standard errors by which the labels of two splits differ for more than chance.
 BEYOND_CHANCE = 3.0

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from components.artefacts.errors import DataError
 from components.artefacts.storage import digest_json, write_atomically
-from components.declaration import Monitoring
+from components.declaration.monitoring import Monitoring
 from components.monitoring.drift_page import header, with_header
 from components.monitoring.drift_tests import (
     Found,

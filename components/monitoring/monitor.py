@@ -11,7 +11,8 @@ from components.artefacts.errors import DataError
 from components.artefacts.storage import write_atomically
 from components.catalog import find_kind
 from components.data.results import Prepared
-from components.declaration import TimeSplit, Workload
+from components.declaration.split import TimeSplit
+from components.declaration.workload import Workload
 from components.evaluation.hold_out import decide_unit, labels_of
 from components.evaluation.slices import measurable
 from components.evaluation.units import units_of

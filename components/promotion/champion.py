@@ -11,12 +11,12 @@ from components.artefacts.answer_shape import side_by_side
 from components.artefacts.build import Build
 from components.artefacts.errors import BuildError
 from components.catalog import find_kind
-from components.declaration import Workload
+from components.declaration.targets import target_of
+from components.declaration.workload import Workload
 from components.evaluation.evaluate import RESAMPLES
 from components.evaluation.evidence import Measure, Record
 from components.evaluation.hold_out import HoldOut, Rival, decide_unit, labels_of
 from components.evaluation.slices import goal_measures, slice_measures
-from components.evaluation.targets import target_of
 from components.evaluation.units import units_of
 
 SOURCE = "promotion"

@@ -35,9 +35,9 @@ from components.builds.packaging import json_rows
 from components.builds.parity_ladder import Ladder, climb
 from components.builds.rehearsal import ladder_measure
 from components.builds.signing import public_key_path
-from components.declaration import Workload
+from components.declaration.targets import label_unit
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure
-from components.evaluation.targets import label_unit
 from components.gates.judge import GateReport, promotion_evidence, promotion_gates
 from components.gates.policy import promotion_gate_names
 from components.promotion.champion import Comparison, against_champion

@@ -18,10 +18,10 @@ from markupsafe import Markup
 
 from components.artefacts.storage import write_atomically
 from components.data.results import Expected, Prepared, Validated
-from components.declaration import Workload
+from components.declaration.targets import CLASS_METRICS, target_of
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure
 from components.evaluation.metrics import HIGHER_IS_BETTER
-from components.evaluation.targets import CLASS_METRICS, target_of
 from components.evaluation.units import MIN_ROWS, MIN_UNITS
 from components.gates.judge import GateReport
 from components.gates.texts import number, plural

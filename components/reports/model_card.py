@@ -1,7 +1,7 @@
 """The model card: what a build is for, what it saw, how good it is, and its limits (Mitchell et al. 2019)."""
 
 from components.data.results import Expected, Prepared, Validated
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated, read_evidence
 from components.gates.judge import GateReport
 from components.markdown import cell

@@ -4,9 +4,9 @@ import polars as pl
 
 from components.artefacts.build import Build
 from components.catalog import find_kind
+from components.declaration.targets import target_of
 from components.evaluation.hold_out import labels_of
 from components.evaluation.metrics import METRICS, score
-from components.evaluation.targets import target_of
 
 
 def asked_metrics(build: Build, rows_of: Build) -> dict[str, float]:

@@ -9,8 +9,8 @@ import msgspec
 
 from components.artefacts.build import Build
 from components.artefacts.errors import BuildError
+from components.declaration.targets import HIGHER_IS_BETTER
 from components.evaluation.evidence import Evidence, parse_evidence
-from components.evaluation.targets import HIGHER_IS_BETTER
 from components.provenance import Package
 from components.training.results import TrainingRecord
 

@@ -7,7 +7,7 @@ import msgspec
 from components import apart
 from components.artefacts.build import Build, open_build
 from components.artefacts.errors import HostError, SourceError
-from components.declaration import Source
+from components.declaration.source import Source
 from components.scoring.score import PART_ROWS, Scored, score_file
 from components.scoring.work_folder import work_folder
 

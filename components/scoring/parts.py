@@ -19,7 +19,7 @@ from components.data.sources.csv_files import SHORT, separator_of
 from components.data.sources.json_lines import has_large
 from components.data.sources.source import open_source
 from components.data.sources.source_files import FORMATS, Opened
-from components.declaration import Source
+from components.declaration.source import Source
 from components.scoring.footer import Footer, is_encrypted, read_footer
 from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.language.frame_schema import frame_schema

@@ -26,7 +26,7 @@ from components.artefacts.build import Build
 from components.artefacts.errors import SourceError
 from components.catalog import find_kind
 from components.data.record_batches import record_batch
-from components.declaration import Source
+from components.declaration.source import Source
 from components.result import Result
 from components.scoring.joined import JoinedWriter, stored_columns
 from components.scoring.output import WRITERS, Output

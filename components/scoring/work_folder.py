@@ -14,7 +14,7 @@ import pyarrow as pa
 from components.artefacts.build import Build
 from components.artefacts.errors import DataError, HostError, SourceError
 from components.artefacts.storage import digest_json, take_lock
-from components.declaration import Source
+from components.declaration.source import Source
 
 # How parts are cut and kept: a change of it must not find the parts of another way.
 FORMAT = 2

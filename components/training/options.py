@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from components.declaration import Section
+from components.declaration.section import Section
 from components.training.search_options import SearchOptions
 
 

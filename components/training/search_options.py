@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from components.declaration import Section
+from components.declaration.section import Section
 
 
 class Range(Section):

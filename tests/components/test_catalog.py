@@ -5,7 +5,8 @@ import pytest
 
 from components.artefacts.errors import WorkloadError
 from components.catalog import check_target, find_kind, kind_options, known_kinds
-from components.declaration import Workload, contract_of, parse_workload, read_workload
+from components.declaration.loading import contract_of, parse_workload, read_workload
+from components.declaration.workload import Workload
 from components.kinds.tabular.options import TabularOptions
 
 

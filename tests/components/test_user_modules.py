@@ -16,7 +16,7 @@ from components.user_modules import find_user_modules
 for _ in range(2):
     find_user_modules(Path.cwd())
 from components.builds.serving_sources import source_files
-from components.declaration import contract_of, known_workloads, read_workload
+from components.declaration.loading import contract_of, known_workloads, read_workload
 print(json.dumps({
     "tasks": importlib.util.find_spec("tasks").origin,
     "contract": contract_of(read_workload("mine")).name,
@@ -52,7 +52,7 @@ from components.user_modules import find_user_modules
 from pathlib import Path
 find_user_modules(Path.cwd())
 from flows.opening import checked_workload
-from components.declaration import contract_of
+from components.declaration.loading import contract_of
 declared = checked_workload(sys.argv[1])
 print(contract_of(declared).name, sys.modules[declared.contract.partition(":")[0]].__file__)
 import tasks

@@ -14,7 +14,7 @@ from mlflow.models.utils import _enforce_schema
 from mlflow.types import Schema
 
 from components.artefacts.errors import DataError
-from components.declaration import Monitoring
+from components.declaration.monitoring import Monitoring
 from components.monitoring.drift import compare_windows
 from data_contracts.contract import Contract, column
 from data_contracts.delay_band import BandedFlight

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from components.artefacts.answer_shape import AnswerShape
 from components.artefacts.build import Golden, ServingSpec, Stations, seal
 from components.artefacts.storage import write_atomically, write_json
-from components.declaration import read_workload
+from components.declaration.loading import read_workload
 from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
 from components.kinds.tabular.inference import TabularPredictor
 from data_contracts.description.spec import ContractSpec

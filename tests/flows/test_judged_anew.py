@@ -12,7 +12,8 @@ from prefect import flow
 
 from components.artefacts.errors import ContractError
 from components.data.results import Expected
-from components.declaration import Workload, read_workload
+from components.declaration.loading import read_workload
+from components.declaration.workload import Workload
 from components.run_ledger import recorded_run
 from components.settings import Home
 from flows.status import status_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.catalog import find_kind, known_kinds
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.settings import Home
 from flows.late_imports import late_imports
 from tests.flows.test_start import LATER

@@ -11,7 +11,7 @@ import pytest
 
 from components.artefacts.errors import HostError
 from components.artefacts.storage import this_process, write_json
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.result import Result
 from components.run_ledger import RunRecord, State
 from components.settings import Home, Settings

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components.builds.live_check import LiveCheck
-from components.declaration import read_workload
+from components.declaration.loading import read_workload
 from components.evaluation.evidence import Measure
 from components.gates.judge import GateReport, promotion_evidence, promotion_gates
 from components.promotion.promote import Promotion, PromotionRefused, RolledBack

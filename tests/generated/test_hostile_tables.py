@@ -30,7 +30,7 @@ from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Expected
 from components.data.sources.snapshots import take_snapshot
-from components.declaration import contract_of, parse_workload
+from components.declaration.loading import contract_of, parse_workload
 from components.evaluation.evaluate import evaluate
 from components.evaluation.evidence import Evidence, read_evidence
 from components.gates.judge import Context, judge

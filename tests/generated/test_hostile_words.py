@@ -21,7 +21,8 @@ from components.catalog import check_target, kind_options
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
-from components.declaration import Workload, contract_of, read_workload
+from components.declaration.loading import contract_of, read_workload
+from components.declaration.workload import Workload
 from components.features.recipe import check_step
 from components.settings import Home
 from data_contracts.description.spec import ContractSpec

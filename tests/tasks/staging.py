@@ -7,7 +7,8 @@ from components.artefacts.build import Build, open_build
 from components.builds.packaging import PackagedBuild
 from components.builds.signing import public_key_path
 from components.data.results import Expected, Prepared, Snapshot, Validated
-from components.declaration import Workload, parse_workload
+from components.declaration.loading import parse_workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated
 from components.gates.judge import GateReport
 from components.registry.versions import Registered

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
-from components.declaration import contract_of
+from components.declaration.loading import contract_of
 from components.evaluation.evidence import read_evidence
 from components.promotion.promote import challenger_of, champion_of
 from components.scoring.score import score_file

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from components.declaration import Workload, parse_workload
+from components.declaration.loading import parse_workload
+from components.declaration.workload import Workload
 from components.settings import Home
 from components.stage_keys import StageKey, differences
 from tasks.ingest import ingest

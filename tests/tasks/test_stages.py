@@ -16,7 +16,7 @@ from components.artefacts.errors import BuildError, ContractError, GateError, So
 from components.artefacts.rollout import promoted, read_rollout, rollout_path, write_rollout
 from components.builds.signing import ensure_key, sign_build
 from components.catalog import find_kind
-from components.declaration import contract_of, parse_workload
+from components.declaration.loading import contract_of, parse_workload
 from components.evaluation.evidence import read_evidence
 from components.faults.graph import wrong_normaliser
 from components.promotion.promote import challenger_of, champion_of, roll_back

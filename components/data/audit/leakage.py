@@ -11,13 +11,13 @@ from datetime import datetime
 import polars as pl
 
 from components.artefacts.storage import digest_json
-from components.data.audit.audit_declaration import AuditLimits
 from components.data.audit.findings import Audited, Finding
 from components.data.audit.near_duplicates import KnownTexts
 from components.data.audit.repeated_rows import ROUNDED, Rows, beyond_chance, shared_rows
 from components.data.audit.single_feature_leakage import telling_features, telling_order
 from components.data.results import Prepared, Split
 from components.data.splits.split_report import sampled
+from components.declaration.audit import AuditLimits
 from components.features.recipe import read_recipe
 from data_contracts.description.spec import ContractSpec, Role
 

@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.data.audit.audit_declaration import AuditLimits
 from components.data.audit.findings import Finding
 from components.data.results import Prepared
 from components.data.splits.split_report import sampled_file
+from components.declaration.audit import AuditLimits
 from data_contracts.description.spec import ContractSpec
 
 BINS = 50

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from components.artefacts.errors import SourceError
 from components.data.sources.unpacking import Located
-from components.declaration import Source
+from components.declaration.source import Source
 from data_contracts.description.spec import ContractSpec
 
 

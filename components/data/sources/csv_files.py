@@ -15,7 +15,7 @@ import polars as pl
 from components.artefacts.errors import SourceError
 from components.data.sources.casting import BESIDE
 from components.data.sources.unpacking import Located
-from components.declaration import Source
+from components.declaration.source import Source
 from data_contracts.description.spec import ContractSpec
 
 # Whether a row may end early: its last value is missing.

@@ -14,7 +14,7 @@ import polars as pl
 from components.artefacts.errors import ContractError, SourceError
 from components.data.sources.casting import tell_missing
 from components.data.sources.unpacking import Located
-from components.declaration import Source
+from components.declaration.source import Source
 from data_contracts.description.spec import ContractSpec
 
 MARK = b"\xef\xbb\xbf"

@@ -21,7 +21,7 @@ from components.data.sources.csv_files import SHORT
 from components.data.sources.json_lines import has_large
 from components.data.sources.source import describe_source, open_source
 from components.data.sources.source_files import FILE, Opened, one_line
-from components.declaration import Source
+from components.declaration.source import Source
 from components.row_hash import row_lanes, rows_digest
 from components.settings import Home
 from components.user_code import told

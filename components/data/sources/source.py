@@ -14,7 +14,7 @@ from components.artefacts.storage import digest_file, digest_json
 from components.data.sources.found_files import files_below, matching_files
 from components.data.sources.source_files import Opened, find_files, is_remote, open_files
 from components.data.sources.source_tables import open_query, public_uri
-from components.declaration import Source
+from components.declaration.source import Source
 from components.imported_code import code_of
 from components.user_code import told
 from data_contracts.description.spec import ContractSpec

@@ -19,7 +19,7 @@ from components.data.sources.found_files import files_below, is_paper, matching_
 from components.data.sources.json_lines import find_inexact_integer, find_json_fault, open_json_lines
 from components.data.sources.object_storage import fetch, find_objects
 from components.data.sources.unpacking import PACKED, Located, unpack
-from components.declaration import Source
+from components.declaration.source import Source
 from data_contracts.description.spec import ContractSpec, FieldSpec
 
 FORMATS = {

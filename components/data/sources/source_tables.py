@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.artefacts.errors import SourceError
-from components.declaration import Source
+from components.declaration.source import Source
 from data_contracts.description.spec import ContractSpec
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")

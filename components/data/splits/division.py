@@ -17,7 +17,7 @@ from components.artefacts.errors import SplitError
 from components.data.kept_rows import MARK, KeptRows
 from components.data.parquet import BLOCK, BlockFiles
 from components.data.results import Split
-from components.data.splits.split_declaration import (
+from components.declaration.split import (
     GroupSplit,
     RandomSplit,
     ShareSplit,

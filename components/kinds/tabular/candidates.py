@@ -12,7 +12,7 @@ from torch import nn
 from components.artefacts.storage import digest_json, write_atomically
 from components.catalog import Progress
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.metrics import HIGHER_IS_BETTER, Interval, score
 from components.kinds.tabular.calibration import calibrated
 from components.kinds.tabular.heads.head import Head

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.kinds.tabular.candidates import network_plan
 from components.kinds.tabular.keeping import (
     Work,

@@ -18,10 +18,10 @@ from components.artefacts.storage import digest_bytes, write_atomically, write_j
 from components.catalog import kind_options
 from components.data.preparation import RECIPE
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.targets import shape_of
+from components.declaration.workload import Workload
 from components.evaluation.hold_out import check_finite, decide_unit
 from components.evaluation.metrics import Interval, paired_difference, score
-from components.evaluation.targets import shape_of
 from components.evaluation.units import Unit, units_of
 from components.features.recipe import Recipe, read_recipe, recipe_graph
 from components.kinds.tabular.calibration import calibrated, with_calibration

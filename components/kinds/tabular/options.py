@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from components.artefacts.errors import WorkloadError
-from components.declaration import Section
-from components.evaluation.targets import Target, target_of
+from components.declaration.section import Section
+from components.declaration.targets import Target, target_of
 from components.training.options import TrainingOptions
 from data_contracts.description.spec import ContractSpec
 

@@ -12,11 +12,11 @@ import torch
 from components.artefacts.inference import MODEL, Answers, Parts
 from components.artefacts.storage import write_atomically
 from components.batch_prediction import predict_file
-from components.compression.declaration import Family
 from components.compression.results import Smaller
 from components.data.results import Prepared
-from components.declaration import Workload
-from components.evaluation.targets import target_of
+from components.declaration.serving import Family
+from components.declaration.targets import target_of
+from components.declaration.workload import Workload
 from components.features.recipe import recipe_graph
 from components.kinds.tabular.bulk import BulkPredictor
 from components.kinds.tabular.calibration import calibrated, with_calibration

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from components.artefacts.inference import Parts
 from components.catalog import Kind, Progress
-from components.compression.declaration import Family
 from components.compression.results import Smaller
 from components.data.results import Prepared
-from components.declaration import Section, Workload
+from components.declaration.section import Section
+from components.declaration.serving import Family
+from components.declaration.workload import Workload
 from components.imports import without_garbage
 from components.kinds.tabular.options import TabularOptions, check_options
 from components.settings import Settings

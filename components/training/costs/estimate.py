@@ -11,10 +11,10 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from components.artefacts.errors import HostError
+from components.declaration.validation_errors import describe_validation_error
+from components.declaration.yaml_document import YamlFault, read_yaml
 from components.result import Result
 from components.training.results import EstimateCheck, Trained
-from components.validation_errors import describe_validation_error
-from components.yaml_document import YamlFault, read_yaml
 
 PRICES = Path(__file__).with_name("prices.yaml")
 STALE_DAYS = 180

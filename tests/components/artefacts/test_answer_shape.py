@@ -18,7 +18,7 @@ from components.artefacts.answer_shape import (
     read_shape,
     side_by_side,
 )
-from components.evaluation.targets import shape_of
+from components.declaration.targets import shape_of
 from data_contracts.description.spec import ContractSpec, FieldSpec
 
 SHAPES = [

@@ -12,10 +12,10 @@ from components.artefacts.inference import Parts
 from components.artefacts.storage import digest_file
 from components.catalog import find_kind
 from components.compression.choice import choose, compress, shortcoming
-from components.compression.declaration import Variants
 from components.compression.results import AS_TRAINED, MetricLoss, Speed, Variant
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.serving import Variants
+from components.declaration.workload import Workload
 from components.evaluation.evaluate import evaluate
 from components.evaluation.evidence import read_evidence
 from components.gates.judge import judge

@@ -11,7 +11,10 @@ from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Split
 from components.data.sources.snapshots import take_snapshot
-from components.declaration import FeatureStep, Source, Workload, parse_workload
+from components.declaration.features import FeatureStep
+from components.declaration.loading import parse_workload
+from components.declaration.source import Source
+from components.declaration.workload import Workload
 from components.features.recipe import fit_recipe
 from components.settings import Home
 from data_contracts.contract import Contract, column

@@ -14,7 +14,9 @@ from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot
 from components.data.sources.snapshots import take_snapshot
 from components.data.versions import delete_versions, diff_versions, find_version, list_versions
-from components.declaration import Source, Workload, parse_workload
+from components.declaration.loading import parse_workload
+from components.declaration.source import Source
+from components.declaration.workload import Workload
 from components.settings import Home
 from data_contracts.contract import Contract, column
 from tests.components.training.small_training import WORKLOAD

@@ -13,7 +13,8 @@ from components.data.audit.leakage import audit
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
-from components.declaration import Source, parse_workload
+from components.declaration.loading import parse_workload
+from components.declaration.source import Source
 from components.features.recipe import read_recipe, recipe_graph
 from components.monitoring.monitor import split_windows
 from components.settings import Home

@@ -13,7 +13,8 @@ from components.artefacts.errors import ContractError, HostError, WorkloadError
 from components.data.pseudonyms import made_up_value, pii_key, without_pii
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
-from components.declaration import FeatureStep, Source
+from components.declaration.features import FeatureStep
+from components.declaration.source import Source
 from components.features.recipe import check_step
 from components.settings import Home
 from data_contracts.contract import Contract, column

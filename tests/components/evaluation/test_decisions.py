@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from components.artefacts.errors import WorkloadError
-from components.declaration import parse_workload, read_workload
+from components.declaration.behaviour import BehaviourTest
+from components.declaration.loading import parse_workload, read_workload
 from components.evaluation.behaviour_tests import behaviour, behaviour_measure
 from components.evaluation.decisions import cheapest_threshold, confusion, curves, fairness, threshold_for_costs
-from components.evaluation.declaration import BehaviourTest
 from components.evaluation.hold_out import HoldOut
 from components.evaluation.importance import permutation_importance
 from components.evaluation.slices import slice_measures, values_of, weak_slices

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from components.artefacts.errors import SplitError
 from components.artefacts.storage import write_atomically
 from components.data.results import Prepared, Split
-from components.declaration import FeatureStep, Workload, read_workload
+from components.declaration.features import FeatureStep
+from components.declaration.loading import read_workload
+from components.declaration.workload import Workload
 from components.evaluation.evaluate import evaluate
 from components.evaluation.evidence import Evidence, Measure, read_evidence
 from components.evaluation.hold_out import record_use, uses_measure

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from components.artefacts.errors import SplitError, WorkloadError
-from components.declaration import Workload, contract_of, parse_workload, read_workload
+from components.declaration.behaviour import BehaviourTest
+from components.declaration.gates import Costs, Floor
+from components.declaration.loading import contract_of, parse_workload, read_workload
+from components.declaration.targets import Target, target_of
+from components.declaration.workload import Workload
 from components.evaluation.behaviour_tests import behaviour
-from components.evaluation.declaration import BehaviourTest
 from components.evaluation.evaluate import evaluate_candidate
 from components.evaluation.evidence import Measure
 from components.evaluation.hold_out import HoldOut, Quantiles, Rival, labels_of, trainer_answers
 from components.evaluation.metrics import score
 from components.evaluation.slices import weak_slices
-from components.evaluation.targets import Target, target_of
 from components.faults.bench import kept_rows
-from components.gates.declaration import Costs, Floor
 from components.gates.judge import Context, judge
 from components.reports.dossier import Subject, render_dossier
 from components.training.results import Candidate

@@ -13,7 +13,8 @@ from benchmarks.gates import (
     simulated,
     true_loss,
 )
-from components.declaration import Workload, read_workload
+from components.declaration.loading import read_workload
+from components.declaration.workload import Workload
 from components.evaluation.evaluate import RESAMPLES
 from components.evaluation.evidence import Evidence, Measure
 from components.evaluation.metrics import Interval

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from components.artefacts.errors import WorkloadError
-from components.declaration import Workload, contract_of, parse_workload, read_workload
+from components.declaration.loading import contract_of, parse_workload, read_workload
+from components.declaration.workload import Workload
 from components.evaluation.decisions import best_f1_threshold
 from components.evaluation.evaluate import evaluate_candidate
 from components.evaluation.hold_out import HoldOut, Rival, decide_unit

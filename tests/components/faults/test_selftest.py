@@ -17,7 +17,8 @@ from components.artefacts.storage import digest_file, write_atomically, write_js
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.catalog import find_kind
 from components.data.results import Prepared, Split
-from components.declaration import Workload, parse_workload, read_workload
+from components.declaration.loading import parse_workload, read_workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence
 from components.faults.bench import Bench, Fault, make_bench
 from components.faults.selftest import FAULTS, applicable, run_selftest

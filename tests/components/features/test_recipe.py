@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.artefacts.errors import WorkloadError
-from components.declaration import FeatureStep
+from components.declaration.features import FeatureStep
 from components.features.recipe import TRANSFORMS, Recipe, fit_recipe, read_recipe, recipe_graph, write_recipe
 from components.kinds.tabular.inference import Tensors
 from data_contracts.contract import Contract, column

@@ -5,10 +5,11 @@ import re
 import pytest
 import yaml
 
-from components.declaration import Workload, parse_workload, read_workload
+from components.declaration.gates import Gates
+from components.declaration.loading import parse_workload, read_workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure
 from components.faults.selftest import FAULTS
-from components.gates.declaration import Gates
 from components.gates.policy import policy, promotion_policy
 from tests.conftest import REPOSITORY
 

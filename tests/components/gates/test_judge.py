@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.declaration import Workload, read_workload
+from components.declaration.loading import read_workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure, read_evidence, write_evidence
 from components.gates.judge import Context, GateReport, Verdict, judge, promotion_evidence, promotion_gates
 

@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from components.declaration import Workload, read_workload
+from components.declaration.loading import read_workload
+from components.declaration.workload import Workload
 from components.evaluation.decisions import saving
 from components.evaluation.evaluate import evaluate_candidate
 from components.evaluation.evidence import Evidence, Measure

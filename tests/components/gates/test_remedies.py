@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from components.declaration import Workload, read_workload
+from components.declaration.loading import read_workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence
 from components.gates.remedies import calibration_remedy
 

@@ -12,7 +12,7 @@ import pytest
 
 from components.artefacts.errors import TrainingError, WorkloadError
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.evaluation.metrics import score
 from components.kinds.tabular.options import TabularOptions, check_options
 from components.kinds.tabular.workload import KIND

@@ -13,7 +13,7 @@ from components.artefacts.errors import TrainingError, WorkloadError
 from components.artefacts.storage import digest_file
 from components.catalog import find_kind
 from components.data.results import Prepared
-from components.declaration import Workload
+from components.declaration.workload import Workload
 from components.features.recipe import TRANSFORMS
 from components.kinds.tabular.calibration import fit_line
 from components.kinds.tabular.candidates import network_plan

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from components.data.record_batches import record_batch
-from components.declaration import FeatureStep
+from components.declaration.features import FeatureStep
 from components.features.recipe import fit_recipe, recipe_graph
 from components.kinds.tabular.raw import number_column, text_column
 from components.kinds.tabular.text_lookup import Divided, divide_graph

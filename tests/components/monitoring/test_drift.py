@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from components.artefacts.errors import DataError
-from components.declaration import Monitoring
+from components.declaration.monitoring import Monitoring
 from components.monitoring.drift import compare_windows
 from data_contracts.flights import Flight
 

@@ -9,7 +9,8 @@ import pytest
 
 from components.artefacts.build import Build
 from components.data.results import Prepared
-from components.declaration import Workload, contract_of, parse_workload
+from components.declaration.loading import contract_of, parse_workload
+from components.declaration.workload import Workload
 from components.monitoring.monitor import Monitored, monitor_build
 from components.settings import Home
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.declaration import Monitoring
+from components.declaration.monitoring import Monitoring
 from components.monitoring.drift import DriftReport, comparable, compare_windows, judged_columns
 from components.monitoring.drift_tests import FAR, categories, compare_categories, compare_numbers, numbers
 from data_contracts.contract import Contract, column

@@ -17,7 +17,7 @@ from components.artefacts.errors import BuildError
 from components.artefacts.rollout import Rollout, promoted, read_rollout, rollout_path, write_rollout
 from components.artefacts.storage import write_json
 from components.builds.signing import ensure_key, public_key_path, sign_build
-from components.declaration import read_workload
+from components.declaration.loading import read_workload
 from components.promotion.promote import agree_with_registry, roll_back
 from components.registry.names import plain_name
 from components.registry.versions import (

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from components.data.results import Expected, FieldShift, Prepared, Split, Validated
-from components.declaration import Workload, contract_of, read_workload
+from components.declaration.loading import contract_of, read_workload
+from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure
 from components.gates.judge import judge
 from components.reports.charts import labels, rounded, ticks

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from components.declaration import read_workload
+from components.declaration.loading import read_workload
 from components.evaluation.evaluate import _learning
 from components.reports.charts import learning
 from components.reports.dossier import render_dossier

@@ -18,7 +18,7 @@ import pytest
 from components.artefacts.build import Build, open_build
 from components.artefacts.errors import ContractError, HostError, SourceError
 from components.artefacts.inference import inference_of
-from components.declaration import Source
+from components.declaration.source import Source
 from components.kinds.tabular.bulk import BulkPredictor
 from components.scoring.joined import JoinedWriter
 from components.scoring.score import score_file

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 
 from components.data.results import Prepared, Split
-from components.declaration import Workload, parse_workload
+from components.declaration.loading import parse_workload
+from components.declaration.workload import Workload
 from components.features.recipe import fit_recipe, write_recipe
 from data_contracts.contract import Contract, column
 from data_contracts.description.spec import ContractSpec

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from components.artefacts.errors import TrainingError
-from components.declaration import Workload
-from components.evaluation.targets import Target, target_of
+from components.declaration.targets import Target, target_of
+from components.declaration.workload import Workload
 from components.kinds.tabular.data import Table
 from components.kinds.tabular.heads.binary import BinaryHead
 from components.kinds.tabular.heads.head import Head

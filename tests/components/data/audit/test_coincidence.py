@@ -13,7 +13,7 @@ from components.data.audit.leakage import audit
 from components.data.kept_rows import KEPT, KeptRows
 from components.data.results import Prepared, Split
 from components.data.splits.division import split_rows
-from components.data.splits.split_declaration import StratifiedSplit
+from components.declaration.split import StratifiedSplit
 from components.features.recipe import Recipe, write_recipe
 from tests.components.data.audit import simulated_tables as tables
 from tests.components.data.audit.simulated_tables import SHAPES, Draw, contract_for, divided, drawn

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from components.data.audit.audit_declaration import AuditLimits
 from components.data.audit.findings import Audited, Finding
 from components.data.audit.leakage import audit
 from components.data.results import Prepared, Split
+from components.declaration.audit import AuditLimits
 from components.evaluation.hold_out import leakage_measure
 from components.features.numeric import Standardise
 from components.features.recipe import Recipe, write_recipe

@@ -8,7 +8,7 @@ import pytest
 from components.artefacts.errors import DataError
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
-from components.declaration import Source
+from components.declaration.source import Source
 from components.settings import Home
 from data_contracts.contract import Contract, column
 from tests.components.data.sources.bad_files import BINARY, GOOD, TEXT, bad_files

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from components.artefacts.errors import ContractError, SourceError
 from components.data.sources.snapshots import take_snapshot
 from components.data.sources.source import describe_source, source_fingerprint
-from components.declaration import Source
+from components.declaration.source import Source
 from components.settings import Home
 from data_contracts.contract import Contract, column
 from data_contracts.description.spec import ContractSpec, DType, FieldSpec

@@ -15,7 +15,7 @@ from components.data.sources.csv_files import find_short_row
 from components.data.sources.json_lines import HEAD
 from components.data.sources.snapshots import take_snapshot
 from components.data.sources.unpacking import Located
-from components.declaration import Source
+from components.declaration.source import Source
 from components.scoring.parts import read_parts
 from components.settings import Home
 from data_contracts.contract import Contract, column

@@ -14,8 +14,8 @@ from components.artefacts.errors import SplitError
 from components.data.kept_rows import KEPT, KeptRows
 from components.data.results import Split
 from components.data.splits.division import split_rows
-from components.data.splits.split_declaration import SplitRule
 from components.data.splits.split_report import sampled, split_report
+from components.declaration.split import SplitRule
 from data_contracts.contract import Contract, column
 from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.language.frame_schema import frame_schema

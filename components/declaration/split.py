@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from components.section import Section
+from components.declaration.section import Section
 
 NAMES = ("train", "validation", "test")
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from components.artefacts.errors import WorkloadError
-from components.declaration import contract_of, parse_workload, read_workload
+from components.declaration.loading import contract_of, parse_workload, read_workload
 
 
 @pytest.fixture

@@ -3,34 +3,18 @@
 A value is decoded as the contract decodes a request: what no request may hold, no test may ask about.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from components.artefacts.errors import WorkloadError
-from components.data.splits.split_declaration import GroupSplit, SplitRule, StratifiedSplit, TimeSplit
-from components.evaluation.declaration import BehaviourTest
-from components.evaluation.targets import HIGHER_IS_BETTER, limits_of, target_of
-from components.gates.declaration import Gates
-from components.yaml_document import told_kind
+from components.declaration.behaviour import BehaviourTest
+from components.declaration.targets import HIGHER_IS_BETTER, limits_of, target_of
+from components.declaration.workload import Workload
+from components.declaration.yaml_document import told_kind
 from data_contracts.description.field_types import decode_value
 from data_contracts.description.spec import ContractSpec, FieldSpec
 
 
-class Declared(Protocol):
-    """A workload file as far as it is looked at here, and how to tell a place of it."""
-
-    @property
-    def gates(self) -> Gates: ...
-    @property
-    def split(self) -> SplitRule: ...
-    @property
-    def goal(self) -> Any: ...
-
-    def told_place(self, *place: str | int) -> str: ...
-    def told_words(self, *place: str | int) -> str | None: ...
-
-
-def check_declared_values(workload: Declared, contract: ContractSpec) -> None:
+def check_declared_values(workload: Workload, contract: ContractSpec) -> None:
     """Raise WorkloadError for a value that its field cannot have, and for a limit that no metric can reach or miss."""
     for number, test in enumerate(workload.gates.behaviour):
         _check_test(workload, ("gates", "behaviour", number), test, contract)
@@ -38,10 +22,9 @@ def check_declared_values(workload: Declared, contract: ContractSpec) -> None:
     for number, floor in enumerate(workload.gates.floors):
         direction = "at_least" if floor.at_least is not None else "at_most"
         _check_limit(workload, ("gates", "floors", number, direction), floor.metric, direction)
-    _check_split(workload, contract)
 
 
-def _check_test(workload: Declared, place: tuple[str | int, ...], test: BehaviourTest, contract: ContractSpec) -> None:
+def _check_test(workload: Workload, place: tuple[str | int, ...], test: BehaviourTest, contract: ContractSpec) -> None:
     fields = {field.name: field for field in contract.inputs}
     for key in ("where", "set"):
         for name, value in getattr(test, key).items():
@@ -73,7 +56,7 @@ def _check_test(workload: Declared, place: tuple[str | int, ...], test: Behaviou
         raise WorkloadError(f"{workload.told_place(*place, 'limit')}: a probability is from 0 to 1, not {test.limit:g}")
 
 
-def _check_value(workload: Declared, place: tuple[str | int, ...], field: FieldSpec, value: object) -> None:
+def _check_value(workload: Workload, place: tuple[str | int, ...], field: FieldSpec, value: object) -> None:
     try:
         decode_value(field, value)
     except ValueError as error:
@@ -91,7 +74,7 @@ def _words(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _check_limit(workload: Declared, place: tuple[str | int, ...], metric: str, direction: str) -> None:
+def _check_limit(workload: Workload, place: tuple[str | int, ...], metric: str, direction: str) -> None:
     """Raise WorkloadError for a limit outside of what the metric can be, or on the side that is no better."""
     limit = workload_value(workload, place)
     low, high = limits_of(metric)
@@ -106,28 +89,9 @@ def _check_limit(workload: Declared, place: tuple[str | int, ...], metric: str, 
         raise WorkloadError(f"{workload.told_place(*place)}: {metric} is better the {larger} it is: say {better}")
 
 
-def workload_value(workload: Declared, place: tuple[str | int, ...]) -> Any:
+def workload_value(workload: Workload, place: tuple[str | int, ...]) -> Any:
     """Return what stands at a place of a workload."""
     found: Any = workload
     for part in place:
         found = found[part] if isinstance(part, int) else getattr(found, part)
     return found
-
-
-def _check_split(workload: Declared, contract: ContractSpec) -> None:
-    split = workload.split
-    needed: dict[Callable[..., Any], Any] = {TimeSplit: "time", GroupSplit: "group"}
-    role = needed.get(type(split))
-    if role and not contract.with_role(role):
-        raise WorkloadError(
-            f"{workload.told_place('split', 'by')}: a split by {role} needs a field with the role '{role}', and "
-            f"{contract.name} has none: give one that role in the contract, or divide the rows in another way"
-        )
-    if isinstance(split, StratifiedSplit):
-        known = [field.name for field in contract.fields]
-        for number, name in enumerate(split.fields):
-            if name not in known:
-                raise WorkloadError(
-                    f"{workload.told_place('split', 'fields', number)}: '{name}' is not a field of {contract.name}; "
-                    f"fields: {', '.join(known)}"
-                )

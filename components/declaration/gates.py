@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from components.evaluation.declaration import BehaviourTest
-from components.evaluation.targets import CLASS_METRICS, FloorMetric
-from components.section import Section
+from components.declaration.behaviour import BehaviourTest
+from components.declaration.section import Section
+from components.declaration.targets import CLASS_METRICS, FloorMetric
 
 
 class Costs(Section):

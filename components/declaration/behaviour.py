@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from components.section import Section
+from components.declaration.section import Section
 
 
 class BehaviourTest(Section):

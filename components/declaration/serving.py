@@ -1,10 +1,10 @@
-"""The ``serving.variants`` section of a workload file: which smaller graphs may ship, and what they may cost."""
+"""The ``serving`` section of a workload file: how the data plane answers, and which smaller graphs may ship."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from components.section import Section
+from components.declaration.section import Section
 
 Family = Literal["int8-dynamic", "int8-static", "fp16", "pruned", "distilled"]
 
@@ -26,3 +26,14 @@ class Variants(Section):
     gain: float = Field(
         0.1, gt=0, lt=1, description="Share of the processor time that a variant must save to be worth a change."
     )
+
+
+class Serving(Section):
+    """How the data plane answers."""
+
+    port: int = Field(8080, ge=1, le=65_535)
+    max_rows: int = Field(10_000, ge=1, le=1_000_000, description="Rows a request may hold.")
+    max_body_bytes: int = Field(8_000_000, ge=1_000, le=1_000_000_000)
+    decision_threshold: float = Field(0.5, ge=0, le=1, description="Probability from which the answer is yes.")
+    log_predictions: float = Field(1.0, ge=0, le=1, description="Share of predictions that are logged.")
+    variants: Variants = Variants()

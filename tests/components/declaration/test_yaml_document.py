@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from components.yaml_document import Written, YamlFault, read_yaml
+from components.declaration.yaml_document import Written, YamlFault, read_yaml
 
 LAUGHS = "\n".join(
     ["- &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]", *(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9))]

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from components.section import Section
+from components.declaration.section import Section
 
 
 class AuditLimits(Section):

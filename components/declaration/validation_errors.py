@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from components.yaml_document import Written, told_kind
+from components.declaration.yaml_document import Written, told_kind
 
 # That are told at once.
 MOST_FAULTS = 10

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.artefacts.errors import WorkloadError
-from components.declaration import contract_of, find_workload, parse_workload, read_workload
+from components.declaration.loading import contract_of, find_workload, parse_workload, read_workload
 
 AFTERWARDS = ["dep_delay", "dep_time", "arr_time", "air_time", "late"]
 

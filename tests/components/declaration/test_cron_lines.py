@@ -12,8 +12,8 @@ from prefect.client.schemas.schedules import CronSchedule
 from pydantic import ValidationError
 
 from components.artefacts.errors import WorkloadError
-from components.cron_lines import check_cron_line
-from components.declaration import read_workload
+from components.declaration.cron_lines import check_cron_line
+from components.declaration.loading import read_workload
 
 
 @pytest.mark.parametrize("line", ["0 4 * * 1", "30 4 * * *", "@daily", "*/5 9-17 * * mon-fri", "0 0 29 2 *"])
@@ -60,6 +60,6 @@ def test_nothing_is_taken_that_prefect_refuses(line: str) -> None:
 
 
 def test_prefect_is_not_loaded_for_it() -> None:
-    told = "from components.cron_lines import check_cron_line; check_cron_line('@daily')"
+    told = "from components.declaration.cron_lines import check_cron_line; check_cron_line('@daily')"
     told += "; import sys; sys.exit('prefect' in sys.modules)"
     subprocess.run([sys.executable, "-c", told], check=True)

@@ -1,0 +1,50 @@
+"""The ``source`` section of a workload file: where the rows come from."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from components.declaration.section import Reference, Section
+
+
+class Source(Section):
+    """Where the rows come from: exactly one of ``python``, ``path`` and ``sql``."""
+
+    python: Reference | None = Field(None, description="module:function that returns a Polars frame, no arguments.")
+    packages: tuple[str, ...] = Field((), description="Installed packages whose files the function reads.")
+    reads: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (),
+        description="Files, folders and patterns that the function reads. If these and packages are all that it reads, "
+        "it is called again when one of them, its code or a module that it imports has changed. Without both it is "
+        "called in every run.",
+    )
+    path: str | None = Field(
+        None, min_length=1, description="A file, a folder, a pattern like data/*.parquet, or s3://bucket/key of these."
+    )
+    format: Literal["parquet", "csv", "ipc", "jsonl"] | None = Field(None, description="By the ending if not given.")
+    separator: str = Field(",", min_length=1, max_length=1, description="Between the values of a CSV file.")
+    null_values: tuple[str, ...] = Field(("",), description="Texts of a CSV file that mean a missing value.")
+    max_unpacked_bytes: int = Field(
+        100 * 2**30, ge=1, description="What the packed files (gz, zip) of a source may come to when unpacked."
+    )
+    sql: str | None = Field(None, min_length=1, description="A query; its rows are the data.")
+    uri: str | None = Field(
+        None, description="postgresql://... or sqlite:///file; ${NAME} is replaced by that environment variable."
+    )
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Source":
+        given = [key for key in ("python", "path", "sql") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of python, path and sql, not {' and '.join(given) or 'none'}")
+        if (self.sql is None) != (self.uri is None):
+            raise ValueError("sql needs a uri (which database), and uri an sql (which rows)")
+        if self.python is None and (self.packages or self.reads):
+            raise ValueError("packages and reads say what a python function reads: leave them out")
+        return self
