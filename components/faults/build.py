@@ -50,7 +50,7 @@ def flip_byte(build: Path) -> None:
 
 
 def lose_file(build: Path) -> None:
-    (build / "golden.json").unlink()
+    (build / "serving.json").unlink()
 
 
 def swap_contract(build: Path) -> None:
