@@ -7,7 +7,6 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from components.artefacts.inference import MODEL, Parts
-from components.compression.results import Compression
 from components.result import Result
 from components.training.costs.energy import Energy
 from components.training.costs.peak_memory import PeakMemory
@@ -61,7 +60,7 @@ class Comparison(Result):
 
 
 class Shipped(Result):
-    """What goes into the build."""
+    """What goes into the build, and what every judgement is about."""
 
     model: Path
     graphs: dict[str, Path] = Field(default_factory=dict, description="Further graphs by name.")
@@ -143,6 +142,23 @@ class Trial(Result):
     seconds: float
 
 
+class Spent(Result):
+    """What making a model took."""
+
+    seconds: float
+    cost_usd: float
+    cpu_seconds: float | None = Field(description="Of all processors; None if an earlier process did a part.")
+    energy: Energy | None
+    memory: PeakMemory | None
+
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        energy = f", {self.energy.text}" if self.energy else ""
+        memory = f", {self.memory.mb:,.0f} MB at most" if self.memory else ""
+        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD{memory}{energy}"
+
+
 class Trained(Result):
     """Everything a training left behind."""
 
@@ -158,9 +174,8 @@ class Trained(Result):
     curve: tuple[Epoch, ...] = Field((), description="Of the Lightning model, epoch by epoch.")
     options: dict[str, Any] | None = Field(None, description="Of the Lightning model: those of a search's best trial.")
     seconds: float
-    cost_usd: float
+    cost_usd: float = Field(description="Of the seconds, at the price that was set when it ran.")
     seed: int
-    compression: Compression | None = Field(None, description="Variants of the chosen candidate, once they were made.")
     quantiles: tuple[float, ...] = Field((), description="Levels answered beside a number, after it.")
     cpu_seconds: float | None = Field(None, description="Of all processors; None if an earlier process did a part.")
     energy: Energy | None = Field(None, description="None where nobody accounted for it.")
@@ -177,14 +192,7 @@ class Trained(Result):
     @property
     def account(self) -> str:
         """What it took and what had been estimated, in one line."""
-        return self.taken if self.estimate is None else f"{self.taken}; {self.estimate.text}"
-
-    @property
-    def taken(self) -> str:
-        """What the training took, in one line."""
-        energy = f", {self.energy.text}" if self.energy else ""
-        memory = f", {self.memory.mb:,.0f} MB at most" if self.memory else ""
-        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD{memory}{energy}"
+        return self.spent.text if self.estimate is None else f"{self.spent.text}; {self.estimate.text}"
 
     @property
     def cut_off(self) -> str:
@@ -207,14 +215,21 @@ class Trained(Result):
         return self.candidate(self.chosen)
 
     @property
-    def shipped(self) -> Shipped:
-        """What ships and what every judgement is about: the best candidate, or a variant of its graph."""
-        best, variant = self.best, self.compression.shipped if self.compression else None
-        whole = Shipped(model=best.model, graphs=best.graphs, assets=best.assets, digest=best.digest, changed=False)
-        if variant is None or variant.model is None or variant.digest is None:
-            return whole
-        changed = variant.family is not None
-        return whole.model_copy(update={"model": variant.model, "digest": variant.digest, "changed": changed})
+    def spent(self) -> Spent:
+        """What it took, without what was made of it afterwards."""
+        return Spent(
+            seconds=self.seconds,
+            cost_usd=self.cost_usd,
+            cpu_seconds=self.cpu_seconds,
+            energy=self.energy,
+            memory=self.memory,
+        )
+
+    @property
+    def as_trained(self) -> Shipped:
+        """The best candidate as what ships."""
+        best = self.best
+        return Shipped(model=best.model, graphs=best.graphs, assets=best.assets, digest=best.digest, changed=False)
 
 
 class CandidateRecord(Result):
@@ -250,12 +265,6 @@ class TrainingRecord(Result):
     energy: Energy | None = None
     memory: PeakMemory | None = None
     estimate: EstimateCheck | None = None
-
-
-def training_record(trained: Trained) -> TrainingRecord:
-    """Return what a build keeps of a training."""
-    variant = {"variant": trained.compression.chosen} if trained.compression else {}
-    return TrainingRecord.model_validate(trained.model_dump() | variant | {"shipped": trained.shipped.digest})
 
 
 def read_trials(path: Path) -> tuple[Trial, ...]:
