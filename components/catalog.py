@@ -113,16 +113,16 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in found if module.ispkg))
 
 
-def kind_module(name: str) -> str:
-    """Return the module that defines a kind."""
-    return f"components.kinds.{name}.workload"
+def kind_modules(name: str) -> tuple[str, str]:
+    """Return the modules that are found by a kind's name: what defines it, and by what it answers."""
+    return f"components.kinds.{name}.workload", f"components.kinds.{name}.inference"
 
 
 def find_kind(name: str) -> Kind:
     """Return a kind by name; WorkloadError says which are known."""
     if name not in known_kinds():
         raise WorkloadError(f"unknown kind '{name}'; known: {', '.join(known_kinds())}")
-    kind = importlib.import_module(kind_module(name)).KIND
+    kind = importlib.import_module(kind_modules(name)[0]).KIND
     assert isinstance(kind, Kind), f"components/kinds/{name}/workload.py defines no KIND"
     return kind
 

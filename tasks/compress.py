@@ -4,7 +4,7 @@ from pathlib import Path
 
 from components import progress
 from components.artefacts.storage import digest_json
-from components.catalog import Kind, kind_module
+from components.catalog import Kind, kind_modules
 from components.compression.part import CompressionPart
 from components.compression.results import Compressed
 from components.data.results import Prepared
@@ -27,7 +27,7 @@ def _artifact(compressed: Compressed) -> str:
 def variants_folder(workload: CompressionPart, trained: Trained, home: Home) -> Path:
     """Return the folder of a training's variants: a killed one finds its own student's checkpoint, and no other's."""
     document = TrainingPart.of(workload).model_dump(mode="json")
-    code = code_part((kind_module(workload.kind), "components.compression.choice"))
+    code = code_part((*kind_modules(workload.kind), "components.compression.choice"))
     return home.room("training", f"variants-{digest_json([trained.digest, document, code])[:24]}")
 
 

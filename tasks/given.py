@@ -8,7 +8,7 @@ import msgspec
 from pydantic import BaseModel
 
 from components.artefacts.storage import digest_json
-from components.catalog import Kind, kind_module
+from components.catalog import Kind, kind_modules
 from components.declaration.section import Part, Section
 from components.declaration.workload import Workload
 from components.result import Result
@@ -38,7 +38,7 @@ def given(inputs: Mapping[str, Any]) -> Given:
             _add_result(found, name, value)
         elif isinstance(value, Kind):
             found.settings["kind"] = value.name
-            found.modules.add(kind_module(value.name))
+            found.modules.update(kind_modules(value.name))
         elif isinstance(value, ContractSpec):
             found.settings["contract"] = contract_facts(value)
         elif isinstance(value, (Workload, Part)):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from components import progress
 from components.artefacts.storage import digest_json
-from components.catalog import Kind, kind_module
+from components.catalog import Kind, kind_modules
 from components.data.results import Prepared
 from components.settings import Home, Settings
 from components.stage_keys import code_part
@@ -35,7 +35,7 @@ def _note(trained: Trained) -> str:
 
 def training_folder(workload: TrainingPart, prepared: Prepared, home: Home) -> Path:
     """Return the folder of a training, named after what goes in: a killed one finds its own checkpoints again."""
-    code = code_part((kind_module(workload.kind),))
+    code = code_part(kind_modules(workload.kind))
     return home.room("training", digest_json([prepared.digest, workload.model_dump(mode="json"), code])[:24])
 
 

@@ -11,7 +11,7 @@ from components.artefacts.storage import write_atomically
 from components.builds.evidence import build_evidence
 from components.builds.inputs import BuildInputs
 from components.builds.packaging import PackagedBuild, package_build
-from components.catalog import Kind, kind_module
+from components.catalog import Kind, kind_modules
 from components.compression.results import training_record
 from components.data.sources.source import source_modules
 from components.declaration.workload import Workload
@@ -84,7 +84,7 @@ def assemble_build(
 
 def _code_files(workload: Workload, kind: Kind) -> dict[str, str]:
     """Return the digest of every file of code that the build flow, the kind and the contract import."""
-    modules = ["flows.build_model", kind_module(kind.name), workload.contract.partition(":")[0]]
+    modules = ["flows.build_model", *kind_modules(kind.name), workload.contract.partition(":")[0]]
     return code_of([*modules, *source_modules(workload.source)]).digests_by_place()
 
 
