@@ -20,8 +20,8 @@ from components.artefacts.answer_shape import AnswerShape, differences
 from components.artefacts.build import Build
 from components.artefacts.errors import ServingError
 from components.artefacts.lifetime import bound
-from components.builds.live_check import DATA_PLANE
 from components.catalog import inference_module
+from components.service.process import DATA_PLANE
 from components.user_modules import child_environment
 
 CLEAN_SECONDS = 60
