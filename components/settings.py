@@ -27,7 +27,7 @@ class Home:
 
     def reference(self, room: Room, name: str, file: str = "") -> Reference:
         """Return how an entry of the store is named in a result."""
-        return Reference.of(self.store, room, name, file)
+        return Reference(room, name, file, self.store)
 
     def room(self, name: Room, *parts: str) -> Path:
         """Return a path in one of the rooms, e.g. ``home.room("builds", build_id)``; nothing is created."""

@@ -159,8 +159,8 @@ def links_of(home: "Home", built: "BuildOutcome") -> list[str]:
     ]
     if built.expected.docs:
         lines.append(link("data docs", str(built.expected.docs / "index.html")))
-    if built.validated.quarantine:
-        lines.append(link("quarantine", str(built.validated.quarantine)))
+    if built.validated.stored_quarantine:
+        lines.append(link("quarantine", str(built.validated.stored_quarantine)))
     return lines
 
 

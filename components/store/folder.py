@@ -64,11 +64,11 @@ class FolderStore:
         if not folder.is_dir():
             return None
         files = {path.relative_to(folder).as_posix(): path.stat() for path in folder.rglob("*") if path.is_file()}
-        committed = datetime.fromtimestamp(max((one.st_mtime for one in files.values()), default=0.0), UTC)
+        committed = datetime.fromtimestamp(min((one.st_mtime for one in files.values()), default=0.0), UTC)
         return Entry({name: File("", found.st_size) for name, found in files.items()}, committed.isoformat())
 
-    def names(self, room: Room) -> tuple[str, ...]:
-        return self._listed(room, folders=True)
+    def names(self, room: Room, below: str = "") -> tuple[str, ...]:
+        return self._listed(self._path(room, below) if below else self.root / room, folders=True)
 
     def delete(self, room: Room, name: str) -> None:
         folder = self._path(room, name)
@@ -101,7 +101,7 @@ class FolderStore:
         return version
 
     def documents(self, room: Room) -> tuple[str, ...]:
-        return self._listed(room, folders=False)
+        return self._listed(self.root / room, folders=False)
 
     @contextmanager
     def lease(
@@ -135,8 +135,7 @@ class FolderStore:
         path = self.root / room / checked(name)
         return path / checked(file) if file else path
 
-    def _listed(self, room: Room, *, folders: bool) -> tuple[str, ...]:
-        folder = self.root / room
+    def _listed(self, folder: Path, *, folders: bool) -> tuple[str, ...]:
         found = folder.iterdir() if folder.is_dir() else ()
         seen = [path.name for path in found if path.is_dir() == folders and not path.name.startswith(".")]
         return tuple(sorted(name for name in seen if folders or not name.endswith(".lease")))

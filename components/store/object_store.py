@@ -104,8 +104,8 @@ class ObjectStore:
         found = self._manifest(room, name)
         return found.entry if found else None
 
-    def names(self, room: Room) -> tuple[str, ...]:
-        return self._bucket.names(f"entries/{room}/")
+    def names(self, room: Room, below: str = "") -> tuple[str, ...]:
+        return self._bucket.names(f"{_key('entries', room, below)}/" if below else f"entries/{room}/")
 
     def delete(self, room: Room, name: str) -> None:
         self._bucket.delete(_key("entries", room, name))

@@ -103,8 +103,8 @@ class Store(Protocol):
     def entry(self, room: Room, name: str) -> Entry | None:
         """Return what an entry holds, None if there is none; digests may be left empty."""
 
-    def names(self, room: Room) -> tuple[str, ...]:
-        """Return the names of the entries of a room, in order."""
+    def names(self, room: Room, below: str = "") -> tuple[str, ...]:
+        """Return the last parts of the names of the entries of a room, or directly below a name in it, in order."""
 
     def delete(self, room: Room, name: str) -> None:
         """Delete an entry; one that is not there is deleted already."""

@@ -86,7 +86,7 @@ def test_an_address_that_is_none_says_what_one_looks_like(tmp_path: Path, addres
 def test_a_reference_names_no_place_of_this_machine(tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = opened(tmp_path / "maker", s3)
     assert store.commit("prepared", "abc", made(store, {"train.parquet": "rows"}))
-    reference = Reference.of(store, "prepared", "abc") / "train.parquet"
+    reference = Reference("prepared", "abc", _store=store) / "train.parquet"
     text = reference.model_dump_json()
     assert json.loads(text) == {"room": "prepared", "name": "abc", "file": "train.parquet"}
     monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path / "reader"))

@@ -49,6 +49,8 @@ def test_what_one_machine_commits_another_one_finds_whole(machine: Open) -> None
     assert there.exists("builds", "one", "assets/words")
     assert not there.exists("builds", "one", "other")
     assert there.names("builds") == ("one",)
+    assert here.commit("reports", "pages/two", made(here, {"index": "i"}))
+    assert (there.names("reports", "pages"), there.names("reports", "none")) == (("two",), ())
     assert there.read("builds", "one", "graph") == b"g"
     entry = there.entry("builds", "one")
     assert entry is not None
