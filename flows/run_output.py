@@ -86,7 +86,7 @@ def _told(
     if built.validated.quarantined:
         rows = f"{built.validated.quarantined:,} of {built.validated.quarantined + built.validated.rows:,} rows"
         yield "data", f"{rows} were set aside: they break the contract", ""
-    yield "training", built.trained.taken, ""
+    yield "training", built.spent.text, ""
     if monitored:
         yield "since then", monitored.drift.verdict, "yellow" if monitored.drift.drifted else ""
 
