@@ -1,7 +1,5 @@
 """Compress: smaller graphs of the chosen model, measured; the fastest within the declared loss ships."""
 
-from pathlib import Path
-
 from components import progress
 from components.artefacts.storage import digest_json
 from components.catalog import find_kind, kind_module
@@ -11,6 +9,7 @@ from components.declaration.loading import contract_of
 from components.declaration.workload import Workload
 from components.settings import Home, Settings
 from components.stage_keys import code_part
+from components.store.reference import Reference, made_in
 from components.training.results import Trained
 from tasks.pages import table
 from tasks.stage import stage
@@ -23,11 +22,11 @@ def _artifact(compressed: Compressed) -> str:
     return table({"ships": compression.chosen, "why": compression.reason, **verdicts})
 
 
-def variants_folder(workload: Workload, trained: Trained, home: Home) -> Path:
-    """Return the folder of a training's variants: a killed one finds its own student's checkpoint, and no other's."""
+def variants_of(workload: Workload, trained: Trained, home: Home) -> Reference:
+    """Return where a training's variants lie: a killed one finds its own student's checkpoint, and no other's."""
     document = workload.model_dump(mode="json", include={"kind", "model", "goal", "seed"})
     code = code_part((kind_module(workload.kind), "components.compression.choice"))
-    return home.room("training", f"{workload.name}-variants-{digest_json([trained.digest, document, code])[:12]}")
+    return home.reference("training", f"{workload.name}-variants-{digest_json([trained.digest, document, code])[:12]}")
 
 
 @stage(
@@ -49,5 +48,7 @@ def compress(workload: Workload, trained: Trained, prepared: Prepared, home: Hom
     from components.compression.choice import compress as compress_model
 
     kind, contract = find_kind(workload.kind), contract_of(workload)
-    folder = variants_folder(workload, trained, home)
-    return compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report)
+    return made_in(
+        variants_of(workload, trained, home),
+        lambda folder: compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report),
+    )

@@ -1,5 +1,7 @@
 """Estimate: what a training would take and cost, from a few dozen of its steps."""
 
+from pathlib import Path
+
 from components.artefacts.errors import WorkloadError
 from components.artefacts.storage import write_atomically
 from components.catalog import find_kind
@@ -7,10 +9,11 @@ from components.data.results import Prepared
 from components.declaration.loading import contract_of
 from components.declaration.workload import Workload
 from components.settings import Home, Settings
+from components.store.reference import made_in
 from components.training.costs.estimate import FILE, Estimate
 from tasks.pages import table
 from tasks.stage import stage
-from tasks.train import training_folder
+from tasks.train import training_of
 
 
 def _artifact(found: Estimate) -> str:
@@ -28,6 +31,10 @@ def estimate(workload: Workload, prepared: Prepared, home: Home, settings: Setti
     if kind.estimate is None:
         raise WorkloadError(f"kind {kind.name} has no estimate: its training cannot be probed")
     found = kind.estimate(prepared, workload, contract_of(workload), settings)
-    path = training_folder(workload, prepared, home) / FILE
-    write_atomically(path, found.model_dump_json(indent=2).encode())
-    return found
+    training = training_of(workload, prepared, home)
+
+    def kept(folder: Path) -> Estimate:
+        write_atomically(folder / FILE, found.model_dump_json(indent=2).encode())
+        return found
+
+    return made_in(training, kept)

@@ -8,6 +8,7 @@ from components.declaration.loading import contract_of
 from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated
 from components.settings import Home
+from components.store.reference import made_in
 from components.training.results import Trained
 from tasks.pages import table
 from tasks.stage import stage
@@ -15,7 +16,7 @@ from tasks.stage import stage
 
 def _artifact(evaluated: Evaluated) -> str:
     interval = f"{evaluated.value:.4f} [{evaluated.low:.4f}, {evaluated.high:.4f}]"
-    return table({f"{evaluated.metric} on the hold-out": interval, "evidence": evaluated.evidence})
+    return table({f"{evaluated.metric} on the hold-out": interval, "evidence": evaluated.stored_evidence})
 
 
 @stage(
@@ -38,9 +39,12 @@ def evaluate(workload: Workload, trained: Trained, compressed: Compressed, prepa
     """Measure what ships on rows that no fitting has seen."""
     from components.evaluation.evaluate import evaluate as evaluate_model
 
-    folder = home.room("evaluations", f"{workload.name}-{digest_json([compressed.digest, prepared.digest])[:12]}")
-    kind = find_kind(workload.kind)
+    name = f"{workload.name}-{digest_json([compressed.digest, prepared.digest])[:12]}"
+    predict, contract = find_kind(workload.kind).predict_file, contract_of(workload)
     ledger = home.room("evaluations", "hold_outs")
-    return evaluate_model(
-        trained, compressed.shipped, prepared, workload, contract_of(workload), kind.predict_file, folder, ledger=ledger
+    return made_in(
+        home.reference("evaluations", name),
+        lambda folder: evaluate_model(
+            trained, compressed.shipped, prepared, workload, contract, predict, folder, ledger=ledger
+        ),
     )

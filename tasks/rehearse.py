@@ -8,6 +8,7 @@ from components.declaration.loading import contract_of
 from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated, read_evidence
 from components.settings import Home, Settings
+from components.store.reference import made_in
 from tasks.pages import table
 from tasks.stage import stage
 
@@ -38,6 +39,9 @@ def rehearse(
     """Put together what will ship, climb the parity ladder with it and measure the stages of a request."""
     from components.builds.rehearsal import rehearse as rehearse_build
 
-    folder = home.room("evaluations", f"{workload.name}-{digest_json([compressed.digest, evaluated.digest])[:12]}")
+    name = f"{workload.name}-{digest_json([compressed.digest, evaluated.digest])[:12]}"
     shipped, contract = compressed.shipped, contract_of(workload)
-    return rehearse_build(workload, contract, shipped, prepared, evaluated, folder, home, settings)
+    return made_in(
+        home.reference("evaluations", name),
+        lambda folder: rehearse_build(workload, contract, shipped, prepared, evaluated, folder, home, settings),
+    )

@@ -60,7 +60,7 @@ def rehearse(
         workload=workload.name, model=shipped.digest, split=SOURCE, measures=tuple(measures), tables=tables
     )
     path = write_evidence(folder / "rehearsed.json", evidence)
-    return Rehearsed(digest=digest_json([digest_file(path), files]), evidence=path, files=files)
+    return Rehearsed(digest=digest_json([digest_file(path), files]), stored_evidence=path, files=files)
 
 
 def _rehearsed(build: Build, settings: Settings) -> tuple[Ladder, StageBudget | None]:

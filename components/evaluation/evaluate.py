@@ -76,9 +76,9 @@ def evaluate(
     path = write_evidence(folder / "evidence.json", evidence)
     return Evaluated(
         digest=digest_file(path),
-        evidence=path,
-        predictions=_write_predictions(folder / "predictions.parquet", hold_out, shape),
-        shape=write_json(folder / "shape.json", shape),
+        stored_evidence=path,
+        stored_predictions=_write_predictions(folder / "predictions.parquet", hold_out, shape),
+        stored_shape=write_json(folder / "shape.json", shape),
         seconds=time.monotonic() - began,
         metric=workload.goal.metric,
         value=reached.value,

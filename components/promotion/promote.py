@@ -106,7 +106,7 @@ def challenger_of(workload: Workload, build_id: str | None, home: Home, settings
     chosen = build_id or aliased_build(workload.name, CHALLENGER, home=home, settings=settings)
     if chosen is None:
         raise BuildError(f"{workload.name} has no challenger: {_instead_of_a_challenger(workload, home, settings)}")
-    folder = folder_of_build(home.room("builds"), chosen)
+    folder = folder_of_build(home.store, chosen)
     build = open_build(folder, public_key_path(settings.key()), build_id=chosen)
     if build.manifest.workload != workload.name:
         raise BuildError(f"build {chosen} is of workload {build.manifest.workload}, not {workload.name}")
@@ -118,7 +118,7 @@ def _instead_of_a_challenger(workload: Workload, home: Home, settings: Settings)
     refused = latest_refused(workload.name, home=home, settings=settings)
     if refused is None:
         return f"run 'slipway build {workload.given}' first"
-    folder = folder_of_build(home.room("builds"), refused)
+    folder = folder_of_build(home.store, refused)
     report = GateReport.model_validate_json(open_build(folder, public_key_path(settings.key())).read("gates.json"))
     gates = ", ".join(verdict.gate for verdict in report.refused)
     return (

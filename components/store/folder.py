@@ -23,8 +23,8 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def where(self, room: Room, name: str, file: str = "") -> str:
-        return str(self._path(room, name, file))
+    def where(self, room: Room, name: str = "", file: str = "") -> str:
+        return str(self._path(room, name, file) if name else self.root / room)
 
     def commit(self, room: Room, name: str, folder: Path) -> bool:
         target = self._path(room, name)
@@ -92,13 +92,17 @@ class FolderStore:
 
     def write_document(self, room: Room, name: str, data: bytes, seen: str | None) -> str:
         path = self._path(room, name)
-        with held(path, WRITE_SECONDS):
+        # One lock for all of a folder: a write takes no time.
+        with held(path.with_name("documents"), WRITE_SECONDS):
             found = self.read_document(room, name)
             version = digest_bytes(data)
             if (found.version if found else None) != seen:
                 raise ConflictError(f"{path} was changed by somebody else since it was read: nothing was written")
             write_atomically(path, data)
         return version
+
+    def delete_document(self, room: Room, name: str) -> None:
+        self._path(room, name).unlink(missing_ok=True)
 
     def documents(self, room: Room) -> tuple[str, ...]:
         return self._listed(self.root / room, folders=False)

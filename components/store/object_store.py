@@ -42,7 +42,7 @@ class ObjectStore:
         self._cache = Cache(root, cache_bytes)
         self._fetching = threading.RLock()
 
-    def where(self, room: Room, name: str, file: str = "") -> str:
+    def where(self, room: Room, name: str = "", file: str = "") -> str:
         return f"{'/'.join(filter(None, (room, name, file)))} in {self._bucket.address}"
 
     def commit(self, room: Room, name: str, folder: Path) -> bool:
@@ -116,6 +116,9 @@ class ObjectStore:
 
     def write_document(self, room: Room, name: str, data: bytes, seen: str | None) -> str:
         return self._bucket.put(_key("documents", room, name), data, seen)
+
+    def delete_document(self, room: Room, name: str) -> None:
+        self._bucket.delete(_key("documents", room, name))
 
     def documents(self, room: Room) -> tuple[str, ...]:
         return self._bucket.names(f"documents/{room}/")

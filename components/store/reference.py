@@ -8,15 +8,18 @@ class Split(Result):
         return self.stored.local()
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, GetCoreSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema, core_schema
 
 from components.store.installation import installed_store
 from components.store.store import Room, Store, StoreError, checked
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -117,3 +120,35 @@ def references(value: Any) -> set[Reference]:
     if isinstance(value, (list, tuple, set, frozenset)):
         return {found for item in value for found in references(item)}
     return set()
+
+
+def settled(result: Made, folder: Path, entry: Reference) -> Made:
+    """Return a result in which what lies below a folder of this machine is named by an entry of the store instead."""
+    if isinstance(result, Reference):
+        path = result.local() if result.room is None else None
+        inside = path is not None and path.is_relative_to(folder)
+        return cast(Made, _within(entry, path.relative_to(folder))) if path is not None and inside else result
+    if isinstance(result, BaseModel):
+        named = {name: getattr(result, name) for name in type(result).model_fields}
+        return result.model_copy(update={name: settled(value, folder, entry) for name, value in named.items()})
+    if isinstance(result, dict):
+        return cast(Made, {name: settled(value, folder, entry) for name, value in result.items()})
+    if isinstance(result, (list, tuple)):
+        return cast(Made, type(result)([settled(value, folder, entry) for value in result]))
+    return result
+
+
+def _within(entry: Reference, below: Path) -> Reference:
+    return entry / below.as_posix() if below.parts else entry
+
+
+def made_in(entry: Reference, make: Callable[[Path], Made]) -> Made:
+    """Have something made in the folder of an entry, publish it, and return what came of it with references into it.
+
+    What was made there before, also by a process that was killed on this machine, is found again.
+    """
+    assert entry.room is not None
+    folder = entry._of().work(entry.room, entry.name)
+    made = make(folder)
+    entry._of().publish(entry.room, entry.name)
+    return settled(made, folder, entry)

@@ -76,8 +76,8 @@ class Store(Protocol):
     # The folder of this machine in which entries are made, and where they lie while they are used.
     root: Path
 
-    def where(self, room: Room, name: str, file: str = "") -> str:
-        """Return where an entry or one of its files lies, for people."""
+    def where(self, room: Room, name: str = "", file: str = "") -> str:
+        """Return where a room, an entry or one of its files lies, for people."""
 
     def commit(self, room: Room, name: str, folder: Path) -> bool:
         """Make a finished folder of this machine the entry, whole or not at all; False if there is one already.
@@ -117,6 +117,9 @@ class Store(Protocol):
 
         None: there was none.
         """
+
+    def delete_document(self, room: Room, name: str) -> None:
+        """Delete a document, whatever its version; one that is not there is deleted already."""
 
     def documents(self, room: Room) -> tuple[str, ...]:
         """Return the names of the documents of a room, in order."""

@@ -1,4 +1,4 @@
-"""What training hands on: paths, digests and small values; never weights, never rows."""
+"""What training hands on: references, digests and small values; never weights, never rows."""
 
 from datetime import datetime
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from components.result import Result
+from components.store.reference import Reference
 from components.training.costs.energy import Energy
 from components.training.costs.peak_memory import PeakMemory
 
@@ -30,12 +31,22 @@ class Candidate(Result):
 
     name: str
     family: Literal["baseline", "lightning"]
-    model: Path = Field(description="ONNX from raw contract fields to the output.")
+    stored_model: Reference = Field(alias="model", description="ONNX from raw contract fields to the output.")
     digest: str = Field(description="SHA-256 of the ONNX file.")
-    predictions: Path = Field(description="Parquet (split, row, answer) as the trainer itself computed them.")
+    stored_predictions: Reference = Field(
+        alias="predictions", description="Parquet (split, row, answer) as the trainer itself computed them."
+    )
     score: float = Field(description="The goal's metric on the validation split.")
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
     cut_off: str = Field("", description="The cap that ended it before it was done; empty if none did.")
+
+    @property
+    def model(self) -> Path:
+        return self.stored_model.local()
+
+    @property
+    def predictions(self) -> Path:
+        return self.stored_predictions.local()
 
 
 class Comparison(Result):
@@ -54,9 +65,13 @@ class Comparison(Result):
 class Shipped(Result):
     """The graph that goes into the build, and that every judgement is about."""
 
-    model: Path
+    stored_model: Reference = Field(alias="model")
     digest: str = Field(description="SHA-256 of the graph.")
     changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
+
+    @property
+    def model(self) -> Path:
+        return self.stored_model.local()
 
 
 class Epoch(Result):
@@ -148,11 +163,13 @@ class Trained(Result):
     """Everything a training left behind."""
 
     digest: str = Field(description="SHA-256 over the candidates' digests and the choice.")
-    path: Path
+    stored: Reference = Field(alias="path")
     candidates: tuple[Candidate, ...]
     chosen: str
     comparison: Comparison | None = Field(description="None if there is a single candidate.")
-    search: Path | None = Field(None, description="trials.json of a search for options; None without a search.")
+    stored_search: Reference | None = Field(
+        None, alias="search", description="trials.json of a search for options; None without a search."
+    )
     hardware: HardwareChoice
     stopped: Stopped
     epochs: int = Field(description="Epochs of the Lightning model that were begun.")
@@ -166,6 +183,14 @@ class Trained(Result):
     energy: Energy | None = Field(None, description="None where nobody accounted for it.")
     memory: PeakMemory | None = Field(None, description="None if nobody measured it, or an earlier process did a part.")
     estimate: EstimateCheck | None = Field(None, description="None if none was made before.")
+
+    @property
+    def path(self) -> Path:
+        return self.stored.local()
+
+    @property
+    def search(self) -> Path | None:
+        return self.stored_search.local() if self.stored_search else None
 
     def candidate(self, name: str) -> Candidate:
         """Return the candidate of that name; KeyError if there is none."""
@@ -213,7 +238,7 @@ class Trained(Result):
     @property
     def as_trained(self) -> Shipped:
         """The graph of the best candidate as what ships."""
-        return Shipped(model=self.best.model, digest=self.best.digest, changed=False)
+        return Shipped(stored_model=self.best.stored_model, digest=self.best.digest, changed=False)
 
 
 class CandidateRecord(Result):

@@ -5,15 +5,16 @@ from pathlib import Path
 import pytest
 
 from components.settings import Home
+from components.store.reference import Reference
 from tasks import compress, train
 from tests.tasks.staging import Staged
 
 
-def folders(staged: Staged, home: Home, **changed: object) -> tuple[Path, Path]:
+def folders(staged: Staged, home: Home, **changed: object) -> tuple[Reference, Reference]:
     workload = staged.workload.model_copy(update=changed)
     return (
-        train.training_folder(workload, staged.prepared, home),
-        compress.variants_folder(workload, staged.trained, home),
+        train.training_of(workload, staged.prepared, home),
+        compress.variants_of(workload, staged.trained, home),
     )
 
 

@@ -162,9 +162,9 @@ def kept_candidate(work: Work, name: str) -> Candidate | None:
     return Candidate(
         name=name,
         family=_family(name),
-        model=model,
+        stored_model=model,
         digest=known.digest,
-        predictions=predictions,
+        stored_predictions=predictions,
         score=known.score,
         seconds=known.seconds,
         cut_off=known.cut_off,

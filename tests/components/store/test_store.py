@@ -97,6 +97,9 @@ def test_a_document_is_written_by_who_has_seen_its_last_version(machine: Open) -
     assert found is not None
     assert (found.data, found.version) == (b"2", second)
     assert here.documents("rollouts") == ("flights.json",)
+    here.delete_document("rollouts", "flights.json")
+    here.delete_document("rollouts", "flights.json")
+    assert there.documents("rollouts") == ()
 
 
 def test_two_writers_lose_no_change(machine: Open) -> None:
