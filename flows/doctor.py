@@ -115,8 +115,8 @@ def _registry(home: Home) -> Finding:
 
     mended = []
     try:
-        for document in sorted(home.room("rollouts").glob("*.json")):
-            mended += agree_with_registry(document.stem, home, Settings())
+        for name in home.store.documents("rollouts"):
+            mended += agree_with_registry(name.removesuffix(".json"), home, Settings())
     except SlipwayError as error:
         return Finding(check="registry", state="warning", found=str(error))
     return Finding(check="registry", state="passed", found="; ".join(mended) or "names the builds that serve")

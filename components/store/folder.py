@@ -20,6 +20,8 @@ WRITE_SECONDS = 60.0
 class FolderStore:
     """Entries are folders below ``root``, taken by one rename; leases are locks of the operating system."""
 
+    elsewhere = False
+
     def __init__(self, root: Path) -> None:
         self.root = root
 
@@ -117,7 +119,8 @@ class FolderStore:
         wait_seconds: float | None = None,
         waiting: Callable[[str], None] = lambda holder: None,
     ) -> Iterator[None]:
-        path = self._path(room, f"{name}.lease")
+        named = self._path(room, name)
+        path = named.with_name(f".{named.name}.lease")
         path.parent.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         with path.open("a+b") as file:
@@ -142,4 +145,4 @@ class FolderStore:
     def _listed(self, folder: Path, *, folders: bool) -> tuple[str, ...]:
         found = folder.iterdir() if folder.is_dir() else ()
         seen = [path.name for path in found if path.is_dir() == folders and not path.name.startswith(".")]
-        return tuple(sorted(name for name in seen if folders or not name.endswith(".lease")))
+        return tuple(sorted(seen))

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import msgspec
 
-from components.artefacts.storage import digest_bytes, digest_file, scratch_prefix
+from components.artefacts.storage import digest_bytes, digest_file, scratch_prefix, write_atomically
 from components.store.bucket import Bucket
 from components.store.cache import Cache, Cached
 from components.store.leases import hold
@@ -35,6 +35,8 @@ KEPT_DAYS = 14
 
 class ObjectStore:
     """Entries, documents and leases below an address; ``root`` is the folder of this machine that they are used in."""
+
+    elsewhere = True
 
     def __init__(self, root: Path, bucket: Bucket, cache_bytes: int) -> None:
         self.root = root
@@ -77,7 +79,9 @@ class ObjectStore:
 
     def exists(self, room: Room, name: str, file: str = "") -> bool:
         found = self._manifest(room, name)
-        return found is not None and (not file or _has(found.entry, file))
+        if found is None:
+            return not file and self.read_document(room, name) is not None
+        return not file or _has(found.entry, file)
 
     def local(self, room: Room, name: str, file: str = "") -> Path:
         folder = self._cache.folder(room, checked(name))
@@ -171,7 +175,10 @@ class ObjectStore:
     def _fetch(self, room: Room, name: str, folder: Path) -> None:
         found = self._manifest(room, name)
         if found is None:
-            raise StoreError(f"{self.where(room, name)} is not there: it was deleted, or made for another store")
+            if (document := self.read_document(room, name)) is None:
+                raise StoreError(f"{self.where(room, name)} is not there: it was deleted, or made for another store")
+            write_atomically(folder, document.data)
+            return
         if self._cache.holds(room, name, found.version) and self._cache.use(room, name):
             return
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -75,6 +75,8 @@ class Store(Protocol):
 
     # The folder of this machine in which entries are made, and where they lie while they are used.
     root: Path
+    # Whether what lies in that folder is a copy, and others change what it is a copy of.
+    elsewhere: bool
 
     def where(self, room: Room, name: str = "", file: str = "") -> str:
         """Return where a room, an entry or one of its files lies, for people."""
@@ -92,10 +94,10 @@ class Store(Protocol):
         """Give others what ``work`` has come to, instead of what was published before."""
 
     def exists(self, room: Room, name: str, file: str = "") -> bool:
-        """Say whether an entry is there whole, and has that file."""
+        """Say whether an entry is there whole, and has that file; or a document of that name."""
 
     def local(self, room: Room, name: str, file: str = "") -> Path:
-        """Return an entry, or one of its files, as a path of this machine; fetched if it is elsewhere."""
+        """Return an entry, one of its files, or a document as a path of this machine; fetched if it is elsewhere."""
 
     def read(self, room: Room, name: str, file: str) -> bytes:
         """Return the bytes of a file of an entry, without fetching the others; StoreError if it is not there."""
