@@ -161,7 +161,8 @@ def _rebuild(recorded: Recorded, snapshot: Path, code: Path, python: Path, scrat
             f"saying: {told}"
         )
     # Signed with the key of its own home.
-    return open_build(Path(document["registered"]["build"]), public_key_path(home.room("keys", "signing.pem")))
+    folder = home.room("builds", document["registered"]["build_id"])
+    return open_build(folder, public_key_path(home.room("keys", "signing.pem")))
 
 
 def _environment(home: Home, recorded: Recorded) -> dict[str, str]:
