@@ -176,7 +176,7 @@ def _below(
     return [
         "",
         *links_of(home, built),
-        *(link("drift", str(window.report)) for window in windows[-1:]),
+        *(link("drift", str(window.stored_report)) for window in windows[-1:]),
         # What serves is the champion, and this build is none before it was promoted.
         *([link("serve", f"slipway serve {given}")] if promoted else []),
         *([link("accept", accepting(refused, given))] if refused else []),

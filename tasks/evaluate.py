@@ -41,10 +41,9 @@ def evaluate(workload: Workload, trained: Trained, compressed: Compressed, prepa
 
     name = f"{workload.name}-{digest_json([compressed.digest, prepared.digest])[:12]}"
     predict, contract = find_kind(workload.kind).predict_file, contract_of(workload)
-    ledger = home.room("evaluations", "hold_outs")
     return made_in(
         home.reference("evaluations", name),
         lambda folder: evaluate_model(
-            trained, compressed.shipped, prepared, workload, contract, predict, folder, ledger=ledger
+            trained, compressed.shipped, prepared, workload, contract, predict, folder, ledger=home.store
         ),
     )

@@ -34,6 +34,7 @@ from components.evaluation.metrics import (
 from components.evaluation.multiclass import calibration_measure, class_decisions, rate_measures
 from components.evaluation.regression import number_decisions
 from components.evaluation.slices import goal_measures, slice_measures, weak_slices
+from components.store.store import Store
 from components.training.results import Shipped, Trained
 from data_contracts.description.spec import ContractSpec
 
@@ -51,11 +52,11 @@ def evaluate(
     predict_file: PredictFile,
     folder: Path,
     *,
-    ledger: Path | None = None,
+    ledger: Store | None = None,
 ) -> Evaluated:
     """Evaluate what ships of a training on the test split; write evidence.json and predictions.parquet into ``folder``.
 
-    ``ledger`` is the folder that counts how often a hold-out has judged.
+    ``ledger`` is the store that counts how often a hold-out has judged.
     """
     began = time.monotonic()
     goal, seed = workload.goal, workload.seed

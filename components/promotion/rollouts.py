@@ -3,6 +3,8 @@
 A data plane reads a file of its machine: where the store is elsewhere, the home holds a copy that follows it.
 """
 
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from components.artefacts.build import Build, open_build
-from components.artefacts.errors import BuildError
+from components.artefacts.errors import BuildError, SlipwayError
 from components.artefacts.rollout import Rollout, folder_of, parse_rollout, rollout_path
 from components.artefacts.storage import this_process
 from components.builds.signing import public_key_path
@@ -20,6 +22,8 @@ from components.store.store import ConflictError, Document, Room, Store, StoreEr
 ROOM: Room = "rollouts"
 # A change is a few small files and a call of the registry.
 LOCK_SECONDS = 60.0
+# How often it is looked at whether somebody else serves.
+FOLLOW_SECONDS = 2.0
 
 
 class RolloutMovedError(BuildError):
@@ -70,6 +74,38 @@ def copy_of(home: Home, workload: str) -> Path:
     if rollout.champion is not None:
         home.store.local(ROOM, _name(workload))
     return path
+
+
+@contextmanager
+def followed(home: Home, workload: str) -> Iterator[Path]:
+    """Yield the document as a file of this machine, kept as the store's is for the length of the block."""
+    document = copy_of(home, workload)
+    if not home.store.elsewhere:
+        yield document
+        return
+    ended = threading.Event()
+    follower = threading.Thread(target=_follow, args=(home, workload, ended), name="rollout-copy", daemon=True)
+    follower.start()
+    try:
+        yield document
+    finally:
+        ended.set()
+        follower.join()
+
+
+def _follow(home: Home, workload: str, ended: threading.Event) -> None:
+    seen, told = rollout_of(home.store, workload), ""
+    while not ended.wait(FOLLOW_SECONDS):
+        try:
+            now = rollout_of(home.store, workload)
+            if now != seen:
+                copy_of(home, workload)
+            seen, told = now, ""
+        except SlipwayError as error:
+            # What serves goes on; it is looked at again.
+            if str(error) != told:
+                sys.stderr.write(f"slipway: {error}\n")
+            told = str(error)
 
 
 def folder_in(home: Home, workload: str, place: str) -> Path:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from components.artefacts.errors import HostError
 from components.artefacts.rollout import Rollout, promoted, read_rollout, rolled_back
+from components.promotion import rollouts
 from components.promotion.rollouts import RolloutMovedError, copy_of, rollout_of, unmoved
 from components.settings import Home
 from components.store.store import Store
@@ -18,6 +20,7 @@ from components.store.store import Store
 DECIDER = """
 import os, signal, sys
 from components.artefacts.rollout import promoted
+from components.promotion import rollouts
 from components.promotion.rollouts import RolloutMovedError, rollout_of, unmoved
 from components.store import leases
 from components.store.installation import installed_store
@@ -108,3 +111,18 @@ def test_a_service_on_another_machine_finds_document_and_build(machine: Callable
     document = copy_of(there, "w")
     assert read_rollout(document, "w") == rollout
     assert (there.room("builds") / "w-1" / "manifest.json").read_text() == "{}"
+
+
+def test_a_service_on_another_machine_learns_who_serves_now(
+    machine: Callable[[str], Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = machine("here"), machine("there")
+    monkeypatch.setattr(rollouts, "FOLLOW_SECONDS", 0.1)
+    first = written(here.store, promoted(Rollout(workload="w"), "w-1", "/elsewhere/w-1", "first"))
+    with rollouts.followed(there, "w") as document:
+        assert read_rollout(document, "w") == first
+        second = written(here.store, promoted(first, "w-2", "/elsewhere/w-2", "better"))
+        deadline = time.monotonic() + 60
+        while read_rollout(document, "w") != second:
+            assert time.monotonic() < deadline, "it was not followed"
+            time.sleep(0.05)
