@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from components.artefacts.errors import ServingError
-from components.builds.live_check import STOP_SECONDS, Endpoint, serving
+from components.service.process import STOP_SECONDS, Endpoint, serving
 from components.settings import Home
 
 STOPPING = (

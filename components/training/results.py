@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from components.artefacts.inference import MODEL, Parts
 from components.result import Result
 from components.store.reference import Reference
 from components.training.costs.energy import Energy
@@ -27,11 +28,17 @@ class HardwareChoice(Result):
 
 
 class Candidate(Result):
-    """One model that could be packaged."""
+    """One model that could be packaged: its main graph, and what else it answers with."""
 
     name: str
     family: Literal["baseline", "lightning"]
     stored_model: Reference = Field(alias="model", description="ONNX from raw contract fields to the output.")
+    stored_graphs: dict[str, Reference] = Field(
+        default_factory=dict, alias="graphs", description="Further graphs by name."
+    )
+    stored_assets: dict[str, Reference] = Field(
+        default_factory=dict, alias="assets", description="Files that answers need, or people read."
+    )
     digest: str = Field(description="SHA-256 of the ONNX file.")
     stored_predictions: Reference = Field(
         alias="predictions", description="Parquet (split, row, answer) as the trainer itself computed them."
@@ -48,6 +55,11 @@ class Candidate(Result):
     def predictions(self) -> Path:
         return self.stored_predictions.local()
 
+    @property
+    def parts(self) -> Parts:
+        """What it answers with."""
+        return _parts(self.stored_model, self.stored_graphs, self.stored_assets)
+
 
 class Comparison(Result):
     """The chosen candidate against the best other one, on the same validation rows."""
@@ -63,15 +75,29 @@ class Comparison(Result):
 
 
 class Shipped(Result):
-    """The graph that goes into the build, and that every judgement is about."""
+    """What goes into the build, and what every judgement is about."""
 
     stored_model: Reference = Field(alias="model")
-    digest: str = Field(description="SHA-256 of the graph.")
+    stored_graphs: dict[str, Reference] = Field(
+        default_factory=dict, alias="graphs", description="Further graphs by name."
+    )
+    stored_assets: dict[str, Reference] = Field(default_factory=dict, alias="assets")
+    digest: str = Field(description="SHA-256 of the model's graph.")
     changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
 
     @property
     def model(self) -> Path:
         return self.stored_model.local()
+
+    @property
+    def parts(self) -> Parts:
+        """What the build answers with."""
+        return _parts(self.stored_model, self.stored_graphs, self.stored_assets)
+
+
+def _parts(model: Reference, graphs: dict[str, Reference], assets: dict[str, Reference]) -> Parts:
+    places = [{name: one.local() for name, one in some.items()} for some in ({MODEL: model, **graphs}, assets)]
+    return Parts(*places)
 
 
 class Epoch(Result):
@@ -237,8 +263,15 @@ class Trained(Result):
 
     @property
     def as_trained(self) -> Shipped:
-        """The graph of the best candidate as what ships."""
-        return Shipped(stored_model=self.best.stored_model, digest=self.best.digest, changed=False)
+        """The best candidate as what ships."""
+        best = self.best
+        return Shipped(
+            stored_model=best.stored_model,
+            stored_graphs=best.stored_graphs,
+            stored_assets=best.stored_assets,
+            digest=best.digest,
+            changed=False,
+        )
 
 
 class CandidateRecord(Result):
