@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,6 +95,8 @@ class FolderStore:
 
     def write_document(self, room: Room, name: str, data: bytes, seen: str | None) -> str:
         path = self._path(room, name)
+        if seen is None:
+            return self._create(path, data)
         # One lock for all of a folder: a write takes no time.
         with held(path.with_name("documents"), WRITE_SECONDS):
             found = self.read_document(room, name)
@@ -102,6 +105,23 @@ class FolderStore:
                 raise ConflictError(f"{path} was changed by somebody else since it was read: nothing was written")
             write_atomically(path, data)
         return version
+
+    def _create(self, path: Path, data: bytes) -> str:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=scratch_prefix(path.name))
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(scratch).chmod(0o644)
+            # It gets its name when it is whole, and only if nobody else has it.
+            os.link(scratch, path)
+        except FileExistsError:
+            raise ConflictError(f"{path} was written by somebody else meanwhile: nothing was written") from None
+        finally:
+            Path(scratch).unlink()
+        return digest_bytes(data)
 
     def delete_document(self, room: Room, name: str) -> None:
         self._path(room, name).unlink(missing_ok=True)
