@@ -120,15 +120,30 @@ class Evidence(Record):
         return self.with_measures(*(m for one in others for m in one.measures)).model_copy(update={"tables": tables})
 
 
+class Answers(Record):
+    """What was answered on the hold-out, and what a build's answers look like: all that a rehearsal needs of it."""
+
+    digest: str
+    stored_predictions: Reference = Field(
+        alias="predictions", description="Parquet of the test rows: row, label, the answer's numbers, the baseline's."
+    )
+    stored_shape: Reference = Field(alias="shape", description="The shape of the answers, as the build will have it.")
+
+    @property
+    def predictions(self) -> Path:
+        return self.stored_predictions.local()
+
+    @property
+    def shape(self) -> Path:
+        return self.stored_shape.local()
+
+
 class Evaluated(Record):
     """What the evaluation hands on: references, and the figure that the goal names."""
 
     digest: str
     stored_evidence: Reference = Field(alias="evidence")
-    stored_predictions: Reference = Field(
-        alias="predictions", description="Parquet of the test rows: row, label, the answer's numbers, the baseline's."
-    )
-    stored_shape: Reference = Field(alias="shape", description="The shape of the answers, as the build will have it.")
+    answers: Answers
     seconds: float
     metric: str
     value: float
@@ -138,14 +153,6 @@ class Evaluated(Record):
     @property
     def evidence(self) -> Path:
         return self.stored_evidence.local()
-
-    @property
-    def predictions(self) -> Path:
-        return self.stored_predictions.local()
-
-    @property
-    def shape(self) -> Path:
-        return self.stored_shape.local()
 
 
 def write_evidence(path: Path, evidence: Evidence) -> Path:

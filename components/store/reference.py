@@ -148,7 +148,12 @@ def made_in(entry: Reference, make: Callable[[Path], Made]) -> Made:
     What was made there before, also by a process that was killed on this machine, is found again.
     """
     assert entry.room is not None
-    folder = entry._of().work(entry.room, entry.name)
-    made = make(folder)
-    entry._of().publish(entry.room, entry.name)
-    return settled(made, folder, entry)
+    return published(make(entry._of().work(entry.room, entry.name)), entry)
+
+
+def published(result: Made, entry: Reference) -> Made:
+    """Publish an entry's folder of this machine, and return what was made in it with references into it."""
+    assert entry.room is not None
+    store = entry._of()
+    store.publish(entry.room, entry.name)
+    return settled(result, store.local(entry.room, entry.name), entry)

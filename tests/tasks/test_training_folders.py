@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from components.compression.part import CompressionPart
 from components.settings import Home
 from components.store.reference import Reference
+from components.training.part import TrainingPart
 from tasks import compress, train
 from tests.tasks.staging import Staged
 
@@ -13,8 +15,8 @@ from tests.tasks.staging import Staged
 def folders(staged: Staged, home: Home, **changed: object) -> tuple[Reference, Reference]:
     workload = staged.workload.model_copy(update=changed)
     return (
-        train.training_of(workload, staged.prepared, home),
-        compress.variants_of(workload, staged.trained, home),
+        train.training_of(TrainingPart.of(workload), staged.prepared, home),
+        compress.variants_of(CompressionPart.of(workload), staged.trained, home),
     )
 
 
