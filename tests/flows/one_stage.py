@@ -34,22 +34,10 @@ from tasks.rehearse import rehearse
 from tasks.train import train
 from tasks.validate import validate
 
-STAGES = [
-    "ingest",
-    "validate",
-    "expect",
-    "prepare",
-    "audit",
-    "train",
-    "compress",
-    "evaluate",
-    "rehearse",
-    "gate",
-    "package",
-    "register",
-    "promote",
-    "monitor",
-]
+STAGES = (
+    *("ingest", "validate", "expect", "prepare", "audit", "train", "compress", "evaluate", "rehearse", "gate"),
+    *("package", "register", "promote", "monitor"),
+)
 
 
 def main() -> None:
