@@ -126,6 +126,9 @@ class Store(Protocol):
     def documents(self, room: Room) -> tuple[str, ...]:
         """Return the names of the documents of a room, in order."""
 
+    def sweep(self) -> int:
+        """Delete what killed processes have sent to another place than ``root``; return how much it was."""
+
     def lease(
         self,
         room: Room,
