@@ -1,13 +1,19 @@
 """What is kept of a stage names what it made by reference: a home that was moved or copied uses its own."""
 
+import importlib
 import json
+import pkgutil
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
+from prefect import Task
 from prefect.exceptions import SerializationError
 from prefect.results import ResultStore
 from prefect.serializers import JSONSerializer
+from pydantic import BaseModel
 
+import tasks
 from components.data.results import Snapshot
 from components.settings import Home
 from tasks.kept_results import KeptResults, whole_result
@@ -85,3 +91,28 @@ def test_a_result_that_names_a_file_of_this_process_alone_is_not_kept(tmp_path: 
     with pytest.raises(SerializationError) as refused:
         kept(home).write(loose, key="a1")
     assert "lies in no store" in str(refused.value.__cause__)
+
+
+def test_no_result_that_a_stage_keeps_has_a_place_for_a_path() -> None:
+    kept = [
+        stage
+        for found in pkgutil.iter_modules(tasks.__path__)
+        for stage in vars(importlib.import_module(f"tasks.{found.name}")).values()
+        if isinstance(stage, Task) and stage.persist_result
+    ]
+    assert len(kept) >= 10
+    seen: set[Any] = set()
+
+    def look(annotation: Any, where: str) -> None:
+        assert annotation is not Path, f"{where} is a path: make it a Reference"
+        if annotation in seen:
+            return
+        seen.add(annotation)
+        for inner in get_args(annotation):
+            look(inner, where)
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            for name, field in annotation.model_fields.items():
+                look(field.annotation, f"{annotation.__name__}.{name}")
+
+    for stage in kept:
+        look(get_type_hints(stage.fn)["return"], stage.name)
