@@ -1,12 +1,13 @@
 # make demo   the whole slipway on real flights        make test   the tests
-# make check  lint, types, import rules                make bench  the benchmarks (long)
+# make check  lint, types, import rules                make docs   the documentation as a site, in build/site
+# make bench  the benchmarks (long)
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP_QUIET := -qq --disable-pip-version-check
 UV := $(BIN)/uv
 
-.PHONY: demo test outside test-all check bench clean
+.PHONY: demo test outside test-all check docs bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/slipway run flights
@@ -26,6 +27,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \

@@ -22,7 +22,7 @@ from components.evaluation.evidence import Evidence, Measure
 from components.evaluation.metrics import Interval, paired_difference
 from components.evaluation.power import ALPHA, chance_to_pass
 from components.gates.judge import Verdict, decide
-from components.gates.policy import Rule
+from components.gates.rule import Rule
 
 Pair = tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]
 # Of so many tries each part has a seed of its own: the figures do not depend on the number of processes.

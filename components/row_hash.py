@@ -8,10 +8,10 @@ import hashlib
 from collections.abc import Sequence
 
 import polars as pl
-import polars_hash
 
 from components.artefacts.storage import digest_json
 from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.language.types.registry import column_type
 
 # Changes when the way a digest is computed does: what is stored then stays what it is, under its old name.
 FORMAT = 1
@@ -58,21 +58,8 @@ def mixed(value: pl.Expr) -> pl.Expr:
 
 
 def _column(field: FieldSpec, seed: int) -> pl.Expr:
-    return mixed(_bits(field) ^ _salt(f"{seed}:{field.name}"))
-
-
-def _bits(field: FieldSpec) -> pl.Expr:
-    if field.dtype == "string":
-        bits = polars_hash.col(field.name).nchash.xxh3_64()
-    elif field.dtype == "number":
-        # One zero and one NaN, whatever their sign and payload.
-        value = (pl.col(field.name) + 0.0).fill_nan(float("nan"))
-        bits = value.reinterpret(dtype=pl.UInt64)
-    elif field.dtype == "boolean":
-        bits = pl.col(field.name).cast(pl.UInt64)
-    else:
-        bits = pl.col(field.name).to_physical().cast(pl.Int64).reinterpret(dtype=pl.UInt64)
-    return bits.fill_null(_constant(NULL))
+    bits = column_type(field.dtype).bits(field.name).fill_null(_constant(NULL))
+    return mixed(bits ^ _salt(f"{seed}:{field.name}"))
 
 
 def _salt(text: str) -> pl.Expr:

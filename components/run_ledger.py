@@ -14,8 +14,9 @@ import msgspec
 
 from components.artefacts.errors import SlipwayError
 from components.artefacts.storage import is_running, sweep, this_process, write_json
-from components.settings import Home, Room
+from components.settings import Home
 from components.stage_keys import StageKey
+from components.store.store import Room
 
 # The rooms with folders and files of ours; MLflow, Prefect and BentoML look after their own.
 SWEPT: tuple[Room, ...] = (

@@ -2,47 +2,43 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-Room = Literal[
-    "snapshots",  # immutable Parquet, named after its content
-    "validated",  # which rows of a snapshot are kept
-    "quarantine",  # refused rows with their reasons
-    "prepared",  # splits, features and the fitted recipe
-    "training",  # checkpoints and candidate models
-    "evaluations",  # predictions on the hold-out, evidence
-    "builds",  # what can be promoted
-    "rollouts",  # who serves, one document a workload
-    "reports",  # pages for people
-    "predictions",  # the prediction log of the data plane
-    "runs",  # what ran when and why
-    "registry",  # MLflow's database and artifacts
-    "prefect",  # the orchestrator's database
-    "bentoml",  # Bento store
-    "keys",  # the key that builds are signed with
-]
+from components.store.installation import StoreSettings, open_store
+from components.store.reference import Reference
+from components.store.store import Room, Store
 
 
 @dataclass(frozen=True)
 class Home:
-    """The folder that holds everything Slipway writes, and the rooms in it."""
+    """The folder that holds everything Slipway writes on this machine, the rooms in it, and the store behind it."""
 
     root: Path
+    # Of the store, if that is not the folder itself, and how much of it is kept in the folder.
+    address: str = ""
+    cache_gb: float = 20.0
+
+    @property
+    def store(self) -> Store:
+        """Where what is made is committed and found again."""
+        return open_store(self.root, self.address, self.cache_gb)
+
+    def reference(self, room: Room, name: str, file: str = "") -> Reference:
+        """Return how an entry of the store is named in a result."""
+        return Reference.of(self.store, room, name, file)
 
     def room(self, name: Room, *parts: str) -> Path:
         """Return a path in one of the rooms, e.g. ``home.room("builds", build_id)``; nothing is created."""
         return self.root.joinpath(name, *parts)
 
 
-class Settings(BaseSettings):
+class Settings(StoreSettings):
     """What an installation may set through ``SLIPWAY_*`` environment variables."""
 
     model_config = SettingsConfigDict(env_prefix="SLIPWAY_", extra="forbid", frozen=True)
 
-    home: Path = Field(Path(".slipway"), description="Folder for everything Slipway writes.")
     tracking_uri: str | None = Field(None, description="MLflow tracking server; a SQLite file in the home if not set.")
     price_per_hour: float = Field(
         0.085,
@@ -69,4 +65,4 @@ class Settings(BaseSettings):
 
     def folder(self) -> Home:
         """Return the home as an absolute path."""
-        return Home(self.home.expanduser().resolve())
+        return Home(self.root, self.store, self.cache_gb)

@@ -3,9 +3,17 @@
 class Flight(Contract):
     carrier: str = column("IATA code of the airline", max_length=2, roles=("slice",))
     late: bool = column("Arrived more than 15 minutes late", roles=("label",), available="after")
+
+A field is text, a number, yes or no, a moment or a day; or bytes of a media type, long text, or a vector of numbers:
+
+class Visit(Contract):
+    photo: bytes = column("Of the skin", media_type="image/*", max_bytes=1_000_000)
+    letter: str = column("What the doctor wrote", media_type="text/plain", max_length=20_000)
+    pulse: list[float] = column("A beat a second", min_length=60, max_length=60)
 """
 
 import typing
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar, Literal
 
@@ -14,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from data_contracts.description.spec import ContractSpec, Expectation, Role
 from data_contracts.language.compilation import spec_of
-from data_contracts.language.field_rules import pattern_fault
+from data_contracts.language.types.strings import pattern_fault
 
 Bound = int | float | date | datetime
 
@@ -25,7 +33,7 @@ def column(
     roles: tuple[Role, ...] = (),
     available: Literal["before", "after"] = "before",
     unit: str = "",
-    example: str | int | float | bool | None = None,
+    example: str | int | float | bool | Sequence[float] | None = None,
     ge: Bound | None = None,
     gt: Bound | None = None,
     le: Bound | None = None,
@@ -33,6 +41,8 @@ def column(
     min_length: int | None = None,
     max_length: int | None = None,
     pattern: str | None = None,
+    media_type: str | None = None,
+    max_bytes: int | None = None,
     **unknown: Any,
 ) -> Any:
     """Declare one field of a contract; the rules are pydantic's own.
@@ -44,6 +54,11 @@ def column(
     if pattern is not None and pattern_fault(pattern):
         # pydantic would refuse the whole class, without saying which part of the pattern engines disagree on.
         extra, pattern = {**extra, "pattern": pattern}, None
+    own = {"media_type": media_type, "max_bytes": max_bytes}
+    extra |= {word: value for word, value in own.items() if value is not None}
+    if max_length is None and type(max_bytes) is int and max_bytes > 0:
+        # As pydantic calls it.
+        max_length = max_bytes
     rules = {"ge": ge, "gt": gt, "le": le, "lt": lt, "min_length": min_length, "max_length": max_length}
     given: dict[str, Any] = {key: rule for key, rule in {**rules, "pattern": pattern}.items() if rule is not None}
     return Field(description=description, json_schema_extra={"slipway": extra}, **given)
@@ -54,7 +69,9 @@ class Contract(BaseModel):
 
     # Strict: a number in quotes is text here, in the row checks and in a request alike.
     # Numbers must be finite everywhere: NaN has no JSON and means "missing" to the recipe.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, strict=True, val_json_bytes="base64", ser_json_bytes="base64"
+    )
 
     quarantine_tolerance: ClassVar[float] = 0.0
     expectations: ClassVar[tuple[Expectation, ...]] = ()
@@ -62,23 +79,25 @@ class Contract(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_sent(cls, value: Any, info: ValidationInfo) -> Any:
-        """Read values as requests are read, where pydantic reads more: `true` as 1, and other texts as moments."""
+        """Read values as requests are read, where pydantic reads more: `true` as 1, other texts as moments or bytes."""
         annotation = cls.model_fields[info.field_name or ""].annotation
         for kind in (annotation, *typing.get_args(annotation)):
             if typing.get_origin(kind) is Literal and value is not None and type(value) not in (int, str):
                 raise ValueError(f"{value!r} is none of the allowed values, which are written {typing.get_args(kind)}")
-            if kind in (date, datetime) and info.mode == "json" and isinstance(value, str):
+            if kind in (date, datetime, bytes) and info.mode == "json" and isinstance(value, str):
                 return msgspec.convert(value, kind)
         return value
 
     @field_validator("*")
     @classmethod
     def _storable(cls, value: Any) -> Any:
-        """Refuse what no column can hold: a zone in a contract's zone-less time, an integer of more than 64 bits."""
+        """Refuse what no column can hold: a zone in a contract's zone-less time, a larger integer; and no bytes."""
         if isinstance(value, datetime) and value.tzinfo is not None:
             raise ValueError("a contract's times have no zone: send the local time without an offset")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise ValueError("an integer has at most 64 bits")
+        if value == b"":
+            raise ValueError("no bytes are no value: null says that there is none")
         return value
 
     @classmethod

@@ -10,14 +10,10 @@ from pydantic import Field
 
 from components.artefacts.errors import GateError
 from components.builds.packaging import PackagedBuild
-from components.data.results import Expected, Prepared, Validated
+from components.builds.results import BuildInputs
 from components.data.versions import find_version
 from components.declaration.loading import contract_of
-from components.evaluation.evidence import Evaluated
-from components.gates.judge import GateReport
 from components.registry.versions import Registered
-from components.result import Result
-from components.training.results import Trained
 from flows.data_stages import checked_and_prepared
 from flows.opening import opened
 from tasks.audit import audit
@@ -36,15 +32,9 @@ WorkloadName = Annotated[str, Field(min_length=1, max_length=4_000)]
 DigestStart = Annotated[str, Field(max_length=64)]
 
 
-class BuildOutcome(Result):
+class BuildOutcome(BuildInputs):
     """What a build run ended with: a registered build and what led to it."""
 
-    validated: Validated
-    expected: Expected
-    prepared: Prepared
-    trained: Trained
-    evaluated: Evaluated
-    gates: GateReport
     packaged: PackagedBuild
     registered: Registered
 
@@ -77,22 +67,24 @@ def build_model(workload: WorkloadName = "flights", data: DigestStart = "") -> B
         validated, expected, prepared = checked_and_prepared(declared, snapshot, home)
         audited = audit(declared, prepared)
         trained = train(declared, prepared, home, settings)
-        trained = compress(declared, trained, prepared, home, settings)
-        evaluated = evaluate(declared, trained, prepared, home)
-        evaluated = rehearse(declared, trained, prepared, evaluated, home, settings)
-        gates = gate(declared, evaluated, audited, prepared)
-        packaged = package(declared, snapshot, validated, expected, prepared, trained, evaluated, gates, home, settings)
-        registered = register(declared, packaged, trained, evaluated, gates.passed, home, settings)
-        outcome = BuildOutcome(
+        compressed = compress(declared, trained, prepared, home, settings)
+        evaluated = evaluate(declared, trained, compressed, prepared, home)
+        rehearsed = rehearse(declared, compressed, prepared, evaluated, home, settings)
+        gates = gate(declared, trained, compressed, evaluated, rehearsed, audited, prepared)
+        inputs = BuildInputs(
+            snapshot=snapshot,
             validated=validated,
             expected=expected,
             prepared=prepared,
             trained=trained,
+            compressed=compressed,
             evaluated=evaluated,
+            rehearsed=rehearsed,
             gates=gates,
-            packaged=packaged,
-            registered=registered,
         )
+        packaged = package(declared, inputs, home, settings)
+        registered = register(declared, packaged, trained, gates.passed, home, settings)
+        outcome = BuildOutcome(**dict(inputs), packaged=packaged, registered=registered)
         if not gates.passed:
             raise BuildRefused(_refusal(outcome), outcome)
     return outcome

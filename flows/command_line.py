@@ -181,7 +181,7 @@ def promote(
         from components.promotion.promote import check_accepted
 
         # Before a server is started for it.
-        check_accepted(accept, declared)
+        check_accepted(accept)
     try:
         promoted = _run_flow(
             "promote_build", as_json, workload=workload, build_id=build_id or "", dry_run=dry_run, accept=accept or []

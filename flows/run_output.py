@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 MOST_LINES = 40
 NAME = 11
-# A gate that passed and says whether the model is any good.
-ALWAYS = ("goal", "baseline", "champion")
 
 
 def print_run(
@@ -78,9 +76,7 @@ def _told(
     for place, warning in enumerate((*report.warnings, *(judged.gates.warnings if judged else ()))):
         yield "" if place else "but", f"{warning[:1].upper()}{warning[1:]}.", "yellow"
     verdicts = [*report.verdicts, *(judged.gates.verdicts if judged else ())]
-    matter = [v for v in verdicts if v.state != "passed"] + [
-        v for v in verdicts if v.state == "passed" and v.gate in ALWAYS
-    ]
+    matter = [v for v in verdicts if v.state != "passed"] + [v for v in verdicts if v.state == "passed" and v.headline]
     passed = sum(verdict.state == "passed" for verdict in verdicts)
     yield "gates", f"{passed} of {len(verdicts)} passed", ""
     for verdict in matter:
@@ -90,7 +86,7 @@ def _told(
     if built.validated.quarantined:
         rows = f"{built.validated.quarantined:,} of {built.validated.quarantined + built.validated.rows:,} rows"
         yield "data", f"{rows} were set aside: they break the contract", ""
-    yield "training", built.trained.taken, ""
+    yield "training", built.spent.text, ""
     if monitored:
         yield "since then", monitored.drift.verdict, "yellow" if monitored.drift.drifted else ""
 

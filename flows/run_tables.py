@@ -131,7 +131,7 @@ def _outcome(
         rows.append(("quarantine", f"{built.validated.quarantined:,} rows: {reasons}"))
     if built.prepared.left_out:
         rows.append(("in no split", f"{built.prepared.left_out:,} kept rows lie outside of every period"))
-    rows.append(("training", built.trained.taken))
+    rows.append(("training", built.spent.text))
     if built.trained.estimate:
         rows.append(("", built.trained.estimate.text))
     if promoted:

@@ -21,4 +21,4 @@ def selftest_gates(workload: WorkloadName = "flights") -> list[Planted]:
         except BuildRefused as refused:
             # A build that is refused can be used to see whether its gates would catch more.
             built = refused.outcome
-        return selftest(run.workload, built.prepared, built.trained, built.packaged, run.settings)
+        return selftest(run.workload, built.prepared, built.trained, built.compressed, built.packaged, run.settings)

@@ -8,7 +8,7 @@ import msgspec
 from components.artefacts.build import open_build
 from components.artefacts.storage import write_json
 from components.builds.signing import public_key_path
-from components.evaluation.evidence import read_evidence
+from components.evaluation.evidence import parse_evidence
 from components.monitoring.monitor import Monitored
 from components.promotion.promote import Promotion
 from components.run_ledger import Ledger
@@ -27,8 +27,8 @@ def write_summary(
 
     ``summary.json`` in the home is that of the latest run, whatever its workload; each has one of its own as well.
     """
-    evidence = read_evidence(built.evaluated.evidence)
     build = open_build(built.registered.build, public_key_path(Settings().key()))
+    evidence = parse_evidence(build.read("evidence.json"), where=str(build.path))
     summary: dict[str, Any] = {
         "run_id": ledger.record.run_id,
         "workload": ledger.record.workload,
@@ -45,17 +45,17 @@ def write_summary(
             candidate.model_dump(mode="json", include={"name", "score", "seconds", "digest"})
             for candidate in built.trained.candidates
         ],
-        "training": built.trained.model_dump(
-            mode="json",
-            include={"seconds", "cpu_seconds", "cost_usd", "memory", "energy", "estimate", "stopped", "epochs"},
-        ),
+        "training": built.trained.model_dump(mode="json", include={"estimate", "stopped", "epochs"})
+        | built.spent.model_dump(mode="json"),
         "comparison": built.trained.comparison.model_dump(mode="json") if built.trained.comparison else None,
         "gates": built.gates.model_dump(mode="json"),
         "digests": {
             "validated": built.validated.digest,
             "prepared": built.prepared.digest,
             "trained": built.trained.digest,
+            "compressed": built.compressed.digest,
             "evaluated": built.evaluated.digest,
+            "rehearsed": built.rehearsed.digest,
         },
         "data": {
             "rows": built.validated.rows,

@@ -5,20 +5,19 @@ from pathlib import Path
 from components import progress
 from components.artefacts.storage import digest_json
 from components.catalog import find_kind, kind_module
+from components.compression.results import Compressed
 from components.data.results import Prepared
 from components.declaration.loading import contract_of
 from components.declaration.workload import Workload
 from components.settings import Home, Settings
 from components.stage_keys import code_part
-from components.training.costs.energy import EnergyMeter, cpu_seconds
 from components.training.results import Trained
 from tasks.pages import table
 from tasks.stage import stage
 
 
-def _artifact(trained: Trained) -> str:
-    compression = trained.compression
-    assert compression is not None
+def _artifact(compressed: Compressed) -> str:
+    compression = compressed.compression
     speeds = {one.name: f"{one.speed.row_us:.0f} us a row" for one in compression.variants if one.speed}
     verdicts = {one.name: f"{speeds.get(one.name, one.note)}: {one.verdict}" for one in compression.variants}
     return table({"ships": compression.chosen, "why": compression.reason, **verdicts})
@@ -45,20 +44,10 @@ def variants_folder(workload: Workload, trained: Trained, home: Home) -> Path:
     ],
     artifact=_artifact,
 )
-def compress(workload: Workload, trained: Trained, prepared: Prepared, home: Home, settings: Settings) -> Trained:
-    """Make and measure the variants; the training is returned with the graph that ships."""
+def compress(workload: Workload, trained: Trained, prepared: Prepared, home: Home, settings: Settings) -> Compressed:
+    """Make and measure the variants, and say which graph ships."""
     from components.compression.choice import compress as compress_model
 
     kind, contract = find_kind(workload.kind), contract_of(workload)
     folder = variants_folder(workload, trained, home)
-    began = cpu_seconds()
-    with EnergyMeter() as meter:
-        shipped = compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report)
-    # The seconds and the price of the training grow by this stage, so what it drew does, too.
-    counted: dict[str, object] = {}
-    if trained.energy is not None:
-        more = meter.energy(seconds=meter.seconds, watts=settings.watts, card=False)
-        counted["energy"] = trained.energy.and_then(more, "smaller graphs")
-    if trained.cpu_seconds is not None:
-        counted["cpu_seconds"] = round(trained.cpu_seconds + cpu_seconds() - began, 2)
-    return shipped.model_copy(update=counted)
+    return compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report)

@@ -2,6 +2,7 @@
 
 from components.artefacts.storage import digest_json
 from components.catalog import find_kind
+from components.compression.results import Compressed
 from components.data.results import Prepared
 from components.declaration.loading import contract_of
 from components.declaration.workload import Workload
@@ -33,11 +34,13 @@ def _artifact(evaluated: Evaluated) -> str:
     ],
     artifact=_artifact,
 )
-def evaluate(workload: Workload, trained: Trained, prepared: Prepared, home: Home) -> Evaluated:
-    """Measure the chosen model on rows that no fitting has seen."""
+def evaluate(workload: Workload, trained: Trained, compressed: Compressed, prepared: Prepared, home: Home) -> Evaluated:
+    """Measure what ships on rows that no fitting has seen."""
     from components.evaluation.evaluate import evaluate as evaluate_model
 
-    folder = home.room("evaluations", f"{workload.name}-{digest_json([trained.digest, prepared.digest])[:12]}")
+    folder = home.room("evaluations", f"{workload.name}-{digest_json([compressed.digest, prepared.digest])[:12]}")
     kind = find_kind(workload.kind)
     ledger = home.room("evaluations", "hold_outs")
-    return evaluate_model(trained, prepared, workload, contract_of(workload), kind.predict_file, folder, ledger=ledger)
+    return evaluate_model(
+        trained, compressed.shipped, prepared, workload, contract_of(workload), kind.predict_file, folder, ledger=ledger
+    )

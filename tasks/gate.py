@@ -2,12 +2,16 @@
 
 from datetime import UTC, date, datetime
 
+from components.builds.evidence import build_evidence
+from components.builds.results import Rehearsed
+from components.compression.results import Compressed
 from components.data.audit.findings import Audited
 from components.data.results import Prepared
 from components.declaration.workload import Workload
-from components.evaluation.evidence import Evaluated, Measure, read_evidence
+from components.evaluation.evidence import Evaluated, Measure
 from components.evaluation.hold_out import leakage_measure
 from components.gates.judge import Context, GateReport, judge
+from components.training.results import Trained
 from tasks.pages import verdicts
 from tasks.stage import stage
 
@@ -22,10 +26,19 @@ def _lines(report: GateReport) -> list[str]:
 
 
 @stage("gate", settings=["goal", "gates", "name"], fingerprint=_today, artifact=verdicts, lines=_lines)
-def gate(workload: Workload, evaluated: Evaluated, audited: Audited, prepared: Prepared) -> GateReport:
+def gate(
+    workload: Workload,
+    trained: Trained,
+    compressed: Compressed,
+    evaluated: Evaluated,
+    rehearsed: Rehearsed,
+    audited: Audited,
+    prepared: Prepared,
+) -> GateReport:
     """Judge the evidence; a refusal is a result, not an error: the build is kept to be looked at."""
     measures = (leakage_measure(audited.findings, audited.declared), *_age(prepared))
-    return judge(read_evidence(evaluated.evidence), workload, Context(measures=measures))
+    evidence = build_evidence(trained, compressed, evaluated, rehearsed)
+    return judge(evidence, workload, Context(measures=measures))
 
 
 def _age(prepared: Prepared) -> tuple[Measure, ...]:

@@ -4,7 +4,7 @@ from components.artefacts.build import open_build
 from components.builds.packaging import PackagedBuild
 from components.builds.signing import public_key_path
 from components.declaration.workload import Workload
-from components.evaluation.evidence import Evaluated, read_evidence
+from components.evaluation.evidence import parse_evidence
 from components.registry.versions import PARAMETERS, Registered, register_build
 from components.settings import Home, Settings
 from components.training.results import Trained, read_trials
@@ -33,16 +33,16 @@ def register(
     workload: Workload,
     build: PackagedBuild,
     trained: Trained,
-    evaluated: Evaluated,
     gates_passed: bool,
     home: Home,
     settings: Settings,
 ) -> Registered:
     """Make the build known; a build that is known already is left as it is."""
-    evidence = read_evidence(evaluated.evidence)
+    opened = open_build(build.path, public_key_path(settings.key()), build_id=build.build_id)
+    evidence = parse_evidence(opened.read("evidence.json"), where=str(build.path))
     metrics = {measure.name: measure.value for measure in evidence.measures if measure.slice is None}
     return register_build(
-        open_build(build.path, public_key_path(settings.key()), build_id=build.build_id),
+        opened,
         home=home,
         settings=settings,
         gates_passed=gates_passed,

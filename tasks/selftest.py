@@ -8,6 +8,7 @@ from components.artefacts.build import open_build
 from components.builds.packaging import PackagedBuild
 from components.builds.signing import public_key_path
 from components.catalog import find_kind
+from components.compression.results import Compressed
 from components.data.results import Prepared
 from components.declaration.loading import contract_of
 from components.declaration.workload import Workload
@@ -32,7 +33,12 @@ def _artifact(planted: list[Planted]) -> str:
 
 @stage("selftest", cached=False, artifact=_artifact)
 def selftest(
-    workload: Workload, prepared: Prepared, trained: Trained, packaged: PackagedBuild, settings: Settings
+    workload: Workload,
+    prepared: Prepared,
+    trained: Trained,
+    compressed: Compressed,
+    packaged: PackagedBuild,
+    settings: Settings,
 ) -> list[Planted]:
     """Return what became of every fault; nothing of the build or the data is changed."""
     planted = []
@@ -42,6 +48,7 @@ def selftest(
             contract_of(workload),
             prepared,
             trained,
+            compressed.shipped,
             open_build(packaged.path, public_key_path(settings.key()), build_id=packaged.build_id),
             find_kind(workload.kind).predict_file,
             Path(scratch),

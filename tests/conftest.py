@@ -1,5 +1,7 @@
 """What every test may use: a small real sample of flights, a workload on it, and a home of its own."""
 
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from components.declaration.workload import Workload
 from components.settings import Home
 from components.training.processor_threads import let_waiting_threads_sleep
 from data_contracts.flights import read_flights
+from tests.s3 import BUCKET, serving_s3
 
 # Before any test loads PyTorch, as a training does.
 let_waiting_threads_sleep()
@@ -74,3 +77,18 @@ def write_workload(tmp_path: Path, document: dict[str, Any]) -> Any:
 def flights_frame(flights_file: Path) -> pl.DataFrame:
     """The sample in memory."""
     return pl.read_parquet(flights_file)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[dict[str, str]]:
+    """An S3 stand-in, as the environment variables that name it."""
+    with serving_s3() as environment:
+        yield environment
+
+
+@pytest.fixture
+def s3(s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty place in it, as SLIPWAY_STORE takes it; this process and those it begins can reach it."""
+    for name, value in s3_server.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}"

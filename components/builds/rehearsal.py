@@ -13,16 +13,17 @@ import polars as pl
 
 from components.artefacts.answer_shape import read_shape
 from components.artefacts.build import Build, open_build, seal
-from components.artefacts.storage import digest_file
+from components.artefacts.storage import digest_file, digest_json
 from components.builds.live_check import check_live
 from components.builds.packaging import CORE, scored_rows, write_core
 from components.builds.parity_ladder import Ladder, climb
+from components.builds.results import Rehearsed
 from components.builds.stage_budget import StageBudget, measure_stages
 from components.data.results import Prepared
 from components.declaration.workload import Workload
-from components.evaluation.evidence import Evaluated, Measure, read_evidence, write_evidence
+from components.evaluation.evidence import Evaluated, Evidence, Measure, write_evidence
 from components.settings import Home, Settings
-from components.training.results import Trained
+from components.training.results import Shipped
 from data_contracts.description.spec import ContractSpec
 
 SOURCE = "rehearsal"
@@ -31,36 +32,35 @@ SOURCE = "rehearsal"
 def rehearse(
     workload: Workload,
     contract: ContractSpec,
-    trained: Trained,
+    shipped: Shipped,
     prepared: Prepared,
     evaluated: Evaluated,
+    folder: Path,
     home: Home,
     settings: Settings,
-) -> Evaluated:
-    """Climb the parity ladder and measure the stages of a request; return the evaluation with both in its evidence.
-
-    The rehearsed evidence lies beside the evaluation's own, which stays as it was.
-    """
-    evidence = read_evidence(evaluated.evidence)
+) -> Rehearsed:
+    """Climb the parity ladder and measure the stages of a request; what was found is written into ``folder``."""
     shape = read_shape(evaluated.shape.read_bytes())
     answers = pl.read_parquet(evaluated.predictions, glob=False)
     scored = scored_rows(prepared.splits["test"].path, answers, shape, contract, home)
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-") as scratch:
-        folder = Path(scratch)
-        write_core(folder, workload, contract, trained.shipped.model, prepared.recipe, scored, shape)
+        made = Path(scratch)
+        write_core(made, workload, contract, shipped.model, prepared.recipe, scored, shape)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        seal(folder, workload=workload.name, kind=workload.kind, created=created)
+        seal(made, workload=workload.name, kind=workload.kind, created=created)
         # Not signed yet: it was put together here, a moment ago, and is thrown away.
-        ladder, budget = _rehearsed(open_build(folder, None), settings)
-        digests = {name: digest_file(folder / name) for name in CORE}
-    tables: dict[str, Any] = {"ladder": msgspec.to_builtins(ladder.rungs), "rehearsed": digests}
+        ladder, budget = _rehearsed(open_build(made, None), settings)
+        files = {name: digest_file(made / name) for name in CORE}
+    tables: dict[str, Any] = {"ladder": msgspec.to_builtins(ladder.rungs)}
     measures = [ladder_measure(ladder)]
     if budget is not None:
         tables["stages"] = msgspec.to_builtins(budget)
         measures += budget_measures(budget)
-    extended = evidence.with_measures(*measures).model_copy(update={"tables": evidence.tables | tables})
-    path = write_evidence(evaluated.evidence.with_name("rehearsed.json"), extended)
-    return evaluated.model_copy(update={"digest": digest_file(path), "evidence": path})
+    evidence = Evidence(
+        workload=workload.name, model=shipped.digest, split=SOURCE, measures=tuple(measures), tables=tables
+    )
+    path = write_evidence(folder / "rehearsed.json", evidence)
+    return Rehearsed(digest=digest_json([digest_file(path), files]), evidence=path, files=files)
 
 
 def _rehearsed(build: Build, settings: Settings) -> tuple[Ladder, StageBudget | None]:

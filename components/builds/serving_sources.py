@@ -18,7 +18,7 @@ SOURCES = (
     "components/kinds/*/__init__.py",
     "components/kinds/*/inference.py",
     "data_contracts/__init__.py",
-    "data_contracts/description/*.py",
+    "data_contracts/description/**/*.py",
 )
 
 

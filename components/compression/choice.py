@@ -22,7 +22,7 @@ from components.compression.measurement import (
     time_graphs,
 )
 from components.compression.quantisation import NotPossibleError, half, int8_dynamic, int8_static
-from components.compression.results import AS_TRAINED, Compression, Smaller, Variant
+from components.compression.results import AS_TRAINED, Compressed, Compression, Smaller, Variant
 from components.data.results import Prepared
 from components.declaration.serving import Family, Variants
 from components.declaration.targets import shape_of, target_of
@@ -30,7 +30,8 @@ from components.declaration.workload import Workload
 from components.evaluation.decisions import decision_threshold
 from components.evaluation.hold_out import label_scale, labels_of
 from components.settings import Settings
-from components.training.results import Trained
+from components.training.costs.energy import EnergyMeter, cpu_seconds
+from components.training.results import Shipped, Trained
 from data_contracts.description.spec import ContractSpec
 
 SPLIT = "validation"
@@ -53,15 +54,16 @@ def compress(
     folder: Path,
     settings: Settings,
     progress: Progress,
-) -> Trained:
-    """Return the training with its variants: ``trained.shipped`` is the graph that everything from here on judges."""
-    began = time.monotonic()
+) -> Compressed:
+    """Make and measure the variants; ``shipped`` is the graph that everything from here on judges."""
+    began, worked = time.monotonic(), cpu_seconds()
     folder.mkdir(parents=True, exist_ok=True)
-    made = [
-        *_narrower(trained.best.model, workload.serving.variants, prepared, contract, kind, folder),
-        *_smaller(trained, prepared, workload, contract, kind, folder, settings),
-    ]
-    variants = _measured(trained, made, prepared, workload, contract, kind, progress)
+    with EnergyMeter() as meter:
+        made = [
+            *_narrower(trained.best.model, workload.serving.variants, prepared, contract, kind, folder),
+            *_smaller(trained, prepared, workload, contract, kind, folder, settings),
+        ]
+        variants = _measured(trained, made, prepared, workload, contract, kind, progress)
     chosen, reason = choose(variants, workload.serving.variants, workload.goal.metric)
     variants = tuple(_judged(one, chosen, workload.serving.variants, workload.goal.metric) for one in variants)
     compression = Compression(
@@ -73,16 +75,24 @@ def compress(
         batch_rows=BATCH_ROWS,
         variants=variants,
     )
-    seconds = trained.seconds + time.monotonic() - began
-    return trained.model_copy(
-        update={
-            # Not of the figures: measured again, they differ, and what ships need not.
-            "digest": digest_json([trained.digest, compression.shipped.digest]),
-            "compression": compression,
-            "seconds": round(seconds, 3),
-            "cost_usd": round(seconds / 3600 * settings.price_per_hour, 6),
-        }
+    shipped, seconds = _shipped(compression, trained), time.monotonic() - began
+    return Compressed(
+        # Not of the figures: measured again, they differ, and what ships need not.
+        digest=digest_json([trained.digest, shipped.digest]),
+        shipped=shipped,
+        compression=compression,
+        seconds=round(seconds, 3),
+        cost_usd=round(seconds / 3600 * settings.price_per_hour, 6),
+        cpu_seconds=round(cpu_seconds() - worked, 2),
+        energy=meter.energy(seconds=seconds, watts=settings.watts, card=False),
     )
+
+
+def _shipped(compression: Compression, trained: Trained) -> Shipped:
+    chosen = compression.shipped
+    if chosen.family is None or chosen.model is None or chosen.digest is None:
+        return trained.as_trained
+    return Shipped(model=chosen.model, digest=chosen.digest, changed=True)
 
 
 def choose(variants: tuple[Variant, ...], limits: Variants, metric: str) -> tuple[str, str]:

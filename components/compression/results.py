@@ -6,6 +6,8 @@ from pydantic import Field
 
 from components.declaration.serving import Family
 from components.result import Result
+from components.training.costs.energy import Energy
+from components.training.results import Shipped, Spent, Trained, TrainingRecord
 
 AS_TRAINED = "as trained"
 
@@ -82,3 +84,33 @@ class Compression(Result):
     def shipped(self) -> Variant:
         """The variant that was chosen."""
         return next(variant for variant in self.variants if variant.name == self.chosen)
+
+
+class Compressed(Result):
+    """The variants of a training and the graph that ships, and what it took to make and measure them."""
+
+    digest: str = Field(description="Of the training's digest and that of the graph that ships.")
+    shipped: Shipped
+    compression: Compression
+    seconds: float
+    cost_usd: float = Field(description="Of the seconds, at the price that was set when it ran.")
+    cpu_seconds: float = Field(description="Of all processors.")
+    energy: Energy
+
+
+def spent_on(trained: Trained, compressed: Compressed) -> Spent:
+    """Return what it took to make what ships."""
+    cpu, energy = trained.cpu_seconds, trained.energy
+    return Spent(
+        seconds=round(trained.seconds + compressed.seconds, 3),
+        cost_usd=round(trained.cost_usd + compressed.cost_usd, 6),
+        cpu_seconds=None if cpu is None else round(cpu + compressed.cpu_seconds, 2),
+        energy=None if energy is None else energy.and_then(compressed.energy, "smaller graphs"),
+        memory=trained.memory,
+    )
+
+
+def training_record(trained: Trained, compressed: Compressed) -> TrainingRecord:
+    """Return what a build keeps of a training and of what was made of it."""
+    made = {"variant": compressed.compression.chosen, "shipped": compressed.shipped.digest}
+    return TrainingRecord.model_validate(trained.model_dump() | spent_on(trained, compressed).model_dump() | made)

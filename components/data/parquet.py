@@ -14,7 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from data_contracts.description.spec import ContractSpec
+from data_contracts.description.types.registry import value_type
+
 ROW_GROUP = 500_000
+# Of rows with large values: as many as take no more memory than this, but never so few that a group is one page.
+GROUP_BYTES, FEWEST = 256_000_000, 512
 # Rows that are worked on at once. A million take as long where memory is at hand, and a tenth more where it is not.
 BLOCK = 500_000
 CODEC = "snappy"
@@ -26,12 +31,21 @@ PROBE = 65_536
 SHRINK = 4
 
 
-def sink(rows: pl.LazyFrame, path: Path, *, statistics: bool = False) -> pl.LazyFrame:
+def rows_at_once(contract: ContractSpec) -> int:
+    """Return how many rows of a contract are written and worked on at once: fewer where values may be large."""
+    large = [field for field in contract.fields if value_type(field.dtype).is_large]
+    if not large:
+        return BLOCK
+    worst = sum(value_type(field.dtype).most_bytes(field) for field in large)
+    return max(FEWEST, min(BLOCK, GROUP_BYTES // max(worst, 1)))
+
+
+def sink(rows: pl.LazyFrame, path: Path, *, statistics: bool = False, group: int = ROW_GROUP) -> pl.LazyFrame:
     """Return the query that streams rows into a Parquet file; nothing runs yet.
 
     ``statistics`` (minimum, maximum) are for files that are filtered by their columns later.
     """
-    written = rows.sink_parquet(path, lazy=True, compression="snappy", statistics=statistics, row_group_size=ROW_GROUP)
+    written = rows.sink_parquet(path, lazy=True, compression="snappy", statistics=statistics, row_group_size=group)
     assert written is not None, "a lazy sink is a query"
     return written
 
@@ -43,8 +57,12 @@ class BlockFiles:
     whole file (6.9 GB for the features of 24 million flights).
     """
 
-    def __init__(self, folder: Path, *, filled: Collection[str] = ()) -> None:
-        """Prepare files in ``folder``; the columns named in ``filled`` never have a null, and are written faster."""
+    def __init__(self, folder: Path, *, filled: Collection[str] = (), group: int = ROW_GROUP) -> None:
+        """Prepare files in ``folder``, in row groups of this size.
+
+        The columns named in ``filled`` never have a null, and are written faster.
+        """
+        self._group = group
         self._folder = folder
         self._filled = filled
         self._pool = ThreadPoolExecutor(max_workers=2)
@@ -80,15 +98,15 @@ class BlockFiles:
         table = rows.to_arrow()
         fields = [field.with_nullable(field.name not in self._filled) for field in table.schema]
         self._waiting.setdefault(name, []).append(table.cast(pa.schema(fields)))
-        if sum(table.num_rows for table in self._waiting[name]) >= ROW_GROUP:
+        if sum(table.num_rows for table in self._waiting[name]) >= self._group:
             self._flush(name, whole_groups=True)
 
     def _flush(self, name: str, *, whole_groups: bool) -> None:
         table = pa.concat_tables(self._waiting[name])
-        size = table.num_rows // ROW_GROUP * ROW_GROUP if whole_groups else table.num_rows
+        size = table.num_rows // self._group * self._group if whole_groups else table.num_rows
         if name not in self._writers:
             self._writers[name] = _writer(self._folder / f"{name}.parquet", table)
-        self._writers[name].write_table(table.slice(0, size), row_group_size=ROW_GROUP)
+        self._writers[name].write_table(table.slice(0, size), row_group_size=self._group)
         self._waiting[name] = [table.slice(size)]
 
 
@@ -97,7 +115,7 @@ def _writer(path: Path, first: pa.Table) -> pq.ParquetWriter:
         path,
         first.schema,
         compression={name: "none" if _is_dense(first[name]) else CODEC for name in first.column_names},
-        use_dictionary=[field.name for field in first.schema if not _is_plain(field.type)],
+        use_dictionary=[field.name for field in first.schema if not _is_plain(field.type) and not _is_own(field.type)],
         write_statistics=False,
         write_batch_size=BATCH,
     )
@@ -118,3 +136,8 @@ def _is_dense(column: pa.ChunkedArray) -> bool:
 def _is_plain(dtype: pa.DataType) -> bool:
     """Return whether no dictionary is looked for: it is worth its time for text and codes, not in other numbers."""
     return bool(pa.types.is_floating(dtype) or pa.types.is_temporal(dtype))
+
+
+def _is_own(dtype: pa.DataType) -> bool:
+    """Return whether values are as good as never the same: bytes and vectors."""
+    return bool(pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype) or pa.types.is_nested(dtype))

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from components.data.results import Snapshot
 from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.description.types.registry import value_type
 from data_contracts.language.frame_schema import POLARS_TYPES, raw_column
 from data_contracts.language.row_checks import keeps
 
@@ -57,7 +58,10 @@ def _decisive(snapshot: Snapshot, field: FieldSpec, chunks: list[pq.ColumnChunkM
         return None
     null = [None] if any(one.null_count for one in told) else []
     dtype = POLARS_TYPES[field.dtype]
-    if field.dtype == "string":
+    kind = value_type(field.dtype)
+    if kind.is_large:
+        return None
+    if kind.python is str:
         texts = _dictionary(snapshot.path, field, chunks)
         return None if texts is None else pl.Series(field.name, [*texts, *null], dtype=dtype)
     if field.allowed or (field.dtype == "number" and field.name not in snapshot.without_nan):
@@ -67,7 +71,7 @@ def _decisive(snapshot: Snapshot, field: FieldSpec, chunks: list[pq.ColumnChunkM
         return None
     ends = [end for one in some for end in (one.min_raw, one.max_raw)]
     # As they are stored: a moment is a whole number, also one in a year that Python has no date for.
-    stored = pl.Int64() if field.dtype in ("datetime", "date") else dtype
+    stored = pl.Int64() if kind.is_moment else dtype
     return pl.Series(field.name, [*ends, *null], dtype=stored).cast(dtype)
 
 

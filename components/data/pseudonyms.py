@@ -6,7 +6,6 @@ and only who holds the key can search for one. What travels (a build, MLflow, pa
 
 import hashlib
 import os
-from datetime import date, datetime
 from typing import Any
 
 import polars as pl
@@ -15,6 +14,7 @@ from components.artefacts.errors import ContractError, HostError
 from components.artefacts.storage import write_secret_once
 from components.settings import Home
 from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.description.types.registry import value_type
 from data_contracts.language.frame_schema import POLARS_TYPES, raw_column
 
 KEY_BYTES = 32
@@ -83,12 +83,16 @@ def hashed_pii(rows: pl.LazyFrame, contract: ContractSpec, home: Home) -> pl.Laz
 
 
 def _hash(value: Any, key: bytes) -> str:
-    return hashlib.blake2b(str(value).encode(), key=key, digest_size=LONGEST // 2).hexdigest()
+    if isinstance(value, pl.Series):
+        # A vector, of which text would show the ends alone.
+        value = value.to_list()
+    content = value if isinstance(value, bytes) else str(value).encode()
+    return hashlib.blake2b(content, key=key, digest_size=LONGEST // 2).hexdigest()
 
 
 def _replaced(values: pl.Series, field: FieldSpec, key: bytes) -> pl.Series:
     length = min(LONGEST, LONGEST if field.max_length is None else field.max_length)
-    free = field.dtype == "string" and not field.allowed and field.pattern is None
+    free = value_type(field.dtype).python is str and not field.allowed and field.pattern is None
     if free and length >= max(SHORTEST, field.min_length or 0):
         hashes = [None if value is None else _hash(value, key)[:length] for value in values]
         return pl.Series(values.name, hashes, dtype=pl.String)
@@ -98,25 +102,12 @@ def _replaced(values: pl.Series, field: FieldSpec, key: bytes) -> pl.Series:
 
 def made_up_value(field: FieldSpec) -> Any:
     """Return a value that the contract takes: its example, or one at a bound; ContractError if none is known."""
+    kind = value_type(field.dtype)
     if field.example is not None:
-        example = field.example
-        if field.dtype in ("datetime", "date"):
-            moment = datetime.fromisoformat(str(example))
-            return moment if field.dtype == "datetime" else moment.date()
-        return example
-    if field.allowed:
-        return field.allowed[0]
-    if field.dtype == "boolean":
-        return False
-    if field.dtype == "integer":
-        low, high = field.whole_bounds()
-        return min(max(0, low), high)
-    if field.dtype in ("datetime", "date"):
-        first, last = field.moment_bounds()
-        return first or last or (datetime(2000, 1, 1) if field.dtype == "datetime" else date(2000, 1, 1))
-    if field.dtype == "number" and field.gt is None and field.lt is None:
-        least = 0.0 if field.ge is None else max(0.0, field.ge)
-        return float(least if field.le is None else min(least, field.le))
+        return kind.of_example(field.example)
+    value = field.allowed[0] if field.allowed else kind.made_up(field)
+    if value is not None:
+        return value
     raise ContractError(
         f"'{field.name}' is pii, and no value is known that could stand for it in golden rows: give it an example, "
         "made up, in column(...)"

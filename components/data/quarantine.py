@@ -11,7 +11,7 @@ import polars as pl
 from components.artefacts.errors import ContractError
 from components.artefacts.storage import atomic_folder, digest_json, scratch_prefix, write_json
 from components.data.kept_rows import KEPT
-from components.data.parquet import BLOCK, BlockFiles, sink
+from components.data.parquet import BLOCK, BlockFiles, rows_at_once, sink
 from components.data.proven_fields import unproven
 from components.data.pseudonyms import check_pii, hashed_pii
 from components.data.results import Snapshot, Validated
@@ -87,7 +87,7 @@ def divide(snapshot: Snapshot, contract: ContractSpec, mask: Path, refused: Path
     # Only what could break a rule is read for every row; the other columns only where a row is refused.
     doubtful = unproven(snapshot, contract)
     bad = frame.filter(~keeps(doubtful, columns)).with_columns(reasons_of(row_checks(doubtful, columns)))
-    sink(hashed_pii(bad, contract, home), refused).collect(engine="streaming")
+    sink(hashed_pii(bad, contract, home), refused, group=rows_at_once(contract)).collect(engine="streaming")
     _write_mask(refused, snapshot.rows, mask)
     reasons = pl.scan_parquet(refused, glob=False).select("reasons")
     unexplained = reasons.select((pl.col("reasons").list.len() == 0).sum()).collect().item()

@@ -16,7 +16,7 @@ from components.data.preparation import RECORD as PREPARED
 from components.data.quarantine import RECORD as COUNTS
 from components.data.results import FieldShift, Snapshot
 from components.data.sources.snapshots import RECORD
-from components.data.splits.split_report import distances, sampled_file
+from components.data.splits.split_report import distances, is_compared, sampled_file
 from components.result import Result
 from components.row_hash import with_row_hash
 from components.settings import Home
@@ -123,10 +123,11 @@ def diff_versions(before: Snapshot, after: Snapshot) -> VersionDiff:
     gap = pl.col("after").fill_null(0).cast(pl.Int64) - pl.col("before").fill_null(0).cast(pl.Int64)
     both = counts[0].rename({"len": "before"}).join(counts[1].rename({"len": "after"}), on=HASH, how="full")
     rows = both.select(added=gap.clip(0).sum(), removed=(-gap).clip(0).sum()).collect(engine="streaming").row(0)
-    earlier, later = (sampled_file(snapshot.path, snapshot.rows, fields) for snapshot in (before, after))
+    compared = [field for field in fields if is_compared(field)]
+    earlier, later = (sampled_file(snapshot.path, snapshot.rows, compared) for snapshot in (before, after))
     shifts = [
         FieldShift(field=field.name, split=after.digest[:12], distance=round(distances(earlier, [later], field)[0], 4))
-        for field in fields
+        for field in compared
     ]
     return VersionDiff(
         before=before.digest,
@@ -223,7 +224,7 @@ def _row_counts(path: Path, fields: Collection[FieldSpec]) -> pl.LazyFrame:
 
 
 def _field(name: str, kind: str) -> FieldSpec:
-    return FieldSpec(name=name, dtype=kind, description="", nullable=True)  # type: ignore[arg-type]
+    return FieldSpec(name=name, dtype=kind, description="", nullable=True)
 
 
 def _remove(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Evaluate the packaged graph on the hold-out: the answers that users would get, not those the trainer remembers.
 
-evaluated = evaluate(trained, prepared, workload, contract, predict_file, folder)
+evaluated = evaluate(trained, shipped, prepared, workload, contract, predict_file, folder)
 """
 
 import time
@@ -34,7 +34,7 @@ from components.evaluation.metrics import (
 from components.evaluation.multiclass import calibration_measure, class_decisions, rate_measures
 from components.evaluation.regression import number_decisions
 from components.evaluation.slices import goal_measures, slice_measures, weak_slices
-from components.training.results import Trained
+from components.training.results import Shipped, Trained
 from data_contracts.description.spec import ContractSpec
 
 RESAMPLES = 1000
@@ -44,6 +44,7 @@ Decisions = Callable[[HoldOut, Workload, int], tuple[list[Measure], dict[str, An
 
 def evaluate(
     trained: Trained,
+    shipped: Shipped,
     prepared: Prepared,
     workload: Workload,
     contract: ContractSpec,
@@ -52,24 +53,24 @@ def evaluate(
     *,
     ledger: Path | None = None,
 ) -> Evaluated:
-    """Evaluate the chosen candidate on the test split; write evidence.json and predictions.parquet into ``folder``.
+    """Evaluate what ships of a training on the test split; write evidence.json and predictions.parquet into ``folder``.
 
     ``ledger`` is the folder that counts how often a hold-out has judged.
     """
     began = time.monotonic()
     goal, seed = workload.goal, workload.seed
-    hold_out = read_hold_out(trained, prepared, contract, predict_file, goal.metric, unit=goal.unit, seed=seed)
-    evidence = evaluate_candidate(hold_out, workload, model=trained.chosen).with_measures(*_facts(trained))
-    tables, unit = evidence.tables | _variants(trained) | _learning(trained), label_unit(contract)
+    hold_out = read_hold_out(trained, shipped, prepared, contract, predict_file, goal.metric, unit=goal.unit, seed=seed)
+    evidence = evaluate_candidate(hold_out, workload, model=trained.chosen)
+    tables, unit = evidence.tables | _learning(trained), label_unit(contract)
     tables["label_means"] = label_means(prepared, contract)
     evidence = evidence.model_copy(update={"tables": tables, "unit": unit})
     shape = _shape(hold_out, workload, contract)
-    ask = asker(trained.shipped.model, contract, predict_file, shape)
+    ask = asker(shipped.model, contract, predict_file, shape)
     evidence = _questioned(evidence, hold_out, workload, contract, ask)
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric
     if ledger is not None:
-        uses = record_use(ledger, digest_file(prepared.splits["test"].path), trained.shipped.digest)
+        uses = record_use(ledger, digest_file(prepared.splits["test"].path), shipped.digest)
         evidence = evidence.with_measures(uses_measure(uses, reached.standard_error()))
     folder.mkdir(parents=True, exist_ok=True)
     path = write_evidence(folder / "evidence.json", evidence)
@@ -192,14 +193,6 @@ def _compressed(hold_out: HoldOut) -> list[Measure]:
     return [Measure(name="answer_change", value=min(moved, 1e9), n=len(hold_out.labels), source=SOURCE)]
 
 
-def _variants(trained: Trained) -> dict[str, Any]:
-    if trained.compression is None:
-        return {}
-    # Where the graphs lie says nothing to who reads the evidence.
-    left_out = {"variants": {"__all__": {"model"}}}
-    return {"variants": trained.compression.model_dump(mode="json", exclude=left_out)}
-
-
 def _learning(trained: Trained) -> dict[str, Any]:
     if not trained.curve:
         return {}
@@ -208,44 +201,6 @@ def _learning(trained: Trained) -> dict[str, Any]:
     return {
         "learning": {"epochs": epochs, "kept": trained.kept_epoch, "stopped": trained.stopped, "hardware": hardware}
     }
-
-
-def _facts(trained: Trained) -> list[Measure]:
-    counted = []
-    if trained.energy is not None:
-        energy = trained.energy
-        counted.append(
-            Measure(
-                name="energy_wh",
-                value=energy.wh,
-                source="training",
-                unit="Wh",
-                detail=f"{energy.source}: {energy.detail}",
-            )
-        )
-    if (memory := trained.memory) is not None:
-        counted.append(
-            Measure(name="peak_memory_mb", value=memory.mb, source="training", unit="MB", detail=memory.detail)
-        )
-        if memory.card_mb is not None:
-            counted.append(Measure(name="card_memory_mb", value=memory.card_mb, source="training", unit="MB"))
-    if trained.estimate is not None:
-        said = trained.estimate
-        for name, value, unit, detail in (
-            ("estimated_seconds", said.seconds, "s", said.text),
-            ("estimated_usd", said.usd, "USD", said.money_text),
-            ("estimated_memory_mb", said.memory_mb, "MB", said.memory_text),
-        ):
-            if value is not None:
-                counted.append(Measure(name=name, value=value, source="estimate", unit=unit, detail=detail))
-    cut = trained.cut_off
-    return [
-        *counted,
-        Measure(name="trainings_cut_off", value=float(bool(cut)), source="training", detail=cut),
-        Measure(name="training_usd", value=trained.cost_usd, source="training", unit="USD"),
-        Measure(name="training_seconds", value=trained.seconds, source="training", unit="s"),
-        Measure(name="model_mb", value=trained.shipped.model.stat().st_size / 1e6, source="training", unit="MB"),
-    ]
 
 
 def _shape(hold_out: HoldOut, workload: Workload, contract: ContractSpec) -> AnswerShape:

@@ -113,6 +113,11 @@ class Evidence(Record):
         """Return the evidence with further measures, e.g. of cost or latency."""
         return self.model_copy(update={"measures": (*self.measures, *more)})
 
+    def with_results(self, *others: "Evidence") -> "Evidence":
+        """Return the evidence with the measures and tables of other evidence about the same model."""
+        tables = {name: table for one in (self, *others) for name, table in one.tables.items()}
+        return self.with_measures(*(m for one in others for m in one.measures)).model_copy(update={"tables": tables})
+
 
 class Evaluated(Record):
     """What the evaluation hands on: references, and the figure that the goal names."""

@@ -23,7 +23,7 @@ from components.evaluation.evidence import Measure
 from components.evaluation.metrics import Interval, interval
 from components.evaluation.power import luck_of_the_best
 from components.evaluation.units import MIN_UNITS, ROWS, Unit, units_of
-from components.training.results import Candidate, Trained
+from components.training.results import Candidate, Shipped, Trained
 from data_contracts.description.spec import ContractSpec
 
 WORN_OUT = 10
@@ -79,6 +79,7 @@ class HoldOut:
 
 def read_hold_out(
     trained: Trained,
+    shipped: Shipped,
     prepared: Prepared,
     contract: ContractSpec,
     predict_file: PredictFile,
@@ -87,7 +88,7 @@ def read_hold_out(
     unit: str | None = None,
     seed: int = 0,
 ) -> HoldOut:
-    """Return labels and answers on the test split; SplitError if it cannot judge anything.
+    """Return labels and answers on the test split of what ships; SplitError if it cannot judge anything.
 
     ``metric`` is the goal's: it says which constant is the best one, and by which unit it is known least. ``unit`` is
     the one that the workload file declares.
@@ -95,7 +96,7 @@ def read_hold_out(
     path = prepared.splits["test"].path
     rows = pl.read_parquet(path, glob=False)
     labels = labels_of(rows, contract)
-    chosen, shipped, shape = trained.best, trained.shipped, shape_of(contract, quantiles=trained.quantiles)
+    chosen, shape = trained.best, shape_of(contract, quantiles=trained.quantiles)
     answers, own = predict_file(shipped.model, contract, path), trainer_answers(trained.best, "test", len(labels))
     before = predict_file(chosen.model, contract, path) if shipped.changed else None
     for given in (answers, own, *([] if before is None else [before])):
@@ -124,7 +125,7 @@ def read_hold_out(
         slices=tuple(field.name for field in contract.with_role("slice")),
         unit=drawn_by,
         spread=spread,
-        tuning=_tuning(trained, prepared, contract, predict_file),
+        tuning=_tuning(shipped, prepared, contract, predict_file),
         target=target_of(contract),
         scale=label_scale(prepared, contract),
         classes=tuple(str(one) for one in contract.label.allowed),
@@ -213,12 +214,12 @@ def decide_unit(
 
 
 def _tuning(
-    trained: Trained, prepared: Prepared, contract: ContractSpec, predict_file: PredictFile
+    shipped: Shipped, prepared: Prepared, contract: ContractSpec, predict_file: PredictFile
 ) -> tuple[NDArray[Any], Answers] | None:
     if "validation" not in prepared.splits or target_of(contract) != "binary":
         return None
     path = prepared.splits["validation"].path
-    answers = shape_of(contract).point(predict_file(trained.shipped.model, contract, path))
+    answers = shape_of(contract).point(predict_file(shipped.model, contract, path))
     return labels_of(pl.read_parquet(path, columns=[contract.label.name], glob=False), contract), answers
 
 

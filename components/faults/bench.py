@@ -20,7 +20,7 @@ from components.evaluation.hold_out import HoldOut, PredictFile, Quantiles, Riva
 from components.evaluation.slices import measurable, values_of
 from components.faults.answers import SPOILERS, Spoiler
 from components.gates.judge import Context, judge
-from components.training.results import Trained
+from components.training.results import Shipped, Trained
 from data_contracts.description.spec import ContractSpec
 
 RESAMPLES = 200
@@ -36,6 +36,7 @@ class Bench:
     contract: ContractSpec
     prepared: Prepared
     trained: Trained
+    shipped: Shipped
     build: Build
     predict_file: PredictFile
     hold_out: HoldOut
@@ -86,14 +87,15 @@ def make_bench(
     contract: ContractSpec,
     prepared: Prepared,
     trained: Trained,
+    shipped: Shipped,
     build: Build,
     predict_file: PredictFile,
     scratch: Path,
 ) -> Bench:
     """Return a bench; the packaged graph answers the hold-out once, here."""
     goal, seed = workload.goal, workload.seed
-    hold_out = read_hold_out(trained, prepared, contract, predict_file, goal.metric, unit=goal.unit, seed=seed)
-    return Bench(workload, contract, prepared, trained, build, predict_file, hold_out, scratch)
+    hold_out = read_hold_out(trained, shipped, prepared, contract, predict_file, goal.metric, unit=goal.unit, seed=seed)
+    return Bench(workload, contract, prepared, trained, shipped, build, predict_file, hold_out, scratch)
 
 
 def answered(

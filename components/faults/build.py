@@ -97,7 +97,7 @@ def other_answers(bench: Bench, planted: bool) -> Seen:
 def slow_model(bench: Bench, planted: bool) -> Seen:
     """Measure single answers, with a model that needs half as long again as the goal allows."""
     # Opened once, as the service does: a large graph takes longer to open than it may take to answer.
-    predictor = inference_module(bench.workload.kind).Predictor(bench.trained.shipped.model, bench.contract)
+    predictor = inference_module(bench.workload.kind).Predictor(bench.shipped.model, bench.contract)
     row = columns_of(predictor, bench.hold_out.rows.head(1), bench.contract)
     wait = 1.5 * bench.workload.goal.latency_p95_ms / 1000 if planted else 0.0
     predictor.predict(row)

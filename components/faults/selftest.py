@@ -1,6 +1,6 @@
 """A mutation score for the gates: plant known faults, run only the stage that must catch each, say what it did.
 
-    results = run_selftest(make_bench(workload, contract, prepared, trained, build, predict_file, scratch))
+    results = run_selftest(make_bench(workload, contract, prepared, trained, shipped, build, predict_file, scratch))
 
 A fault counts as caught only if the expected gate refuses it and does not refuse the same stage without it: a gate that
 refuses everything catches nothing.

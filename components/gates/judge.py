@@ -20,7 +20,8 @@ from components.evaluation.normal import norm
 from components.evaluation.power import ALPHA, detectable_difference, holm, rows_to_decide
 from components.evaluation.units import MIN_ROWS, MIN_UNITS
 from components.gates.plain_words import Said, plain_words
-from components.gates.policy import Rule, policy, promotion_policy
+from components.gates.policy import policy, promotion_policy
+from components.gates.rule import Rule
 from components.gates.slice_texts import family_power_text, family_reason, family_remedy, left_out
 from components.gates.texts import (
     figures,
@@ -54,6 +55,7 @@ class Verdict(Record):
     would_pass: str = Field("", description="What would make it pass; empty if it did.")
     warning: str = Field("", description="What a person must know although it passed.")
     quote: str = ""
+    headline: bool = Field(False, description="Told in the summary of a run also if it passed.")
     power: str = Field("", description="What this many rows can and cannot tell.")
     detectable: float | None = Field(
         None, description="Distance from the limit that is decided with 80 % power; of slices by the blindest one."
@@ -64,6 +66,10 @@ class Verdict(Record):
         "it is; of slices those on which the blindest one would be found with 80 % power if it is as far beyond the "
         "limit as the margin is wide.",
     )
+
+    @property
+    def failed(self) -> bool:
+        return self.state == "failed"
 
     @property
     def line(self) -> str:
@@ -105,11 +111,17 @@ def judge(evidence: Evidence, workload: Workload, context: Context | None = None
     cut = complete.find("trainings_cut_off")
     # Where it is a gate, the verdict says it.
     unfinished = [cut.detail] if cut and cut.value and workload.gates.converged == "warning" else []
-    verdicts = [decide(rule, complete) for rule in policy(workload, complete)]
-    failed = {verdict.gate: verdict.reason for verdict in verdicts if verdict.state == "failed"}
-    said = plain_words(complete, workload, failed)
+    judged = [(rule, decide(rule, complete)) for rule in policy(workload, complete)]
+    verdicts = [verdict for _, verdict in judged]
+    said = plain_words(complete, workload, [_means(rule, verdict) for rule, verdict in judged if verdict.failed])
     warnings = [*said.warnings, *unfinished, *worn, *([alike] if alike else [])]
     return report(verdicts, workload, warnings, said)
+
+
+def _means(rule: Rule, verdict: Verdict) -> str:
+    """Say what a failed gate means to somebody who uses the answers."""
+    why = verdict.reason.removesuffix(".")
+    return rule.in_plain_words(why) if rule.in_plain_words else why
 
 
 def promotion_evidence(
@@ -143,14 +155,8 @@ def promotion_evidence(
 
 def promotion_gates(workload: Workload, evidence: Evidence, *, not_compared: str = "") -> GateReport:
     """Judge the evidence of a promotion; ``not_compared`` says why the build that serves cannot be compared."""
-    compared = bool(not_compared or evidence.named("gain_over_champion"))
-    verdicts = [
-        _verdict(rule, "undecided", None, not_compared, "a person must decide: accept it by name")
-        if rule.gate == "champion" and not_compared
-        else decide(rule, evidence)
-        for rule in promotion_policy(workload, evidence, compared=compared)
-    ]
-    return report(verdicts, workload)
+    rules = promotion_policy(workload, evidence, not_comparable=not_compared)
+    return report([decide(rule, evidence) for rule in rules], workload)
 
 
 def report(
@@ -173,6 +179,8 @@ def report(
 
 def decide(rule: Rule, evidence: Evidence) -> Verdict:
     """Answer one rule from the evidence; what was not measured is undecided."""
+    if rule.not_measurable:
+        return _verdict(rule, "undecided", None, rule.not_measurable, "a person must decide: accept it by name")
     if rule.family:
         return _decide_family(rule, [m for m in evidence.named(rule.measure) if m.slice is not None])
     measure = evidence.find(rule.measure)
@@ -261,6 +269,7 @@ def _verdict(
         would_pass=would_pass,
         warning=within_margin(rule, measure) if measure and state == "passed" else "",
         quote=rule.quote,
+        headline=rule.headline,
         power=power,
         detectable=detectable_difference(error) if error else None,
         rows_needed=needed,

@@ -5,13 +5,12 @@ rest is what nobody asked: metrics that contradict the goal's, decisions that ar
 where the model knows nothing, ranges that hold less than they promise. That much is a warning of the report, too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pydantic import Field
 
 from components.declaration.targets import METRICS, title_of
 from components.declaration.workload import Workload
-from components.evaluation.behaviour_tests import failure
 from components.evaluation.evidence import Evidence, Measure, Record
 from components.gates.texts import number, rests_on
 from components.gates.worse_slices import beside_whole
@@ -29,8 +28,8 @@ class Said(Record):
     warnings: tuple[str, ...] = Field((), description="Of the failings those that no gate asks about.")
 
 
-def plain_words(evidence: Evidence, workload: Workload, failed: Mapping[str, str] | None = None) -> Said:
-    """Say what the evidence means for somebody who uses the answers; ``failed`` are gates and why they failed."""
+def plain_words(evidence: Evidence, workload: Workload, failed: Sequence[str] = ()) -> Said:
+    """Say what the evidence means for somebody who uses the answers; ``failed`` is what failed gates mean, in words."""
     good, bad = _decisions(evidence)
     ranking = _goal(evidence, workload)
     unasked = [
@@ -40,34 +39,8 @@ def plain_words(evidence: Evidence, workload: Workload, failed: Mapping[str, str
         *_broken_range(evidence),
         *_not_comparable(evidence, workload),
     ]
-    refused = [_failed(gate, why, evidence) for gate, why in (failed or {}).items()]
-    fails = [*refused, *unasked, *_weaker(evidence, workload)]
+    fails = [*failed, *unasked, *_weaker(evidence, workload)]
     return Said(good_for=(*ranking, *good), fails=tuple(fails), warnings=tuple(unasked))
-
-
-def _failed(gate: str, why: str, evidence: Evidence) -> str:
-    """Say what a failed gate means; the verdict's own words where they are plain already."""
-    why = why.removesuffix(".")
-    if gate == "calibration":
-        return f"Its answers cannot be taken at their word: {_off(evidence)}{why[:1].lower()}{why[1:]}"
-    if gate == "behaviour":
-        tests = [one for one in evidence.tables.get("behaviour", []) if not one["passed"]]
-        told = "; ".join(f"{one['name']}: {failure(one)}" for one in tests)
-        return f"It does not behave as was declared ({told})" if told else why
-    return why
-
-
-def _off(evidence: Evidence) -> str:
-    """Say on which side the probabilities of yes are off, bin by bin."""
-    bins = evidence.tables.get("calibration")
-    if not bins:
-        return ""
-    high = sum(one["mean"] > one["rate"] for one in bins)
-    rows = sum(one["n"] for one in bins)
-    answered, came = (sum(one["n"] * one[key] for one in bins) / rows for key in ("mean", "rate"))
-    how, side = (high, "too high") if high >= len(bins) / 2 else (len(bins) - high, "too low")
-    which = f"all {len(bins)}" if how == len(bins) else f"{how} of {len(bins)}"
-    return f"they are {side} in {which} bins ({answered:.0%} on average where {came:.0%} were yes); "
 
 
 def _broken_range(evidence: Evidence) -> list[str]:

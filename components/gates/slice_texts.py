@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from components.evaluation.evidence import Measure
 from components.evaluation.normal import norm
 from components.evaluation.power import ALPHA, chance_to_pass, detectable_difference, rows_to_decide
-from components.gates.policy import Rule
+from components.gates.rule import Rule
 from components.gates.texts import SHOWN, amount, plural, rests_on
 
 # Of a slice: what is proven, what is not, and how it is asked of several.

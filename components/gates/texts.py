@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 
 from components.evaluation.evidence import Measure
-from components.evaluation.metrics import HIGHER_IS_BETTER
 from components.evaluation.power import chance_to_pass, detectable_difference, rows_to_decide
-from components.gates.policy import Rule
+from components.gates.rule import Rule
 
 SHOWN = 3
 
@@ -143,7 +142,7 @@ def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, ro
     # What must be proven has to clear the limit by the reach of the bound; what must only not be refuted may miss it.
     reach = -reach if rule.proof == "harm" else reach
     value = rule.limit + reach if rule.direction == "at_least" else rule.limit - reach
-    best = _best(rule)
+    best = rule.best
     if best is not None and (value > best if rule.direction == "at_least" else value < best):
         return _out_of_reach(rule, measure, reach, best)
     asked = f"would pass with {rule.direction.replace('_', ' ')} {amount(rule, value)}"
@@ -155,14 +154,6 @@ def remedy(rule: Rule, measure: Measure, state: str, low: float, high: float, ro
         verb = "would pass" if good_side else "would fail"
         asked += f"; the same value on {rows_needed:,} {plural(measure.by)} {verb} ({rows_needed - size:,} more)"
     return asked + (f"; {rule.todo}" if rule.todo and not (state == "undecided" and good_side) else "")
-
-
-def _best(rule: Rule) -> float | None:
-    """Return the best that a measure can be, None if there is no end to it."""
-    if rule.direction == "at_most":
-        # Errors, times, costs and gaps.
-        return 0.0
-    return 1.0 if rule.measure in HIGHER_IS_BETTER or rule.gate.startswith("floor-") else None
 
 
 def _out_of_reach(rule: Rule, measure: Measure, reach: float, best: float) -> str:

@@ -91,9 +91,9 @@ class PromotionRefused(GateError):
         return type(self), (str(self), self.record, self.written, self.outcome)
 
 
-def check_accepted(accept: Collection[str], workload: Workload) -> None:
+def check_accepted(accept: Collection[str]) -> None:
     """Raise SlipwayError for names that no gate of a promotion has: what was meant would still be judged."""
-    known = promotion_gate_names(workload)
+    known = promotion_gate_names()
     if unknown := [name for name in accept if name not in known]:
         raise SlipwayError(
             f"no gate of a promotion is called {' or '.join(repr(name[:80]) for name in unknown)}; what --accept can "
@@ -143,7 +143,7 @@ def promote_challenger(
     failure is accepted; the ledger says so. Raises PromotionRefused with every refusal, RolloutMovedError if who
     serves was changed while it was judged: then nothing else is.
     """
-    check_accepted(accept, workload)
+    check_accepted(accept)
     path = rollout_path(home.room("rollouts"), workload.name)
     before = read_rollout(path, workload.name)
     live, evidence, report = _judged(workload, build, before, path, settings)

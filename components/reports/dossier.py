@@ -27,7 +27,7 @@ from components.gates.judge import GateReport
 from components.gates.texts import number, plural
 from components.gates.worse_slices import beside_whole
 from components.reports.charts import Plane, Whisker, bars, intervals, learning, rounded
-from components.training.results import Trained, read_trials
+from components.training.results import Spent, Trained, read_trials
 from data_contracts.description.spec import ContractSpec
 
 TEMPLATE = "dossier.html.jinja"
@@ -65,6 +65,7 @@ class Subject:
     expected: Expected | None = None
     prepared: Prepared | None = None
     trained: Trained | None = None
+    spent: Spent | None = None
     lineage: Mapping[str, str] = field(default_factory=dict)
     # Stage of the pipeline to the seconds it took.
     stages: Mapping[str, float] = field(default_factory=dict)
@@ -345,7 +346,6 @@ def _lineage(subject: Subject) -> dict[str, str]:
     if subject.prepared:
         lines["prepared data"] = subject.prepared.digest
     if trained := subject.trained:
-        lines["model"] = trained.shipped.digest
         lines["trained on"] = f"{trained.hardware.device}, {trained.hardware.precision}: {trained.hardware.reason}"
         lines["seeds"] = f"workload {subject.workload.seed}, training {trained.seed}"
     lines["contract"] = subject.workload.contract
@@ -356,14 +356,15 @@ def _cost(subject: Subject) -> dict[str, str]:
     trained = subject.trained
     if trained is None:
         return {}
-    cpu = f", {trained.cpu_seconds:.0f} s of processor time" if trained.cpu_seconds is not None else ""
+    spent = subject.spent or trained.spent
+    cpu = f", {spent.cpu_seconds:.0f} s of processor time" if spent.cpu_seconds is not None else ""
     lines = {
-        "training": f"{trained.seconds:.0f} s on the clock{cpu}; {trained.stopped} after {trained.epochs} epochs",
-        "price": f"{trained.cost_usd:.4f} USD",
+        "training": f"{spent.seconds:.0f} s on the clock{cpu}; {trained.stopped} after {trained.epochs} epochs",
+        "price": f"{spent.cost_usd:.4f} USD",
         "memory": trained.memory.text if trained.memory else "not known: a part ran in an earlier process",
     }
-    if trained.energy is not None:
-        lines["energy"] = trained.energy.text
+    if spent.energy is not None:
+        lines["energy"] = spent.energy.text
     lines["said before"] = trained.estimate.text if trained.estimate else "nothing: slipway estimate was not asked"
     if trained.search is not None:
         trials = read_trials(trained.search)

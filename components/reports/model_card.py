@@ -1,26 +1,24 @@
 """The model card: what a build is for, what it saw, how good it is, and its limits (Mitchell et al. 2019)."""
 
-from components.data.results import Expected, Prepared, Validated
-from components.declaration.workload import Workload
-from components.evaluation.evidence import Evaluated, read_evidence
+from collections.abc import Mapping
+from typing import Any
+
 from components.gates.judge import GateReport
 from components.markdown import cell
-from components.training.results import Trained
+from components.reports.dossier import Subject
 
 SHIFTS = 8
 
 
-def write_card(
-    workload: Workload,
-    validated: Validated,
-    expected: Expected,
-    prepared: Prepared,
-    trained: Trained,
-    evaluated: Evaluated,
-    report: GateReport,
-) -> str:
-    """Return the card as Markdown."""
-    evidence = read_evidence(evaluated.evidence)
+def write_card(subject: Subject) -> str:
+    """Return the card of a build, whose data and training are known, as Markdown."""
+    workload, evidence, report = subject.workload, subject.evidence, subject.report
+    validated, expected, prepared, trained = subject.validated, subject.expected, subject.prepared, subject.trained
+    assert validated is not None
+    assert expected is not None
+    assert prepared is not None
+    assert trained is not None
+    spent = subject.spent or trained.spent
     measures = [
         f"| {cell(m.name)} | {m.value:.4f} | {_interval(m.low, m.high)} | {m.n or ''} |"
         for m in evidence.measures
@@ -76,7 +74,7 @@ def write_card(
             "| --- | --- | --- | --- |",
             *measures,
             "",
-            *_shipped(trained),
+            *_shipped(evidence.tables.get("variants")),
             "## Gates",
             "",
             "| gate | state | reason | figures |",
@@ -84,8 +82,8 @@ def write_card(
             *gates,
             "",
             *(f"Warning: {cell(warning)}.\n" for warning in warnings),
-            f"Trained on {trained.hardware.device} ({trained.hardware.reason}) in {trained.seconds:.0f} s "
-            f"for {trained.cost_usd:.4f} USD, seed {trained.seed}; ended: {trained.stopped}.",
+            f"Trained on {trained.hardware.device} ({trained.hardware.reason}) in {spent.seconds:.0f} s "
+            f"for {spent.cost_usd:.4f} USD, seed {trained.seed}; ended: {trained.stopped}.",
             "",
         ]
     )
@@ -100,27 +98,27 @@ def _plain(report: GateReport) -> list[str]:
     return ["## Good for", "", *(good or [nothing]), "", "## Where it fails", "", *(bad or [nothing]), ""]
 
 
-def _shipped(trained: Trained) -> list[str]:
+def _shipped(variants: Mapping[str, Any] | None) -> list[str]:
     """Return which graph ships and what the others would have saved and lost."""
-    if trained.compression is None:
+    if variants is None:
         return []
-    found = trained.compression
-    speeds = [f"{one.speed.row_us:.0f} / {one.speed.batch_us:.0f}" if one.speed else "" for one in found.variants]
     rows = [
-        f"| {cell(one.name)} | {speed} | {cell(one.verdict)} |"
-        for one, speed in zip(found.variants, speeds, strict=True)
+        f"| {cell(one['name'])} | {_speed(one['speed'])} | {cell(one['verdict'])} |" for one in variants["variants"]
     ]
-    head = f"| graph | microseconds of one row / {found.batch_rows} rows | verdict |"
     return [
         "## What ships",
         "",
-        f"{cell(found.chosen)}: {cell(found.reason)}.",
+        f"{cell(variants['chosen'])}: {cell(variants['reason'])}.",
         "",
-        head,
+        f"| graph | microseconds of one row / {variants['batch_rows']} rows | verdict |",
         "| --- | --- | --- |",
         *rows,
         "",
     ]
+
+
+def _speed(speed: Mapping[str, float] | None) -> str:
+    return f"{speed['row_us']:.0f} / {speed['batch_us']:.0f}" if speed else ""
 
 
 def _interval(low: float | None, high: float | None) -> str:

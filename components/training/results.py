@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from components.compression.results import Compression
 from components.result import Result
 from components.training.costs.energy import Energy
 from components.training.costs.peak_memory import PeakMemory
@@ -53,7 +52,7 @@ class Comparison(Result):
 
 
 class Shipped(Result):
-    """The graph that goes into the build."""
+    """The graph that goes into the build, and that every judgement is about."""
 
     model: Path
     digest: str = Field(description="SHA-256 of the graph.")
@@ -128,6 +127,23 @@ class Trial(Result):
     seconds: float
 
 
+class Spent(Result):
+    """What making a model took."""
+
+    seconds: float
+    cost_usd: float
+    cpu_seconds: float | None = Field(description="Of all processors; None if an earlier process did a part.")
+    energy: Energy | None
+    memory: PeakMemory | None
+
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        energy = f", {self.energy.text}" if self.energy else ""
+        memory = f", {self.memory.mb:,.0f} MB at most" if self.memory else ""
+        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD{memory}{energy}"
+
+
 class Trained(Result):
     """Everything a training left behind."""
 
@@ -143,9 +159,8 @@ class Trained(Result):
     curve: tuple[Epoch, ...] = Field((), description="Of the Lightning model, epoch by epoch.")
     options: dict[str, Any] | None = Field(None, description="Of the Lightning model: those of a search's best trial.")
     seconds: float
-    cost_usd: float
+    cost_usd: float = Field(description="Of the seconds, at the price that was set when it ran.")
     seed: int
-    compression: Compression | None = Field(None, description="Variants of the chosen candidate, once they were made.")
     quantiles: tuple[float, ...] = Field((), description="Levels answered beside a number, after it.")
     cpu_seconds: float | None = Field(None, description="Of all processors; None if an earlier process did a part.")
     energy: Energy | None = Field(None, description="None where nobody accounted for it.")
@@ -162,14 +177,7 @@ class Trained(Result):
     @property
     def account(self) -> str:
         """What it took and what had been estimated, in one line."""
-        return self.taken if self.estimate is None else f"{self.taken}; {self.estimate.text}"
-
-    @property
-    def taken(self) -> str:
-        """What the training took, in one line."""
-        energy = f", {self.energy.text}" if self.energy else ""
-        memory = f", {self.memory.mb:,.0f} MB at most" if self.memory else ""
-        return f"{self.seconds:.0f} s, {self.cost_usd:.4f} USD{memory}{energy}"
+        return self.spent.text if self.estimate is None else f"{self.spent.text}; {self.estimate.text}"
 
     @property
     def cut_off(self) -> str:
@@ -192,12 +200,20 @@ class Trained(Result):
         return self.candidate(self.chosen)
 
     @property
-    def shipped(self) -> Shipped:
-        """The graph that ships and that every judgement is about: a variant of the best candidate, or itself."""
-        variant = self.compression.shipped if self.compression else None
-        if variant is None or variant.model is None or variant.digest is None:
-            return Shipped(model=self.best.model, digest=self.best.digest, changed=False)
-        return Shipped(model=variant.model, digest=variant.digest, changed=variant.family is not None)
+    def spent(self) -> Spent:
+        """What it took, without what was made of it afterwards."""
+        return Spent(
+            seconds=self.seconds,
+            cost_usd=self.cost_usd,
+            cpu_seconds=self.cpu_seconds,
+            energy=self.energy,
+            memory=self.memory,
+        )
+
+    @property
+    def as_trained(self) -> Shipped:
+        """The graph of the best candidate as what ships."""
+        return Shipped(model=self.best.model, digest=self.best.digest, changed=False)
 
 
 class CandidateRecord(Result):
@@ -233,12 +249,6 @@ class TrainingRecord(Result):
     energy: Energy | None = None
     memory: PeakMemory | None = None
     estimate: EstimateCheck | None = None
-
-
-def training_record(trained: Trained) -> TrainingRecord:
-    """Return what a build keeps of a training."""
-    variant = {"variant": trained.compression.chosen} if trained.compression else {}
-    return TrainingRecord.model_validate(trained.model_dump() | variant | {"shipped": trained.shipped.digest})
 
 
 def read_trials(path: Path) -> tuple[Trial, ...]:

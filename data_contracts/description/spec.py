@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-DType = Literal["string", "integer", "number", "boolean", "datetime", "date"]
+# The name of a type in ``types``.
+DType = str
 Role = Literal["label", "time", "group", "slice", "pii", "identifier"]
 
 
@@ -28,15 +29,20 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # Bounds of moments, both inclusive; those of a date are midnight.
     earliest: datetime | None = None
     latest: datetime | None = None
+    # Characters of a text, numbers of a vector.
     min_length: int | None = None
     max_length: int | None = None
+    # Of bytes and of long text: a type, or all of one, such as image/*.
+    media_type: str | None = None
+    max_bytes: int | None = None
     pattern: str | None = None
     allowed: tuple[str | int, ...] = ()
     unit: str = ""
     roles: tuple[Role, ...] = ()
     # "after": known only once the label is; never a feature, never part of a request.
     available: Literal["before", "after"] = "before"
-    example: str | int | float | bool | None = None
+    # As JSON has it: base64 for bytes.
+    example: str | int | float | bool | tuple[float, ...] | None = None
 
     def moment_bounds(self) -> tuple[date | None, date | None]:
         """Return the first and the last moment allowed, as the field's own type; None for no bound."""

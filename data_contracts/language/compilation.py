@@ -7,8 +7,7 @@ others, so it is refused here, before any row is read.
 import difflib
 import types
 import typing
-from collections.abc import Iterable
-from datetime import date, datetime
+from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -16,19 +15,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from data_contracts.description.field_types import decode_value
-from data_contracts.description.spec import ContractSpec, DType, Expectation, FieldSpec, Role, read_contract
+from data_contracts.description.spec import ContractSpec, Expectation, FieldSpec, Role, read_contract
+from data_contracts.description.types.registry import value_type
 from data_contracts.language.expectation_arguments import check_expectations
-from data_contracts.language.field_rules import RULES, fault, rules_of
+from data_contracts.language.fault import fault
+from data_contracts.language.field_rules import OWN_RULES, RULES, rules_of
+from data_contracts.language.types.registry import COLUMN_TYPES, column_type
 
-_DTYPES: dict[type, DType] = {
-    str: "string",
-    int: "integer",
-    float: "number",
-    bool: "boolean",
-    datetime: "datetime",
-    date: "date",
-}
-_WORDS = ("roles", "available", "unit", "example", *RULES, "pattern")
+_WORDS = ("roles", "available", "unit", "example", *RULES, *OWN_RULES)
 # What Slipway writes beside the columns of a contract, under names that people read.
 _TAKEN = {
     **dict.fromkeys(("position", "reasons"), "a column of the quarantine file"),
@@ -88,19 +82,21 @@ def _refuse_code(contract: type[BaseModel], base: type[BaseModel]) -> None:
 def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
     if not name.isidentifier():
         raise fault(name, "a name has letters, digits and _ alone, and begins with none of the digits")
-    dtype, nullable, allowed = _type_of(name, info.annotation)
     extra = info.json_schema_extra
     declared: dict[str, Any] = dict(extra.get("slipway", {})) if isinstance(extra, dict) else {}  # type: ignore[arg-type]
+    own = {word: declared[word] for word in OWN_RULES if word in declared}
+    dtype, nullable, allowed = _type_of(name, info.annotation, own)
     _refuse_words(name, info, declared.get("unknown", {}))
-    withheld = {"pattern": declared["pattern"]} if "pattern" in declared else {}
-    rules = rules_of(name, dtype, info.metadata, **withheld)
+    rules = rules_of(name, dtype, info.metadata, own)
     if allowed and rules:
         raise fault(name, f"{next(iter(rules))} beside Literal: write the values that are allowed, and no rule")
     unit, example = declared.get("unit", ""), declared.get("example")
     if not isinstance(unit, str):
         raise fault(name, f"unit={unit!r} is not text")
-    if not isinstance(example, (str, int, float, bool, type(None))):
-        raise fault(name, f"example={example!r} is no text, number or boolean; write a moment as text")
+    if isinstance(example, (list, tuple)) and all(type(one) in (int, float) for one in example):
+        example = tuple(map(float, example))
+    if not isinstance(example, (str, int, float, bool, tuple, type(None))):
+        raise fault(name, f"example={example!r} is no text, number, boolean or list of numbers; write a moment as text")
     field = FieldSpec(
         name=name,
         dtype=dtype,
@@ -121,7 +117,8 @@ def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
     return field
 
 
-def _type_of(name: str, annotation: Any) -> tuple[DType, bool, tuple[str | int, ...]]:
+def _type_of(name: str, annotation: Any, own: Collection[str]) -> tuple[str, bool, tuple[str | int, ...]]:
+    """Return a field's type, whether a value may be missing, and the values that are allowed if they are listed."""
     nullable = False
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         members = [member for member in typing.get_args(annotation) if member is not type(None)]
@@ -135,14 +132,21 @@ def _type_of(name: str, annotation: Any) -> tuple[DType, bool, tuple[str | int, 
         if kinds == {int} and not all(-(2**63) <= value < 2**63 for value in allowed):
             raise fault(name, f"an integer has at most 64 bits, not as many as in {allowed}")
         if kinds == {str} or kinds == {int}:
-            return _DTYPES[kinds.pop()], nullable, allowed
+            return _dtype(name, kinds.pop(), own), nullable, allowed
         raise fault(name, f"allowed values must be all strings or all integers, not {allowed}")
     if typing.get_origin(annotation) is typing.Annotated:
         raise fault(name, f"rules inside a union ({annotation}); give them to column(...)")
-    if annotation not in _DTYPES:
-        known = ", ".join(kind.__name__ for kind in _DTYPES)
+    return _dtype(name, annotation, own), nullable, ()
+
+
+def _dtype(name: str, annotation: Any, own: Collection[str]) -> str:
+    """Return the type that is written so; of several the one that has the most of the rules it is given."""
+    written = {kind: one for kind, one in COLUMN_TYPES.items() if one.annotation == annotation}
+    if not written:
+        kinds = dict.fromkeys(getattr(one.annotation, "__name__", "") for one in COLUMN_TYPES.values())
+        known = ", ".join("list[float]" if kind == "list" else kind for kind in kinds)
         raise fault(name, f"type {annotation} is not one of {known}")
-    return _DTYPES[annotation], nullable, ()
+    return max(written, key=lambda kind: len(set(own) & set(value_type(kind).rules)))
 
 
 def _refuse_words(name: str, info: FieldInfo, unknown: dict[str, Any]) -> None:
@@ -159,7 +163,7 @@ def _refuse_words(name: str, info: FieldInfo, unknown: dict[str, Any]) -> None:
         raise fault(name, "an alias, which no other judge of a row knows; name the field as the column is named")
 
 
-def _roles(name: str, dtype: DType, roles: object) -> tuple[Role, ...]:
+def _roles(name: str, dtype: str, roles: object) -> tuple[Role, ...]:
     known: tuple[Role, ...] = typing.get_args(Role)
     if isinstance(roles, str):
         raise fault(name, f"roles={roles!r} is one text; roles are a tuple: write roles=({roles!r},)")
@@ -169,8 +173,10 @@ def _roles(name: str, dtype: DType, roles: object) -> tuple[Role, ...]:
         raise fault(name, f"unknown role {unknown[0]!r}; known: {', '.join(known)}")
     if "pii" in roles and (shown := [role for role in roles if role in ("slice", "label", "time")]):
         raise fault(name, f"pii and {shown[0]}: what a {shown[0]} holds stands in every report; take one role away")
-    if "time" in roles and dtype not in ("datetime", "date"):
+    if "time" in roles and not value_type(dtype).is_moment:
         raise fault(name, f"the role 'time' is for a datetime or a date, not for type {dtype}")
+    if value_type(dtype).is_large and (wrong := [role for role in roles if role not in ("pii", "label")]):
+        raise fault(name, f"the role '{wrong[0]}' is for values that tell rows apart at a glance, not for type {dtype}")
     return tuple(roles)
 
 
@@ -203,7 +209,5 @@ def _check_label(label: FieldSpec) -> None:
             "the label may be missing, and nothing can be learnt from such a row: take `| None` away; rows without an "
             "answer then go to quarantine, as many as quarantine_tolerance allows",
         )
-    if label.dtype in ("datetime", "date"):
-        raise fault(label.name, f"a {label.dtype} cannot be a label: make a number of it, such as days from a day")
-    if label.dtype == "string" and not label.allowed:
-        raise fault(label.name, "a label of any text cannot be learnt: name its classes, as in Literal['a', 'b']")
+    if wrong := column_type(label.dtype).label_fault(label):
+        raise fault(label.name, wrong)

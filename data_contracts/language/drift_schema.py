@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from data_contracts.description.spec import ContractSpec
+from data_contracts.description.types.registry import value_type
 
 
 class DriftSchema(NamedTuple):
@@ -18,12 +19,13 @@ class DriftSchema(NamedTuple):
 
 
 def drift_schema(contract: ContractSpec) -> DriftSchema:
-    """Compile a contract: every field known before the label, but for moments, which always move.
+    """Compile a contract: every field known before the label, but for moments, which always move, and what is not
+    compared value by value.
 
     Fields that are pii are not compared: of the reference only hashes are kept, and of live traffic nothing or others.
     """
-    compared = [
-        field for field in contract.inputs if field.dtype not in ("datetime", "date") and "pii" not in field.roles
-    ]
-    numbers = tuple(field.name for field in compared if field.dtype in ("integer", "number"))
-    return DriftSchema(numbers, tuple(field.name for field in compared if field.name not in numbers))
+    compared = {field.name: value_type(field.dtype).compared for field in contract.inputs if "pii" not in field.roles}
+    return DriftSchema(
+        tuple(name for name, how in compared.items() if how == "number"),
+        tuple(name for name, how in compared.items() if how == "category"),
+    )

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from data_contracts.description.spec import DType, Expectation, FieldSpec
+from data_contracts.description.spec import Expectation, FieldSpec
+from data_contracts.description.types.registry import TYPES
 
 CORRELATION = "ExpectCorrelationToBeBetween"
 FRESH = "ExpectColumnToBeFresh"
@@ -22,8 +23,8 @@ SCHEMA = (
     "ExpectTableColumnsToMatchOrderedList",
     "ExpectColumnToExist",
 )
-_NUMBERS: tuple[DType, ...] = ("number", "integer", "boolean")
-_MOMENTS: tuple[DType, ...] = ("datetime", "date")
+_NUMBERS = tuple(name for name, one in TYPES.items() if one.python in (float, int, bool))
+_MOMENTS = tuple(name for name, one in TYPES.items() if one.is_moment)
 
 Fields = dict[str, FieldSpec]
 
@@ -83,7 +84,7 @@ class _Asked:
         if unknown := [argument for argument in self.given if argument not in allowed]:
             raise TypeError(f"{self.name} has no argument '{unknown[0]}'; it takes {', '.join(allowed)}")
 
-    def column(self, argument: str, dtypes: Sequence[DType], takes: str) -> None:
+    def column(self, argument: str, dtypes: Sequence[str], takes: str) -> None:
         name = self.given.get(argument)
         if not isinstance(name, str) or self.fields[name].dtype not in dtypes:
             is_a = f" ('{name}' is a {self.fields[name].dtype})" if isinstance(name, str) else ""

@@ -1,17 +1,11 @@
-"""The contract as a Polars schema: one type for each kind of field, the same from source to features."""
+"""The contract as a Polars schema: one type for each type of field, the same from source to features."""
 
 import polars as pl
 
-from data_contracts.description.spec import ContractSpec, DType
+from data_contracts.description.spec import ContractSpec
+from data_contracts.language.types.registry import COLUMN_TYPES
 
-POLARS_TYPES: dict[DType, pl.DataType] = {
-    "string": pl.String(),
-    "integer": pl.Int64(),
-    "number": pl.Float64(),
-    "boolean": pl.Boolean(),
-    "datetime": pl.Datetime("us"),
-    "date": pl.Date(),
-}
+POLARS_TYPES: dict[str, pl.DataType] = {name: one.polars for name, one in COLUMN_TYPES.items()}
 
 # A snapshot keeps the text of a value that is not of its field's type in a column beside it.
 RAW = ":raw"

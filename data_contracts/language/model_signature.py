@@ -7,34 +7,27 @@ for MLflow only where its check changes and refuses nothing that the contract ta
 """
 
 from data_contracts.description.spec import ContractSpec, DType, FieldSpec
+from data_contracts.description.types.registry import value_type
 
 ANY = "any"
-_TYPES: dict[DType, str] = {
-    "string": "string",
-    "integer": "long",
-    "number": "double",
-    "boolean": "boolean",
-    "datetime": "datetime",
-    "date": "datetime",
-}
 
 
 def signature_inputs(contract: ContractSpec) -> list[dict[str, object]]:
     """Return a column for each field that a request holds, in order: name, MLflow type, and if it must be there."""
     return [
-        {"type": "string" if field.dtype == "string" and not field.nullable else ANY, **_named(field)}
+        {"type": "string" if value_type(field.dtype).python is str and not field.nullable else ANY, **_named(field)}
         for field in contract.inputs
     ]
 
 
 def dataset_columns(contract: ContractSpec) -> list[dict[str, object]]:
     """Return a column for each field, in order, with its own type."""
-    return [{"type": _TYPES[field.dtype], **_named(field)} for field in contract.fields]
+    return [{"type": value_type(field.dtype).signature, **_named(field)} for field in contract.fields]
 
 
 def output_column(name: str, dtype: DType) -> dict[str, object]:
     """Return a column of what a model answers."""
-    return {"type": _TYPES[dtype], "name": name, "required": True}
+    return {"type": value_type(dtype).signature, "name": name, "required": True}
 
 
 def _named(field: FieldSpec) -> dict[str, object]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.description.patterns import disputed, python_pattern, script_pattern
-from data_contracts.language.field_rules import pattern_fault
+from data_contracts.language.types.strings import pattern_fault
 
 # Pieces of patterns, most of them harmless, and what only some engines take or read as others do.
 PIECES = [

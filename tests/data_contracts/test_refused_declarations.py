@@ -43,7 +43,7 @@ def spec_of(annotation: Any, declared: Any = None, name: str = "f") -> ContractS
         (int, column("f", roles=("time",)), "the role 'time' is for a datetime or a date, not for type integer"),
         (int, column("f", available="later"), "available='later' is neither 'before'"),
         (int, column("f", unit=3), "unit=3 is not text"),
-        (int, column("f", example=[1]), r"example=\[1\] is no text, number or boolean"),
+        (int, column("f", example={1}), r"example=\{1\} is no text, number, boolean or list of numbers"),
         (float, column("f", gt=0, ge=0.0001), "ge=0.0001 and gt=0 both bound it"),
         (float, column("f", lt=5, le=3), "le=3 and lt=5 both bound it"),
         (float, column("f", ge=float("nan")), "ge=nan of type number must be a finite number"),

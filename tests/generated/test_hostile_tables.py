@@ -205,12 +205,19 @@ def _worked(document: dict[str, Any], home: Home) -> tuple[Subject, str]:
     trained = kind.train(prepared, workload, contract, home.room("training", "orders"), settings, report)
     folder = home.room("evaluations", "orders")
     evaluated = evaluate(
-        trained, prepared, workload, contract, kind.predict_file, folder, ledger=home.room("evaluations")
+        trained,
+        trained.as_trained,
+        prepared,
+        workload,
+        contract,
+        kind.predict_file,
+        folder,
+        ledger=home.room("evaluations"),
     )
     evidence = read_evidence(evaluated.evidence)
     verdicts = judge(evidence, workload, Context(measures=()))
-    card = write_card(workload, validated, Expected(), prepared, trained, evaluated, verdicts)
-    return Subject(workload, contract, evidence, verdicts, validated, Expected(), prepared, trained), card
+    subject = Subject(workload, contract, evidence, verdicts, validated, Expected(), prepared, trained)
+    return subject, write_card(subject)
 
 
 class _Balanced(HTMLParser):

@@ -98,7 +98,6 @@ WHOLE: dict[str, Any] = {
     },
     "serving": {"port": 18080, "variants": {"allow": ["fp16"]}},
     "monitoring": {"window": "week"},
-    "schedule": {"build": "0 4 * * 1"},
     "seed": 3,
 }
 GENERATED = settings(

@@ -5,6 +5,7 @@ from typing import Any
 
 from components.artefacts.build import Build, open_build
 from components.builds.packaging import PackagedBuild
+from components.builds.results import BuildInputs
 from components.builds.signing import public_key_path
 from components.data.results import Expected, Prepared, Snapshot, Validated
 from components.declaration.loading import parse_workload
@@ -35,15 +36,37 @@ class Staged:
     workload: Workload
     home: Home
     settings: Settings
-    snapshot: Snapshot
-    validated: Validated
-    expected: Expected
-    prepared: Prepared
-    trained: Trained
-    evaluated: Evaluated
-    gates: GateReport
+    inputs: BuildInputs
     packaged: PackagedBuild
     registered: Registered
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.inputs.snapshot
+
+    @property
+    def validated(self) -> Validated:
+        return self.inputs.validated
+
+    @property
+    def expected(self) -> Expected:
+        return self.inputs.expected
+
+    @property
+    def prepared(self) -> Prepared:
+        return self.inputs.prepared
+
+    @property
+    def trained(self) -> Trained:
+        return self.inputs.trained
+
+    @property
+    def evaluated(self) -> Evaluated:
+        return self.inputs.evaluated
+
+    @property
+    def gates(self) -> GateReport:
+        return self.inputs.gates
 
     @property
     def build(self) -> Build:
@@ -59,24 +82,22 @@ def stage_all(document: dict[str, Any], home: Home) -> Staged:
     expected = expect.fn(workload, validated, home)
     prepared = prepare.fn(workload, validated, home)
     trained = train.fn(workload, prepared, home, settings)
-    trained = compress.fn(workload, trained, prepared, home, settings)
-    evaluated = evaluate.fn(workload, trained, prepared, home)
-    evaluated = rehearse.fn(workload, trained, prepared, evaluated, home, settings)
+    compressed = compress.fn(workload, trained, prepared, home, settings)
+    evaluated = evaluate.fn(workload, trained, compressed, prepared, home)
+    rehearsed = rehearse.fn(workload, compressed, prepared, evaluated, home, settings)
     audited = audit.fn(workload, prepared)
-    gates = gate.fn(workload, evaluated, audited, prepared)
-    packaged = package.fn(workload, snapshot, validated, expected, prepared, trained, evaluated, gates, home, settings)
-    registered = register.fn(workload, packaged, trained, evaluated, gates.passed, home, settings)
-    return Staged(
-        workload,
-        home,
-        settings,
-        snapshot,
-        validated,
-        expected,
-        prepared,
-        trained,
-        evaluated,
-        gates,
-        packaged,
-        registered,
+    gates = gate.fn(workload, trained, compressed, evaluated, rehearsed, audited, prepared)
+    inputs = BuildInputs(
+        snapshot=snapshot,
+        validated=validated,
+        expected=expected,
+        prepared=prepared,
+        trained=trained,
+        compressed=compressed,
+        evaluated=evaluated,
+        rehearsed=rehearsed,
+        gates=gates,
     )
+    packaged = package.fn(workload, inputs, home, settings)
+    registered = register.fn(workload, packaged, trained, gates.passed, home, settings)
+    return Staged(workload, home, settings, inputs, packaged, registered)

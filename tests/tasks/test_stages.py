@@ -128,9 +128,7 @@ def test_a_build_is_sealed_holds_no_pickle_and_knows_where_it_comes_from(staged:
 
 
 def test_packaging_the_same_again_gives_the_same_build(staged: Staged) -> None:
-    again = register.fn(
-        staged.workload, staged.packaged, staged.trained, staged.evaluated, True, staged.home, staged.settings
-    )
+    again = register.fn(staged.workload, staged.packaged, staged.trained, True, staged.home, staged.settings)
     assert again == staged.registered
 
 
@@ -150,12 +148,12 @@ def test_the_rehearsal_climbed_every_rung_and_budgeted_every_stage(staged: Stage
 
 def test_only_what_was_rehearsed_is_packaged(staged: Staged) -> None:
     other = next(one.name for one in staged.trained.candidates if one.name != staged.trained.chosen)
-    swapped = staged.trained.model_copy(update={"chosen": other, "compression": None})
-    data = (staged.snapshot, staged.validated, staged.expected, staged.prepared)
-    inputs = (*data, swapped, staged.evaluated, staged.gates)
+    swapped = staged.trained.model_copy(update={"chosen": other}).as_trained
+    compressed = staged.inputs.compressed.model_copy(update={"shipped": swapped})
+    inputs = staged.inputs.model_copy(update={"compressed": compressed})
     builds = set(staged.home.room("builds").iterdir())
     with pytest.raises(BuildError, match=r"model\.onnx is not the one that was rehearsed"):
-        package.fn(staged.workload, *inputs, staged.home, staged.settings)
+        package.fn(staged.workload, inputs, staged.home, staged.settings)
     assert set(staged.home.room("builds").iterdir()) == builds
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.evaluation.evaluate import _facts
+from components.builds.evidence import cost_measures
 from components.settings import Home, Settings
 from components.training.costs.estimate import check_estimate
 from tasks.estimate import estimate
@@ -25,7 +25,7 @@ def test_an_estimate_made_before_is_compared_with_what_the_training_took(staged:
     assert (check.memory_mb, check.taken_memory_mb) == (said.memory_mb, trained.memory.mb)
     assert f"{said.memory_mb:,.0f} MB said" in check.text
     assert set(check.parts) == {"xgboost", "linear", "network"}
-    facts = {measure.name: measure for measure in _facts(trained)}
+    facts = {measure.name: measure for measure in cost_measures(trained, staged.inputs.compressed)}
     assert facts["estimated_usd"].value == said.usd
     assert facts["estimated_memory_mb"].detail == check.memory_text
     assert facts["peak_memory_mb"].detail.startswith(trained.memory.source)

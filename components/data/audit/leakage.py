@@ -20,6 +20,7 @@ from components.data.splits.split_report import sampled
 from components.declaration.audit import AuditLimits
 from components.features.recipe import read_recipe
 from data_contracts.description.spec import ContractSpec, Role
+from data_contracts.description.types.registry import value_type
 
 ORDER = ("train", "validation", "test")
 PAIRS = tuple(itertools.combinations(ORDER, 2))
@@ -132,7 +133,7 @@ def _like_rows(split: Split, earlier: Rows, known: pl.DataFrame, before: str, li
 def _texts(frames: dict[str, pl.DataFrame], contract: ContractSpec, limits: AuditLimits) -> Iterator[Finding]:
     limit = limits.near_duplicate_texts
     for field in contract.inputs:
-        if field.dtype != "string" or "identifier" in field.roles:
+        if value_type(field.dtype).python is not str or "identifier" in field.roles:
             continue
         known = {name: KnownTexts(frames[name][field.name], limits.text_similarity) for name in ORDER[:-1]}
         for before, after in PAIRS:

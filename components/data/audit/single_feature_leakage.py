@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from components.data.audit.findings import Finding
 from components.data.results import Prepared
-from components.data.splits.split_report import sampled_file
+from components.data.splits.split_report import is_compared, sampled_file
 from components.declaration.audit import AuditLimits
 from data_contracts.description.spec import ContractSpec
 
@@ -30,7 +30,7 @@ def telling_features(
     answers = [(ask(train[contract.label.name]), ask(test[contract.label.name])) for ask in questions.values()]
     honest = limits.number_auc if _is_number(contract) else limits.feature_auc
     found = []
-    for field in contract.inputs:
+    for field in filter(is_compared, contract.inputs):
         identifier = "identifier" in field.roles
         limit = limits.identifier_auc if identifier else honest
         scores = [_single_auc(train[field.name], test[field.name], *pair) for pair in answers]
@@ -105,7 +105,7 @@ def _is_class(one: str | int, labels: pl.Series) -> NDArray[np.bool_]:
 
 def _rows_in_order(path: Path, size: int, contract: ContractSpec) -> pl.DataFrame:
     names = [contract.label.name, *(field.name for field in contract.with_role("identifier"))]
-    return sampled_file(path, size, contract.fields).select(names).drop_nulls(contract.label.name)
+    return sampled_file(path, size, [contract.field(name) for name in names]).drop_nulls(contract.label.name)
 
 
 def _single_auc(

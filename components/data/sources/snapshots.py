@@ -14,9 +14,9 @@ import polars as pl
 
 from components.artefacts.errors import ContractError, SlipwayError, SourceError
 from components.artefacts.storage import atomic_folder, scratch_prefix, write_json
-from components.data.parquet import sink
+from components.data.parquet import rows_at_once, sink
 from components.data.results import Snapshot
-from components.data.sources.casting import FORMS, Cast, cast_columns, contract_casts
+from components.data.sources.casting import Cast, cast_columns, contract_casts
 from components.data.sources.csv_files import SHORT
 from components.data.sources.json_lines import has_large
 from components.data.sources.source import describe_source, open_source
@@ -27,6 +27,7 @@ from components.settings import Home
 from components.user_code import told
 from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.language.frame_schema import raw_column
+from data_contracts.language.types.registry import column_type
 
 ROWS = "rows.parquet"
 RECORD = "snapshot.json"
@@ -116,7 +117,7 @@ def _sink(opened: Opened, casts: list[Cast], contract: ContractSpec, file: Path)
     flags = [(pl.col(SHORT).any() if SHORT in schema else pl.lit(False)).alias("short")]
     flags += [has_large(field.name).alias(f"large {field.name}") for field in opened.uncertain(contract)]
     queries = [
-        sink(rows, file, statistics=True),
+        sink(rows, file, statistics=True, group=rows_at_once(contract)),
         row_lanes(rows, contract.fields, raw_fields(casts)),
         all_rows.select(*_failures(casts), *have_nan(contract), *flags, pl.len().alias("rows")),
     ]
@@ -166,6 +167,6 @@ def _refuse_hopeless(casts: Sequence[Cast], found: dict[str, int], file: Path, c
             )
             raise ContractError(
                 f"{contract.name}: not one of {found[f'bad {name}']:,} values in column '{name}' is of the type "
-                f"{cast.field.dtype} ({FORMS[cast.field.dtype]}); {_shown(cast.field, str(text))}. "
+                f"{cast.field.dtype} ({column_type(cast.field.dtype).form}); {_shown(cast.field, str(text))}. "
                 "Convert the column in the source, or change the contract"
             )

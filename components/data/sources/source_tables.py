@@ -4,11 +4,12 @@ PostgreSQL tells the type of each column, and ADBC brings the rows. SQLite has a
 are taken as text, as those of a text file are, and the contract says what they are.
 """
 
+import base64
 import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from components.artefacts.errors import SourceError
 from components.declaration.source import Source
 from data_contracts.description.spec import ContractSpec
+from data_contracts.description.types.registry import value_type
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 # Values that are in memory at once.
@@ -30,7 +32,7 @@ def open_query(source: Source, contract: ContractSpec, scratch: Path) -> pl.Lazy
     uri = _filled(source.uri or "")
     where = f"source {public_uri(source.uri or '')}"
     scheme, _, place = uri.partition("://")
-    wanted = [field.name for field in contract.fields]
+    wanted = {field.name: field.dtype for field in contract.fields}
     file = scratch / "query.parquet"
     try:
         if scheme in ("postgresql", "postgres"):
@@ -85,7 +87,9 @@ def _each_once(names: Sequence[str], where: str) -> Sequence[str]:
     return names
 
 
-def _ask_postgresql(uri: str, query: str, wanted: Sequence[str], file: Path, where: str) -> tuple[Sequence[str], int]:
+def _ask_postgresql(
+    uri: str, query: str, wanted: Mapping[str, str], file: Path, where: str
+) -> tuple[Sequence[str], int]:
     """Write the columns of a query that are wanted into a file; return the names of all, and the number of rows."""
     import adbc_driver_postgresql.dbapi as driver
 
@@ -95,7 +99,11 @@ def _ask_postgresql(uri: str, query: str, wanted: Sequence[str], file: Path, whe
             cursor.execute(query)
             batches = cursor.fetch_record_batch()
             names = _each_once(batches.schema.names, where)
-            read = {field.name: _reading(field, where) for field in batches.schema if field.name in wanted}
+            read = {
+                field.name: _reading(field, where, wanted[field.name])
+                for field in batches.schema
+                if field.name in wanted
+            }
             with _Rows(file) as written:
                 for batch in batches:
                     written.add(pa.table({name: of(batch.column(name)) for name, of in read.items()}), batch.num_rows)
@@ -105,16 +113,19 @@ def _ask_postgresql(uri: str, query: str, wanted: Sequence[str], file: Path, whe
     return names, rows
 
 
-def _reading(field: pa.Field, where: str) -> Callable[[pa.Array], pa.Array]:
+def _reading(field: pa.Field, where: str, dtype: str) -> Callable[[pa.Array], pa.Array]:
     """Return how a column of PostgreSQL becomes one that a contract can be asked about."""
     told = (field.metadata or {}).get(b"POSTGRESQL:type", b"").decode() or str(field.type)
     kind = field.type
     storage = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
     if isinstance(kind, pa.UuidType):
         return _uuid_texts
+    is_text = pa.types.is_string(storage) or pa.types.is_large_string(storage)
+    # Bytes and arrays, if the contract has a field of such a type.
+    is_own = pa.types.is_binary(storage) or pa.types.is_list(storage)
     plain = pa.types.is_primitive(storage) and not pa.types.is_time(storage) and not pa.types.is_interval(storage)
     # ADBC brings money as a whole number of its smallest unit, whichever that is.
-    if told == "money" or not (plain or pa.types.is_string(storage) or pa.types.is_large_string(storage)):
+    if told == "money" or not (plain or is_text or (is_own and value_type(dtype).is_large)):
         raise SourceError(
             f"{where}: the column '{field.name}' is of the type {told}, which is not read: cast it in the query, for "
             f"instance {field.name}::text, or {field.name}::numeric"
@@ -128,7 +139,7 @@ def _uuid_texts(column: pa.ExtensionArray) -> pa.Array:
     return digits.select(pl.concat_str(parts, separator="-")).to_series().to_arrow().cast(pa.large_string())
 
 
-def _ask_sqlite(path: Path, query: str, wanted: Sequence[str], file: Path, where: str) -> tuple[Sequence[str], int]:
+def _ask_sqlite(path: Path, query: str, wanted: Mapping[str, str], file: Path, where: str) -> tuple[Sequence[str], int]:
     """Write the columns of a query that are wanted into a file, as text; return the names of all, and the rows."""
     form = "write sqlite:///file.db, or sqlite:////folder/file.db"
     if path == Path():
@@ -143,12 +154,16 @@ def _ask_sqlite(path: Path, query: str, wanted: Sequence[str], file: Path, where
             if cursor.description is None:
                 raise SourceError(f"{where}: the query gives no rows: a source is a SELECT")
             names = _each_once([told[0] for told in cursor.description], where)
+            blobs = [name for name, dtype in wanted.items() if value_type(dtype).python is bytes]
             places = {name: place for place, name in enumerate(names) if name in wanted}
             size = max(1, min(ROWS, CELLS // len(names)))
             with _Rows(file) as written:
                 while rows := cursor.fetchmany(size):
                     columns = {
-                        name: pa.array([_sqlite_text(row[place], name, where) for row in rows], pa.large_string())
+                        name: pa.array(
+                            [_sqlite_text(row[place], name, where, is_bytes=name in blobs) for row in rows],
+                            pa.large_string(),
+                        )
                         for name, place in places.items()
                     }
                     written.add(pa.table(columns), len(rows))
@@ -157,10 +172,12 @@ def _ask_sqlite(path: Path, query: str, wanted: Sequence[str], file: Path, where
     return names, written.count
 
 
-def _sqlite_text(value: str | float | bytes | None, name: str, where: str) -> str | None:
+def _sqlite_text(value: str | float | bytes | None, name: str, where: str, *, is_bytes: bool) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bytes):
+        if is_bytes:
+            return base64.b64encode(value).decode()
         raise SourceError(
             f"{where}: the column '{name}' has a BLOB, which is not read: cast it in the query, for instance "
             f"CAST({name} AS TEXT), or hex({name})"

@@ -15,7 +15,7 @@ import polars as pl
 
 from components.artefacts.errors import SplitError
 from components.data.kept_rows import MARK, KeptRows
-from components.data.parquet import BLOCK, BlockFiles
+from components.data.parquet import BlockFiles, rows_at_once
 from components.data.results import Split
 from components.declaration.split import (
     GroupSplit,
@@ -68,8 +68,9 @@ def split_rows(
     left_out = 0
     # Validation has refused the rows that lack what may not be missing.
     filled = {field.name for field in contract.fields if not field.nullable}
-    with BlockFiles(folder, filled=filled) as files:
-        for block in kept.blocks(BLOCK):
+    size = rows_at_once(contract)
+    with BlockFiles(folder, filled=filled, group=size) as files:
+        for block in kept.blocks(size):
             parts, outside = _parts(divided(block).select(*columns, kept_ones), names)
             files.add(parts)
             left_out += outside

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from components.data.results import FieldShift, Split
 from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.description.types.registry import value_type
 
 BINS = 20
 VALUES = 50
@@ -25,16 +26,19 @@ PLACE = "slipway:place"
 def split_report(samples: Mapping[str, pl.DataFrame], contract: ContractSpec) -> tuple[FieldShift, ...]:
     """Return the distance of every field in every other split from training, the largest first.
 
+    Fields that are not compared value by value (bytes, long text, vectors) have none.
+
     ``samples`` holds rows of each split: every n-th where there are more than ``REPORTED``, see ``sample_step``.
     """
     train = samples["train"]
     others = {name: sample for name, sample in samples.items() if name != "train"}
     # NumPy and Polars let go of the interpreter.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        found = pool.map(lambda field: distances(train, list(others.values()), field), contract.fields)
+        fields = [field for field in contract.fields if is_compared(field)]
+        found = pool.map(lambda field: distances(train, list(others.values()), field), fields)
         shifts = [
             FieldShift(field=field.name, split=name, distance=round(distance, 4))
-            for field, apart in zip(contract.fields, found, strict=True)
+            for field, apart in zip(fields, found, strict=True)
             for name, distance in zip(others, apart, strict=True)
         ]
     return tuple(sorted(shifts, key=lambda shift: (-shift.distance, shift.field, shift.split)))
@@ -46,8 +50,12 @@ def sample_step(size: int, rows: int = REPORTED) -> int:
 
 
 def sampled(split: Split, contract: ContractSpec, rows: int = SAMPLE) -> pl.DataFrame:
-    """Return the rows of a split, or every n-th of them if there are more than ``rows``; in the order of the file."""
-    return sampled_file(split.path, split.rows, contract.fields, rows)
+    """Return the rows of a split, or every n-th of them if there are more than ``rows``; in the order of the file.
+
+    Without the fields of which neither values nor words are compared, such as bytes.
+    """
+    fields = [field for field in contract.fields if is_compared(field) or value_type(field.dtype).python is str]
+    return sampled_file(split.path, split.rows, fields, rows)
 
 
 def sampled_file(path: Path, size: int, fields: Sequence[FieldSpec], rows: int = SAMPLE) -> pl.DataFrame:
@@ -59,10 +67,16 @@ def sampled_file(path: Path, size: int, fields: Sequence[FieldSpec], rows: int =
     return frame.select([field.name for field in fields]).collect(engine="streaming")
 
 
+def is_compared(field: FieldSpec) -> bool:
+    """Return whether a field's values have a distribution that can be compared: moments are ordered, too."""
+    kind = value_type(field.dtype)
+    return kind.compared is not None or kind.is_ordered
+
+
 def distances(train: pl.DataFrame, others: Sequence[pl.DataFrame], field: FieldSpec) -> list[float]:
     """Return how far a field's distributions are from training's, 0 to 1; missing is a value like any other."""
     columns = [frame[field.name] for frame in (train, *others)]
-    if field.dtype in ("string", "boolean"):
+    if value_type(field.dtype).compared == "category":
         before, *after = map(_frequencies, columns)
         return [_total_variation(before, shares) for shares in after]
     values = [_floats(column) for column in columns]

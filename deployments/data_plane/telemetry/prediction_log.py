@@ -1,26 +1,23 @@
-"""What was asked and answered, in Parquet parts for monitoring: <folder>/<day>/<time>-<pid>-<number>.parquet.
+"""Logs what was asked and answered, without ever making an answer wait: what it cannot keep up with is counted as lost.
 
-Columns: request_id, row (place in the request), answered_at (UTC), build, the numbers of the answer (``probability``),
-then the contract's inputs as they were decoded, in their own types: nothing is rounded, and "" is not null. The event
-loop only hands references over; a thread makes columns, and writes when a part is full or old. It never makes an answer
-wait: what it cannot keep up with is dropped and counted.
+The parts are those of ``components/artefacts/prediction_log``; inputs are logged as they were decoded: nothing is
+rounded, and "" is not null. The event loop only hands references over; a thread makes columns, and writes when a part
+is full or old.
 """
 
 import hashlib
 import importlib
-import os
 import threading
 import time
 from collections import deque
-from datetime import UTC, datetime
 from itertools import compress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.artefacts.errors import HostError, ServingError
+from components.artefacts.prediction_log import own_columns, write_part
 from data_contracts.description.spec import ContractSpec
 from deployments.data_plane.formats.arrow_columns import arrow_values
 from deployments.data_plane.load.batching import Answered
@@ -121,14 +118,8 @@ class PredictionLog:
         self._released += rows
 
     def _write_part(self, table: Any) -> None:
-        import pyarrow.parquet as pq
-
-        path = self._next_path()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A dot hides the file from readers until it is whole.
-        scratch = path.with_name(f".{path.name}")
-        pq.write_table(table, scratch, compression="zstd")
-        scratch.replace(path)
+        self._number += 1
+        write_part(self._folder, table, self._number)
         self._metrics.logged_predictions += table.num_rows
 
     def _table(self, batches: list[Answered]) -> Any:
@@ -145,13 +136,9 @@ class PredictionLog:
         def column(values: NDArray[Any]) -> NDArray[Any]:
             return values if keep is None else values[keep]
 
-        moments = column(_repeated_times(batches)).astype("datetime64[us]")
-        columns: dict[str, Any] = {
-            "request_id": pa.array(column(_repeated_ids(batches)), pa.string()),
-            "row": pa.array(column(_places(batches))),
-            "answered_at": pa.array(moments, pa.timestamp("us", tz="UTC")),
-            "build": pa.array([model.build_id] * len(moments), pa.string()),
-        }
+        columns = own_columns(
+            column(_repeated_ids(batches)), column(_places(batches)), column(_repeated_times(batches)), model.build_id
+        )
         answers = column(np.concatenate([batch.answers for batch in batches]))
         for name, numbers in model.serving.answer.numbers(answers).items():
             columns[name] = pa.array(np.ascontiguousarray(numbers))
@@ -162,12 +149,6 @@ class PredictionLog:
             elif self._options.pii == "hash":
                 columns[field.name] = _hashed(inputs[field.name], self._key)
         return pa.table(columns)
-
-    def _next_path(self) -> Path:
-        now = datetime.now(UTC)
-        self._number += 1
-        name = f"{now:%H%M%S%f}-{os.getpid()}-{self._number}.parquet"
-        return self._folder / f"{now:%Y-%m-%d}" / name
 
 
 def _inputs(batches: list[Answered], contract: ContractSpec, keep: NDArray[np.bool_] | None) -> dict[str, Any]:
@@ -207,6 +188,5 @@ def _places(batches: list[Answered]) -> NDArray[np.int32]:
     return np.arange(lengths.sum(), dtype=np.int32) - starts
 
 
-def _repeated_times(batches: list[Answered]) -> NDArray[np.int64]:
-    times = np.array([batch.at * 1e6 for batch in batches]).astype(np.int64)
-    return np.repeat(times, [len(batch.answers) for batch in batches])
+def _repeated_times(batches: list[Answered]) -> NDArray[np.float64]:
+    return np.repeat(np.array([batch.at for batch in batches]), [len(batch.answers) for batch in batches])

@@ -11,7 +11,7 @@ import pytest
 from components.artefacts.storage import digest_file
 from components.catalog import find_kind
 from components.compression.choice import choose, compress, shortcoming
-from components.compression.results import AS_TRAINED, MetricLoss, Speed, Variant
+from components.compression.results import AS_TRAINED, Compressed, MetricLoss, Speed, Variant
 from components.data.results import Prepared
 from components.declaration.serving import Variants
 from components.declaration.workload import Workload
@@ -34,7 +34,7 @@ class Example:
     trained: Trained
     folder: Path
 
-    def compressed(self, chosen: str, **limits: object) -> Trained:
+    def compressed(self, chosen: str, **limits: object) -> Compressed:
         serving = self.workload.serving.model_copy(update={"variants": Variants.model_validate(limits)})
         workload = self.workload.model_copy(update={"serving": serving})
         trained = self.trained.model_copy(update={"chosen": chosen})
@@ -59,7 +59,6 @@ def variant(name: str, *, saving: float = 0.3, high: float = 0.0, change: float 
 
 def test_a_network_gets_every_narrower_graph_and_its_features_keep_their_precision(example: Example) -> None:
     compression = example.compressed("network").compression
-    assert compression is not None
     variants = {one.name: one for one in compression.variants}
     assert list(variants) == [AS_TRAINED, "int8-dynamic", "int8-static", "fp16", "pruned", "distilled"]
     assert variants["pruned"].model is None
@@ -84,14 +83,12 @@ def test_a_student_is_a_narrower_form_of_what_the_search_found_best(example: Exa
     assert example.trained.options["hidden"] == [256, 128]
     found = example.trained.model_copy(update={"options": example.trained.options | {"hidden": [96, 48], "epochs": 1}})
     compression = replace(example, trained=found).compressed("network", allow=["distilled"]).compression
-    assert compression is not None
     (student,) = (one for one in compression.variants if one.family == "distilled")
     assert student.note.startswith("a 24-12 perceptron that learnt the answers of network")
 
 
 def test_trees_have_no_narrower_numbers_and_the_table_says_so(example: Example) -> None:
     compression = example.compressed("xgboost", allow=["int8-static", "fp16", "pruned"]).compression
-    assert compression is not None
     variants = {one.name: one for one in compression.variants}
     assert all("no matrix products" in variants[name].note for name in ("int8-static", "fp16"))
     pruned = [one for one in compression.variants if one.family == "pruned"]
@@ -117,19 +114,20 @@ def test_a_pruned_ensemble_is_the_sum_of_its_first_trees(example: Example, tmp_p
 def test_what_ships_is_what_is_judged(example: Example, tmp_path: Path) -> None:
     """With limits that let anything through something smaller ships, and its own bytes answer the hold-out."""
     limits = {"allow": ["distilled"], "quality_loss": 1.0, "answer_change": 1.0, "gain": 0.01}
-    trained = example.compressed("network", **limits)
-    assert trained.compression is not None
-    assert trained.compression.chosen == "distilled", trained.compression.variants
-    assert trained.shipped.changed
-    assert trained.shipped.digest == digest_file(trained.shipped.model)
-    assert trained.digest != example.trained.digest
+    compressed = example.compressed("network", **limits)
+    assert compressed.compression.chosen == "distilled", compressed.compression.variants
+    shipped = compressed.shipped
+    assert shipped.changed
+    assert shipped.digest == digest_file(shipped.model)
+    trained = example.trained.model_copy(update={"chosen": "network"})
+    assert compressed.digest != trained.digest
     evaluated = evaluate(
-        trained, example.prepared, example.workload, parcels_spec(), KIND.predict_file, tmp_path / "evaluation"
+        trained, shipped, example.prepared, example.workload, parcels_spec(), KIND.predict_file, tmp_path / "evaluation"
     )
     answers = pl.read_parquet(evaluated.predictions)
     path = example.prepared.splits["test"].path
     np.testing.assert_array_equal(
-        answers["probability"].to_numpy(), KIND.predict_file(trained.shipped.model, parcels_spec(), path)
+        answers["probability"].to_numpy(), KIND.predict_file(shipped.model, parcels_spec(), path)
     )
     exported = KIND.predict_file(trained.best.model, parcels_spec(), path)
     np.testing.assert_array_equal(answers["exported_probability"].to_numpy(), exported)
@@ -145,11 +143,10 @@ def test_what_ships_is_what_is_judged(example: Example, tmp_path: Path) -> None:
 
 
 def test_without_families_the_model_ships_as_trained(example: Example) -> None:
-    trained = example.compressed("network", allow=[])
-    assert trained.compression is not None
-    assert trained.compression.chosen == AS_TRAINED
-    assert not trained.shipped.changed
-    assert trained.shipped.digest == trained.best.digest
+    compressed = example.compressed("network", allow=[])
+    assert compressed.compression.chosen == AS_TRAINED
+    assert not compressed.shipped.changed
+    assert compressed.shipped.digest == example.trained.candidate("network").digest
 
 
 @pytest.mark.parametrize(

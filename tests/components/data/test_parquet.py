@@ -8,12 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
-from components.data import parquet
 from components.data.parquet import BlockFiles
 
 
-def test_blocks_become_one_file_with_compression_where_it_pays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "ROW_GROUP", 1_000)
+def test_blocks_become_one_file_with_compression_where_it_pays(tmp_path: Path) -> None:
     numbers = np.random.default_rng(0).random(2_500)
     rows = pl.DataFrame({"dense": numbers, "flag": numbers < 0.01, "text": ["late", "early"] * 1_250}).with_columns(
         pl.col("flag").cast(pl.Float32),
@@ -21,7 +19,7 @@ def test_blocks_become_one_file_with_compression_where_it_pays(tmp_path: Path, m
         few=pl.int_range(pl.len()) % 7,
         many=pl.int_range(pl.len()),
     )
-    with BlockFiles(tmp_path, filled=["dense", "flag"]) as files:
+    with BlockFiles(tmp_path, filled=["dense", "flag"], group=1_000) as files:
         for start in range(0, rows.height, 700):
             files.add({"rows": rows[start : start + 700]})
     path = tmp_path / "rows.parquet"

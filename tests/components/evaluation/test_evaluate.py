@@ -22,13 +22,16 @@ from components.evaluation.evidence import Evidence, Measure, read_evidence
 from components.evaluation.hold_out import record_use, uses_measure
 from components.evaluation.metrics import score
 from components.features.recipe import Recipe, write_recipe
-from components.gates.judge import judge
+from components.gates.judge import Context, judge
 from components.training.results import Candidate, HardwareChoice, Trained
 from data_contracts.description.spec import ContractSpec
 from data_contracts.flights import Flight
 
 ROWS = 4000
 FIELDS = Flight.spec().fields
+# Measured of the training, not on the hold-out.
+FACTS = {"training_usd": 0.001, "model_mb": 0.1, "trainings_cut_off": 0.0}
+COST = Context(measures=tuple(Measure(name=name, value=value, source="test") for name, value in FACTS.items()))
 
 
 def trained_with(candidates: tuple[Candidate, ...]) -> Trained:
@@ -134,7 +137,13 @@ def flights() -> Workload:
 
 def test_an_evaluation_leaves_evidence_that_the_gates_can_judge(situation: Situation, flights: Workload) -> None:
     done = evaluate(
-        situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "evaluation"
+        situation.trained,
+        situation.trained.as_trained,
+        situation.prepared,
+        flights,
+        Flight.spec(),
+        predict,
+        situation.folder / "evaluation",
     )
     evidence = read_evidence(done.evidence)
     assert done.value == pytest.approx(score("auc", situation.labels, situation.answers))
@@ -151,11 +160,19 @@ def test_an_evaluation_leaves_evidence_that_the_gates_can_judge(situation: Situa
     means = evidence.tables["label_means"]
     assert means["test"]["mean"] == means["validation"]["mean"] == pytest.approx(situation.labels.mean())
     assert (means["test"]["of"], means["test"]["rows"]) == ("yes", ROWS)
-    assert [verdict.line for verdict in judge(evidence, flights).refused] == []
+    assert [verdict.line for verdict in judge(evidence, flights, COST).refused] == []
 
 
 def test_predictions_are_kept_row_by_row(situation: Situation, flights: Workload) -> None:
-    done = evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
+    done = evaluate(
+        situation.trained,
+        situation.trained.as_trained,
+        situation.prepared,
+        flights,
+        Flight.spec(),
+        predict,
+        situation.folder / "e",
+    )
     kept = pl.read_parquet(done.predictions)
     stations = ["trainer_probability", "exported_probability"]
     assert kept.columns == ["row", "label", "probability", "baseline_probability", *stations]
@@ -165,7 +182,15 @@ def test_predictions_are_kept_row_by_row(situation: Situation, flights: Workload
 
 def test_the_same_evaluation_has_the_same_digest(situation: Situation, flights: Workload) -> None:
     first, second = (
-        evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / name)
+        evaluate(
+            situation.trained,
+            situation.trained.as_trained,
+            situation.prepared,
+            flights,
+            Flight.spec(),
+            predict,
+            situation.folder / name,
+        )
         for name in ("one", "two")
     )
     assert first.digest == second.digest
@@ -177,21 +202,45 @@ def test_a_graph_that_answers_otherwise_than_the_trainer_fails_parity(situation:
         pl.col("answer") + pl.when(pl.col("row") == 17).then(1e-3).otherwise(0.0)
     )
     table.with_columns(pl.col("answer").cast(pl.Float32)).write_parquet(model)
-    done = evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
-    assert [verdict.gate for verdict in judge(read_evidence(done.evidence), flights).refused] == ["parity"]
+    done = evaluate(
+        situation.trained,
+        situation.trained.as_trained,
+        situation.prepared,
+        flights,
+        Flight.spec(),
+        predict,
+        situation.folder / "e",
+    )
+    assert [verdict.gate for verdict in judge(read_evidence(done.evidence), flights, COST).refused] == ["parity"]
 
 
 def test_a_hold_out_of_one_class_is_refused(situation: Situation, flights: Workload) -> None:
     test = situation.prepared.splits["test"].path
     pl.read_parquet(test).with_columns(late=pl.lit(False)).write_parquet(test)
     with pytest.raises(SplitError, match="cannot tell a good model from a bad one"):
-        evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
+        evaluate(
+            situation.trained,
+            situation.trained.as_trained,
+            situation.prepared,
+            flights,
+            Flight.spec(),
+            predict,
+            situation.folder / "e",
+        )
 
 
 def test_every_slice_has_its_size_and_interval_and_small_ones_are_named(
     situation: Situation, flights: Workload
 ) -> None:
-    done = evaluate(situation.trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
+    done = evaluate(
+        situation.trained,
+        situation.trained.as_trained,
+        situation.prepared,
+        flights,
+        Flight.spec(),
+        predict,
+        situation.folder / "e",
+    )
     evidence = read_evidence(done.evidence)
     sizes = [measure.n for measure in evidence.named("auc") if str(measure.slice).startswith("origin=")]
     assert sum(size or 0 for size in sizes) == ROWS
@@ -204,8 +253,10 @@ def test_a_broken_slice_is_named(situation: Situation, flights: Workload) -> Non
     answers[broken] = np.random.default_rng(1).permutation(answers[broken])
     shuffled = candidate(situation.folder, "mlp", "lightning", answers)
     trained = trained_with((shuffled, situation.trained.candidates[1]))
-    done = evaluate(trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
-    refused = {verdict.gate: verdict for verdict in judge(read_evidence(done.evidence), flights).refused}
+    done = evaluate(
+        trained, trained.as_trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e"
+    )
+    refused = {verdict.gate: verdict for verdict in judge(read_evidence(done.evidence), flights, COST).refused}
     assert "slices" in refused
     assert "origin=JFK" in refused["slices"].reason
     assert "origin=EWR" not in refused["slices"].reason
@@ -217,14 +268,18 @@ def test_a_packaged_baseline_is_compared_with_the_next_one_and_not_with_itself(
     network, trees = situation.trained.candidates
     floor = candidate(situation.folder, "linear", "baseline", situation.answers * 0 + 0.3)
     trained = trained_with((floor, trees, network)).model_copy(update={"chosen": "xgboost"})
-    done = evaluate(trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e")
+    done = evaluate(
+        trained, trained.as_trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e"
+    )
     evidence = read_evidence(done.evidence)
     details = {
         name: measure.detail for name in ("baseline", "other") if (measure := evidence.find(f"gain_over_{name}"))
     }
     assert details == {"baseline": "linear", "other": "mlp"}
     alone = trained_with((trees,)).model_copy(update={"chosen": "xgboost"})
-    done = evaluate(alone, situation.prepared, flights, Flight.spec(), predict, situation.folder / "a")
+    done = evaluate(
+        alone, alone.as_trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "a"
+    )
     only = read_evidence(done.evidence).find("gain_over_baseline")
     assert only is not None
     assert only.detail == "the packaged model is the only baseline"
@@ -240,7 +295,7 @@ def test_a_hold_out_that_judged_many_models_is_worn_out(tmp_path: Path, flights:
     # The largest of ten normal numbers is 1.54 on average.
     assert "1.5 standard errors (0.0062)" in measure.detail
     evidence = Evidence(workload="flights", model="m", split="test", measures=(measure,))
-    assert judge(evidence, flights).warnings == (measure.detail,)
+    assert judge(evidence, flights, COST).warnings == (measure.detail,)
     assert isinstance(measure, Measure)
 
 

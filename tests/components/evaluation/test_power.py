@@ -20,7 +20,7 @@ from components.evaluation.evidence import Evidence, Measure
 from components.evaluation.metrics import Interval
 from components.evaluation.power import holm, luck_of_the_best
 from components.gates.judge import decide
-from components.gates.policy import Rule
+from components.gates.rule import Rule
 
 
 @pytest.mark.slow

@@ -153,7 +153,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     sign_build(build, key)
     (folder / "scratch").mkdir()
     opened = open_build(build, public_key_path(key))
-    return make_bench(workload, CONTRACT, prepared, trained, opened, predict_file, folder / "scratch")
+    return make_bench(
+        workload, CONTRACT, prepared, trained, trained.as_trained, opened, predict_file, folder / "scratch"
+    )
 
 
 def written(folder: Path, model: Path, recipe: Path, workload: Workload) -> Path:

@@ -7,7 +7,8 @@ import pytest
 from components.declaration.loading import read_workload
 from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence
-from components.gates.remedies import calibration_remedy
+from components.gates.rule import Case
+from components.gates.rules.calibration import calibration_remedy
 
 
 def means(validation: float, test: float, of: str = "yes", rows: int = 1_000) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def remedy(tables: dict[str, Any], unit: str = "", metric: str = "auc", **model:
     evidence = Evidence(
         workload="flights", model="m", split="test", measures=(), unit=unit, tables={"label_means": tables}
     )
-    return calibration_remedy(workload, evidence)
+    return calibration_remedy(Case.of(workload, evidence))
 
 
 @pytest.mark.parametrize("method", ["auto", "platt", "temperature", "isotonic"])

@@ -1,22 +1,49 @@
-"""What helps when a gate fails, where that depends on what was found: no advice to do what was done already."""
+"""The gate of calibration: answers can be taken at their word. Its remedy depends on what was done and found."""
 
 from typing import Any
 
 from components.declaration.targets import METRICS
-from components.declaration.workload import Workload
-from components.evaluation.evidence import Evidence
+from components.gates.registry import build_gate
+from components.gates.rule import Case, Rule, at_most
 
 # Standard errors by which the labels of two splits differ for more than chance.
 BEYOND_CHANCE = 3.0
 
 
-def calibration_remedy(workload: Workload, evidence: Evidence) -> str:
+@build_gate("calibration")
+def calibration(case: Case) -> Rule:
+    """The calibration error is small; of classes and numbers where it was measured."""
+    return at_most(
+        "calibration_error",
+        case.gates.calibration_error,
+        "the calibration error",
+        calibration_remedy(case),
+        only_if_measured=case.goal.metric not in METRICS["binary"],
+        in_plain_words=lambda reason: (
+            f"Its answers cannot be taken at their word: {_bins_off(case.evidence.tables.get('calibration'))}"
+            f"{reason[:1].lower()}{reason[1:]}"
+        ),
+    )
+
+
+def _bins_off(bins: list[dict[str, Any]] | None) -> str:
+    """Say on which side the probabilities of yes are off, bin by bin."""
+    if not bins:
+        return ""
+    high = sum(one["mean"] > one["rate"] for one in bins)
+    rows = sum(one["n"] for one in bins)
+    answered, came = (sum(one["n"] * one[key] for one in bins) / rows for key in ("mean", "rate"))
+    how, side = (high, "too high") if high >= len(bins) / 2 else (len(bins) - high, "too low")
+    which = f"all {len(bins)}" if how == len(bins) else f"{how} of {len(bins)}"
+    return f"they are {side} in {which} bins ({answered:.0%} on average where {came:.0%} were yes); "
+
+
+def calibration_remedy(case: Case) -> str:
     """Say what would calibrate the answers: other rows to calibrate on, or a method that was not used yet."""
-    method = str(workload.model.get("calibration", "auto"))
-    numbers = workload.goal.metric in METRICS["regression"]
+    method, numbers = case.calibration, case.goal.metric in METRICS["regression"]
     if method == "none" or (numbers and method == "auto"):
         return f"set model.calibration: {'shift' if numbers else 'auto'}, which is fitted on the validation split"
-    if moved := _moved(evidence.tables.get("label_means", {}), evidence.unit):
+    if moved := _moved(case.evidence.tables.get("label_means", {}), case.evidence.unit):
         return (
             f"{moved}: what was fitted on the one does not hold on the other; calibrate on a validation split that is "
             "like what comes"

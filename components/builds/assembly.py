@@ -1,0 +1,126 @@
+"""Put together what a build holds: its evidence, where it comes from, dossier and card, and package it."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from components.artefacts.answer_shape import read_shape
+from components.artefacts.storage import write_atomically
+from components.builds.evidence import build_evidence
+from components.builds.packaging import PackagedBuild, package_build
+from components.builds.results import BuildInputs
+from components.catalog import kind_module
+from components.compression.results import training_record
+from components.data.sources.source import source_modules
+from components.declaration.workload import Workload
+from components.evaluation.evidence import write_evidence
+from components.imported_code import code_of
+from components.provenance import CodeVersion, code_version, dependency_graph, environment_differences, machine
+from components.reports.dossier import Subject, write_dossier
+from components.reports.model_card import write_card
+from components.run_ledger import stage_seconds
+from components.settings import Home
+from data_contracts.description.spec import ContractSpec
+
+
+def assemble_build(
+    inputs: BuildInputs, workload: Workload, contract: ContractSpec, home: Home, key: Path
+) -> PackagedBuild:
+    """Write, seal and sign a build of what the stages made; ``key`` is the private key, made on first use."""
+    files, seconds, graph = _code_files(workload), stage_seconds(home), dependency_graph()
+    code = code_version(used=files)
+    made = {
+        **_made(inputs, workload),
+        "code": {"version": code.version, "commit": code.commit, "files": files},
+        "machine": machine(),
+        "stage_seconds": seconds,
+        "environment_differences": list(environment_differences(graph)),
+    }
+    packages = {name: package.version for name, package in graph.items()}
+    # One document that answers for the whole build, in the build and in the registry.
+    evidence = build_evidence(inputs.trained, inputs.compressed, inputs.evaluated, inputs.rehearsed).model_copy(
+        update={"made": {**made, "uncommitted_changes": bool(code.diff), "packages": packages}}
+    )
+    subject = Subject(
+        workload=workload,
+        contract=contract,
+        evidence=evidence,
+        report=inputs.gates,
+        validated=inputs.validated,
+        expected=inputs.expected,
+        prepared=inputs.prepared,
+        trained=inputs.trained,
+        spent=inputs.spent,
+        lineage=_lineage(inputs, code),
+        stages=seconds,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        documents = {
+            "evidence.json": write_evidence(Path(scratch, "evidence.json"), evidence),
+            "gates.json": write_atomically(
+                Path(scratch, "gates.json"), inputs.gates.model_dump_json(indent=2).encode()
+            ),
+            "dossier.html": write_dossier(Path(scratch, "dossier.html"), subject),
+        }
+        return package_build(
+            workload,
+            contract,
+            home,
+            model=inputs.compressed.shipped.model,
+            recipe=inputs.prepared.recipe,
+            test_rows=inputs.prepared.splits["test"].path,
+            answers=pl.read_parquet(inputs.evaluated.predictions, glob=False),
+            shape=read_shape(inputs.evaluated.shape.read_bytes()),
+            documents=documents,
+            card=write_card(subject),
+            provenance=made,
+            code=code,
+            dependencies=graph,
+            key=key,
+            rehearsed=inputs.rehearsed.files,
+        )
+
+
+def _code_files(workload: Workload) -> dict[str, str]:
+    """Return the digest of every file of code that the build flow, the kind and the contract import."""
+    modules = ["flows.build_model", kind_module(workload.kind), workload.contract.partition(":")[0]]
+    return code_of([*modules, *source_modules(workload.source)]).digests_by_place()
+
+
+def _made(inputs: BuildInputs, workload: Workload) -> dict[str, Any]:
+    """Return what a build was made of."""
+    from components.training.onnx_export import graph_facts
+
+    validated, prepared, shipped = inputs.validated, inputs.prepared, inputs.compressed.shipped
+    return {
+        "data": {
+            "snapshot": inputs.snapshot.digest,
+            "validated": validated.digest,
+            "prepared": prepared.digest,
+            "rows": validated.rows,
+            "quarantined": validated.reasons,
+            "left_out": prepared.left_out,
+            "splits": {
+                name: split.model_dump(mode="json", include={"rows", "start", "end"})
+                for name, split in prepared.splits.items()
+            },
+        },
+        "model": {
+            "name": inputs.trained.chosen,
+            "variant": inputs.compressed.compression.chosen,
+            "digest": shipped.digest,
+        },
+        "graph": graph_facts(shipped.model),
+        "training": training_record(inputs.trained, inputs.compressed).model_dump(mode="json"),
+        "seeds": {"workload": workload.seed, "training": inputs.trained.seed},
+    }
+
+
+def _lineage(inputs: BuildInputs, code: CodeVersion) -> dict[str, str]:
+    return {
+        "commit": code.commit or "unknown",
+        "uncommitted changes": "yes" if code.diff else "none",
+        "model": inputs.compressed.shipped.digest,
+    }
