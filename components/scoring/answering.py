@@ -49,13 +49,19 @@ class Answerer:
         reasons = self._reasons(part)
         is_good = reasons.is_null()
         valid = part if is_good.all() else part.filter(is_good)
-        answers = pl.DataFrame(self._shape.named(self._bulk.predict(record_batch(valid.select(self._names)))))
+        answers = self._named(valid)
         if valid is not part:
             answers = _spread(answers, is_good)
         reasons, answers = _finite(reasons, answers)
         self._count(part, reasons)
         inputs = part.select(name for name in self._names if name in self.columns[1:])
         return pl.DataFrame([part[KEY].alias(self.columns[0]), *inputs, *answers, _with_texts(reasons, part)])
+
+    def _named(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the answers as a client gets them; texts are texts where there are none, too."""
+        answers = self._bulk.predict(record_batch(rows.select(self._names)))
+        texts = {output.name: pl.String for output in self._shape.outputs if output.dtype == "string"}
+        return pl.DataFrame(self._shape.named(answers), schema_overrides=texts)
 
     def refuse_faults(self) -> None:
         """Raise SourceError for what a second look at the file finds to be a fault."""

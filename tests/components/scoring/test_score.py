@@ -180,6 +180,20 @@ def test_answers_are_those_of_the_graph(build: Build, source: Path, tmp_path: Pa
     np.testing.assert_array_equal(valid["probability"].to_numpy(), whole)
 
 
+@pytest.mark.parametrize("ending", ["parquet", "csv", "arrow"])
+def test_classes_are_texts_also_where_no_row_has_one(sample: Sample, tmp_path: Path, ending: str) -> None:
+    shape = {"target": "multiclass", "label": "band", "classes": ["early", "late"], "weights": [1, 2]}
+    build = open_build(write_build(sample, tmp_path / "build", answer=shape))
+    rows = sample.frame.select([field.name for field in sample.contract.inputs]).head(20)
+    read: dict[str, Any] = {"parquet": pl.read_parquet, "csv": pl.read_csv, "arrow": pl.read_ipc}
+    for distance, known in ((pl.col("distance"), {"early", "late"}), (pl.lit(-1.0), set())):
+        rows.with_columns(distance.alias("distance")).write_parquet(tmp_path / "in.parquet")
+        scored = score_file(build, tmp_path / "in.parquet", tmp_path / f"out.{ending}")
+        classes = read[ending](scored.target)["band"]
+        assert classes.dtype == pl.String
+        assert set(classes.drop_nulls()) <= known
+
+
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".arrow"])
 @pytest.mark.parametrize("target", ["binary", "regression"])
 def test_a_row_without_a_finite_answer_has_none_and_a_reason(
