@@ -5,14 +5,14 @@ import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import components.kinds
 from components.artefacts.errors import WorkloadError
+from components.artefacts.inference import Answers, Inference, Parts, inference_of
+from components.batch_prediction import BatchPredictor, OpenBatches, RowByRow, predict_file
 from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration.section import Section
@@ -41,27 +41,6 @@ class Train(Protocol):
         settings: Settings,
         progress: Progress,
     ) -> Trained: ...
-
-
-class PredictFile(Protocol):
-    """Answers a Parquet file of raw contract rows with a model graph, as serving would: [rows], or
-    [rows, columns] where the answer has several numbers. Both may be given as their bytes, as a build holds them."""
-
-    def __call__(
-        self, model: Path | bytes, contract: ContractSpec, rows: Path | bytes, threads: int = 1
-    ) -> NDArray[Any]: ...
-
-
-class Bulk(Protocol):
-    """A model graph that answers batches of contract rows, as ``PredictFile`` does, from several threads at once."""
-
-    def predict(self, rows: pa.RecordBatch) -> NDArray[Any]: ...
-
-
-class OpenBulk(Protocol):
-    """Makes a model graph ready to answer many rows, on this many threads."""
-
-    def __call__(self, model: Path | bytes, contract: ContractSpec, threads: int = 1) -> Bulk: ...
 
 
 class EstimateTraining(Protocol):
@@ -103,13 +82,28 @@ class Kind:
     name: str
     options: type[Section]
     train: Train
-    predict_file: PredictFile
-    open_bulk: OpenBulk
     targets: tuple[Target, ...] = ("binary",)
     estimate: EstimateTraining | None = None
     smaller: MakeSmaller | None = None
     check: CheckOptions | None = None
+    # A faster way to answer many rows than the service's own.
+    open_batches: OpenBatches | None = None
     training_modules: tuple[str, ...] = ()
+
+    @property
+    def inference(self) -> Inference:
+        """How the kind answers."""
+        return inference_of(self.name)
+
+    def batches(self, parts: Parts, contract: ContractSpec, threads: int = 1) -> BatchPredictor:
+        """Return parts of a build ready to answer batches of contract rows."""
+        if self.open_batches is not None:
+            return self.open_batches(parts, contract, threads)
+        return RowByRow(self.inference.open(parts, contract, threads), contract)
+
+    def predict_file(self, parts: Parts, contract: ContractSpec, rows: Path | bytes, threads: int = 1) -> Answers:
+        """Return the numbers for every row of a Parquet file of raw contract rows (or its bytes), as serving would."""
+        return predict_file(self.batches(parts, contract, threads), contract, rows)
 
 
 def known_kinds() -> tuple[str, ...]:
@@ -121,11 +115,6 @@ def known_kinds() -> tuple[str, ...]:
 def kind_module(name: str) -> str:
     """Return the module that defines a kind."""
     return f"components.kinds.{name}.workload"
-
-
-def inference_module(name: str) -> Any:
-    """Return the module by which a kind answers, as the data plane loads it."""
-    return importlib.import_module(f"components.kinds.{name}.inference")
 
 
 def find_kind(name: str) -> Kind:

@@ -9,6 +9,7 @@ from components.catalog import check_target, kind_options
 from components.declaration.loading import contract_of, find_workload, read_workload
 from components.declaration.workload import Workload
 from components.features.recipe import check_step
+from components.monitoring.drift_tests import check_declared
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
 from components.user_modules import find_modules_beside, find_user_modules
@@ -34,6 +35,7 @@ def checked_workload(workload: str) -> Workload:
     kind_options(declared)
     contract = contract_of(declared)
     check_target(declared, contract)
+    check_declared(declared.monitoring, contract)
     for step in declared.features:
         check_step(step, contract)
     return declared

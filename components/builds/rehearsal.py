@@ -1,6 +1,6 @@
 """Rehearse a build before it is judged: what will ship is put together, opened, served and asked, and that is evidence.
 
-The files are those that are packaged later, byte for byte (``CORE``): their digests are part of the evidence.
+The files are those that are packaged later, byte for byte: their digests are part of the evidence.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from components.artefacts.answer_shape import read_shape
 from components.artefacts.build import Build, open_build, seal
 from components.artefacts.storage import digest_file, digest_json
 from components.builds.live_check import check_live
-from components.builds.packaging import CORE, scored_rows, write_core
+from components.builds.packaging import scored_rows, write_core
 from components.builds.parity_ladder import Ladder, climb
 from components.builds.results import Rehearsed
 from components.builds.stage_budget import StageBudget, measure_stages
@@ -45,12 +45,12 @@ def rehearse(
     scored = scored_rows(prepared.splits["test"].path, answers, shape, contract, home)
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-") as scratch:
         made = Path(scratch)
-        write_core(made, workload, contract, shipped.model, prepared.recipe, scored, shape)
+        core = write_core(made, workload, contract, shipped.parts, scored, shape)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         seal(made, workload=workload.name, kind=workload.kind, created=created)
         # Not signed yet: it was put together here, a moment ago, and is thrown away.
         ladder, budget = _rehearsed(open_build(made, None), settings)
-        files = {name: digest_file(made / name) for name in CORE}
+        files = {name: digest_file(made / name) for name in core}
     tables: dict[str, Any] = {"ladder": msgspec.to_builtins(ladder.rungs)}
     measures = [ladder_measure(ladder)]
     if budget is not None:

@@ -13,13 +13,14 @@ import polars as pl
 
 from components.artefacts.answer_shape import AnswerShape, differences
 from components.artefacts.storage import digest_file, write_json
+from components.batch_prediction import PredictFile
 from components.data.results import Prepared
 from components.declaration.targets import Target, label_unit, shape_of
 from components.declaration.workload import Workload
 from components.evaluation.behaviour_tests import behaviour, behaviour_measure
 from components.evaluation.decisions import decision_threshold, decisions
 from components.evaluation.evidence import Evaluated, Evidence, Measure, write_evidence
-from components.evaluation.hold_out import HoldOut, PredictFile, read_hold_out, record_use, uses_measure
+from components.evaluation.hold_out import HoldOut, read_hold_out, record_use, uses_measure
 from components.evaluation.importance import Ask, asker, permutation_importance
 from components.evaluation.label_means import label_means
 from components.evaluation.metrics import (
@@ -65,7 +66,7 @@ def evaluate(
     tables["label_means"] = label_means(prepared, contract)
     evidence = evidence.model_copy(update={"tables": tables, "unit": unit})
     shape = _shape(hold_out, workload, contract)
-    ask = asker(shipped.model, contract, predict_file, shape)
+    ask = asker(shipped.parts, contract, predict_file, shape)
     evidence = _questioned(evidence, hold_out, workload, contract, ask)
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from components.artefacts.answer_shape import AnswerShape
 from components.artefacts.build import Build
+from components.batch_prediction import PredictFile
 from components.data.results import Prepared
 from components.declaration.targets import shape_of
 from components.declaration.workload import Workload
 from components.evaluation.evaluate import evaluate_candidate
 from components.evaluation.evidence import Evidence, Measure
-from components.evaluation.hold_out import HoldOut, PredictFile, Quantiles, Rival, read_hold_out
+from components.evaluation.hold_out import HoldOut, Quantiles, Rival, read_hold_out
 from components.evaluation.slices import measurable, values_of
 from components.faults.answers import SPOILERS, Spoiler
 from components.gates.judge import Context, judge

@@ -35,7 +35,7 @@ class Answerer:
         self._inputs = inputs
         self._names = [field.name for field in inputs.fields]
         cores = os.cpu_count() or 1
-        self._bulk = find_kind(build.manifest.kind).open_bulk(build.read("model.onnx"), build.contract(), cores)
+        self._bulk = find_kind(build.manifest.kind).batches(build.parts(), build.contract(), cores)
         self._shape = build.serving().answer
         self._opened = opened
         beside = [name for name in self._names if name != key] if with_inputs else []

@@ -322,7 +322,7 @@ def test_a_scored_file_holds_every_row_with_its_answer_or_its_reasons(
     assert written["probability"].is_null().arg_true().to_list() == [7]
     good = rows.filter(pl.col("distance") > 0)
     good.write_parquet(source)
-    expected = find_kind("tabular").predict_file(staged.build.read("model.onnx"), contract, source)
+    expected = find_kind("tabular").predict_file(staged.build.parts(), contract, source)
     np.testing.assert_allclose(written["probability"].drop_nulls().to_numpy(), expected, atol=1e-6)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", target.name]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from components.artefacts.answer_shape import side_by_side
 from components.artefacts.storage import digest_bytes, write_atomically, write_json
 from components.catalog import kind_options
+from components.data.preparation import RECIPE
 from components.data.results import Prepared
 from components.declaration.targets import shape_of
 from components.declaration.workload import Workload
@@ -51,6 +52,7 @@ class Work:
     workload: Workload
     options: TabularOptions
     recipe: Recipe
+    recipe_file: Path
     contract: ContractSpec
     head: Head
     folder: Path
@@ -74,7 +76,7 @@ def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, fo
     tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
     head = head_of(workload, options, contract, tables["train"])
     units = units_of(pl.read_parquet(prepared.splits["validation"].path, glob=False), contract)
-    return Work(tables, workload, options, recipe, contract, head, folder, units)
+    return Work(tables, workload, options, recipe, prepared.recipe, contract, head, folder, units)
 
 
 def with_options(work: Work, options: TabularOptions) -> Work:
@@ -163,6 +165,7 @@ def kept_candidate(work: Work, name: str) -> Candidate | None:
         name=name,
         family=_family(name),
         model=model,
+        assets={RECIPE: work.recipe_file},
         digest=known.digest,
         predictions=predictions,
         score=known.score,

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from components.artefacts.inference import Parts
 from components.catalog import Kind, Progress
 from components.compression.results import Smaller
 from components.data.results import Prepared
@@ -72,28 +70,18 @@ def check(options: Section, contract: ContractSpec) -> None:
     check_options(options, contract)
 
 
-def open_bulk(model: Path | bytes, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
+def open_batches(parts: Parts, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
     """Return the graph ready to answer batches of contract rows."""
     from components.kinds.tabular.bulk import BulkPredictor
 
-    return BulkPredictor(model, contract, threads)
-
-
-def predict_file(
-    model: Path | bytes, contract: ContractSpec, rows: Path | bytes, threads: int = 1
-) -> NDArray[np.float32]:
-    """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
-    from components.kinds.tabular.bulk import predict_file
-
-    return predict_file(model, contract, rows, threads)
+    return BulkPredictor(parts, contract, threads)
 
 
 KIND = Kind(
     name="tabular",
     options=TabularOptions,
     train=train,
-    predict_file=predict_file,
-    open_bulk=open_bulk,
+    open_batches=open_batches,
     targets=("binary", "multiclass", "regression"),
     estimate=estimate,
     smaller=smaller,
