@@ -14,10 +14,11 @@ import numpy as np
 from components.artefacts.build import Build
 from components.artefacts.errors import ServingError
 from components.artefacts.lifetime import bound
-from components.builds.live_check import DATA_PLANE, LiveCheck
+from components.builds.live_check import LiveCheck
 from components.builds.parity_ladder import golden_tensors
 from components.data.preparation import RECIPE
 from components.features.recipe import read_recipe, recipe_graph
+from components.service.process import DATA_PLANE
 from components.user_modules import child_environment
 
 PROGRAM = f"{DATA_PLANE}.stage_budget"
