@@ -69,7 +69,7 @@ FITS: dict[str, tuple[Target, ...]] = {
 
 
 def check_options(options: TabularOptions, contract: ContractSpec) -> None:
-    """Raise WorkloadError for a field that no table of numbers is made of, or an option that the label gives no sense."""
+    """Raise WorkloadError for a field that no number is made of, or an option that means nothing for the label."""
     for field in contract.inputs:
         if field.dtype not in TAKES:
             raise WorkloadError(
