@@ -73,7 +73,7 @@ def fields(draw: st.DrawFn) -> tuple[str, Any, Any]:
             if one in rules:
                 rules.pop(other, None)
     if dtype == "bytes":
-        rules = {"media_type": "image/*", "max_bytes": draw(st.integers(1, 4))}
+        rules = {"media_type": "application/octet-stream", "max_bytes": draw(st.integers(1, 4))}
     if dtype == "vector":
         low = draw(st.integers(0, 2))
         rules = {"min_length": low, "max_length": draw(st.integers(low, 3))}
