@@ -32,7 +32,7 @@ from benchmarks.serving.model import Material, make_material
 from benchmarks.serving.peers.material import FlightRow
 from components.artefacts.build import open_build
 from components.compression.quantisation import half, int8_dynamic, int8_static
-from components.kinds.tabular.inference import Predictor
+from components.kinds.tabular.inference import TabularPredictor
 from data_contracts.flights import read_flights
 from deployments.data_plane.formats.answers import Answers
 from deployments.data_plane.load.batching import Batcher
@@ -260,7 +260,7 @@ def quantised(material: Material, folder: Path) -> Section:
     build = open_build(material.build)
     frame, late = _hold_out()
     rows = frame.select([field.name for field in build.contract().inputs]).rows()
-    exact = Predictor(build.read("model.onnx"), build.contract())
+    exact = TabularPredictor(build.parts().model, build.contract())
     seen = [exact.tensors(rows[start : start + 1_000]) for start in range(0, 5_000, 1_000)]
     # The build itself narrows the nodes whose names begin so; this graph was written without.
     named = folder / "named.onnx"
@@ -272,7 +272,7 @@ def quantised(material: Material, folder: Path) -> Section:
         ("int8, static, scaled on 5,000 rows", int8_static(named, folder / "static.onnx", seen)),
         ("fp16", half(named, folder / "half.onnx")),
     ):
-        predictor = Predictor(path, build.contract())
+        predictor = TabularPredictor(path, build.contract())
         columns = predictor.tensors(rows)
         answers = predictor.predict(columns).astype(np.float64)
         reference = answers if reference is None else reference

@@ -5,14 +5,14 @@ import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import components.kinds
 from components.artefacts.errors import WorkloadError
+from components.artefacts.inference import Answers, Inference, Parts, inference_of
+from components.batch_prediction import BatchPredictor, OpenBatches, RowByRow, predict_file
 from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration.section import Section
@@ -21,7 +21,8 @@ from components.declaration.targets import Target, target_of
 from components.declaration.validation_errors import describe_validation_error
 from components.declaration.workload import Workload
 from components.settings import Settings
-from components.training.costs.estimate import Estimate
+from components.training.costs.estimate import Estimate, Prices
+from components.training.part import TrainingPart
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec
 
@@ -35,7 +36,7 @@ class Train(Protocol):
     def __call__(
         self,
         prepared: Prepared,
-        workload: Workload,
+        workload: TrainingPart,
         contract: ContractSpec,
         folder: Path,
         settings: Settings,
@@ -43,32 +44,11 @@ class Train(Protocol):
     ) -> Trained: ...
 
 
-class PredictFile(Protocol):
-    """Answers a Parquet file of raw contract rows with a model graph, as serving would: [rows], or
-    [rows, columns] where the answer has several numbers. Both may be given as their bytes, as a build holds them."""
-
-    def __call__(
-        self, model: Path | bytes, contract: ContractSpec, rows: Path | bytes, threads: int = 1
-    ) -> NDArray[Any]: ...
-
-
-class Bulk(Protocol):
-    """A model graph that answers batches of contract rows, as ``PredictFile`` does, from several threads at once."""
-
-    def predict(self, rows: pa.RecordBatch) -> NDArray[Any]: ...
-
-
-class OpenBulk(Protocol):
-    """Makes a model graph ready to answer many rows, on this many threads."""
-
-    def __call__(self, model: Path | bytes, contract: ContractSpec, threads: int = 1) -> Bulk: ...
-
-
 class EstimateTraining(Protocol):
     """Says what a training would take, from a few dozen of its steps."""
 
     def __call__(
-        self, prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings
+        self, prepared: Prepared, workload: TrainingPart, contract: ContractSpec, prices: Prices, settings: Settings
     ) -> Estimate: ...
 
 
@@ -85,7 +65,7 @@ class MakeSmaller(Protocol):
         self,
         trained: Trained,
         prepared: Prepared,
-        workload: Workload,
+        workload: TrainingPart,
         contract: ContractSpec,
         folder: Path,
         settings: Settings,
@@ -103,13 +83,28 @@ class Kind:
     name: str
     options: type[Section]
     train: Train
-    predict_file: PredictFile
-    open_bulk: OpenBulk
     targets: tuple[Target, ...] = ("binary",)
     estimate: EstimateTraining | None = None
     smaller: MakeSmaller | None = None
     check: CheckOptions | None = None
+    # A faster way to answer many rows than the service's own.
+    open_batches: OpenBatches | None = None
     training_modules: tuple[str, ...] = ()
+
+    @property
+    def inference(self) -> Inference:
+        """How the kind answers."""
+        return inference_of(self.name)
+
+    def batches(self, parts: Parts, contract: ContractSpec, threads: int = 1) -> BatchPredictor:
+        """Return parts of a build ready to answer batches of contract rows."""
+        if self.open_batches is not None:
+            return self.open_batches(parts, contract, threads)
+        return RowByRow(self.inference.open(parts, contract, threads), contract)
+
+    def predict_file(self, parts: Parts, contract: ContractSpec, rows: Path | bytes, threads: int = 1) -> Answers:
+        """Return the numbers for every row of a Parquet file of raw contract rows (or its bytes), as serving would."""
+        return predict_file(self.batches(parts, contract, threads), contract, rows)
 
 
 def known_kinds() -> tuple[str, ...]:
@@ -118,21 +113,16 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in found if module.ispkg))
 
 
-def kind_module(name: str) -> str:
-    """Return the module that defines a kind."""
-    return f"components.kinds.{name}.workload"
-
-
-def inference_module(name: str) -> Any:
-    """Return the module by which a kind answers, as the data plane loads it."""
-    return importlib.import_module(f"components.kinds.{name}.inference")
+def kind_modules(name: str) -> tuple[str, str]:
+    """Return the modules that are found by a kind's name: what defines it, and by what it answers."""
+    return f"components.kinds.{name}.workload", f"components.kinds.{name}.inference"
 
 
 def find_kind(name: str) -> Kind:
     """Return a kind by name; WorkloadError says which are known."""
     if name not in known_kinds():
         raise WorkloadError(f"unknown kind '{name}'; known: {', '.join(known_kinds())}")
-    kind = importlib.import_module(kind_module(name)).KIND
+    kind = importlib.import_module(kind_modules(name)[0]).KIND
     assert isinstance(kind, Kind), f"components/kinds/{name}/workload.py defines no KIND"
     return kind
 
@@ -149,11 +139,11 @@ def check_target(workload: Workload, contract: ContractSpec) -> None:
         kind.check(kind_options(workload), contract)
 
 
-def kind_options(workload: Workload) -> Section:
+def kind_options(workload: Workload | TrainingPart) -> Section:
     """Check the ``model`` section of a workload; WorkloadError names the key and what is allowed."""
     options = find_kind(workload.kind).options
     try:
         return options.model_validate(workload.model)
     except ValidationError as error:
         told = describe_validation_error(error, options)
-        raise WorkloadError(f"workload {workload.name}, section model (kind {workload.kind}): {told}") from error
+        raise WorkloadError(f"section model (kind {workload.kind}): {told}") from error

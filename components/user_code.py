@@ -1,13 +1,39 @@
-"""Errors of code that users bring (the module of a contract, a function that is a source), told in one line."""
+"""Code that users bring (a contract, a function that is a source or a test): found by name, its errors in one line."""
 
+import importlib
 import sysconfig
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from components.artefacts.errors import SlipwayError
 
 _OURS = Path(__file__).parent
 _STANDARD = Path(sysconfig.get_paths()["stdlib"])
 # Characters of a text that are told; of a longer one the beginning and the end, which has the cause.
 LENGTH = 400
+
+
+def find_function(reference: str, where: str, error: type[SlipwayError]) -> Callable[..., Any]:
+    """Return the user's function module:function; ``error`` begins with ``where`` if there is none."""
+    module_name, _, name = reference.partition(":")
+    with told_of_theirs(f"{where}: module '{module_name}' cannot be imported", error):
+        module = importlib.import_module(module_name)
+    function: Callable[..., Any] | None = getattr(module, name, None)
+    if not callable(function):
+        raise error(f"{where}: module '{module_name}' has no function '{name}'")
+    return function
+
+
+@contextmanager
+def told_of_theirs(where: str, error: type[SlipwayError]) -> Iterator[None]:
+    """Raise as ``error``, in one line that begins with ``where``, whatever code of the user's own raises."""
+    try:
+        yield
+    except (Exception, SystemExit) as failed:
+        raise error(f"{where}: {told(failed)}") from failed
 
 
 def told(error: BaseException) -> str:

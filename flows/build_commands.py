@@ -57,7 +57,7 @@ def profile(
 ) -> None:
     """Show where the time of a request goes, stage by stage, and its sum against the declared p95 and p99."""
     from components.builds.kept_builds import workload_document
-    from components.declaration.loading import parse_workload
+    from components.declaration.goal import Goal
     from components.promotion.inspection import build_of
     from components.promotion.inspection import profile as measure
     from components.service.flame import record_flame
@@ -66,7 +66,8 @@ def profile(
     build = build_of(target, settings.folder(), settings)
     budget = measure(build, settings, requests)
     drawn = record_flame(build, flame.resolve(), seconds) if flame else None
-    declared = parse_workload(workload_document(build), where=f"{build.path}/workload.yaml").goal
+    # The goal alone: other sections of a build made before may have had other keys.
+    declared = Goal.model_validate(workload_document(build)["goal"])
     if as_json:
         limits = {"declared_p95_ms": declared.latency_p95_ms, "declared_p99_ms": declared.latency_p99_ms}
         terminal.print_json({"build": build.build_id, **limits, "stages": budget, "flame": drawn})

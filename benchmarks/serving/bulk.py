@@ -28,7 +28,7 @@ from benchmarks.serving.load import measure, started, write_script
 from benchmarks.serving.model import Material, make_material
 from benchmarks.serving.ports import free_port
 from components.artefacts.build import open_build
-from components.kinds.tabular.inference import Predictor
+from components.artefacts.inference import inference_of
 from components.scoring.score import score_file
 from data_contracts.flights import read_flights
 from deployments.data_plane.tables.checks import check_table
@@ -102,7 +102,7 @@ def line(what: str, best: Best, alone: Best, together: Best) -> str:
 def runtime_alone(build: Path, flights: pl.DataFrame, threads: int, best: Best) -> None:
     """Let the graph answer arrays that are ready, cut into slices beforehand, on some threads."""
     opened = open_build(build)
-    predictor = Predictor(opened.model, opened.contract())
+    predictor = inference_of(opened.manifest.kind).open(opened.parts(), opened.contract())
     columns = {name: _tensor(values) for name, values in check_table(flights.to_arrow(), opened.contract()).items()}
     with ThreadPoolExecutor(threads) as pool:
         for size in SLICES:

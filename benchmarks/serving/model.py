@@ -18,7 +18,7 @@ from components.artefacts.storage import write_atomically, write_json
 from components.declaration.features import FeatureStep
 from components.features.fusion import unstack_columns
 from components.features.recipe import Recipe, fit_recipe, read_recipe, recipe_graph, write_recipe
-from components.kinds.tabular.inference import Predictor
+from components.kinds.tabular.inference import TabularPredictor
 from data_contracts.flights import Flight, read_flights
 
 # The benchmark's own list: a peer that preprocesses by hand must know every transform in it.
@@ -109,7 +109,7 @@ def make_material(folder: Path, rows: int = 60_000) -> Material:
     )
     write_json(build / "serving.json", serving)
     inputs = frame.select([field.name for field in contract.inputs]).head(50)
-    predictor = Predictor(model, contract)
+    predictor = TabularPredictor(model, contract)
     answers = [[float(answer)] for answer in predictor.predict(predictor.tensors(inputs.rows()))]
     moments = pl.col("scheduled_departure").dt.strftime("%Y-%m-%dT%H:%M:%S")
     golden = inputs.with_columns(moments).to_dicts()

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from benchmarks.serving.model import make_material
 from components.artefacts.build import open_build
-from components.kinds.tabular.inference import Predictor, open_session, read_rows
+from components.artefacts.inference import inference_of, read_rows
+from components.artefacts.onnx_session import open_session
 
 SIZES = (1, 32, 256)
 # Calls of each size in a round: about a hundredth of a second each.
@@ -63,7 +64,7 @@ def settings(model: Path) -> dict[str, onnxruntime.InferenceSession]:
 def feeds_of(build: Path) -> dict[int, dict[str, NDArray[Any]]]:
     """Return tensors of golden rows, repeated to each size."""
     opened = open_build(build)
-    predictor = Predictor(opened.model, opened.contract())
+    predictor = inference_of(opened.manifest.kind).open(opened.parts(), opened.contract())
     rows = read_rows(opened.golden().rows, opened.contract())
     return {size: predictor.tensors([rows[index % len(rows)] for index in range(size)]) for size in SIZES}
 

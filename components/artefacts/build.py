@@ -3,11 +3,13 @@
 ``open_build`` is the only door: it checks id, signature and every file, lets nothing else in, and what it read is what
 is used. The id is that of what answers; how a build came about and was judged lies beside (``BESIDE``), signed as well.
 
-    manifest.json       format, build id, workload, kind, when it was made, files -> sha256
-    model.onnx          raw contract fields in, calibrated outputs out
+    manifest.json       format, build id, workload, kind, when it was made, files -> sha256, names of graphs and assets
+    <graph>.onnx        what answers, by the names that the kind gives; most have one, model: raw contract fields in,
+                        calibrated outputs out
+    assets/             further files that the kind answers with, or that people and tests read (of the tabular kind
+                        recipe.json: the fitted transforms, which the graph holds too)
     contract.json       ContractSpec: what a row must be
     serving.json        ServingSpec: how to answer
-    recipe.json         the fitted transforms, to be read by people and tests (the graph holds them too)
     golden.json         held-out rows and the answers evaluated for them: a client in any language can check itself
     stations.json       what the trainer and the graph as exported answered for the golden rows
     evidence.json       what justified the build
@@ -29,7 +31,7 @@ The data plane reads builds with this module, so it imports msgspec and NumPy al
 
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,13 +41,18 @@ from numpy.typing import NDArray
 
 from components.artefacts.answer_shape import AnswerShape
 from components.artefacts.errors import BuildError
+from components.artefacts.inference import Parts
 from components.artefacts.sealed_files import SealedFiles, sealed_files
 from components.artefacts.storage import digest_bytes, digest_file, digest_json, write_json
 from data_contracts.description.spec import ContractSpec, read_contract
 
-FORMAT = 3
-# Where the id is that of all files, the clock's among them; nothing else is different.
+FORMAT = 4
+# Where the manifest names no graphs and assets; the only asset, which is not in a folder of its own, is a recipe.
+UNNAMED = 3
+BEFORE_ASSETS = "recipe.json"
+# The same, and the id is that of all files, the clock's among them.
 CLOCKED = 2
+GRAPH, ASSETS = ".onnx", "assets/"
 MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"
 # The record of how a build came about and was judged. All other files answer, or are what answers are compared with,
@@ -85,6 +92,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     created: str
     files: dict[str, str]
+    # What the kind answers with: name -> file.
+    graphs: dict[str, str] = {}
+    assets: dict[str, str] = {}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The files that the kind answers with."""
+        return (*self.graphs.values(), *self.assets.values())
 
 
 class ServingSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +178,14 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
         assert data is not None
         return data
 
+    def parts(self) -> Parts:
+        """Return the graphs and assets that the kind answers with, as they were built."""
+        manifest = self.manifest
+        graphs, assets = (
+            {name: self.read(file) for name, file in named.items()} for named in (manifest.graphs, manifest.assets)
+        )
+        return Parts(graphs, assets)
+
     def document(self, name: str, kind: type[Document]) -> Document:
         """Return a JSON file of the build; BuildError if it is not what this version writes under the name."""
         try:
@@ -209,12 +232,13 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seal(folder: Path, *, workload: str, kind: str, created: str) -> Manifest:
-    """Write the manifest of a finished folder and return it."""
+    """Write the manifest of a finished folder and return it: graphs lie there by their names, assets in a folder."""
     files = {
         path.relative_to(folder).as_posix(): digest_file(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in (MANIFEST, SIGNATURE)
     }
+    graphs, assets = _named(files)
     manifest = Manifest(
         format=FORMAT,
         build_id=f"{workload}-{_identity(files, FORMAT)}",
@@ -222,9 +246,19 @@ def seal(folder: Path, *, workload: str, kind: str, created: str) -> Manifest:
         kind=kind,
         created=created,
         files=files,
+        graphs=graphs,
+        assets=assets,
     )
     write_json(folder / MANIFEST, manifest)
     return manifest
+
+
+def _named(files: Iterable[str], version: int = FORMAT) -> tuple[dict[str, str], dict[str, str]]:
+    """Return which files are graphs and which are assets, by their names; they follow from where a file lies."""
+    graphs = {name.removesuffix(GRAPH): name for name in files if name.endswith(GRAPH) and "/" not in name}
+    if version != FORMAT:
+        return graphs, {name: name for name in files if name == BEFORE_ASSETS}
+    return graphs, {name.removeprefix(ASSETS): name for name in files if name.startswith(ASSETS)}
 
 
 def _identity(files: Mapping[str, str], version: int) -> str:
@@ -233,12 +267,12 @@ def _identity(files: Mapping[str, str], version: int) -> str:
 
 
 def open_build(
-    path: Path, public_key: Path | None = None, *, build_id: str | None = None, load: Collection[str] = ()
+    path: Path, public_key: Path | None = None, *, build_id: str | None = None, load_parts: bool = False
 ) -> Build:
     """Open a build: its manifest must list every file in the folder and each file must be what it lists.
 
-    With a public key the manifest must be signed by its owner, with a ``build_id`` it must be that build; ``load``
-    names files to keep whatever their size. Raises BuildError that names what differs.
+    With a public key the manifest must be signed by its owner, with a ``build_id`` it must be that build;
+    ``load_parts``: keep graphs and assets whatever their size. Raises BuildError that names what differs.
     """
     with sealed_files(path) as files:
         sealed, signature = _read_seal(files, path)
@@ -255,9 +289,9 @@ def open_build(
             raise BuildError(
                 f"build {manifest.build_id}: {', '.join(extra[:3])} in {path} is not part of it; do not use it"
             )
-        contents = {}
+        contents, whole = {}, manifest.parts if load_parts else ()
         for name in manifest.files:
-            data = _checked(files, name, manifest, limit=sys.maxsize if name in load else KEPT_BYTES)
+            data = _checked(files, name, manifest, limit=sys.maxsize if name in whole else KEPT_BYTES)
             if data is not None:
                 contents[name] = data
     return Build(
@@ -282,8 +316,10 @@ def _read_manifest(sealed: bytes, path: Path) -> Manifest:
         manifest = msgspec.json.decode(sealed, type=Manifest)
     except (msgspec.MsgspecError, ValueError) as error:
         raise BuildError(f"{path / MANIFEST} is not a manifest of format {FORMAT}: {error}") from error
-    if manifest.format not in (CLOCKED, FORMAT):
-        raise BuildError(f"{path} has format {manifest.format}; this version reads format {FORMAT}: build it again")
+    if manifest.format not in (CLOCKED, UNNAMED, FORMAT):
+        raise BuildError(
+            f"{path} has format {manifest.format}; this version reads formats {CLOCKED} to {FORMAT}: build it again"
+        )
     if manifest.build_id != f"{manifest.workload}-{_identity(manifest.files, manifest.format)}":
         raise BuildError(f"{path / MANIFEST} was changed: its id {manifest.build_id} does not follow from its files")
     if not (NAME.fullmatch(manifest.workload) and NAME.fullmatch(manifest.kind)):
@@ -295,7 +331,10 @@ def _read_manifest(sealed: bytes, path: Path) -> Manifest:
             raise BuildError(
                 f"{path / MANIFEST} lists {name!r}, which is no name of a file in it: do not use this build"
             )
-    return manifest
+    graphs, assets = _named(manifest.files, manifest.format)
+    if manifest.format == FORMAT and (manifest.graphs, manifest.assets) != (graphs, assets):
+        raise BuildError(f"{path / MANIFEST} was changed: its names of graphs and assets are not those of its files")
+    return msgspec.structs.replace(manifest, graphs=graphs, assets=assets)
 
 
 def _checked(files: SealedFiles, name: str, manifest: Manifest, limit: int = sys.maxsize) -> bytes | None:

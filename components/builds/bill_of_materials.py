@@ -4,7 +4,7 @@ The one door to cyclonedx-python-lib. Nothing is looked up: what the installed p
 """
 
 import importlib.metadata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from cyclonedx.contrib.license.factories import LicenseFactory
@@ -23,7 +23,7 @@ LONG = 100
 
 
 def write_bill_of_materials(
-    path: Path, packages: Mapping[str, Package], serving: Collection[str], *, name: str, model: Path
+    path: Path, packages: Mapping[str, Package], serving: Collection[str], *, name: str, graphs: Iterable[Path]
 ) -> Path:
     """Write the bill; ``serving`` names the packages that serving needs, the others were needed to make the build."""
     licences = LicenseFactory()
@@ -33,7 +33,7 @@ def write_bill_of_materials(
         name=name,
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=f"model:{name}",
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest_file(model))],
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest_file(graph)) for graph in graphs],
     )
     bom.register_dependency(bom.metadata.component, [parts["slipway"]] if "slipway" in parts else parts.values())
     for each, package in packages.items():

@@ -14,11 +14,13 @@ import yaml
 from pydantic import Field
 
 from components.artefacts.answer_shape import AnswerShape
-from components.artefacts.build import Golden, ServingSpec, Stations, open_build, seal
+from components.artefacts.build import ASSETS, GRAPH, Golden, ServingSpec, Stations, open_build, seal
 from components.artefacts.errors import BuildError
+from components.artefacts.inference import Parts
 from components.artefacts.storage import digest_file, scratch_prefix, write_atomically, write_json
 from components.builds.bento import pack_bento
 from components.builds.kept_builds import keep_build
+from components.builds.part import ServedPart
 from components.builds.serving_environment import REQUIREMENTS, serving_packages, write_requirements
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.data.pseudonyms import without_pii
@@ -29,8 +31,8 @@ from components.settings import Home
 from data_contracts.description.spec import ContractSpec
 
 GOLDEN_ROWS = 64
-# What answers, and what its answers are compared with: rehearsed before it is judged, and packaged unchanged.
-CORE = ("model.onnx", "recipe.json", "contract.json", "serving.json", "golden.json", "stations.json")
+# Where the answers of the graphs and assets are described, and what they are compared with.
+CORE = ("contract.json", "serving.json", "golden.json", "stations.json")
 REFERENCE_ROWS = 50_000
 
 
@@ -48,8 +50,7 @@ def package_build(
     contract: ContractSpec,
     home: Home,
     *,
-    model: Path,
-    recipe: Path,
+    shipped: Parts,
     test_rows: Path,
     answers: pl.DataFrame,
     shape: AnswerShape,
@@ -72,8 +73,8 @@ def package_build(
     home.room("builds").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=scratch_prefix("build")))
     try:
-        write_core(folder, workload, contract, model, recipe, scored, shape)
-        _check_rehearsed(folder, rehearsed)
+        core = write_core(folder, ServedPart.of(workload), contract, shipped, scored, shape)
+        _check_rehearsed(folder, core, rehearsed)
         for name, path in documents.items():
             shutil.copyfile(path, folder / name)
         reference = _sample(scored, REFERENCE_ROWS, workload.seed).drop(_stations_of(shape))
@@ -89,7 +90,7 @@ def package_build(
             {**dependencies, **serving},
             serving,
             name=workload.name,
-            model=folder / "model.onnx",
+            graphs=[folder / name for name in core if name.endswith(GRAPH)],
         )
         if code.diff or code.untracked:
             notes = "".join(f"untracked: {name}\n" for name in code.untracked)
@@ -127,16 +128,21 @@ def _stations_of(shape: AnswerShape) -> list[str]:
 
 def write_core(
     folder: Path,
-    workload: Workload,
+    workload: ServedPart,
     contract: ContractSpec,
-    model: Path,
-    recipe: Path,
+    shipped: Parts,
     scored: pl.DataFrame,
     shape: AnswerShape,
-) -> None:
-    """Write what a build needs to answer and to be compared: the files of ``CORE``."""
-    shutil.copyfile(model, folder / "model.onnx")
-    shutil.copyfile(recipe, folder / "recipe.json")
+) -> list[str]:
+    """Write what a build needs to answer and to be compared; return the names of the files.
+
+    They are rehearsed before the build is judged, and packaged unchanged.
+    """
+    named = {f"{name}{GRAPH}": file for name, file in shipped.graphs.items()}
+    named |= {f"{ASSETS}{name}": file for name, file in shipped.assets.items()}
+    for name, file in named.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(file if isinstance(file, bytes) else file.read_bytes())
     write_json(folder / "contract.json", contract)
     write_json(folder / "serving.json", _serving(workload, shape))
     golden = _sample(scored, GOLDEN_ROWS, workload.seed)
@@ -148,19 +154,20 @@ def write_core(
         compression_tolerance=workload.serving.variants.answer_change * shape.scale,
     )
     write_json(folder / "stations.json", stations)
+    return [*named, *CORE]
 
 
 def _numbers(frame: pl.DataFrame, columns: Sequence[str]) -> list[list[float]]:
     return [list(row) for row in frame.select(pl.col(columns).cast(pl.Float64)).iter_rows()]
 
 
-def _check_rehearsed(folder: Path, rehearsed: Mapping[str, str]) -> None:
-    for name in CORE:
+def _check_rehearsed(folder: Path, core: Sequence[str], rehearsed: Mapping[str, str]) -> None:
+    for name in core:
         if digest_file(folder / name) != rehearsed.get(name):
             raise BuildError(f"{name} is not the one that was rehearsed and judged: nothing was packaged; build again")
 
 
-def _serving(workload: Workload, shape: AnswerShape) -> ServingSpec:
+def _serving(workload: ServedPart, shape: AnswerShape) -> ServingSpec:
     serving = workload.serving
     return ServingSpec(
         workload=workload.name,

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,9 +18,9 @@ from numpy.typing import NDArray
 from components.artefacts.answer_shape import AnswerShape, differences
 from components.artefacts.build import Build
 from components.artefacts.errors import ServingError
+from components.artefacts.inference import Batch, inference_of, read_rows
 from components.artefacts.lifetime import bound
-from components.builds.live_check import DATA_PLANE
-from components.catalog import inference_module
+from components.service.process import DATA_PLANE
 from components.user_modules import child_environment
 
 CLEAN_SECONDS = 60
@@ -129,17 +128,15 @@ def _as_answered(answers: Answers) -> Answers:
     return answers[:, 0] if answers.shape[1] == 1 else answers
 
 
-def golden_tensors(build: Build, rows: int | None = None) -> dict[str, NDArray[Any]]:
-    """Return the golden rows (or the first of them) as the graph takes them."""
-    inference, contract = inference_module(build.manifest.kind), build.contract()
-    predictor = inference.Predictor(build.read("model.onnx"), contract)
-    columns: dict[str, NDArray[Any]] = predictor.tensors(inference.read_rows(build.golden().rows[:rows], contract))
-    return columns
+def golden_tensors(build: Build, rows: int | None = None) -> Batch:
+    """Return the golden rows (or the first of them) as the graphs take them."""
+    contract = build.contract()
+    predictor = inference_of(build.manifest.kind).open(build.parts(), contract)
+    return predictor.tensors(read_rows(build.golden().rows[:rows], contract))
 
 
 def _graph_answers(build: Build, *, optimise: bool) -> Answers:
-    module, graph = inference_module(build.manifest.kind), build.read("model.onnx")
-    predictor = module.Predictor(graph, build.contract(), optimise=optimise)
+    predictor = inference_of(build.manifest.kind).open(build.parts(), build.contract(), optimise=optimise)
     answers: Answers = predictor.predict(golden_tensors(build)).astype(np.float64)
     return answers.reshape(len(answers), -1)
 

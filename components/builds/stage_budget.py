@@ -14,9 +14,11 @@ import numpy as np
 from components.artefacts.build import Build
 from components.artefacts.errors import ServingError
 from components.artefacts.lifetime import bound
-from components.builds.live_check import DATA_PLANE, LiveCheck
+from components.builds.live_check import LiveCheck
 from components.builds.parity_ladder import golden_tensors
+from components.data.preparation import RECIPE
 from components.features.recipe import read_recipe, recipe_graph
+from components.service.process import DATA_PLANE
 from components.user_modules import child_environment
 
 PROGRAM = f"{DATA_PLANE}.stage_budget"
@@ -65,7 +67,7 @@ def measure_stages(build: Build, live: LiveCheck, requests: int = REQUESTS) -> S
     """Return the stage budget of a build; ``live`` is what a client saw of it just before."""
     measured = {name: np.array(found) for name, found in _service_stages(build, requests).items()}
     # The recipe is part of the graph; by far most of it is arithmetic that every row needs before the model.
-    recipe = min(_recipe_us(build), float(measured["model"][0]))
+    recipe = min(_recipe_us(build), float(measured["model"][0])) if RECIPE in build.manifest.assets else 0.0
     measured["preprocess"] = measured["preprocess"] + recipe
     measured["model"] = measured["model"] - recipe
     seen = np.array([live.latency_p50_ms, live.latency_p95_ms, live.latency_p99_ms]) * 1000
@@ -110,7 +112,7 @@ def _recipe_us(build: Build, calls: int = 300) -> float:
     import onnxruntime
 
     contract = build.contract()
-    graph = recipe_graph(read_recipe(build.read("recipe.json")), contract)
+    graph = recipe_graph(read_recipe(build.read(build.manifest.assets[RECIPE])), contract)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
+from components.artefacts.inference import Parts
 from components.artefacts.storage import digest_file, digest_json
-from components.catalog import Kind, Progress, inference_module
+from components.catalog import Kind, Progress
 from components.compression.measurement import (
     BATCH_ROWS,
-    Predictor,
     class_losses,
     columns_of,
     company_change,
@@ -21,12 +21,12 @@ from components.compression.measurement import (
     metric_losses,
     time_graphs,
 )
+from components.compression.part import CompressionPart
 from components.compression.quantisation import NotPossibleError, half, int8_dynamic, int8_static
 from components.compression.results import AS_TRAINED, Compressed, Compression, Smaller, Variant
 from components.data.results import Prepared
 from components.declaration.serving import Family, Variants
 from components.declaration.targets import shape_of, target_of
-from components.declaration.workload import Workload
 from components.evaluation.decisions import decision_threshold
 from components.evaluation.hold_out import label_scale, labels_of
 from components.settings import Settings
@@ -48,7 +48,7 @@ ALIKE = 0.05
 def compress(
     trained: Trained,
     prepared: Prepared,
-    workload: Workload,
+    workload: CompressionPart,
     contract: ContractSpec,
     kind: Kind,
     folder: Path,
@@ -60,7 +60,7 @@ def compress(
     folder.mkdir(parents=True, exist_ok=True)
     with EnergyMeter() as meter:
         made = [
-            *_narrower(trained.best.model, workload.serving.variants, prepared, contract, kind, folder),
+            *_narrower(trained.best.parts, workload.serving.variants, prepared, contract, kind, folder),
             *_smaller(trained, prepared, workload, contract, kind, folder, settings),
         ]
         variants = _measured(trained, made, prepared, workload, contract, kind, progress)
@@ -82,7 +82,6 @@ def compress(
         shipped=shipped,
         compression=compression,
         seconds=round(seconds, 3),
-        cost_usd=round(seconds / 3600 * settings.price_per_hour, 6),
         cpu_seconds=round(cpu_seconds() - worked, 2),
         energy=meter.energy(seconds=seconds, watts=settings.watts, card=False),
     )
@@ -92,7 +91,8 @@ def _shipped(compression: Compression, trained: Trained) -> Shipped:
     chosen = compression.shipped
     if chosen.family is None or chosen.model is None or chosen.digest is None:
         return trained.as_trained
-    return Shipped(model=chosen.model, digest=chosen.digest, changed=True)
+    changed = {"model": chosen.model, "digest": chosen.digest, "changed": True}
+    return trained.as_trained.model_copy(update=changed)
 
 
 def choose(variants: tuple[Variant, ...], limits: Variants, metric: str) -> tuple[str, str]:
@@ -150,17 +150,19 @@ def _judged(variant: Variant, chosen: str, limits: Variants, metric: str) -> Var
 
 
 def _narrower(
-    model: Path, limits: Variants, prepared: Prepared, contract: ContractSpec, kind: Kind, folder: Path
+    parts: Parts, limits: Variants, prepared: Prepared, contract: ContractSpec, kind: Kind, folder: Path
 ) -> list[Smaller]:
-    """Make the variants that any graph may have."""
+    """Make the variants that any graph may have, of the model's."""
+    model = parts.model
+    assert isinstance(model, Path), "what was trained lies in files"
 
     def static(source: Path, target: Path) -> Path:
         frame = pl.read_parquet(prepared.splits[SPLIT].path, glob=False)
         # Spread over the whole split: it may be in the order of time.
         rows = frame.gather_every(max(1, len(frame) // CALIBRATION_ROWS)).head(CALIBRATION_ROWS)
-        predictor = inference_module(kind.name).Predictor(source, contract)
-        columns = columns_of(predictor, rows, contract)
-        return int8_static(source, target, [{field.name: columns[field.name] for field in predictor.fields}])
+        predictor = kind.inference.open(parts.with_model(source), contract)
+        batch = columns_of(predictor, rows, contract)
+        return int8_static(source, target, [{name: batch[name] for name in predictor.inputs}])
 
     ways: dict[Family, tuple[str, Callable[[Path, Path], Path]]] = {
         "int8-dynamic": ("int8 weights, activations scaled call by call", int8_dynamic),
@@ -183,7 +185,7 @@ def _narrower(
 def _smaller(
     trained: Trained,
     prepared: Prepared,
-    workload: Workload,
+    workload: CompressionPart,
     contract: ContractSpec,
     kind: Kind,
     folder: Path,
@@ -200,7 +202,7 @@ def _measured(
     trained: Trained,
     made: list[Smaller],
     prepared: Prepared,
-    workload: Workload,
+    workload: CompressionPart,
     contract: ContractSpec,
     kind: Kind,
     progress: Progress,
@@ -214,20 +216,20 @@ def _measured(
         quantiles=trained.quantiles,
         scale=label_scale(prepared, contract),
     )
-    graphs = {AS_TRAINED: trained.best.model} | {one.name: one.model for one in made if one.model is not None}
+    parts = trained.best.parts
+    trained_as = Smaller(name=AS_TRAINED, family=None, note=f"{trained.chosen}, as exported", model=trained.best.model)
+    graphs = {one.name: parts.with_model(one.model) for one in (trained_as, *made) if one.model is not None}
     whole, answers = {}, {}
-    for number, (name, model) in enumerate(graphs.items(), start=1):
-        whole[name] = kind.predict_file(model, contract, path)
+    for number, (name, graph) in enumerate(graphs.items(), start=1):
+        whole[name] = kind.predict_file(graph, contract, path)
         answers[name] = shape.point(whole[name])
         progress("variants", number, len(graphs) + 1)
-    open_graph = inference_module(kind.name).Predictor
-    predictors: dict[str, Predictor] = {name: open_graph(model, contract) for name, model in graphs.items()}
+    predictors = {name: kind.inference.open(graph, contract) for name, graph in graphs.items()}
     speeds = time_graphs(predictors, frame, contract)
     losses = metric_losses(target, labels, answers, workload.seed)
     named = [str(value) for value in contract.label.allowed] if target == "multiclass" else ["no", "yes"]
     truth = [] if target == "regression" else [named[int(label)] for label in labels]
     progress("variants", len(graphs) + 1, len(graphs) + 1)
-    trained_as = Smaller(name=AS_TRAINED, family=None, note=f"{trained.chosen}, as exported", model=trained.best.model)
     variants = []
     for one in (trained_as, *made):
         if one.model is None:

@@ -3,13 +3,13 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from components.artefacts.answer_shape import AnswerShape, differences
+from components.artefacts.inference import Answers, Batch, Predictor
 from components.compression.results import AS_TRAINED, ClassLoss, MetricLoss, Speed
 from components.declaration.targets import Target
 from components.evaluation.metrics import HIGHER_IS_BETTER, METRICS, replicates, score, statistic, summarise
@@ -22,21 +22,8 @@ ROW_CALLS = 20
 BATCH_CALLS = 3
 RESAMPLES = 400
 
-Answers = NDArray[Any]
-Columns = Mapping[str, NDArray[Any]]
 
-
-class Predictor(Protocol):
-    """What every kind's ``inference`` module offers."""
-
-    def tensors(self, rows: Sequence[tuple[Any, ...]]) -> Columns:
-        """Return the graph's inputs of rows in the order of the contract's inputs."""
-
-    def predict(self, columns: Columns) -> Answers:
-        """Return the answers."""
-
-
-def columns_of(predictor: Predictor, frame: pl.DataFrame, contract: ContractSpec) -> Columns:
+def columns_of(predictor: Predictor, frame: pl.DataFrame, contract: ContractSpec) -> Batch:
     """Return raw contract rows as the graph's inputs."""
     return predictor.tensors(frame.select([field.name for field in contract.inputs]).rows())
 
@@ -72,7 +59,7 @@ def time_graphs(
     }
 
 
-def _seconds(predict: Any, calls: Sequence[Columns]) -> float:
+def _seconds(predict: Any, calls: Sequence[Batch]) -> float:
     began = time.thread_time()
     for columns in calls:
         predict(columns)

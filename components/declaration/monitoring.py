@@ -1,10 +1,12 @@
 """The ``monitoring`` section of a workload file: when drift is worth waking somebody."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from components.declaration.section import Section
+
+DriftTestName = Annotated[str, StringConstraints(pattern=r"^(?:[a-z][a-z0-9-]*|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")]
 
 
 class Monitoring(Section):
@@ -16,6 +18,11 @@ class Monitoring(Section):
         0.1,
         gt=0,
         description="Smallest distance that matters: Wasserstein in standard deviations for numbers, "
-        "Jensen-Shannon for categories.",
+        "Jensen-Shannon for categories, or what the tests that are named return.",
     )
     windows_in_a_row: int = Field(2, ge=1, le=30)
+    tests: dict[str, DriftTestName] = Field(
+        default_factory=dict,
+        description="Which test compares what: a column, or all numbers, categories or missing values; the name of a "
+        "test of ours (ks, psi, chi-square, ...), or module:function of your own.",
+    )

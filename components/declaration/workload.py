@@ -14,7 +14,6 @@ from components.declaration.features import FeatureStep
 from components.declaration.gates import Gates
 from components.declaration.goal import Goal
 from components.declaration.monitoring import Monitoring
-from components.declaration.schedule import Schedule
 from components.declaration.section import Name, Reference, Section
 from components.declaration.serving import Serving
 from components.declaration.source import Source
@@ -37,7 +36,6 @@ class Workload(Section):
     gates: Gates = Gates()
     serving: Serving = Serving()
     monitoring: Monitoring = Monitoring()
-    schedule: Schedule = Schedule()
     seed: int = Field(2013, ge=0, lt=2**32, description="Of everything that is drawn at random.")
     _written: dict[tuple[str | int, ...], Written] = PrivateAttr(default_factory=dict)
     _given: str = PrivateAttr("")

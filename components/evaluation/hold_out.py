@@ -3,7 +3,7 @@
 Each time the same rows judge another model, the best of them looks better than it is; the ledger says by how much.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from components.artefacts.errors import BuildError, SplitError, TrainingError
 from components.artefacts.storage import held, write_json
+from components.batch_prediction import PredictFile
 from components.data.audit.findings import Finding
 from components.data.results import Prepared
 from components.declaration.targets import HIGHER_IS_BETTER, Target, shape_of, target_of
@@ -30,7 +31,6 @@ WORN_OUT = 10
 # To read and write a small file takes milliseconds.
 LEDGER_SECONDS = 60.0
 Answers = NDArray[np.float32]
-PredictFile = Callable[[Path, ContractSpec, Path], Answers]
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def read_hold_out(
     rows = pl.read_parquet(path, glob=False)
     labels = labels_of(rows, contract)
     chosen, shape = trained.best, shape_of(contract, quantiles=trained.quantiles)
-    answers, own = predict_file(shipped.model, contract, path), trainer_answers(trained.best, "test", len(labels))
-    before = predict_file(chosen.model, contract, path) if shipped.changed else None
+    answers, own = predict_file(shipped.parts, contract, path), trainer_answers(trained.best, "test", len(labels))
+    before = predict_file(chosen.parts, contract, path) if shipped.changed else None
     for given in (answers, own, *([] if before is None else [before])):
         check_finite(given, chosen.name)
     graph = shape.point(answers)
@@ -106,7 +106,7 @@ def read_hold_out(
     # A model is no rival of its own: the best tree is compared with the linear floor, and with the best network.
     for name, family in (("baseline", "baseline"), ("other", "lightning")):
         if rival := _best(trained, family):
-            rivals[name] = Rival(shape.point(predict_file(rival.model, contract, path)), rival.name)
+            rivals[name] = Rival(shape.point(predict_file(rival.parts, contract, path)), rival.name)
             check_finite(rivals[name].answers, rival.name)
     if "baseline" not in rivals and chosen.family == "baseline":
         rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
@@ -219,7 +219,7 @@ def _tuning(
     if "validation" not in prepared.splits or target_of(contract) != "binary":
         return None
     path = prepared.splits["validation"].path
-    answers = shape_of(contract).point(predict_file(shipped.model, contract, path))
+    answers = shape_of(contract).point(predict_file(shipped.parts, contract, path))
     return labels_of(pl.read_parquet(path, columns=[contract.label.name], glob=False), contract), answers
 
 

@@ -10,21 +10,23 @@ import polars as pl
 from numpy.typing import NDArray
 
 from components.artefacts.answer_shape import AnswerShape
-from components.evaluation.hold_out import Answers, PredictFile
+from components.artefacts.inference import Parts
+from components.batch_prediction import PredictFile
+from components.evaluation.hold_out import Answers
 from components.evaluation.metrics import HIGHER_IS_BETTER, score
 from data_contracts.description.spec import ContractSpec
 
 Ask = Callable[[pl.DataFrame], Answers]
 
 
-def asker(model: Path, contract: ContractSpec, predict_file: PredictFile, shape: AnswerShape) -> Ask:
+def asker(parts: Parts, contract: ContractSpec, predict_file: PredictFile, shape: AnswerShape) -> Ask:
     """Return a function that asks the packaged graph about any rows of the contract, for what a metric judges."""
 
     def ask(rows: pl.DataFrame) -> Answers:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rows.parquet"
             rows.write_parquet(path)
-            return shape.point(predict_file(model, contract, path))
+            return shape.point(predict_file(parts, contract, path))
 
     return ask
 

@@ -10,9 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from components.artefacts.answer_shape import side_by_side
-from components.artefacts.build import MANIFEST, open_build, seal
+from components.artefacts.build import GRAPH, MANIFEST, open_build, seal
+from components.artefacts.inference import MODEL, inference_of
 from components.artefacts.storage import digest_bytes, write_atomically
-from components.catalog import inference_module
 from components.compression.measurement import columns_of
 from components.evaluation.evidence import Measure
 from components.evaluation.hold_out import labels_of
@@ -39,14 +39,18 @@ def _opened(spoil: Callable[[Path], None]) -> Callable[[Bench, bool], Seen]:
     return run
 
 
+def _model(build: Path) -> Path:
+    return build / f"{MODEL}{GRAPH}"
+
+
 def flip_byte(build: Path) -> None:
-    data = bytearray((build / "model.onnx").read_bytes())
+    data = bytearray(_model(build).read_bytes())
     data[len(data) // 2] ^= 1
-    (build / "model.onnx").write_bytes(data)
+    _model(build).write_bytes(data)
 
 
 def lose_file(build: Path) -> None:
-    (build / "recipe.json").unlink()
+    (build / "serving.json").unlink()
 
 
 def swap_contract(build: Path) -> None:
@@ -67,14 +71,15 @@ def swap_verdict(build: Path) -> None:
 
 
 def leave_file(build: Path) -> None:
-    (build / "another.onnx").write_bytes((build / "model.onnx").read_bytes())
+    (build / "another.onnx").write_bytes(_model(build).read_bytes())
 
 
 def link_model(build: Path) -> None:
     """Put a link to the same bytes in the place of the model: they can be changed after they were looked at."""
     elsewhere = build.with_name("elsewhere.onnx")
-    (build / "model.onnx").replace(elsewhere)
-    (build / "model.onnx").symlink_to(elsewhere)
+    model = _model(build)
+    model.replace(elsewhere)
+    model.symlink_to(elsewhere)
 
 
 def _swap(file: Path, data: bytes, manifest: Path) -> None:
@@ -97,7 +102,7 @@ def other_answers(bench: Bench, planted: bool) -> Seen:
 def slow_model(bench: Bench, planted: bool) -> Seen:
     """Measure single answers, with a model that needs half as long again as the goal allows."""
     # Opened once, as the service does: a large graph takes longer to open than it may take to answer.
-    predictor = inference_module(bench.workload.kind).Predictor(bench.shipped.model, bench.contract)
+    predictor = inference_of(bench.workload.kind).open(bench.shipped.parts, bench.contract)
     row = columns_of(predictor, bench.hold_out.rows.head(1), bench.contract)
     wait = 1.5 * bench.workload.goal.latency_p95_ms / 1000 if planted else 0.0
     predictor.predict(row)

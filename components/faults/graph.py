@@ -27,7 +27,7 @@ def _planted(spoil: Spoil) -> Callable[[Bench, bool], Seen]:
         onnx.save(model, path)
         rows = bench.scratch / "rows.parquet"
         bench.hold_out.rows.head(ROWS).write_parquet(rows)
-        answers = bench.shape.point(bench.predict_file(path, bench.contract, rows))
+        answers = bench.shape.point(bench.predict_file(bench.trained.best.parts.with_model(path), bench.contract, rows))
         apart = differences(answers, bench.hold_out.trainer[:ROWS]).max() / bench.hold_out.scale
         worst = min(float(apart), 1e9)
         measure = Measure(name="parity", value=worst, n=len(answers), source="planted")

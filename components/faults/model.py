@@ -164,7 +164,7 @@ def unfair(bench: Bench, planted: bool) -> Seen:
 
 def broken_promise(bench: Bench, planted: bool) -> Seen:
     """Declare that the answers do not depend on a field they do depend on."""
-    ask = asker(bench.shipped.model, bench.contract, bench.predict_file, bench.shape)
+    ask = asker(bench.shipped.parts, bench.contract, bench.predict_file, bench.shape)
     rows = bench.hold_out.rows.head(500)
     fields = [field.name for step in bench.workload.features for field in [bench.contract.field(step.fields[0])]]
     value = rows[fields[0]].drop_nulls()[0]

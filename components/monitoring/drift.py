@@ -1,19 +1,11 @@
-"""Whether the data of a window still looks like the reference; the only door to Evidently.
+"""Whether the data of a window still looks like the reference: every column tested, a page written.
 
-Evidently draws, and says of each column what our rule says. The alarm is a rule over tests of our own (drift_tests.py),
-because its verdicts raise false alarms and its tests fail on columns that occur (docs/log.md): values, or the share of
-missing ones, count as moved if their test survives Benjamini-Hochberg over everything that was tested *and* the
-distance is large enough to matter; drift is what moved in several windows in a row. Of windows without drift at most
-``false_alarm_rate`` have anything that moved.
+Evidently draws and says of each column what our rule says (drift_rule.py over drift_tests.py), because its own verdicts
+raise false alarms and its tests fail on columns that occur (docs/log.md).
 """
 
-import contextlib
-import logging
-import tempfile
-import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field
@@ -22,42 +14,14 @@ from components.artefacts.errors import DataError
 from components.artefacts.storage import digest_json, write_atomically
 from components.declaration.monitoring import Monitoring
 from components.monitoring.drift_page import header, with_header
-from components.monitoring.drift_tests import (
-    Found,
-    categories,
-    compare_categories,
-    compare_missing,
-    compare_numbers,
-    enough,
-    numbers,
-    significant,
-)
+from components.monitoring.drift_rule import ColumnDrift, check_columns, comparable, in_a_row, judged_columns, rule_text
+from components.monitoring.evidently_page import Told, draw
 from components.result import Result
 from data_contracts.description.spec import ContractSpec
 from data_contracts.language.drift_schema import drift_schema
 
 # Tests on more rows find differences too small to matter, and the page grows with the rows.
 SAMPLE = 5_000
-# Thresholds from which Evidently speaks of drift: for what moved, and for what is calm.
-ALWAYS, NEVER = 1e-9, 1e9
-EMPTY = "<!doctype html><html><head></head><body><p>No column has enough values to be drawn.</p></body></html>"
-
-
-class ColumnDrift(Result):
-    """Values of one column in one window, or how many are missing: test, distance, whether the rule says it moved."""
-
-    column: str
-    of: Literal["values", "missing"] = "values"
-    test: str
-    p_value: float
-    distance: str
-    effect: float
-    moved: bool
-
-    @property
-    def name(self) -> str:
-        """The column, and that its missing values are meant."""
-        return self.column if self.of == "values" else f"{self.column} (missing)"
 
 
 class WindowDrift(Result):
@@ -118,6 +82,7 @@ def compare_windows(
     folder.mkdir(parents=True, exist_ok=True)
     frames = {name: _sample(window, seed) for name, window in windows.items()}
     base, several = _sample(reference, seed), [*schema.numbers, *scores]
+    check_columns(rule, (*several, *schema.categories))
     sides = {name: comparable(base, window, several, schema.categories) for name, window in frames.items()}
     found = [
         WindowDrift(
@@ -128,7 +93,7 @@ def compare_windows(
         )
         for name, (before, after) in sides.items()
     ]
-    drifted = _in_a_row(found, rule.windows_in_a_row)
+    drifted = in_a_row([window.columns for window in found], rule.windows_in_a_row)
     report = DriftReport(
         digest=digest_json([window.model_dump(mode="json", exclude={"report"}) for window in found]),
         reference_rows=len(reference),
@@ -148,63 +113,8 @@ def nothing_to_compare(why: str, rule: Monitoring) -> DriftReport:
     )
 
 
-def rule_text(rule: Monitoring, columns: int) -> str:
-    """Say when it is called drift."""
-    return (
-        f"Benjamini-Hochberg at {rule.false_alarm_rate:g} over the values and the missing values of {columns} columns, "
-        f"distance of at least {rule.effect:g}, {rule.windows_in_a_row} windows in a row"
-    )
-
-
 def _sample(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
     return frame.sample(SAMPLE, seed=seed) if len(frame) > SAMPLE else frame
-
-
-def comparable(
-    reference: pl.DataFrame, window: pl.DataFrame, several: list[str], names: Sequence[str]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return both with finite numbers and few categories."""
-    before = [numbers(reference[name]) for name in several] + [categories(reference[n], reference[n]) for n in names]
-    after = [numbers(window[name]) for name in several] + [categories(reference[n], window[n]) for n in names]
-    return pl.DataFrame(before), pl.DataFrame(after)
-
-
-def judged_columns(
-    reference: pl.DataFrame, window: pl.DataFrame, several: Sequence[str], rule: Monitoring
-) -> tuple[ColumnDrift, ...]:
-    """Test every column's values, where there are enough, and its missing ones; ``several`` are numbers.
-
-    What passes Benjamini-Hochberg and whose distance matters has moved.
-    """
-    found: list[tuple[str, Literal["values", "missing"], Found]] = []
-    for name in reference.columns:
-        sides = reference[name], window[name]
-        if enough(*sides):
-            found.append((name, "values", (compare_numbers if name in several else compare_categories)(*sides)))
-        found.append((name, "missing", compare_missing(*sides)))
-    sure = significant([one.p_value for _, _, one in found], rule.false_alarm_rate)
-    return tuple(
-        ColumnDrift(column=name, of=of, **one._asdict(), moved=proven and one.effect >= rule.effect)
-        for (name, of, one), proven in zip(found, sure, strict=True)
-    )
-
-
-def _in_a_row(windows: Sequence[WindowDrift], windows_in_a_row: int) -> tuple[str, ...]:
-    """Return what moved in at least so many consecutive windows (in all of them if there are fewer).
-
-    A window in which it could not be tested neither counts nor breaks the row.
-    """
-    needed = min(windows_in_a_row, len(windows))
-    drifted = []
-    for name in dict.fromkeys(column.name for window in windows for column in window.columns):
-        moved = [column.moved for window in windows for column in window.columns if column.name == name]
-        longest = run = 0
-        for one in moved:
-            run = run + 1 if one else 0
-            longest = max(longest, run)
-        if longest >= min(needed, len(moved)):
-            drifted.append(name)
-    return tuple(drifted)
 
 
 def _write_page(
@@ -222,50 +132,15 @@ def _write_page(
         (one.name, f"{one.test}, p = {one.p_value:.3g}", f"{one.distance} {one.effect:.3g}", one.moved)
         for one in window.columns
     ]
-    # Evidently has one word a column: its values, or how many are missing, have moved.
-    restless = {one.column for one in window.columns if one.moved}
-    page = _draw(*sides, several, restless)
+    page = draw(*sides, several, {name: _told(name, window.columns) for name in sides[0].columns})
     head = header(title, window.window, said, rows)
     write_atomically(window.report, with_header(page, title, window.window, head).encode())
 
 
-def _draw(reference: pl.DataFrame, window: pl.DataFrame, several: list[str], moved: Collection[str]) -> str:
-    """Let Evidently draw what can be drawn: columns with values on both sides that are not all the same."""
-    drawn = [name for name in reference.columns if _drawable(reference[name], window[name])]
-    if not drawn:
-        return EMPTY
-    with _quiet(), tempfile.TemporaryDirectory() as folder:
-        from evidently import DataDefinition, Dataset, Report
-        from evidently.metrics import ValueDrift
-
-        split = [name for name in drawn if name in several], [name for name in drawn if name not in several]
-        definition = DataDefinition(numerical_columns=split[0], categorical_columns=split[1])
-        # It would decide by the distance alone: the threshold of each column makes its words those of the rule.
-        limits = {name: ALWAYS if name in moved else NEVER for name in drawn}
-        metrics = [ValueDrift(column=name, method="wasserstein", threshold=limits[name]) for name in split[0]]
-        metrics += [ValueDrift(column=name, method="jensenshannon", threshold=limits[name]) for name in split[1]]
-        sets = [
-            Dataset.from_pandas(
-                frame.select(drawn).with_columns(pl.col(split[1]).fill_null("(missing)")).to_pandas(),
-                data_definition=definition,
-            )
-            for frame in (window, reference)
-        ]
-        page = Path(folder, "page.html")
-        Report(metrics).run(sets[0], sets[1]).save_html(str(page))
-        return page.read_text(encoding="utf-8")
-
-
-def _drawable(reference: pl.Series, window: pl.Series) -> bool:
-    largest = 0.0 if reference.dtype == pl.String else max(float(abs(one).max() or 0.0) for one in (reference, window))  # type: ignore[arg-type]
-    # Evidently squares what it draws.
-    return enough(reference, window) and reference.drop_nulls().n_unique() > 1 and largest < 1e100
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Keep Evidently's own warnings (a category with no expected rows divides by zero) off the terminal."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.getLogger("evidently").setLevel(logging.ERROR)
-        yield
+def _told(column: str, found: Sequence[ColumnDrift]) -> Told:
+    """Return what a column's charts are headed by: its values, or its missing ones where only these have moved."""
+    tested = sorted(
+        (one for one in found if one.column == column), key=lambda one: (not one.moved, one.of == "missing")
+    )
+    named = f"{tested[0].test}, {tested[0].distance}" + (" of the missing values" if tested[0].of == "missing" else "")
+    return Told(named, tested[0].effect, tested[0].moved)

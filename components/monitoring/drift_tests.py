@@ -1,108 +1,172 @@
-"""Tests of one column of a window against the reference: its values, and apart from them how many are missing.
+"""Tests of one column of a window against the reference, by name: a test is one function and one line.
 
-A p-value says whether the two could be draws of one distribution, a distance says how far apart they are. Both are
-numbers for whatever a column holds: constants, nothing at all, huge integers, texts that are all different.
+    @drift_test("ks", of="numbers", distance="wasserstein")
+    def kolmogorov_smirnov(reference: pl.Series, window: pl.Series) -> tuple[float, float]: ...
+
+It returns a p-value (could the two be draws of one distribution?) and a distance (how far apart are they?), both finite
+for whatever a column holds: constants, huge integers, texts that are all different. Numbers come as finite floats,
+categories as texts of which the rare ones are one; neither has missing values, of which ``missing`` asks apart. A
+workload file chooses by name, or names a function of the user's own, which need not be registered.
 """
 
-from typing import NamedTuple
+import math
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
 import scipy
 from numpy.typing import NDArray
 
+from components.artefacts.errors import WorkloadError
+from components.declaration.monitoring import Monitoring
+from components.user_code import find_function, told_of_theirs
+from data_contracts.description.spec import ContractSpec
+from data_contracts.language.drift_schema import drift_schema
+
 # SciPy loads its parts when they are first used: statistics take two seconds, which most commands never need.
 
-# With fewer values on one side there is nothing to compare.
-MIN_VALUES = 20
-# Of texts and other categories the most frequent of the reference are told apart: all different ones are one category.
-MOST_CATEGORIES, MIN_COUNT = 50, 5
-OTHER = "(all others)"
+Of = Literal["numbers", "categories", "missing"]
+Compare = Callable[[pl.Series, pl.Series], tuple[float, float]]
 # Of a distance in standard deviations that are all zero.
 FAR = 1e6
+# Of numbers, for the population stability index: as many values of the reference in each.
+BINS = 10
 
 
-class Found(NamedTuple):
-    """What a test found: its name, the p-value, the distance's name, the distance."""
+@dataclass(frozen=True)
+class DriftTest:
+    """A test by its name, what it compares (None: whatever it is asked of), and what its distance is called."""
 
-    test: str
-    p_value: float
+    name: str
+    of: Of | None
     distance: str
-    effect: float
+    compare: Compare
+
+    def __call__(self, reference: pl.Series, window: pl.Series) -> tuple[float, float]:
+        """Return p-value and distance; WorkloadError if what the function returns is neither."""
+        with told_of_theirs(f"'monitoring.tests': {self.name} failed on '{reference.name}'", WorkloadError):
+            found = self.compare(reference, window)
+        try:
+            p_value, distance = (float(one) for one in found)
+        except (TypeError, ValueError):
+            p_value = distance = math.nan
+        if not (0 <= p_value <= 1 and 0 <= distance < math.inf):
+            raise WorkloadError(
+                f"'monitoring.tests': {self.name} returned {str(found)[:80]} for '{reference.name}'; a test returns a "
+                "p-value from 0 to 1 and a distance from 0 on"
+            )
+        return p_value, distance
 
 
-def numbers(column: pl.Series) -> pl.Series:
-    """Return a column as finite floats and nulls; what is not finite counts as missing."""
-    values = column.cast(pl.Float64, strict=False)
-    return values.set(~values.is_finite().fill_null(False), None)
+TESTS: dict[str, DriftTest] = {}
+DEFAULTS: dict[Of, DriftTest] = {}
 
 
-def categories(reference: pl.Series, column: pl.Series) -> pl.Series:
-    """Return a column as texts: the frequent values of the reference, and one name for all others."""
-    counted = reference.drop_nulls().cast(pl.String).value_counts(sort=True)
-    frequent = counted.filter(pl.col("count") >= MIN_COUNT)[reference.name].head(MOST_CATEGORIES)
-    texts = column.cast(pl.String)
-    return (
-        pl.select(
-            pl.when(texts.is_null())
-            .then(None)
-            .when(texts.is_in(frequent.implode()))
-            .then(texts)
-            .otherwise(pl.lit(OTHER))
+def drift_test(name: str, *, of: Of, distance: str, default: bool = False) -> Callable[[Compare], DriftTest]:
+    """Register a test under a name; ``default``: what is compared so if the workload file names no other."""
+
+    def register(compare: Compare) -> DriftTest:
+        if name in TESTS:
+            raise ValueError(f"there are two drift tests '{name}'")
+        test = TESTS[name] = DriftTest(name, of, distance, compare)
+        if default:
+            DEFAULTS[of] = test
+        return test
+
+    return register
+
+
+def find_test(named: str, of: Of | None, key: str) -> DriftTest:
+    """Return a test by name or module:function; WorkloadError with the workload's ``key`` if it cannot compare that.
+
+    ``of``: None if it is not known yet what it is asked of.
+    """
+    if ":" in named:
+        found = find_function(named, f"'monitoring.tests.{key}': {named}", WorkloadError)
+        test = found if isinstance(found, DriftTest) else DriftTest(named.partition(":")[2], None, "distance", found)
+    elif named in TESTS:
+        test = TESTS[named]
+    else:
+        known = ", ".join(name for name, one in TESTS.items() if of in (one.of, None))
+        raise WorkloadError(
+            f"'monitoring.tests.{key}': unknown test '{named}'; known: {known}, or module:function of your own"
         )
-        .to_series()
-        .alias(column.name)
-    )
+    if of and test.of not in (None, of):
+        raise WorkloadError(f"'monitoring.tests.{key}': {named} compares {test.of}, and this is of {of}")
+    return test
 
 
-def compare_numbers(reference: pl.Series, window: pl.Series) -> Found:
-    """Compare values by Kolmogorov-Smirnov, and by the Wasserstein distance in the reference's standard deviations."""
-    before, after = _values(reference), _values(window)
+def check_declared(rule: Monitoring, contract: ContractSpec) -> None:
+    """Raise WorkloadError for a test that there is not, or that cannot compare what it is declared for."""
+    schema = drift_schema(contract)
+    for key, named in rule.tests.items():
+        of = next((one for one in typing.get_args(Of) if one == key), None)
+        if of is None and key in (*schema.numbers, *schema.categories):
+            of = "numbers" if key in schema.numbers else "categories"
+        find_test(named, of, key)
+
+
+def declared_test(rule: Monitoring, of: Of, column: str = "") -> DriftTest:
+    """Return what compares a column: what is declared for it, else for all of its sort, else the default of that."""
+    key = column if column in rule.tests else of
+    return find_test(rule.tests[key], of, key) if key in rule.tests else DEFAULTS[of]
+
+
+@drift_test("ks", of="numbers", distance="wasserstein", default=True)
+def kolmogorov_smirnov(reference: pl.Series, window: pl.Series) -> tuple[float, float]:
+    """Compare numbers by Kolmogorov-Smirnov; how far: the Wasserstein distance in the reference's deviations."""
+    before, after = reference.to_numpy(), window.to_numpy()
     p_value = float(scipy.stats.ks_2samp(before, after, method="asymp").pvalue)
     # Scaled before they are squared: a square of 1e200 is not finite.
     size = max(float(np.abs(before).max()), float(np.abs(after).max())) or 1.0
     before, after = before / size, after / size
     apart, scale = float(scipy.stats.wasserstein_distance(before, after)), float(before.std())
-    effect = 0.0 if not apart else min(apart / scale, FAR) if scale else FAR
-    return Found("ks", p_value, "wasserstein", effect)
+    return p_value, 0.0 if not apart else min(apart / scale, FAR) if scale else FAR
 
 
-def compare_categories(reference: pl.Series, window: pl.Series) -> Found:
-    """Compare values by the chi-square test of two samples, and by the Jensen-Shannon distance."""
+@drift_test("chi-square", of="categories", distance="jensen-shannon", default=True)
+def chi_square(reference: pl.Series, window: pl.Series) -> tuple[float, float]:
+    """Compare categories by the chi-square test of two samples; how far: the Jensen-Shannon distance."""
     table = _table(reference, window)
-    if table.shape[1] < 2:
-        return Found("chi-square", 1.0, "jensen-shannon", 0.0)
-    p_value = float(scipy.stats.chi2_contingency(table, correction=False).pvalue)
-    return Found("chi-square", p_value, "jensen-shannon", _distance(table))
+    return _independence(table), _distance(table)
 
 
-def compare_missing(reference: pl.Series, window: pl.Series) -> Found:
-    """Compare the shares of missing values by Fisher's exact test, and by the Jensen-Shannon distance."""
-    table = np.array([[one.null_count(), len(one) - one.null_count()] for one in (reference, window)], dtype=np.int64)
-    return Found(
-        "fisher", float(scipy.stats.fisher_exact(table).pvalue), "jensen-shannon", _distance(table.astype(np.float64))
+@drift_test("psi", of="numbers", distance="population stability index")
+def population_stability(reference: pl.Series, window: pl.Series) -> tuple[float, float]:
+    """Compare shares of tenths of the reference by chi-square; how far: the population stability index (PSI)."""
+    edges = np.unique(np.quantile(reference.to_numpy(), np.linspace(0, 1, BINS + 1)[1:-1]))
+    table = np.array(
+        [
+            np.bincount(np.searchsorted(edges, one.to_numpy(), side="right"), minlength=len(edges) + 1)
+            for one in (reference, window)
+        ],
+        dtype=np.float64,
     )
+    # Half a row more in each: the logarithm of an empty bin is not finite.
+    shares = (table + 0.5) / (table + 0.5).sum(axis=1, keepdims=True)
+    index = float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+    return _independence(table[:, table.any(axis=0)]), max(index, 0.0)
 
 
-def enough(reference: pl.Series, window: pl.Series) -> bool:
-    """Say whether both have enough values to be compared."""
-    return min(reference.count(), window.count()) >= MIN_VALUES
-
-
-def significant(p_values: list[float], rate: float) -> list[bool]:
-    """Return which survive Benjamini & Hochberg (1995) at that rate of false discoveries."""
-    return [bool(p <= rate) for p in scipy.stats.false_discovery_control(p_values, method="bh")] if p_values else []
-
-
-def _values(column: pl.Series) -> NDArray[np.float64]:
-    return column.drop_nulls().to_numpy()
+@drift_test("fisher", of="missing", distance="jensen-shannon", default=True)
+def fisher(reference: pl.Series, window: pl.Series) -> tuple[float, float]:
+    """Compare the shares of missing values by Fisher's exact test; how far: the Jensen-Shannon distance."""
+    table = np.array([[one.null_count(), len(one) - one.null_count()] for one in (reference, window)], dtype=np.int64)
+    return float(scipy.stats.fisher_exact(table).pvalue), _distance(table.astype(np.float64))
 
 
 def _table(reference: pl.Series, window: pl.Series) -> NDArray[np.float64]:
     """Return the counts [2, categories] of what occurs on either side."""
-    counts = [dict(one.drop_nulls().value_counts().iter_rows()) for one in (reference, window)]
+    counts = [dict(one.value_counts().iter_rows()) for one in (reference, window)]
     names = sorted({*counts[0], *counts[1]})
     return np.array([[one.get(name, 0) for name in names] for one in counts], dtype=np.float64)
+
+
+def _independence(table: NDArray[np.float64]) -> float:
+    return float(scipy.stats.chi2_contingency(table, correction=False).pvalue) if table.shape[1] > 1 else 1.0
 
 
 def _distance(table: NDArray[np.float64]) -> float:

@@ -55,7 +55,7 @@ def monitor_build(
         nothing = nothing_to_compare(_why_nothing(workload), workload.monitoring)
         return _written(Monitored(digest=nothing.digest, build_id=build.build_id, drift=nothing, report=folder / FILE))
     shape = build.serving().answer
-    answers = find_kind(workload.kind).predict_file(build.read("model.onnx"), contract, split.path)
+    answers = find_kind(workload.kind).predict_file(build.parts(), contract, split.path)
     rows = pl.read_parquet(split.path, glob=False).with_columns(pl.DataFrame(shape.numbers(answers)))
     windows = split_windows(rows, contract, workload.monitoring.window)
     reference = pl.read_parquet(build.read("reference.parquet"), glob=False)

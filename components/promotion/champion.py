@@ -70,7 +70,7 @@ def _both(build: Build, champion: Build, workload: Workload) -> HoldOut:
     scored = build.read("reference.parquet")
     rows = pl.read_parquet(scored, glob=False)
     own = side_by_side([rows[name].to_numpy() for name in shape.judged])
-    answers = find_kind(champion.manifest.kind).predict_file(champion.read("model.onnx"), champion.contract(), scored)
+    answers = find_kind(champion.manifest.kind).predict_file(champion.parts(), champion.contract(), scored)
     labels, goal = labels_of(rows, contract), workload.goal
     unit, _ = decide_unit(goal.metric, labels, own, units_of(rows, contract), goal.unit, workload.seed)
     return HoldOut(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.artefacts.build import Build
+from components.artefacts.inference import MODEL
 from components.builds.serving_sources import copy_package
 from data_contracts.language.model_signature import output_column, signature_inputs
 
@@ -22,8 +23,10 @@ EXAMPLE_ROWS = 5
 class _Flavours:
     """A build under both of its names: a python_function, and the plain graph for ``mlflow.onnx``."""
 
-    @staticmethod
-    def save_model(path: str, mlflow_model: Any, **options: Any) -> None:
+    def __init__(self, graph: str) -> None:
+        self._graph = graph
+
+    def save_model(self, path: str, mlflow_model: Any, **options: Any) -> None:
         import mlflow.pyfunc
 
         # Read by who calls this, and not taken by what is called.
@@ -31,7 +34,7 @@ class _Flavours:
         mlflow_model.add_flavor(
             "onnx",
             onnx_version=importlib.metadata.version("onnx"),
-            data=f"data/{Path(options['data_path']).name}/model.onnx",
+            data=f"data/{Path(options['data_path']).name}/{self._graph}",
             providers=["CPUExecutionProvider"],
         )
         mlflow.pyfunc.save_model(path=path, mlflow_model=mlflow_model, **options)
@@ -47,7 +50,7 @@ def log_model(build: Build, folder: Path, run: str) -> Any:
         return Model.log(
             artifact_path=None,
             name="model",
-            flavor=_Flavours,
+            flavor=_Flavours(build.manifest.graphs[MODEL]),
             flavor_name="python_function",
             run_id=run,
             loader_module=f"{package}.{LOADER}",

@@ -12,7 +12,7 @@ from components.evaluation.metrics import METRICS, score
 def asked_metrics(build: Build, rows_of: Build) -> dict[str, float]:
     """Return the metrics of a build's graph on the hold-out rows that travel in ``rows_of`` (a sample if many)."""
     contract, rows = rows_of.contract(), rows_of.read("reference.parquet")
-    answers = find_kind(build.manifest.kind).predict_file(build.read("model.onnx"), contract, rows)
+    answers = find_kind(build.manifest.kind).predict_file(build.parts(), contract, rows)
     answers = build.serving().answer.point(answers)
     labels = labels_of(pl.read_parquet(rows, glob=False), contract)
     return {f"{name}, asked again": score(name, labels, answers) for name in METRICS[target_of(contract)]}

@@ -6,11 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from components.artefacts.inference import MODEL
 from components.reproduction.recorded import Recorded
 from components.result import Result
 
-# What lies in a build and follows from code, data and environment alone; the rest holds moments and durations.
-DETERMINED = ("model.onnx", "recipe.json", "contract.json", "serving.json", "golden.json", "reference.parquet")
+# What lies in a build beside graphs and assets and follows from code, data and environment alone; the rest holds
+# moments and durations.
+DETERMINED = ("contract.json", "serving.json", "golden.json", "reference.parquet")
 
 
 class Compared(Result):
@@ -75,7 +77,7 @@ def compare(
     metrics = (*_numbers(recorded.metrics, again.metrics, tolerance), *_numbers(*asked, tolerance))
     files = {
         name: recorded.build.manifest.files[name] == again.build.manifest.files.get(name)
-        for name in DETERMINED
+        for name in (*recorded.build.manifest.parts, *DETERMINED)
         if name in recorded.build.manifest.files
     }
     # The graph that would be served, not what the record says of it.
@@ -83,8 +85,9 @@ def compare(
         recorded.training.chosen
     )
     wrong = []
-    if recorded.build.manifest.files["model.onnx"] != packaged:
-        wrong.append(f"model.onnx is not the {recorded.training.chosen} that the build's own record names")
+    model = recorded.build.manifest.graphs[MODEL]
+    if recorded.build.manifest.files[model] != packaged:
+        wrong.append(f"{model} is not the {recorded.training.chosen} that the build's own record names")
     if recorded.training.chosen != again.training.chosen:
         wrong.append(f"{recorded.training.chosen} was chosen, now {again.training.chosen}")
     for what in ("snapshot", "validated", "prepared"):

@@ -124,7 +124,7 @@ class _Answerer:
     """Answers parts, from several threads at once; the answers are kept in case the run is stopped."""
 
     def __init__(self, build: Build, inputs: ContractSpec, work: Path, answers_only: bool) -> None:
-        self._bulk = find_kind(build.manifest.kind).open_bulk(build.read("model.onnx"), build.contract())
+        self._bulk = find_kind(build.manifest.kind).batches(build.parts(), build.contract())
         self._shape = build.serving().answer
         self._judge = Judge(inputs)
         self._work = work

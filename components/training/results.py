@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from components.artefacts.inference import MODEL, Parts
 from components.result import Result
 from components.training.costs.energy import Energy
 from components.training.costs.peak_memory import PeakMemory
@@ -26,16 +27,23 @@ class HardwareChoice(Result):
 
 
 class Candidate(Result):
-    """One model that could be packaged."""
+    """One model that could be packaged: its main graph, and what else it answers with."""
 
     name: str
     family: Literal["baseline", "lightning"]
     model: Path = Field(description="ONNX from raw contract fields to the output.")
+    graphs: dict[str, Path] = Field(default_factory=dict, description="Further graphs by name.")
+    assets: dict[str, Path] = Field(default_factory=dict, description="Files that answers need, or people read.")
     digest: str = Field(description="SHA-256 of the ONNX file.")
     predictions: Path = Field(description="Parquet (split, row, answer) as the trainer itself computed them.")
     score: float = Field(description="The goal's metric on the validation split.")
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
     cut_off: str = Field("", description="The cap that ended it before it was done; empty if none did.")
+
+    @property
+    def parts(self) -> Parts:
+        """What it answers with."""
+        return Parts({MODEL: self.model, **self.graphs}, self.assets)
 
 
 class Comparison(Result):
@@ -52,11 +60,18 @@ class Comparison(Result):
 
 
 class Shipped(Result):
-    """The graph that goes into the build, and that every judgement is about."""
+    """What goes into the build, and what every judgement is about."""
 
     model: Path
-    digest: str = Field(description="SHA-256 of the graph.")
+    graphs: dict[str, Path] = Field(default_factory=dict, description="Further graphs by name.")
+    assets: dict[str, Path] = Field(default_factory=dict)
+    digest: str = Field(description="SHA-256 of the model's graph.")
     changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
+
+    @property
+    def parts(self) -> Parts:
+        """What the build answers with."""
+        return Parts({MODEL: self.model, **self.graphs}, self.assets)
 
 
 class Epoch(Result):
@@ -212,8 +227,9 @@ class Trained(Result):
 
     @property
     def as_trained(self) -> Shipped:
-        """The graph of the best candidate as what ships."""
-        return Shipped(model=self.best.model, digest=self.best.digest, changed=False)
+        """The best candidate as what ships."""
+        best = self.best
+        return Shipped(model=best.model, graphs=best.graphs, assets=best.assets, digest=best.digest, changed=False)
 
 
 class CandidateRecord(Result):

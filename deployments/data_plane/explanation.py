@@ -7,6 +7,7 @@ not add up to anything: fields that work together are each given the whole effec
 
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -82,20 +83,18 @@ class Explainer:
 
     def _answers(self, rows: list[Row], usual: Row) -> NDArray[np.float32]:
         """Return answers, [rows, 1 + fields, ...]: to each row itself, then with each field as it usually is."""
-        predictor, fields, times = self._model.predictor, self._model.contract.inputs, self.answers_a_row
-        given, ordinary = predictor.tensors(rows), predictor.tensors([usual])
-        columns: dict[str, NDArray[Any]] = {}
-        for place, field in enumerate(fields):
-            column = np.repeat(given[field.name], times).reshape(len(rows), times)
-            column[:, place + 1] = ordinary[field.name][0]
-            columns[field.name] = column.reshape(-1)
-        total = len(rows) * times
-        parts = [
-            predictor.predict({name: values[at : at + AT_ONCE] for name, values in columns.items()})
-            for at in range(0, total, AT_ONCE)
-        ]
+        predictor = self._model.predictor
+        asked = [one for row in rows for one in _with_usual(row, usual)]
+        parts = [predictor.predict(predictor.tensors(asked[at : at + AT_ONCE])) for at in range(0, len(asked), AT_ONCE)]
         answers = np.concatenate(parts)
-        return answers.reshape(len(rows), times, *answers.shape[1:])
+        return answers.reshape(len(rows), self.answers_a_row, *answers.shape[1:])
+
+
+def _with_usual(row: Row, usual: Row) -> Iterator[Row]:
+    """Yield a row as it is, then with each of its fields as it usually is."""
+    yield row
+    for place, value in enumerate(usual):
+        yield (*row[:place], value, *row[place + 1 :])
 
 
 def _usual_row(model: Model) -> Row:

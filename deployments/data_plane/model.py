@@ -1,33 +1,19 @@
 """A build made ready to answer: opened, checked, warmed up, and proven on its own golden rows."""
 
-import importlib
 import time
 from pathlib import Path
-from typing import Any, Protocol
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from components import kinds
 from components.artefacts.answer_shape import differences
 from components.artefacts.build import Build, Golden, ServingSpec, open_build
 from components.artefacts.errors import BuildError, ServingError
+from components.artefacts.inference import Predictor, Row, inference_of
 from data_contracts.description.spec import ContractSpec
-from deployments.data_plane.formats.request import Row, RowDecoder
+from deployments.data_plane.formats.request import RowDecoder
 
-GRAPH = "model.onnx"
 WARM_UP_ROWS = (1, 2, 8, 32, 128)
-
-
-class Predictor(Protocol):
-    """What every kind's ``inference`` module offers to the service."""
-
-    def tensors(self, rows: list[Row]) -> dict[str, NDArray[Any]]:
-        """Return the columns of rows given in the order of the contract's inputs."""
-
-    def predict(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return the numbers of each row: [rows], or [rows, columns] where the answer has several."""
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -59,11 +45,15 @@ def load_model(
     Raises BuildError for a damaged build or one of another workload, ServingError if it does not answer as evaluated.
     """
     start = time.perf_counter()
-    build = open_build(path, public_key, build_id=build_id, load=(GRAPH,))
+    build = open_build(path, public_key, build_id=build_id, load_parts=True)
     if workload is not None and build.manifest.workload != workload:
         raise BuildError(f"{path} is a build of {build.manifest.workload}, not of {workload}")
     contract, serving = build.contract(), build.serving()
-    predictor = _predictor(build, contract, threads)
+    try:
+        inference = inference_of(build.manifest.kind)
+    except BuildError as error:
+        raise BuildError(f"build {build.build_id} is {error}") from error
+    predictor = inference.open(build.parts(), contract, threads)
     model = Model(
         # Its files are not kept for as long as it serves.
         build=build.released(),
@@ -106,19 +96,3 @@ def check_golden(model: Model, golden: Golden) -> list[Row]:
             f"evaluated {evaluated}, tolerance {golden.tolerance:g}; it is not served"
         )
     return rows
-
-
-def _predictor(build: Build, contract: ContractSpec, threads: int) -> Predictor:
-    # The kind is a folder of components/kinds: a new kind is served without a change here.
-    # Not by its own name: packed with a model for MLflow, these modules lie in a package of another name.
-    name = f"{kinds.__name__}.{build.manifest.kind}.inference"
-    try:
-        inference = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise
-        raise BuildError(
-            f"build {build.build_id} is of kind '{build.manifest.kind}', which this version does not know"
-        ) from error
-    predictor: Predictor = inference.Predictor(build.read(GRAPH), contract, threads)
-    return predictor

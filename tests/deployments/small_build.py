@@ -15,7 +15,7 @@ from components.artefacts.build import Golden, ServingSpec, Stations, seal
 from components.artefacts.storage import write_atomically, write_json
 from components.declaration.loading import read_workload
 from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
-from components.kinds.tabular.inference import Predictor
+from components.kinds.tabular.inference import TabularPredictor
 from data_contracts.description.spec import ContractSpec
 from data_contracts.flights import Flight, read_flights
 
@@ -90,7 +90,8 @@ def write_build(sample: Sample, folder: Path, seed: int = 1, operator: str = "So
     model = (graph if len(shape.columns) == 1 else widened(graph, operator, len(shape.columns))).SerializeToString()
     write_atomically(folder / "model.onnx", model)
     write_json(folder / "contract.json", sample.contract)
-    write_atomically(folder / "recipe.json", write_recipe(sample.recipe))
+    (folder / "assets").mkdir()
+    write_atomically(folder / "assets" / "recipe.json", write_recipe(sample.recipe))
     spec = {
         "workload": "flights",
         "answer": LATE,
@@ -101,7 +102,7 @@ def write_build(sample: Sample, folder: Path, seed: int = 1, operator: str = "So
     }
     write_json(folder / "serving.json", msgspec.convert(spec | serving, ServingSpec))
     rows = sample.rows(20)
-    predictor = Predictor(model, sample.contract)
+    predictor = TabularPredictor(model, sample.contract)
     inputs = sample.frame.select([field.name for field in sample.contract.inputs]).head(20)
     answers = predictor.predict(predictor.tensors(inputs.rows()))
     numbers = answers.reshape(20, -1).astype(float).tolist()

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from components.artefacts.answer_shape import Binary
 from components.artefacts.build import ServingSpec
-from deployments.data_plane.formats.request import Row
+from components.artefacts.inference import Batch
+from deployments.data_plane.formats.request import InvalidRow, Row
 from deployments.data_plane.load.batching import Answered, Batcher, Expired, NoFiniteAnswer
 from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
@@ -39,10 +40,18 @@ class Doubling:
         self.threads: set[str] = set()
         self._seconds = seconds
 
-    def tensors(self, rows: list[Row]) -> dict[str, NDArray[Any]]:
+    inputs = ("x",)
+
+    def tensors(self, rows: Sequence[Row]) -> dict[str, NDArray[Any]]:
+        for place, row in enumerate(rows):
+            if row[0] == -2.0:
+                raise InvalidRow(place, "x", "cannot be read")
         return {"x": np.array([row[0] for row in rows], dtype=np.float64)}
 
-    def predict(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+    def tensors_of_columns(self, columns: Mapping[str, NDArray[Any]]) -> Batch:
+        return columns
+
+    def predict(self, columns: Batch) -> NDArray[np.float32]:
         self.calls.append(columns["x"].tolist())
         self.threads.add(threading.current_thread().name)
         time.sleep(self._seconds)
@@ -74,6 +83,20 @@ def batcher(
 def ask(queue: Batcher, *values: float, patience: float = 10.0) -> "asyncio.Future[list[float]]":
     now = time.perf_counter()
     return queue.submit([(value,) for value in values], f"id-{values[0]:g}", now, now + patience)
+
+
+def test_a_row_that_the_kind_cannot_read_is_refused_alone(large: ThreadPoolExecutor) -> None:
+    async def run() -> list[Any]:
+        queue = batcher(Doubling(), large)
+        asked = [ask(queue, 1.0), ask(queue, 2.0, -2.0), ask(queue, 3.0), ask(queue, -2.0)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    first, unread, third, other = asyncio.run(run())
+    assert (first, third) == ([0.01], [0.03])
+    assert [(one.row, one.field, one.reason) for one in (unread, other)] == [
+        (1, "x", "cannot be read"),
+        (0, "x", "cannot be read"),
+    ]
 
 
 def test_what_waits_in_one_tick_is_one_call_bounded_by_rows(large: ThreadPoolExecutor) -> None:

@@ -105,7 +105,7 @@ def test_an_empty_home_says_what_to_do_first(slipway: Any, command: list[str], t
 def test_a_gate_that_does_not_exist_cannot_be_accepted(slipway: Any, tmp_path: Path) -> None:
     code, _, err = slipway("promote", "flights", "--accept", "chamipon", "--accept", "champion")
     assert code == 1
-    assert "no gate of a promotion is called 'chamipon'; what --accept can name: champion, build-gates, " in err
+    assert "no gate of a promotion is called 'chamipon'; what --accept can name: champion, champion-slices, " in err
     assert not (tmp_path / "home").exists()
 
 

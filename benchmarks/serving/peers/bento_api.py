@@ -14,4 +14,4 @@ class Flights:
 
     @bentoml.api(route="/v1/predict")
     def predict(self, row: FlightRow) -> dict[str, Any]:
-        return answer(float(self._predictor.predict_rows([row.model_dump()])[0]))
+        return answer(float(self._predictor.predict(self._predictor.tensors([tuple(row.model_dump().values())]))[0]))

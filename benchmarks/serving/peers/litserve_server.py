@@ -19,7 +19,9 @@ class Flights(litserve.LitAPI):
         return inputs
 
     def predict(self, x: list[dict[str, Any]]) -> list[float]:
-        answers: list[float] = self._predictor.predict_rows(x).tolist()
+        answers: list[float] = self._predictor.predict(
+            self._predictor.tensors([tuple(row.values()) for row in x])
+        ).tolist()
         return answers
 
     def unbatch(self, output: list[float]) -> list[float]:

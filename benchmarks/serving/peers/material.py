@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.artefacts.build import open_build
-from components.kinds.tabular.inference import Predictor
+from components.artefacts.inference import Predictor, inference_of
 from deployments.data_plane.formats.request import RowDecoder
 
 FOLDER = Path(os.environ.get("SLIPWAY_BENCHMARK", "."))
@@ -42,7 +42,7 @@ class FlightRow(BaseModel):
 
 def predictor() -> Predictor:
     build = open_build(FOLDER / "build")
-    return Predictor(build.read("model.onnx"), build.contract())
+    return inference_of(build.manifest.kind).open(build.parts(), build.contract())
 
 
 def decoder() -> RowDecoder:

@@ -1,7 +1,6 @@
 """Where rows come from: files, a database or a Python callable, opened as one lazy frame."""
 
 import hashlib
-import importlib
 import importlib.metadata
 import tempfile
 import weakref
@@ -16,7 +15,7 @@ from components.data.sources.source_files import Opened, find_files, is_remote, 
 from components.data.sources.source_tables import open_query, public_uri
 from components.declaration.source import Source
 from components.imported_code import code_of
-from components.user_code import told
+from components.user_code import find_function, told_of_theirs
 from data_contracts.description.spec import ContractSpec
 
 
@@ -111,19 +110,9 @@ def _package_digest(name: str) -> str | None:
 
 
 def _call(reference: str) -> pl.LazyFrame:
-    module_name, _, function_name = reference.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
-        # The module is the user's own and may raise anything, and so may the function.
-        raise SourceError(f"source {reference}: module '{module_name}' cannot be imported: {told(error)}") from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise SourceError(f"source {reference}: module '{module_name}' has no function '{function_name}'")
-    try:
+    function = find_function(reference, f"source {reference}", SourceError)
+    with told_of_theirs(f"source {reference} failed, called without arguments", SourceError):
         frame = function()
-    except (Exception, SystemExit) as error:
-        raise SourceError(f"source {reference} failed, called without arguments: {told(error)}") from error
     if isinstance(frame, pl.DataFrame):
         return frame.lazy()
     if not isinstance(frame, pl.LazyFrame):

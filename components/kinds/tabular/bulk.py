@@ -5,29 +5,24 @@ with the whole graph on arrays that were ready, 0.40 without the strings; making
 Slices of 2,048 to 4,096 rows stay in the processor's cache; 32,768 cost a third more.
 """
 
-import io
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from components.data.record_batches import record_batch
-from components.kinds.tabular.inference import open_session
+from components.artefacts.inference import Parts
+from components.artefacts.onnx_session import open_session
 from components.kinds.tabular.raw import number_column, text_column
 from components.kinds.tabular.text_lookup import divide_graph
 from data_contracts.description.spec import ContractSpec
 
 # Fixed: with another number of rows in a call, an answer may differ in its last bit.
 SLICE = 4_096
-# Bounds the memory of a prediction; the answers do not depend on it.
-ROWS_AT_ONCE = 65_536
 
 
 class BulkPredictor:
@@ -36,7 +31,8 @@ class BulkPredictor:
     ``threads`` are those of one call; the answers do not depend on their number.
     """
 
-    def __init__(self, model: Path | bytes, contract: ContractSpec, threads: int = 1) -> None:
+    def __init__(self, parts: Parts, contract: ContractSpec, threads: int = 1) -> None:
+        model = parts.model
         divided = divide_graph(onnx.load_model_from_string(model) if isinstance(model, bytes) else onnx.load(model))
         self._lookups = [
             (lookup.field, lookup.tensors, open_session(lookup.model.SerializeToString())) for lookup in divided.lookups
@@ -85,16 +81,3 @@ def _answer(session: onnxruntime.InferenceSession, columns: dict[str, NDArray[An
     feeds = {name: values[start : start + SLICE] for name, values in columns.items()}
     answers: NDArray[np.float32] = session.run(None, feeds)[0]
     return answers
-
-
-def predict_file(
-    model: Path | bytes, contract: ContractSpec, rows: Path | bytes, threads: int = 1
-) -> NDArray[np.float32]:
-    """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
-    predictor = BulkPredictor(model, contract, threads)
-    frame = pl.scan_parquet(io.BytesIO(rows) if isinstance(rows, bytes) else rows, glob=False).select(
-        [field.name for field in contract.inputs]
-    )
-    parts = frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)
-    answers = [predictor.predict(record_batch(part)) for part in parts]
-    return np.concatenate(answers) if answers else np.zeros(0, np.float32)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from components.artefacts.answer_shape import side_by_side
 from components.artefacts.storage import digest_bytes, write_atomically, write_json
 from components.catalog import kind_options
+from components.data.preparation import RECIPE
 from components.data.results import Prepared
 from components.declaration.targets import shape_of
-from components.declaration.workload import Workload
 from components.evaluation.hold_out import check_finite, decide_unit
 from components.evaluation.metrics import Interval, paired_difference, score
 from components.evaluation.units import Unit, units_of
@@ -31,6 +31,7 @@ from components.kinds.tabular.model import Answering
 from components.kinds.tabular.options import TabularOptions
 from components.training.batches import TableBatches
 from components.training.onnx_export import export_network, finished, join
+from components.training.part import TrainingPart
 from components.training.results import Candidate
 from data_contracts.description.spec import ContractSpec
 
@@ -48,9 +49,10 @@ class Work:
     """What all candidates share."""
 
     tables: dict[str, Table]
-    workload: Workload
+    workload: TrainingPart
     options: TabularOptions
     recipe: Recipe
+    recipe_file: Path
     contract: ContractSpec
     head: Head
     folder: Path
@@ -66,7 +68,7 @@ class _Record(msgspec.Struct, frozen=True):
     cut_off: str = ""
 
 
-def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, folder: Path) -> Work:
+def open_work(prepared: Prepared, workload: TrainingPart, contract: ContractSpec, folder: Path) -> Work:
     """Read what all candidates share."""
     options = kind_options(workload)
     assert isinstance(options, TabularOptions), "the tabular kind declares TabularOptions"
@@ -74,7 +76,7 @@ def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, fo
     tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
     head = head_of(workload, options, contract, tables["train"])
     units = units_of(pl.read_parquet(prepared.splits["validation"].path, glob=False), contract)
-    return Work(tables, workload, options, recipe, contract, head, folder, units)
+    return Work(tables, workload, options, recipe, prepared.recipe, contract, head, folder, units)
 
 
 def with_options(work: Work, options: TabularOptions) -> Work:
@@ -163,6 +165,7 @@ def kept_candidate(work: Work, name: str) -> Candidate | None:
         name=name,
         family=_family(name),
         model=model,
+        assets={RECIPE: work.recipe_file},
         digest=known.digest,
         predictions=predictions,
         score=known.score,

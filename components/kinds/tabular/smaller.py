@@ -9,14 +9,15 @@ import numpy as np
 import onnx
 import torch
 
+from components.artefacts.inference import MODEL, Answers, Parts
 from components.artefacts.storage import write_atomically
+from components.batch_prediction import predict_file
 from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration.serving import Family
 from components.declaration.targets import target_of
-from components.declaration.workload import Workload
 from components.features.recipe import recipe_graph
-from components.kinds.tabular.bulk import predict_file
+from components.kinds.tabular.bulk import BulkPredictor
 from components.kinds.tabular.calibration import calibrated, with_calibration
 from components.kinds.tabular.candidates import network_plan
 from components.kinds.tabular.data import Table
@@ -34,6 +35,7 @@ from components.kinds.tabular.options import TabularOptions
 from components.settings import Settings
 from components.training.engine import fit
 from components.training.onnx_export import finished, join
+from components.training.part import TrainingPart
 from components.training.results import Trained
 from components.training.spending import Spent, budget_of
 from data_contracts.description.spec import ContractSpec
@@ -48,7 +50,7 @@ NARROWER = 4
 def smaller_models(
     trained: Trained,
     prepared: Prepared,
-    workload: Workload,
+    workload: TrainingPart,
     contract: ContractSpec,
     folder: Path,
     settings: Settings,
@@ -114,7 +116,7 @@ def first_trees(model: onnx.ModelProto, kept: int) -> onnx.ModelProto:
 def _calibrated_anew(graph: onnx.ModelProto, path: Path, work: Work, prepared: Prepared) -> onnx.ModelProto:
     """Put another calibration behind the first."""
     write_atomically(path, finished(graph))
-    answers = predict_file(path, work.contract, prepared.splits["validation"].path)
+    answers = _answers(path, work, prepared, "validation")
     calibration = work.head.calibrate(work.tables["validation"].labels.numpy(), answers.reshape(len(answers), -1))
     last = graph.graph.node[-1]
     assert list(last.output) == [work.head.tensor], "the last node names the answer"
@@ -161,8 +163,13 @@ def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Setti
 
 def _taught(work: Work, trained: Trained, prepared: Prepared, split: str) -> Table:
     """Return a split with the teacher's answers for labels."""
-    answers = predict_file(trained.best.model, work.contract, prepared.splits[split].path)
+    answers = _answers(trained.best.model, work, prepared, split)
     return replace(work.tables[split], labels=torch.from_numpy(answers))
+
+
+def _answers(model: Path, work: Work, prepared: Prepared, split: str) -> Answers:
+    predictor = BulkPredictor(Parts({MODEL: model}), work.contract)
+    return predict_file(predictor, work.contract, prepared.splits[split].path)
 
 
 def _nearness(head: Head, answers: torch.Tensor, taught: torch.Tensor) -> float:

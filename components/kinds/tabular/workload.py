@@ -4,19 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from components.artefacts.inference import Parts
 from components.catalog import Kind, Progress
 from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration.section import Section
 from components.declaration.serving import Family
-from components.declaration.workload import Workload
 from components.imports import without_garbage
 from components.kinds.tabular.options import TabularOptions, check_options
 from components.settings import Settings
-from components.training.costs.estimate import Estimate
+from components.training.costs.estimate import Estimate, Prices
+from components.training.part import TrainingPart
 from components.training.processor_threads import let_waiting_threads_sleep
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 def train(
     prepared: Prepared,
-    workload: Workload,
+    workload: TrainingPart,
     contract: ContractSpec,
     folder: Path,
     settings: Settings,
@@ -42,18 +40,20 @@ def train(
     return train_candidates(prepared, workload, contract, folder, settings, progress)
 
 
-def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> Estimate:
+def estimate(
+    prepared: Prepared, workload: TrainingPart, contract: ContractSpec, prices: Prices, settings: Settings
+) -> Estimate:
     """Return what training would take on this machine, from a few dozen steps."""
     let_waiting_threads_sleep()
     from components.kinds.tabular.estimation import estimate_candidates
 
-    return estimate_candidates(prepared, workload, contract, settings)
+    return estimate_candidates(prepared, workload, contract, prices, settings)
 
 
 def smaller(
     trained: Trained,
     prepared: Prepared,
-    workload: Workload,
+    workload: TrainingPart,
     contract: ContractSpec,
     folder: Path,
     settings: Settings,
@@ -72,28 +72,18 @@ def check(options: Section, contract: ContractSpec) -> None:
     check_options(options, contract)
 
 
-def open_bulk(model: Path | bytes, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
+def open_batches(parts: Parts, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
     """Return the graph ready to answer batches of contract rows."""
     from components.kinds.tabular.bulk import BulkPredictor
 
-    return BulkPredictor(model, contract, threads)
-
-
-def predict_file(
-    model: Path | bytes, contract: ContractSpec, rows: Path | bytes, threads: int = 1
-) -> NDArray[np.float32]:
-    """Return the graph's numbers for every row of a Parquet file of raw contract rows, [rows] or [rows, columns]."""
-    from components.kinds.tabular.bulk import predict_file
-
-    return predict_file(model, contract, rows, threads)
+    return BulkPredictor(parts, contract, threads)
 
 
 KIND = Kind(
     name="tabular",
     options=TabularOptions,
     train=train,
-    predict_file=predict_file,
-    open_bulk=open_bulk,
+    open_batches=open_batches,
     targets=("binary", "multiclass", "regression"),
     estimate=estimate,
     smaller=smaller,

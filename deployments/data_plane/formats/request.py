@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from components.artefacts.inference import InvalidRow as InvalidRow
+from components.artefacts.inference import Row as Row
 from data_contracts.description.field_types import annotation
 from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.description.types.registry import value_type
-
-Row = tuple[Any, ...]
 
 # What msgspec says where: "Expected `int`, got `str` - at `$[3].plane_age`".
 _PLACE = re.compile(r" - at `\$(?:\[(?P<row>\d+|\.\.\.)\])?(?:\.(?P<field>[^`\[.]+))?[^`]*`$")
@@ -25,16 +25,6 @@ _ABSENT = re.compile(r"^Object missing required field `(?P<field>.*)`$")
 
 class MalformedRequest(ValueError):
     """The body is not what its content type says."""
-
-
-class InvalidRow(ValueError):
-    """A row breaks the contract: which row (from 0), which field, why."""
-
-    def __init__(self, row: int, field: str | None, reason: str) -> None:
-        super().__init__(f"row {row}, field {field}: {reason}")
-        self.row = row
-        self.field = field
-        self.reason = reason
 
 
 class TooManyRows(ValueError):

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.data_plane.formats.request import Row
+from deployments.data_plane.formats.request import InvalidRow, Row
 from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
@@ -145,26 +145,33 @@ class Batcher:
         if self._waiting:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
-        if not batch:
-            return
+        while batch and (unread := self._answer(batch)) is not None:
+            # A row that the kind cannot read is the affair of its own request: the others are answered without it.
+            batch = _without(batch, unread)
+
+    def _answer(self, batch: list[Pending]) -> InvalidRow | None:
+        """Answer a batch, or return which of its rows cannot be read."""
         rows = batch[0].rows if len(batch) == 1 else [row for pending in batch for row in pending.rows]
         try:
             computed = self._compute(rows)
             if not np.isfinite(computed.answers).all():
                 batch, computed = _answerable(batch, computed)
                 if not batch:
-                    return
+                    return None
             answers = self._record(computed, batch)
+        except InvalidRow as error:
+            return error
         except Exception as error:  # every kind of failure belongs to the requests that wait for this call
             for pending in batch:
                 if not pending.future.done():
                     pending.future.set_exception(error)
-            return
+            return None
         start = 0
         for pending in batch:
             end = start + len(pending.rows)
             _settle(pending, answers[start:end])
             start = end
+        return None
 
     def _take(self, now: float) -> list[Pending]:
         """Take from the queue up to a batch of rows; what expired is refused and not computed."""
@@ -217,7 +224,7 @@ class Batcher:
 
     def answer_columns(
         self,
-        columns: dict[str, NDArray[Any]],
+        columns: Mapping[str, NDArray[Any]],
         request_id: str,
         inputs: Callable[[], Mapping[str, Any]],
         trace: Trace | None = None,
@@ -228,8 +235,9 @@ class Batcher:
         """
         count = len(next(iter(columns.values())))
         start = time.perf_counter()
+        batch = self._model.predictor.tensors_of_columns(columns)
         parts = [
-            self._model.predictor.predict({name: values[at : at + SLICE] for name, values in columns.items()})
+            self._model.predictor.predict({name: values[at : at + SLICE] for name, values in batch.items()})
             for at in range(0, count, SLICE)
         ]
         answers = np.concatenate(parts)
@@ -291,6 +299,18 @@ def _answerable(batch: list[Pending], computed: _Computed) -> tuple[list[Pending
         rows += pending.rows
         answers.append(own)
     return kept, msgspec.structs.replace(computed, rows=rows, answers=np.concatenate(answers or [computed.answers[:0]]))
+
+
+def _without(batch: list[Pending], unread: InvalidRow) -> list[Pending]:
+    """Refuse the request that a row belongs to, counted from its own first row; return the others."""
+    start = 0
+    for place, pending in enumerate(batch):
+        if unread.row < start + len(pending.rows):
+            if not pending.future.done():
+                pending.future.set_exception(InvalidRow(unread.row - start, unread.field, unread.reason))
+            return [*batch[:place], *batch[place + 1 :]]
+        start += len(pending.rows)
+    raise ValueError(f"row {unread.row} is none of the {start} that were asked")
 
 
 def _settle(pending: Pending, answers: list[Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from components.artefacts.build import BESIDE, CLOCKED, KEPT_BYTES, MANIFEST, SIGNATURE, open_build, seal
+from components.artefacts.build import BESIDE, CLOCKED, KEPT_BYTES, MANIFEST, SIGNATURE, UNNAMED, open_build, seal
 from components.artefacts.errors import BuildError
 from components.artefacts.storage import digest_json
 from components.builds.signing import ensure_key, public_key_path, sign_build
@@ -197,7 +197,7 @@ def test_a_large_file_is_checked_when_the_build_is_opened_and_again_when_it_is_r
     with (folder / "model.onnx").open("wb") as file:
         file.truncate(KEPT_BYTES + 1)
     seal(folder, workload="w", kind="tabular", created="2026-01-01T00:00:00+00:00")
-    build, loaded = open_build(folder), open_build(folder, load=("model.onnx",))
+    build, loaded = open_build(folder), open_build(folder, load_parts=True)
     assert ("model.onnx" in build.contents, "model.onnx" in loaded.contents) == (False, True)
     assert len(build.read("model.onnx")) == KEPT_BYTES + 1
     with (folder / "model.onnx").open("r+b") as file:
@@ -230,6 +230,33 @@ def test_the_id_is_of_what_answers_and_not_of_when_and_how_it_was_judged(folder:
         (folder / name).write_text("another")
         seal(folder, workload="w", kind="tabular", created="2026-01-01T00:00:00+00:00")
         assert open_build(folder).build_id != before.build_id
+
+
+def test_graphs_and_assets_go_by_the_names_of_their_files(folder: Path) -> None:
+    (folder / "encoder.onnx").write_bytes(b"encoder")
+    (folder / "assets").mkdir()
+    (folder / "assets" / "words.json").write_bytes(b"{}")
+    seal(folder, workload="w", kind="tabular", created="2026-01-01T00:00:00+00:00")
+    parts = open_build(folder).parts()
+    assert (parts.graphs, parts.assets) == ({"model": b"model", "encoder": b"encoder"}, {"words.json": b"{}"})
+    assert parts.model == b"model"
+    _listing(folder, graphs={"model": "encoder.onnx"})
+    with pytest.raises(BuildError, match="its names of graphs and assets are not those of its files"):
+        open_build(folder)
+
+
+@pytest.mark.parametrize("version", [CLOCKED, UNNAMED])
+def test_a_build_from_before_its_parts_had_names_opens_with_the_graph_and_the_recipe(
+    folder: Path, version: int
+) -> None:
+    (folder / "recipe.json").write_bytes(b"{}")
+    seal(folder, workload="w", kind="tabular", created="2026-01-01T00:00:00+00:00")
+    manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    before = {key: value for key, value in manifest.items() if key not in ("graphs", "assets")}
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(before))
+    _listing(folder, format=version)
+    parts = open_build(folder).parts()
+    assert (parts.graphs, parts.assets) == ({"model": b"model"}, {"recipe.json": b"{}"})
 
 
 def test_a_build_of_the_format_before_still_opens(folder: Path) -> None:

@@ -20,7 +20,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bill")
     (folder / "model.onnx").write_bytes(b"a model")
     return write_bill_of_materials(
-        folder / "bom.cdx.json", PACKAGES, serving_packages(), name="flights", model=folder / "model.onnx"
+        folder / "bom.cdx.json", PACKAGES, serving_packages(), name="flights", graphs=[folder / "model.onnx"]
     )
 
 

@@ -8,6 +8,7 @@ import onnx
 import polars as pl
 import pytest
 
+from components.artefacts.inference import Parts
 from components.artefacts.storage import digest_file
 from components.catalog import find_kind
 from components.compression.choice import choose, compress, shortcoming
@@ -104,8 +105,8 @@ def test_a_pruned_ensemble_is_the_sum_of_its_first_trees(example: Example, tmp_p
     answers = []
     for kept in (trees, 1):
         onnx.save(first_trees(model, kept), tmp_path / f"{kept}.onnx")
-        answers.append(KIND.predict_file(tmp_path / f"{kept}.onnx", parcels_spec(), path))
-    whole = KIND.predict_file(example.trained.candidate("xgboost").model, parcels_spec(), path)
+        answers.append(KIND.predict_file(Parts({"model": tmp_path / f"{kept}.onnx"}), parcels_spec(), path))
+    whole = KIND.predict_file(example.trained.candidate("xgboost").parts, parcels_spec(), path)
     np.testing.assert_array_equal(answers[0], whole)
     # One tree of depth 6 knows at most 64 answers.
     assert len(np.unique(answers[1])) <= 64
@@ -124,12 +125,12 @@ def test_what_ships_is_what_is_judged(example: Example, tmp_path: Path) -> None:
     evaluated = evaluate(
         trained, shipped, example.prepared, example.workload, parcels_spec(), KIND.predict_file, tmp_path / "evaluation"
     )
-    answers = pl.read_parquet(evaluated.predictions)
+    answers = pl.read_parquet(evaluated.answers.predictions)
     path = example.prepared.splits["test"].path
     np.testing.assert_array_equal(
-        answers["probability"].to_numpy(), KIND.predict_file(shipped.model, parcels_spec(), path)
+        answers["probability"].to_numpy(), KIND.predict_file(shipped.parts, parcels_spec(), path)
     )
-    exported = KIND.predict_file(trained.best.model, parcels_spec(), path)
+    exported = KIND.predict_file(trained.best.parts, parcels_spec(), path)
     np.testing.assert_array_equal(answers["exported_probability"].to_numpy(), exported)
     evidence = read_evidence(evaluated.evidence)
     report = judge(evidence, example.workload)

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from components.artefacts.errors import SplitError
+from components.artefacts.inference import Parts
 from components.artefacts.storage import write_atomically
 from components.data.results import Prepared, Split
 from components.declaration.features import FeatureStep
@@ -51,9 +52,9 @@ def trained_with(candidates: tuple[Candidate, ...]) -> Trained:
     )
 
 
-def predict(model: Path, contract: ContractSpec, rows: Path) -> NDArray[np.float32]:
+def predict(parts: Parts, contract: ContractSpec, rows: Path | bytes, threads: int = 1) -> NDArray[np.float32]:
     """Answer with what the 'model' holds for as many rows."""
-    answers: NDArray[np.float32] = pl.read_parquet(model)["answer"].to_numpy()
+    answers: NDArray[np.float32] = pl.read_parquet(parts.model)["answer"].to_numpy()
     assert len(answers) == pl.read_parquet(rows).height
     return answers
 
@@ -173,7 +174,7 @@ def test_predictions_are_kept_row_by_row(situation: Situation, flights: Workload
         predict,
         situation.folder / "e",
     )
-    kept = pl.read_parquet(done.predictions)
+    kept = pl.read_parquet(done.answers.predictions)
     stations = ["trainer_probability", "exported_probability"]
     assert kept.columns == ["row", "label", "probability", "baseline_probability", *stations]
     assert kept["probability"].to_numpy() == pytest.approx(situation.answers)

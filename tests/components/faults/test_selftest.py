@@ -15,6 +15,7 @@ from components.artefacts.answer_shape import Binary
 from components.artefacts.build import ServingSpec, open_build, seal
 from components.artefacts.storage import digest_file, write_atomically, write_json
 from components.builds.signing import ensure_key, public_key_path, sign_build
+from components.catalog import find_kind
 from components.data.results import Prepared, Split
 from components.declaration.loading import parse_workload, read_workload
 from components.declaration.workload import Workload
@@ -23,7 +24,6 @@ from components.faults.bench import Bench, Fault, make_bench
 from components.faults.selftest import FAULTS, applicable, run_selftest
 from components.features.recipe import Recipe, fit_recipe, recipe_graph, write_recipe
 from components.gates.judge import judge
-from components.kinds.tabular.workload import predict_file
 from components.training.onnx_export import join
 from components.training.results import Candidate, HardwareChoice, Trained
 from data_contracts.flights import Flight
@@ -109,6 +109,9 @@ def fitted(folder: Path, recipe: Recipe, train: pl.DataFrame, noise: float, name
     )
 
 
+KIND = find_kind("tabular")
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder, workload = tmp_path_factory.mktemp("bench"), small_workload()
@@ -125,7 +128,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     write_atomically(folder / "recipe.json", write_recipe(recipe))
     candidates = tuple(fitted(folder, recipe, train, noise, name) for name, noise in (("linear", 0.0), ("mlp", 0.0)))
     for one in candidates:
-        answers = predict_file(one.model, CONTRACT, splits["test"].path)
+        answers = KIND.predict_file(one.parts, CONTRACT, splits["test"].path)
         table = {"split": ["test"] * ROWS, "row": np.arange(ROWS), "answer": answers}
         pl.DataFrame(table).write_parquet(one.predictions)
     trained = Trained(
@@ -145,7 +148,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         digest="d", path=folder, recipe=folder / "recipe.json", splits=splits, values=recipe.values, codes={}
     )
     build = written(folder / "build", candidates[1].model, folder / "recipe.json", workload)
-    answered = predict_file(candidates[1].model, CONTRACT, splits["test"].path)
+    answered = KIND.predict_file(candidates[1].parts, CONTRACT, splits["test"].path)
     hold_out = pl.read_parquet(splits["test"].path).with_columns(pl.Series("probability", answered))
     hold_out.write_parquet(build / "reference.parquet")
     seal(build, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
@@ -154,7 +157,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     (folder / "scratch").mkdir()
     opened = open_build(build, public_key_path(key))
     return make_bench(
-        workload, CONTRACT, prepared, trained, trained.as_trained, opened, predict_file, folder / "scratch"
+        workload, CONTRACT, prepared, trained, trained.as_trained, opened, KIND.predict_file, folder / "scratch"
     )
 
 
@@ -162,7 +165,8 @@ def written(folder: Path, model: Path, recipe: Path, workload: Workload) -> Path
     """Write the files of a build that the faults spoil; it has no hold-out and no manifest yet."""
     folder.mkdir()
     write_atomically(folder / "model.onnx", model.read_bytes())
-    write_atomically(folder / "recipe.json", recipe.read_bytes())
+    (folder / "assets").mkdir()
+    write_atomically(folder / "assets" / "recipe.json", recipe.read_bytes())
     write_json(folder / "contract.json", CONTRACT)
     shape = Binary(label="late", threshold=0.5)
     serving = ServingSpec(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from components.artefacts.errors import WorkloadError
 from components.declaration.features import FeatureStep
 from components.features.recipe import TRANSFORMS, Recipe, fit_recipe, read_recipe, recipe_graph, write_recipe
-from components.kinds.tabular.inference import tensors_of_rows
+from components.kinds.tabular.inference import Tensors
 from data_contracts.contract import Contract, column
 from data_contracts.language.frame_schema import frame_schema
 
@@ -132,7 +132,13 @@ def by_polars(recipe: Recipe, given_: list[dict[str, Any]]) -> dict[str, np.ndar
 def by_graph(session: onnxruntime.InferenceSession, given_: list[dict[str, Any]]) -> dict[str, np.ndarray[Any, Any]]:
     fields = [CONTRACT.field(tensor.name) for tensor in session.get_inputs()]
     names = [tensor.name for tensor in session.get_outputs()]
-    return dict(zip(names, session.run(names, tensors_of_rows(given_, fields)), strict=True))
+    return dict(
+        zip(
+            names,
+            session.run(names, Tensors(fields).of_columns([[row[field.name] for row in given_] for field in fields])),
+            strict=True,
+        )
+    )
 
 
 def test_every_transform_is_tested_here() -> None:

@@ -72,7 +72,7 @@ def parities(trained: Trained, prepared: Prepared, contract: ContractSpec) -> di
     found = {}
     for candidate in trained.candidates:
         own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test").sort("row")["answer"].to_list()
-        answers = KIND.predict_file(candidate.model, contract, prepared.splits["test"].path)
+        answers = KIND.predict_file(candidate.parts, contract, prepared.splits["test"].path)
         np.testing.assert_allclose(answers, np.array(own), rtol=1e-6, atol=1e-6)
         found[candidate.name] = answers
     return found

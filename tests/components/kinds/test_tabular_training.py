@@ -81,7 +81,7 @@ def test_every_graph_answers_raw_rows_as_its_trainer_did(example: Example) -> No
         own = pl.read_parquet(candidate.predictions)
         for split in ("validation", "test"):
             rows = example.prepared.path / f"{split}.parquet"
-            given = KIND.predict_file(candidate.model, parcels_spec(), rows)
+            given = KIND.predict_file(candidate.parts, parcels_spec(), rows)
             expected = own.filter(pl.col("split") == split).sort("row")["answer"].to_numpy()
             assert len(given) == example.prepared.splits[split].rows
             np.testing.assert_allclose(given, expected, atol=1e-6, rtol=0)
@@ -143,7 +143,7 @@ def test_every_transform_of_one_field_becomes_a_part_of_the_graph(tmp_path: Path
     prepared = prepare_parcels(tmp_path / "prepared", workload, rows=400)
     for candidate in train(prepared, workload, tmp_path / "training").candidates:
         own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test").sort("row")["answer"].to_numpy()
-        given = KIND.predict_file(candidate.model, parcels_spec(), prepared.path / "test.parquet")
+        given = KIND.predict_file(candidate.parts, parcels_spec(), prepared.path / "test.parquet")
         np.testing.assert_allclose(given, own, atol=1e-6, rtol=0)
 
 
@@ -157,7 +157,7 @@ def test_recipes_of_codes_alone_or_of_values_alone_train_too(kept: set[str], tmp
     rows = prepared.path / "test.parquet"
     for candidate in trained.candidates:
         own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "test")["answer"].to_numpy()
-        np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
+        np.testing.assert_allclose(KIND.predict_file(candidate.parts, parcels_spec(), rows), own, atol=1e-6, rtol=0)
 
 
 def test_a_split_of_one_class_is_refused(example: Example, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_calibration_is_part_of_the_graph_and_mends_weighted_answers(
     labels = read_table(example.prepared, "validation").labels.numpy()
     for candidate in trained.candidates:
         own = pl.read_parquet(candidate.predictions).filter(pl.col("split") == "validation")["answer"].to_numpy()
-        np.testing.assert_allclose(KIND.predict_file(candidate.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
+        np.testing.assert_allclose(KIND.predict_file(candidate.parts, parcels_spec(), rows), own, atol=1e-6, rtol=0)
         if calibration == "platt":
             assert own.mean() == pytest.approx(labels.mean(), abs=0.01)
 
@@ -205,7 +205,7 @@ def test_an_ensemble_that_shares_weights_learns_and_is_exported(example: Example
     network = trained.candidate("network")
     own = pl.read_parquet(network.predictions).filter(pl.col("split") == "test")["answer"].to_numpy()
     rows = example.prepared.path / "test.parquet"
-    np.testing.assert_allclose(KIND.predict_file(network.model, parcels_spec(), rows), own, atol=1e-6, rtol=0)
+    np.testing.assert_allclose(KIND.predict_file(network.parts, parcels_spec(), rows), own, atol=1e-6, rtol=0)
     assert network.score > 0.6
 
 

@@ -19,9 +19,15 @@ def record(
     stopped: str = "finished",
     prepared: str = "p",
 ) -> Recorded:
-    files = {"model.onnx": packaged or model, "recipe.json": "r"}
     manifest = Manifest(
-        format=1, build_id=f"flights-{model}", workload="flights", kind="tabular", created="", files=files
+        format=4,
+        build_id=f"flights-{model}",
+        workload="flights",
+        kind="tabular",
+        created="",
+        files={"model.onnx": packaged or model, "assets/recipe.json": "r"},
+        graphs={"model": "model.onnx"},
+        assets={"recipe.json": "assets/recipe.json"},
     )
     training = {
         "candidates": (CandidateRecord(name="network", digest=model, score=auc, seconds=1.0),),

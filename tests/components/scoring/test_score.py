@@ -17,9 +17,9 @@ import pytest
 
 from components.artefacts.build import Build, open_build
 from components.artefacts.errors import ContractError, HostError, SourceError
+from components.artefacts.inference import inference_of
 from components.declaration.source import Source
 from components.kinds.tabular.bulk import BulkPredictor
-from components.kinds.tabular.inference import Predictor
 from components.scoring.joined import JoinedWriter
 from components.scoring.score import score_file
 from components.scoring.work_folder import work_folder
@@ -172,7 +172,7 @@ def test_answers_are_those_of_the_graph(build: Build, source: Path, tmp_path: Pa
     scored = pl.read_parquet(score_file(build, source, tmp_path / "out.parquet").target)
     contract = build.contract()
     valid = scored.filter(pl.col("reasons").is_null())
-    predictor = Predictor(build.read("model.onnx"), contract)
+    predictor = inference_of("tabular").open(build.parts(), contract)
     whole = predictor.predict(predictor.tensors(valid.select([field.name for field in contract.inputs]).rows()))
     np.testing.assert_array_equal(valid["probability"].to_numpy(), whole)
 

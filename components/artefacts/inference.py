@@ -1,0 +1,109 @@
+"""How a kind answers: the one protocol of every ``components/kinds/<kind>/inference.py``.
+
+    predictor = inference_of(build.manifest.kind).open(build.parts(), build.contract())
+    answers = predictor.predict(predictor.tensors(rows))
+
+Data plane, compression, evaluation, scoring, parity ladder and live check ask in this way and in no other. A row is a
+tuple in the order of the contract's inputs, decoded by the contract; what a graph takes of it is the kind's affair.
+What is answered is numbers: [rows], or [rows, columns] where a row has several; the build's answer shape writes them.
+"""
+
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from numpy.typing import NDArray
+
+from components.artefacts.errors import BuildError
+from data_contracts.description.field_types import decode_value
+from data_contracts.description.spec import ContractSpec
+
+Row = tuple[Any, ...]
+# What graphs take, by the names of tensors; the first axis of each counts rows.
+Batch = Mapping[str, NDArray[Any]]
+Answers = NDArray[Any]
+
+# The graph that compression makes smaller; most kinds have no other.
+MODEL = "model"
+# Beside this module's package, also where both were packed under another name.
+_KINDS = f"{__name__.partition('.artefacts.')[0]}.kinds"
+
+
+class InvalidRow(ValueError):
+    """A row that cannot be answered: which row (from 0), which field, why."""
+
+    def __init__(self, row: int, field: str | None, reason: str) -> None:
+        super().__init__(f"row {row}, field {field}: {reason}")
+        self.row = row
+        self.field = field
+        self.reason = reason
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What a kind answers with: named ONNX graphs, and named files beside them; as files, or as their bytes."""
+
+    graphs: Mapping[str, Path | bytes]
+    assets: Mapping[str, Path | bytes] = {}
+
+    @property
+    def model(self) -> Path | bytes:
+        """The graph named ``model``."""
+        return self.graphs[MODEL]
+
+    def with_model(self, model: Path | bytes) -> "Parts":
+        """Return the parts with another graph in the place of the model."""
+        return Parts({**self.graphs, MODEL: model}, self.assets)
+
+
+class Predictor(Protocol):
+    """Opened parts of a build; safe to be asked from several threads."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of a batch's tensors that the model's graph takes."""
+
+    def tensors(self, rows: Sequence[Row]) -> Batch:
+        """Return rows as the graphs take them; InvalidRow for one that the kind cannot read."""
+
+    def tensors_of_columns(self, columns: Mapping[str, NDArray[Any]]) -> Batch:
+        """Return a checked table, column by column, as the graphs take it.
+
+        Doubles with NaN for missing, moments as seconds since 1970-01-01, texts and bytes as objects. InvalidRow for a
+        row that the kind cannot read.
+        """
+
+    def predict(self, batch: Batch) -> Answers:
+        """Return the numbers of each row."""
+
+
+class Inference(Protocol):
+    """What ``inference.py`` of a kind offers as ``INFERENCE``; it imports NumPy, a runtime and this module alone."""
+
+    # Types of request bodies that are one example and no JSON, such as "image/png".
+    media_types: tuple[str, ...] = ()
+
+    def open(self, parts: Parts, contract: ContractSpec, threads: int = 1, *, optimise: bool = True) -> Predictor:
+        """Open graphs and assets; without ``optimise`` the graphs run as they were written."""
+
+    def read_body(self, body: bytes, media_type: str, contract: ContractSpec) -> list[dict[str, Any]]:
+        """Return a body of one of the media types as rows that JSON would hold; the contract checks them after this."""
+        raise InvalidRow(0, None, f"a body of type {media_type} is no row of {contract.name}")
+
+
+def inference_of(kind: str) -> Inference:
+    """Return how a kind answers; BuildError if this version does not know it."""
+    name = f"{_KINDS}.{kind}.inference"
+    try:
+        inference: Inference = importlib.import_module(name).INFERENCE
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise
+        raise BuildError(f"of kind '{kind}', which this version does not know") from error
+    return inference
+
+
+def read_rows(rows: Iterable[Mapping[str, Any]], contract: ContractSpec) -> list[Row]:
+    """Return rows as a client would send them (moments as text) as tuples in the order of the contract's inputs."""
+    return [tuple(decode_value(field, row[field.name]) for field in contract.inputs) for row in rows]
