@@ -27,6 +27,7 @@ from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated
 from components.evaluation.part import EvaluationPart
 from components.gates.judge import GateReport
+from components.gates.part import GatesPart
 from components.monitoring.monitor import Monitored
 from components.promotion.promote import Promotion
 from components.registry.versions import Registered
@@ -119,7 +120,7 @@ def built(apart: Apart, workload: Workload, contract: ContractSpec) -> tuple[Bui
         rehearsed=rehearsed,
         usd_per_hour=0.085,
     )
-    gates = apart.run("gate", GateReport, workload=workload, measured=measured)
+    gates = apart.run("gate", GateReport, workload=GatesPart.of(workload), measured=measured)
     inputs = BuildInputs(**dict(measured), snapshot=snapshot, validated=validated, expected=expected, gates=gates)
     return inputs, apart.run("package", PackagedBuild, workload=workload, inputs=inputs, **shared)
 
