@@ -29,9 +29,9 @@ from components.artefacts.rollout import (
     write_rollout,
 )
 from components.artefacts.storage import held
+from components.builds.core import json_rows
 from components.builds.kept_builds import folder_of_build
 from components.builds.live_check import LiveCheck, check_live
-from components.builds.packaging import json_rows
 from components.builds.parity_ladder import Ladder, climb
 from components.builds.rehearsal import ladder_measure
 from components.builds.signing import public_key_path

@@ -1,6 +1,6 @@
 """The dossier: one self-contained HTML page that says what a build is, how good it is, and why to believe it.
 
-    write_dossier(path, Subject(workload, contract, evidence, report, validated, expected, prepared, trained, lineage))
+    page = render_dossier(Subject(workload, contract, evidence, report, validated, expected, prepared, trained))
 
 Everything on the page is computed from evidence and results that lie beside it; nothing is fetched when it is opened.
 """
@@ -16,7 +16,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from components.artefacts.storage import write_atomically
 from components.data.results import Expected, Prepared, Validated
 from components.declaration.targets import CLASS_METRICS, target_of
 from components.declaration.workload import Workload
@@ -70,11 +69,6 @@ class Subject:
     # Stage of the pipeline to the seconds it took.
     stages: Mapping[str, float] = field(default_factory=dict)
     limits: Sequence[str] = ()
-
-
-def write_dossier(path: Path, subject: Subject) -> Path:
-    """Write the page, atomically, and return its path."""
-    return write_atomically(path, render_dossier(subject).encode())
 
 
 def render_dossier(subject: Subject) -> str:
