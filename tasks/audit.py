@@ -1,5 +1,6 @@
 """Audit: ways in which the answer could reach the model that will not be there in serving."""
 
+from components.catalog import find_kind
 from components.data.audit.findings import Audited
 from components.data.audit.leakage import audit_prepared
 from components.data.results import Prepared
@@ -20,4 +21,5 @@ def _artifact(audited: Audited) -> str:
 @stage("audit", settings=["contract", "audit"], artifact=_artifact)
 def audit(workload: Workload, prepared: Prepared) -> Audited:
     """Look for leaks between the splits; a finding fails the gate 'leakage'."""
-    return audit_prepared(prepared, contract_of(workload), workload.audit)
+    kind = find_kind(workload.kind).preparation
+    return audit_prepared(prepared, contract_of(workload), workload.audit, kind)

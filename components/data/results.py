@@ -1,8 +1,11 @@
 """What the data stages hand on: digests, paths, counts and small values, frozen, ready for JSON. Never rows."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
+import polars as pl
 from pydantic import Field
 
 from components.result import Result
@@ -45,7 +48,7 @@ class Split(Result):
 
     name: str
     path: Path
-    features: Path | None = Field(None, description="Recipe columns and the label as a number; set once prepared.")
+    features: Path | None = Field(None, description="What the kind made of the rows; None if it reads the rows.")
     rows: int
     positives: float | None = Field(description="Share of rows whose label is true; None for labels of other types.")
     start: str | None = None
@@ -60,16 +63,27 @@ class FieldShift(Result):
     distance: float
 
 
+class Made(NamedTuple):
+    """What a kind made of raw splits in their folder: names of its own files, what training must know, rows to report.
+
+    Beside a split's rows may lie its features, ``<split>.features.parquet``.
+    """
+
+    assets: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = MappingProxyType({})
+    # Raw rows of each split, if they were read anyway.
+    samples: Mapping[str, pl.DataFrame] | None = None
+
+
 class Prepared(Result):
-    """Splits with their features, and the recipe that made them."""
+    """Splits, and what the kind made of them."""
 
     digest: str
     path: Path
-    recipe: Path
     splits: dict[str, Split]
     shifts: tuple[FieldShift, ...] = Field((), description="Every field in every split against training.")
-    values: tuple[str, ...] = Field(description="Names of the float32 features, in order.")
-    codes: dict[str, int] = Field(description="Names of the int64 features, in order, with their cardinalities.")
+    assets: dict[str, Path] = Field(default_factory=dict, description="Files of the kind's own, such as a recipe.")
+    facts: dict[str, Any] = Field(default_factory=dict, description="What the kind noted for training.")
     snapshot: str = Field("", description="Digest of the data version.")
     by: Literal["time", "random", "stratified", "group"] | None = Field(
         None, description="The rule of the split; None in a record from before it was kept."
