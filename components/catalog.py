@@ -23,7 +23,8 @@ from components.declaration.targets import Target, target_of
 from components.declaration.validation_errors import describe_validation_error
 from components.declaration.workload import Workload
 from components.settings import Settings
-from components.training.costs.estimate import Estimate
+from components.training.costs.estimate import Estimate, Prices
+from components.training.part import TrainingPart
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec, DType
 
@@ -37,7 +38,7 @@ class Train(Protocol):
     def __call__(
         self,
         prepared: Prepared,
-        workload: Workload,
+        workload: TrainingPart,
         contract: ContractSpec,
         folder: Path,
         settings: Settings,
@@ -49,7 +50,7 @@ class EstimateTraining(Protocol):
     """Says what a training would take, from a few dozen of its steps."""
 
     def __call__(
-        self, prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings
+        self, prepared: Prepared, workload: TrainingPart, contract: ContractSpec, prices: Prices, settings: Settings
     ) -> Estimate: ...
 
 
@@ -75,7 +76,7 @@ class MakeSmaller(Protocol):
         self,
         trained: Trained,
         prepared: Prepared,
-        workload: Workload,
+        workload: TrainingPart,
         contract: ContractSpec,
         folder: Path,
         settings: Settings,
@@ -128,16 +129,16 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in found if module.ispkg))
 
 
-def kind_module(name: str) -> str:
-    """Return the module that defines a kind."""
-    return f"components.kinds.{name}.workload"
+def kind_modules(name: str) -> tuple[str, str]:
+    """Return the modules that are found by a kind's name: what defines it, and by what it answers."""
+    return f"components.kinds.{name}.workload", f"components.kinds.{name}.inference"
 
 
 def find_kind(name: str) -> Kind:
     """Return a kind by name; WorkloadError says which are known."""
     if name not in known_kinds():
         raise WorkloadError(f"unknown kind '{name}'; known: {', '.join(known_kinds())}")
-    kind = importlib.import_module(kind_module(name)).KIND
+    kind = importlib.import_module(kind_modules(name)[0]).KIND
     assert isinstance(kind, Kind), f"components/kinds/{name}/workload.py defines no KIND"
     return kind
 
@@ -168,11 +169,11 @@ def check_kind(workload: Workload, contract: ContractSpec) -> None:
         kind.check(kind_options(workload), workload.features, contract)
 
 
-def kind_options(workload: Workload) -> Section:
+def kind_options(workload: Workload | TrainingPart) -> Section:
     """Check the ``model`` section of a workload; WorkloadError names the key and what is allowed."""
     options = find_kind(workload.kind).options
     try:
         return options.model_validate(workload.model)
     except ValidationError as error:
         told = describe_validation_error(error, options)
-        raise WorkloadError(f"workload {workload.name}, section model (kind {workload.kind}): {told}") from error
+        raise WorkloadError(f"section model (kind {workload.kind}): {told}") from error

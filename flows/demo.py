@@ -8,10 +8,11 @@ import msgspec
 
 from components.artefacts.errors import SlipwayError
 from components.artefacts.rollout import rollout_path
-from components.builds.live_check import ask, serving
 from components.builds.signing import public_key_path
 from components.declaration.loading import read_workload
 from components.promotion.promote import champion_of
+from components.service.asking import ask
+from components.service.process import serving
 from components.settings import Settings
 from flows import terminal
 

@@ -12,11 +12,12 @@ from flows.drawing import coloured, make_table, open_console, plain, warn
 
 if TYPE_CHECKING:
     from components.artefacts.build import Build
-    from components.builds.live_check import Endpoint, LiveCheck
+    from components.builds.live_check import LiveCheck
     from components.builds.parity_ladder import Ladder
     from components.builds.serving_environment import FreshEnvironment
     from components.builds.stage_budget import StageBudget
     from components.declaration.goal import Goal
+    from components.service.process import Endpoint
 
 REASONS_SHOWN = 15
 

@@ -1,11 +1,11 @@
 """Audit: ways in which the answer could reach the model that will not be there in serving."""
 
-from components.catalog import find_kind
 from components.data.audit.findings import Audited
 from components.data.audit.leakage import audit_prepared
+from components.data.preparation import Preparation
 from components.data.results import Prepared
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
+from components.declaration.audit import AuditLimits
+from data_contracts.description.spec import ContractSpec
 from tasks.pages import text
 from tasks.stage import stage
 
@@ -18,8 +18,7 @@ def _artifact(audited: Audited) -> str:
     return "\n".join([f"## {state}", "", *found, *limits])
 
 
-@stage("audit", settings=["contract", "audit"], artifact=_artifact)
-def audit(workload: Workload, prepared: Prepared) -> Audited:
+@stage("audit", artifact=_artifact)
+def audit(prepared: Prepared, audit: AuditLimits, contract: ContractSpec, preparation: Preparation) -> Audited:
     """Look for leaks between the splits; a finding fails the gate 'leakage'."""
-    kind = find_kind(workload.kind).preparation
-    return audit_prepared(prepared, contract_of(workload), workload.audit, kind)
+    return audit_prepared(prepared, contract, audit, preparation)

@@ -1,11 +1,12 @@
 """Prepare: split, fit the recipe on the training split, write the features."""
 
-from components.catalog import find_kind
+from components.data.preparation import Preparation
 from components.data.preparation import prepare as prepare_rows
 from components.data.results import Prepared, Validated
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
+from components.declaration.features import FeatureStep
+from components.declaration.split import SplitRule
 from components.settings import Home
+from data_contracts.description.spec import ContractSpec
 from tasks.pages import table
 from tasks.stage import stage
 
@@ -16,7 +17,14 @@ def _artifact(prepared: Prepared) -> str:
     return table({**rows, "kept rows in no split": prepared.left_out, **moved, **prepared.assets})
 
 
-@stage("prepare", settings=["split", "features", "contract", "seed"], artifact=_artifact)
-def prepare(workload: Workload, validated: Validated, home: Home) -> Prepared:
+@stage("prepare", artifact=_artifact)
+def prepare(
+    validated: Validated,
+    split: SplitRule,
+    features: tuple[FeatureStep, ...],
+    contract: ContractSpec,
+    preparation: Preparation,
+    home: Home,
+) -> Prepared:
     """Make the splits and their features."""
-    return prepare_rows(validated, workload, contract_of(workload), home, find_kind(workload.kind).preparation)
+    return prepare_rows(validated, split, features, contract, home, preparation)

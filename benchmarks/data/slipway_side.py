@@ -50,7 +50,8 @@ def validate_and_prepare(record: Path, folder: Path) -> None:
     validated = validate_snapshot(taken, contract, home, where="benchmark")
     # As the stages do it.
     begin_judging(validated, contract, home, where="benchmark")
-    prepared = prepare(validated, read_workload("flights"), contract, home, find_kind("tabular").preparation)
+    flights = read_workload("flights")
+    prepared = prepare(validated, flights.split, flights.features, contract, home, find_kind("tabular").preparation)
     judge_expectations(validated, contract, home, where="benchmark")
     result = {
         "kept": validated.rows,

@@ -20,7 +20,7 @@ from components.artefacts.build import Build
 from components.artefacts.errors import ServingError
 from components.artefacts.inference import Batch, inference_of, read_rows
 from components.artefacts.lifetime import bound
-from components.builds.live_check import DATA_PLANE
+from components.service.process import DATA_PLANE
 from components.user_modules import child_environment
 
 CLEAN_SECONDS = 60

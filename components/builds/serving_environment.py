@@ -17,10 +17,11 @@ import numpy as np
 from components.artefacts.answer_shape import differences
 from components.artefacts.build import Build
 from components.artefacts.errors import ServingError
-from components.builds.live_check import ask, serving
 from components.builds.serving_sources import copy_sources
 from components.provenance import Package, dependency_graph
 from components.result import Result
+from components.service.asking import ask
+from components.service.process import serving
 from components.virtual_environment import make_virtual_environment, pins_of
 
 REQUIREMENTS = "serving-requirements.txt"

@@ -16,9 +16,10 @@ from components.artefacts.build import Build
 from components.artefacts.errors import ServingError
 from components.artefacts.lifetime import bound
 from components.artefacts.onnx_session import open_session
-from components.builds.live_check import DATA_PLANE, LiveCheck
+from components.builds.live_check import LiveCheck
 from components.builds.parity_ladder import golden_tensors
 from components.catalog import find_kind
+from components.service.process import DATA_PLANE
 from components.user_modules import child_environment
 
 PROGRAM = f"{DATA_PLANE}.stage_budget"

@@ -13,7 +13,7 @@ from components.data.splits.division import split_rows
 from components.data.splits.split_report import REPORTED, sampled, split_report
 from components.declaration.audit import AuditLimits
 from components.declaration.features import FeatureStep
-from components.declaration.workload import Workload
+from components.declaration.split import SplitRule
 from components.settings import Home
 from components.stage_keys import code_part
 from data_contracts.description.spec import ContractSpec
@@ -42,39 +42,39 @@ ONLY_SPLITS = Preparation()
 
 def prepare(
     validated: Validated,
-    workload: Workload,
+    split: SplitRule,
+    features: Sequence[FeatureStep],
     contract: ContractSpec,
     home: Home,
     kind: Preparation,
 ) -> Prepared:
     """Split the kept rows, ``<split>.parquet``, and let the kind make of them what training reads.
 
-    Raises SplitError for splits that cannot be used and WorkloadError for
-    features that cannot be made.
+    Raises SplitError for splits that cannot be used and WorkloadError for features that cannot be made.
     """
     rooms = home.room("prepared")
     rooms.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         folder = Path(scratch) / "prepared"
         folder.mkdir()
-        splits, left_out = split_rows(KeptRows(validated.path, validated.mask, contract), workload.split, folder)
-        placed = sum(split.rows for split in splits.values())
+        splits, left_out = split_rows(KeptRows(validated.path, validated.mask, contract), split, folder)
+        placed = sum(one.rows for one in splits.values())
         assert placed + left_out == validated.rows, "rows in splits and in none are not the rows that were kept"
-        made = kind.make(splits, workload.features, contract, folder) if kind.make else Made()
-        samples = made.samples or {name: sampled(split, contract, REPORTED) for name, split in splits.items()}
+        made = kind.make(splits, features, contract, folder) if kind.make else Made()
+        samples = made.samples or {name: sampled(one, contract, REPORTED) for name, one in splits.items()}
         assets = {name: digest_file(folder / name) for name in made.assets}
-        rule = workload.split.model_dump(mode="json")
+        rule = split.model_dump(mode="json")
         digest = digest_json([validated.digest, rule, assets, made.facts, code_part((*CODE, *kind.modules))])
         target = rooms / digest
         prepared = Prepared(
             digest=digest,
             path=target,
-            splits={name: _moved(split, target) for name, split in splits.items()},
+            splits={name: _moved(one, target) for name, one in splits.items()},
             shifts=split_report(samples, contract),
             assets={name: target / name for name in made.assets},
             facts=made.facts,
             snapshot=validated.snapshot,
-            by=workload.split.by,
+            by=split.by,
             left_out=left_out,
         )
         if not target.is_dir():

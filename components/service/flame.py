@@ -14,7 +14,8 @@ import msgspec
 
 from components.artefacts.build import Build
 from components.artefacts.errors import HostError
-from components.builds.live_check import ask, serving
+from components.service.asking import ask
+from components.service.process import serving
 
 CLIENTS = 4
 RATE = 500

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.artefacts.errors import ServingError
 from components.artefacts.rollout import rollout_path
-from components.builds.live_check import STOP_SECONDS, Endpoint, serving
+from components.service.process import STOP_SECONDS, Endpoint, serving
 from components.settings import Home
 
 STOPPING = (

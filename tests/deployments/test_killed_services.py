@@ -132,7 +132,7 @@ def test_the_counts_of_a_killed_service_go_when_the_next_one_starts(
 
 OWNER = """
 import sys, time
-from components.builds.live_check import serving
+from components.service.process import serving
 with serving(["--build", sys.argv[1], "--port", "0", "--workers", "1"]) as (endpoint, process):
     print(process.pid, flush=True)
     time.sleep(600)

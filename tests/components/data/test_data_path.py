@@ -124,4 +124,4 @@ def test_a_split_without_rows_is_refused(home: Home, tmp_path: Path) -> None:
         }
     )
     with pytest.raises(SplitError, match="Timed has no field with the role 'time'"):
-        prepare(validated, plan, Timed.spec(), home, find_kind("tabular").preparation)
+        prepare(validated, plan.split, plan.features, Timed.spec(), home, find_kind("tabular").preparation)

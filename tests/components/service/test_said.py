@@ -4,16 +4,16 @@ import io
 import subprocess
 import sys
 
-from components.builds.live_check import KEPT_LINES, _Said
+from components.service.said import KEPT_LINES, Said
 
 TALK = "import sys; sys.stderr.write(''.join(f'line {n}\\n' for n in range(1_000)) + '\\n')"
 
 
-def _said(program: str) -> _Said:
+def _said(program: str) -> Said:
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE)
     process.wait()
     assert process.stderr
-    said = _Said(process.stderr)
+    said = Said(process.stderr)
     assert process.poll() == 0
     return said
 
