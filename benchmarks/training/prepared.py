@@ -15,5 +15,10 @@ def prepared_data(workload: Workload, settings: Settings) -> Prepared:
     home, contract = settings.folder(), contract_of(workload)
     snapshot = take_snapshot(workload.source, contract, home)
     return prepare(
-        validate_snapshot(snapshot, contract, home, workload.name), workload.split, workload.features, contract, home, find_kind("tabular").preparation
+        validate_snapshot(snapshot, contract, home, workload.name),
+        workload.split,
+        workload.features,
+        contract,
+        home,
+        find_kind("tabular").preparation,
     )

@@ -88,7 +88,9 @@ def validated_of(workload: Workload, snapshot: Snapshot, home: Home) -> Validate
 
 
 def prepared_of(workload: Workload, validated: Validated, home: Home) -> Prepared:
-    return prepare.fn(validated, workload.split, workload.features, contract_of(workload), find_kind(workload.kind).preparation, home)
+    return prepare.fn(
+        validated, workload.split, workload.features, contract_of(workload), find_kind(workload.kind).preparation, home
+    )
 
 
 def trained_of(workload: Workload, prepared: Prepared, home: Home, settings: Settings) -> Trained:

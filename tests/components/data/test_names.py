@@ -67,7 +67,12 @@ def test_names_of_ours_do_not_clash_with_those_of_fields(
     workload = parse_workload(document | changes, where="named")
     snapshot = take_snapshot(Source(path=str(tmp_path / "rows.parquet")), contract, home)
     prepared = prepare(
-        validate_snapshot(snapshot, contract, home, "named"), workload.split, workload.features, contract, home, find_kind("tabular").preparation
+        validate_snapshot(snapshot, contract, home, "named"),
+        workload.split,
+        workload.features,
+        contract,
+        home,
+        find_kind("tabular").preparation,
     )
     audit(prepared, contract)
     raw, made = (pl.read_parquet(path) for path in (prepared.splits["train"].path, prepared.splits["train"].features))
