@@ -80,7 +80,7 @@ class Staged:
 
 
 def ingested(workload: Workload, home: Home) -> Snapshot:
-    return ingest.fn(workload.source, contract_of(workload), find_kind(workload.kind).preparation, home)
+    return ingest.fn(workload.source, contract_of(workload), home)
 
 
 def validated_of(workload: Workload, snapshot: Snapshot, home: Home) -> Validated:
