@@ -17,6 +17,7 @@ from components.declaration.split import SplitRule
 from components.settings import Home
 from components.stage_keys import code_part
 from data_contracts.description.spec import ContractSpec
+from components.store.reference import Reference
 
 RECORD = "prepared.json"
 # What decides the splits, beside the rule.
@@ -65,21 +66,21 @@ def prepare(
         assets = {name: digest_file(folder / name) for name in made.assets}
         rule = split.model_dump(mode="json")
         digest = digest_json([validated.digest, rule, assets, made.facts, code_part((*CODE, *kind.modules))])
-        target = rooms / digest
+        target = home.reference("prepared", digest)
         prepared = Prepared(
             digest=digest,
-            path=target,
+            stored=target,
             splits={name: _moved(one, target) for name, one in splits.items()},
             shifts=split_report(samples, contract),
-            assets={name: target / name for name in made.assets},
+            stored_assets={name: target / name for name in made.assets},
             facts=made.facts,
             snapshot=validated.snapshot,
             by=split.by,
             left_out=left_out,
         )
-        if not target.is_dir():
+        if not target.exists():
             write_json(folder / RECORD, prepared.model_dump(mode="json"))
-            folder.rename(target)
+            home.store.commit("prepared", digest, folder)
     return prepared
 
 
@@ -88,7 +89,8 @@ def features_path(raw: Path) -> Path:
     return raw.with_name(f"{raw.stem}.features.parquet")
 
 
-def _moved(split: Split, target: Path) -> Split:
-    path = target / split.path.name
-    features = features_path(path) if features_path(split.path).is_file() else None
-    return split.model_copy(update={"path": path, "features": features})
+def _moved(split: Split, target: Reference) -> Split:
+    path = split.path
+    features = features_path(path)
+    stored = target / features.name if features.is_file() else None
+    return split.model_copy(update={"stored": target / path.name, "stored_features": stored})
