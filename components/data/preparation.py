@@ -16,8 +16,8 @@ from components.declaration.features import FeatureStep
 from components.declaration.split import SplitRule
 from components.settings import Home
 from components.stage_keys import code_part
-from data_contracts.description.spec import ContractSpec
 from components.store.reference import Reference
+from data_contracts.description.spec import ContractSpec
 
 RECORD = "prepared.json"
 # What decides the splits, beside the rule.
