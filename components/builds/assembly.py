@@ -18,8 +18,9 @@ from components.declaration.workload import Workload
 from components.evaluation.evidence import write_evidence
 from components.imported_code import code_of
 from components.provenance import CodeVersion, code_version, dependency_graph, environment_differences, machine
-from components.reports.dossier import Subject, write_dossier
+from components.reports.dossier import write_dossier
 from components.reports.model_card import write_card
+from components.reports.subject import Subject
 from components.run_ledger import stage_seconds
 from components.settings import Home
 from data_contracts.description.spec import ContractSpec

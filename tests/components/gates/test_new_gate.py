@@ -11,7 +11,8 @@ from components.gates.judge import judge, promotion_gates
 from components.gates.policy import policy, promotion_gate_names
 from components.gates.registry import build_gate, promotion_gate
 from components.gates.rule import Case, Rule, at_most
-from components.reports.dossier import Subject, write_dossier
+from components.reports.dossier import write_dossier
+from components.reports.subject import Subject
 
 
 @pytest.fixture(autouse=True)
