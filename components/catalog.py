@@ -21,7 +21,8 @@ from components.declaration.targets import Target, target_of
 from components.declaration.validation_errors import describe_validation_error
 from components.declaration.workload import Workload
 from components.settings import Settings
-from components.training.costs.estimate import Estimate
+from components.training.costs.estimate import Estimate, Prices
+from components.training.part import TrainingPart
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec
 
@@ -35,7 +36,7 @@ class Train(Protocol):
     def __call__(
         self,
         prepared: Prepared,
-        workload: Workload,
+        workload: TrainingPart,
         contract: ContractSpec,
         folder: Path,
         settings: Settings,
@@ -47,7 +48,7 @@ class EstimateTraining(Protocol):
     """Says what a training would take, from a few dozen of its steps."""
 
     def __call__(
-        self, prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings
+        self, prepared: Prepared, workload: TrainingPart, contract: ContractSpec, prices: Prices, settings: Settings
     ) -> Estimate: ...
 
 
@@ -64,7 +65,7 @@ class MakeSmaller(Protocol):
         self,
         trained: Trained,
         prepared: Prepared,
-        workload: Workload,
+        workload: TrainingPart,
         contract: ContractSpec,
         folder: Path,
         settings: Settings,
@@ -112,16 +113,16 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in found if module.ispkg))
 
 
-def kind_module(name: str) -> str:
-    """Return the module that defines a kind."""
-    return f"components.kinds.{name}.workload"
+def kind_modules(name: str) -> tuple[str, str]:
+    """Return the modules that are found by a kind's name: what defines it, and by what it answers."""
+    return f"components.kinds.{name}.workload", f"components.kinds.{name}.inference"
 
 
 def find_kind(name: str) -> Kind:
     """Return a kind by name; WorkloadError says which are known."""
     if name not in known_kinds():
         raise WorkloadError(f"unknown kind '{name}'; known: {', '.join(known_kinds())}")
-    kind = importlib.import_module(kind_module(name)).KIND
+    kind = importlib.import_module(kind_modules(name)[0]).KIND
     assert isinstance(kind, Kind), f"components/kinds/{name}/workload.py defines no KIND"
     return kind
 
@@ -138,11 +139,11 @@ def check_target(workload: Workload, contract: ContractSpec) -> None:
         kind.check(kind_options(workload), contract)
 
 
-def kind_options(workload: Workload) -> Section:
+def kind_options(workload: Workload | TrainingPart) -> Section:
     """Check the ``model`` section of a workload; WorkloadError names the key and what is allowed."""
     options = find_kind(workload.kind).options
     try:
         return options.model_validate(workload.model)
     except ValidationError as error:
         told = describe_validation_error(error, options)
-        raise WorkloadError(f"workload {workload.name}, section model (kind {workload.kind}): {told}") from error
+        raise WorkloadError(f"section model (kind {workload.kind}): {told}") from error

@@ -1,7 +1,8 @@
 """What code a module reaches: every file of ours and of the user's that it imports, and the packages beyond those.
 
 Import statements are read, wherever in a file they stand; nothing is imported for it. What Python's installation and
-installed packages hold is not followed: their versions stand for it.
+installed packages hold is not followed: their versions stand for it. Of Slipway's own modules the files that lie beside
+them and that they name belong to it, too: templates, lists.
 """
 
 import ast
@@ -17,8 +18,17 @@ from components.artefacts.storage import digest_bytes
 from components.provenance import ROOT
 
 PACKAGES = ("flows", "tasks", "components", "deployments", "data_contracts")
-# Orchestration: it decides when a stage runs, never what comes out.
-NOT_PART_OF_A_RESULT = ("tasks.stage", "components.stage_keys", "components.run_ledger", "components.provenance")
+# Orchestration and pages: when a stage runs and how it is shown, never what comes out.
+NOT_PART_OF_A_RESULT = (
+    "tasks.stage",
+    "tasks.pages",
+    "tasks.given",
+    "components.stage_keys",
+    "components.run_ledger",
+    "components.provenance",
+)
+# What imports lead to, and what Python makes of it.
+_CODE = (".py", ".pyc", ".pyi")
 INSTALLED = ("site-packages", "dist-packages")
 # Calls that load code by a name or a path that an import statement does not show.
 _LOADERS = {
@@ -103,6 +113,7 @@ class _Walk:
         if (own := _own(module)) is not None:
             name = str(own.relative_to(ROOT))
             self.files[name] = own
+            self.files |= {str(one.relative_to(ROOT)): one for one in files_beside(own)}
             # What the user puts among our contracts is the user's.
             return self._read(own, name, module, is_users=module.startswith("data_contracts."))
         found = None if _is_name_in_ours(module) else _located(module)
@@ -142,6 +153,22 @@ def _own(module: str) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def files_beside(module: Path) -> tuple[Path, ...]:
+    """Return the files, other than code, that lie beside a module of ours and that it names, directly or one by one."""
+    beside = {path.name: path for path in module.parent.iterdir() if path.is_file() and path.suffix not in _CODE}
+    found: dict[str, Path] = {}
+    waiting = [module] if beside else []
+    while waiting:
+        text = waiting.pop().read_bytes()
+        for name, path in beside.items():
+            # In quotes: in a comment or a message it is only told of.
+            if name not in found and any(quote + name.encode() + quote in text for quote in (b'"', b"'")):
+                found[name] = path
+                waiting.append(path)
+    return tuple(found[name] for name in sorted(found))
 
 
 def _is_name_in_ours(module: str) -> bool:

@@ -9,11 +9,15 @@ from prefect import flow
 from pydantic import Field
 
 from components.artefacts.errors import GateError
+from components.builds.inputs import BuildInputs
 from components.builds.packaging import PackagedBuild
-from components.builds.results import BuildInputs
+from components.builds.part import ServedPart
+from components.builds.results import Measured
+from components.compression.part import CompressionPart
 from components.data.versions import find_version
-from components.declaration.loading import contract_of
+from components.evaluation.part import EvaluationPart
 from components.registry.versions import Registered
+from components.training.part import TrainingPart
 from flows.data_stages import checked_and_prepared
 from flows.opening import opened
 from tasks.audit import audit
@@ -63,26 +67,28 @@ def build_model(workload: WorkloadName = "flights", data: DigestStart = "") -> B
     """
     with opened(workload, "build-model", alone=True) as run:
         declared, home, settings = run.workload, run.home, run.settings
-        snapshot = find_version(data, home, contract_of(declared)) if data else ingest(declared, home)
-        validated, expected, prepared = checked_and_prepared(declared, snapshot, home)
-        audited = audit(declared, prepared)
-        trained = train(declared, prepared, home, settings)
-        compressed = compress(declared, trained, prepared, home, settings)
-        evaluated = evaluate(declared, trained, compressed, prepared, home)
-        rehearsed = rehearse(declared, compressed, prepared, evaluated, home, settings)
-        gates = gate(declared, trained, compressed, evaluated, rehearsed, audited, prepared)
-        inputs = BuildInputs(
-            snapshot=snapshot,
-            validated=validated,
-            expected=expected,
+        contract, kind = run.contract, run.kind
+        snapshot = find_version(data, home, contract) if data else ingest(declared.source, contract, home)
+        validated, expected, prepared = checked_and_prepared(declared, contract, snapshot, home)
+        audited = audit(prepared, declared.audit, contract)
+        trained = train(TrainingPart.of(declared), prepared, kind, contract, home, settings)
+        compressed = compress(CompressionPart.of(declared), trained, prepared, kind, contract, home, settings)
+        shipped = compressed.shipped
+        evaluated = evaluate(EvaluationPart.of(declared), trained, shipped, prepared, kind, contract, home)
+        served = ServedPart.of(declared)
+        rehearsed = rehearse(served, shipped, prepared, evaluated.answers, kind, contract, home, settings)
+        measured = Measured(
             prepared=prepared,
+            audited=audited,
             trained=trained,
             compressed=compressed,
             evaluated=evaluated,
             rehearsed=rehearsed,
-            gates=gates,
+            usd_per_hour=settings.price_per_hour,
         )
-        packaged = package(declared, inputs, home, settings)
+        gates = gate(declared, measured)
+        inputs = BuildInputs(**dict(measured), snapshot=snapshot, validated=validated, expected=expected, gates=gates)
+        packaged = package(declared, inputs, kind, contract, home, settings)
         registered = register(declared, packaged, trained, gates.passed, home, settings)
         outcome = BuildOutcome(**dict(inputs), packaged=packaged, registered=registered)
         if not gates.passed:

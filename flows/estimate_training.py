@@ -3,6 +3,7 @@
 from prefect import flow
 
 from components.training.costs.estimate import Estimate
+from components.training.part import TrainingPart
 from flows.build_model import WorkloadName
 from flows.data_stages import checked_and_prepared
 from flows.opening import opened
@@ -18,6 +19,7 @@ def estimate_training(workload: WorkloadName = "flights") -> Estimate:
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
     """
     with opened(workload, "estimate-training") as run:
-        snapshot = ingest(run.workload, run.home)
-        _, _, prepared = checked_and_prepared(run.workload, snapshot, run.home)
-        return estimate(run.workload, prepared, run.home, run.settings)
+        contract, home = run.contract, run.home
+        snapshot = ingest(run.workload.source, contract, home)
+        _, _, prepared = checked_and_prepared(run.workload, contract, snapshot, home)
+        return estimate(TrainingPart.of(run.workload), prepared, run.kind, contract, home, run.settings)

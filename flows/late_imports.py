@@ -3,7 +3,6 @@
 Nothing here is needed for a flow to work, and what is not imported ahead is imported later.
 """
 
-import glob
 import importlib
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,6 +10,7 @@ from functools import partial
 from components.catalog import find_kind
 from components.declaration.workload import Workload
 from components.registry.client import import_mlflow
+from components.run_ledger import runs_of
 from components.settings import Home, Settings
 
 # Flows by their modules.
@@ -29,4 +29,5 @@ def late_imports(flow: str, workload: Workload | None, home: Home) -> Iterator[C
 
 def _was_trained(workload: Workload, home: Home) -> bool:
     """Return whether a model of this name was trained before: then its training is likely to come from the cache."""
-    return any(home.room("training").glob(f"{glob.escape(workload.name)}-*"))
+    stages = (stage for run in runs_of(home, workload.name) for stage in run.stages)
+    return any(stage.stage == "train" and stage.state in ("ran", "cached") for stage in stages)

@@ -24,6 +24,6 @@ def monitor_drift(workload: WorkloadName = "flights") -> Monitored:
     with opened(workload, "monitor-drift") as run:
         declared, home = run.workload, run.home
         champion = champion_of(declared, home, run.settings)
-        snapshot = ingest(declared, home)
-        _, _, prepared = checked_and_prepared(declared, snapshot, home)
+        snapshot = ingest(declared.source, run.contract, home)
+        _, _, prepared = checked_and_prepared(declared, run.contract, snapshot, home)
         return monitor(declared, champion, prepared, home)

@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.catalog import check_target, kind_options
+from components.catalog import Kind, check_target, find_kind, kind_options
 from components.declaration.loading import contract_of, find_workload, read_workload
 from components.declaration.workload import Workload
 from components.features.recipe import check_step
@@ -14,6 +14,7 @@ from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
 from components.user_modules import find_modules_beside, find_user_modules
 from components.workload_lock import only_run_of
+from data_contracts.description.spec import ContractSpec
 from flows.killed_runs import end_with_worker, said_of_worker, started_by_worker
 from flows.run_log import keep_errors_on_one_line
 
@@ -23,6 +24,8 @@ class Opened:
     """What a flow's tasks need."""
 
     workload: Workload
+    contract: ContractSpec
+    kind: Kind
     home: Home
     settings: Settings
     ledger: Ledger
@@ -65,4 +68,4 @@ def opened(workload: str, flow: str, *, alone: bool = False) -> Iterator[Opened]
     ):
         if started_by_worker():
             end_with_worker()
-        yield Opened(declared, home, settings, ledger)
+        yield Opened(declared, contract_of(declared), find_kind(declared.kind), home, settings, ledger)

@@ -3,8 +3,8 @@
 from components.data.audit.findings import Audited
 from components.data.audit.leakage import audit_prepared
 from components.data.results import Prepared
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
+from components.declaration.audit import AuditLimits
+from data_contracts.description.spec import ContractSpec
 from tasks.pages import text
 from tasks.stage import stage
 
@@ -17,7 +17,7 @@ def _artifact(audited: Audited) -> str:
     return "\n".join([f"## {state}", "", *found, *limits])
 
 
-@stage("audit", settings=["contract", "audit"], artifact=_artifact)
-def audit(workload: Workload, prepared: Prepared) -> Audited:
+@stage("audit", artifact=_artifact)
+def audit(prepared: Prepared, audit: AuditLimits, contract: ContractSpec) -> Audited:
     """Look for leaks between the splits; a finding fails the gate 'leakage'."""
-    return audit_prepared(prepared, contract_of(workload), workload.audit)
+    return audit_prepared(prepared, contract, audit)

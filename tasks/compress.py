@@ -4,14 +4,15 @@ from pathlib import Path
 
 from components import progress
 from components.artefacts.storage import digest_json
-from components.catalog import find_kind, kind_module
+from components.catalog import Kind, kind_modules
+from components.compression.part import CompressionPart
 from components.compression.results import Compressed
 from components.data.results import Prepared
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
 from components.settings import Home, Settings
 from components.stage_keys import code_part
+from components.training.part import TrainingPart
 from components.training.results import Trained
+from data_contracts.description.spec import ContractSpec
 from tasks.pages import table
 from tasks.stage import stage
 
@@ -23,31 +24,25 @@ def _artifact(compressed: Compressed) -> str:
     return table({"ships": compression.chosen, "why": compression.reason, **verdicts})
 
 
-def variants_folder(workload: Workload, trained: Trained, home: Home) -> Path:
+def variants_folder(workload: CompressionPart, trained: Trained, home: Home) -> Path:
     """Return the folder of a training's variants: a killed one finds its own student's checkpoint, and no other's."""
-    document = workload.model_dump(mode="json", include={"kind", "model", "goal", "seed"})
-    code = code_part((kind_module(workload.kind), "components.compression.choice"))
-    return home.room("training", f"{workload.name}-variants-{digest_json([trained.digest, document, code])[:12]}")
+    document = TrainingPart.of(workload).model_dump(mode="json")
+    code = code_part((*kind_modules(workload.kind), "components.compression.choice"))
+    return home.room("training", f"variants-{digest_json([trained.digest, document, code])[:24]}")
 
 
-@stage(
-    "compress",
-    settings=[
-        "kind",
-        "model",
-        "goal",
-        "seed",
-        "features",
-        "contract",
-        "serving.variants",
-        "serving.decision_threshold",
-    ],
-    artifact=_artifact,
-)
-def compress(workload: Workload, trained: Trained, prepared: Prepared, home: Home, settings: Settings) -> Compressed:
+@stage("compress", artifact=_artifact)
+def compress(
+    workload: CompressionPart,
+    trained: Trained,
+    prepared: Prepared,
+    kind: Kind,
+    contract: ContractSpec,
+    home: Home,
+    settings: Settings,
+) -> Compressed:
     """Make and measure the variants, and say which graph ships."""
     from components.compression.choice import compress as compress_model
 
-    kind, contract = find_kind(workload.kind), contract_of(workload)
     folder = variants_folder(workload, trained, home)
     return compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report)

@@ -2,12 +2,13 @@
 
 from components.artefacts.errors import WorkloadError
 from components.artefacts.storage import write_atomically
-from components.catalog import find_kind
+from components.catalog import Kind
 from components.data.results import Prepared
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
 from components.settings import Home, Settings
 from components.training.costs.estimate import FILE, Estimate
+from components.training.costs.prices import read_prices
+from components.training.part import TrainingPart
+from data_contracts.description.spec import ContractSpec
 from tasks.pages import table
 from tasks.stage import stage
 from tasks.train import training_folder
@@ -19,15 +20,16 @@ def _artifact(found: Estimate) -> str:
 
 
 @stage("estimate", cached=False, artifact=_artifact)
-def estimate(workload: Workload, prepared: Prepared, home: Home, settings: Settings) -> Estimate:
+def estimate(
+    workload: TrainingPart, prepared: Prepared, kind: Kind, contract: ContractSpec, home: Home, settings: Settings
+) -> Estimate:
     """Probe the training of a workload's kind; WorkloadError if the kind cannot be probed.
 
     The estimate is kept where the training will be, so that the two are compared afterwards.
     """
-    kind = find_kind(workload.kind)
     if kind.estimate is None:
         raise WorkloadError(f"kind {kind.name} has no estimate: its training cannot be probed")
-    found = kind.estimate(prepared, workload, contract_of(workload), settings)
+    found = kind.estimate(prepared, workload, contract, read_prices(settings.prices), settings)
     path = training_folder(workload, prepared, home) / FILE
     write_atomically(path, found.model_dump_json(indent=2).encode())
     return found

@@ -1,14 +1,12 @@
 """Evaluate: the packaged graph on the hold-out, with intervals, against the other candidate."""
 
-from components.artefacts.storage import digest_json
-from components.catalog import find_kind
-from components.compression.results import Compressed
+from components.catalog import Kind
 from components.data.results import Prepared
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated
+from components.evaluation.part import EvaluationPart
 from components.settings import Home
-from components.training.results import Trained
+from components.training.results import Shipped, Trained
+from data_contracts.description.spec import ContractSpec
 from tasks.pages import table
 from tasks.stage import stage
 
@@ -18,29 +16,20 @@ def _artifact(evaluated: Evaluated) -> str:
     return table({f"{evaluated.metric} on the hold-out": interval, "evidence": evaluated.evidence})
 
 
-@stage(
-    "evaluate",
-    # Behavioural tests, costs and sensitive fields stand in the gates, the decision threshold in serving.
-    settings=[
-        "goal",
-        "seed",
-        "contract",
-        "kind",
-        "features",
-        "gates.behaviour",
-        "gates.costs",
-        "gates.sensitive",
-        "serving.decision_threshold",
-    ],
-    artifact=_artifact,
-)
-def evaluate(workload: Workload, trained: Trained, compressed: Compressed, prepared: Prepared, home: Home) -> Evaluated:
+@stage("evaluate", artifact=_artifact)
+def evaluate(
+    workload: EvaluationPart,
+    trained: Trained,
+    shipped: Shipped,
+    prepared: Prepared,
+    kind: Kind,
+    contract: ContractSpec,
+    home: Home,
+) -> Evaluated:
     """Measure what ships on rows that no fitting has seen."""
     from components.evaluation.evaluate import evaluate as evaluate_model
 
-    folder = home.room("evaluations", f"{workload.name}-{digest_json([compressed.digest, prepared.digest])[:12]}")
-    kind = find_kind(workload.kind)
-    ledger = home.room("evaluations", "hold_outs")
+    room = home.room("evaluations")
     return evaluate_model(
-        trained, compressed.shipped, prepared, workload, contract_of(workload), kind.predict_file, folder, ledger=ledger
+        trained, shipped, prepared, workload, contract, kind.predict_file, room, ledger=room / "hold_outs"
     )

@@ -1,15 +1,16 @@
 """Expect: judge the kept rows as a whole."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from components.artefacts.storage import digest_file
 from components.data.expectations import judge_expectations
 from components.data.results import Expected, Validated
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
 from components.run_ledger import current_ledger
 from components.settings import Home
+from data_contracts.description.spec import ContractSpec
 from data_contracts.language.expectation_arguments import asks_the_clock, known_files
 from tasks.pages import text
 from tasks.stage import stage
@@ -27,12 +28,13 @@ def _artifact(expected: Expected) -> str:
     return "\n".join([f"## {state}: {kept} of {len(expected.expectations)} expectations", "", *lines, "", *docs])
 
 
-def _outside(workload: Workload) -> dict[str, str]:
+def _outside(given: Mapping[str, Any]) -> dict[str, str]:
     """Return what expectations compare the data with that is not data: files of known values, and the clock.
 
     Whatever has no digest (the clock, a file that is not on this machine) is asked anew in each run.
     """
-    expectations = contract_of(workload).expectations
+    contract: ContractSpec = given["contract"]
+    expectations = contract.expectations
     ledger = current_ledger()
     run = ledger.record.run_id if ledger else datetime.now(UTC).isoformat()
     found = {f"known values in {path}": _digest(Path(path)) or run for path in known_files(expectations)}
@@ -43,7 +45,7 @@ def _digest(path: Path) -> str | None:
     return digest_file(path) if path.is_file() else None
 
 
-@stage("expect", settings=["contract"], fingerprint=_outside, artifact=_artifact)
-def expect(workload: Workload, validated: Validated, home: Home) -> Expected:
-    """Judge what the contract expects of the data set."""
-    return judge_expectations(validated, contract_of(workload), home, where=workload.name)
+@stage("expect", outside=_outside, artifact=_artifact)
+def expect(validated: Validated, contract: ContractSpec, name: str, home: Home) -> Expected:
+    """Judge what the contract expects of the data set; ``name`` is the workload's, whose page it becomes."""
+    return judge_expectations(validated, contract, home, where=name)

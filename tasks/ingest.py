@@ -3,19 +3,14 @@
 from components.data.results import Snapshot
 from components.data.sources.snapshots import take_snapshot
 from components.data.sources.source import source_fingerprint
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
+from components.declaration.source import Source
 from components.settings import Home
+from data_contracts.description.spec import ContractSpec
 from tasks.pages import fields_of
 from tasks.stage import stage
 
 
-@stage(
-    "ingest",
-    settings=["source", "contract"],
-    fingerprint=lambda workload: source_fingerprint(workload.source),
-    artifact=fields_of,
-)
-def ingest(workload: Workload, home: Home) -> Snapshot:
+@stage("ingest", outside=lambda given: source_fingerprint(given["source"]), artifact=fields_of)
+def ingest(source: Source, contract: ContractSpec, home: Home) -> Snapshot:
     """Read the source and keep it, named after its content."""
-    return take_snapshot(workload.source, contract_of(workload), home)
+    return take_snapshot(source, contract, home)

@@ -2,9 +2,10 @@
 
 from components.data.preparation import prepare as prepare_rows
 from components.data.results import Prepared, Validated
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
+from components.declaration.features import FeatureStep
+from components.declaration.split import SplitRule
 from components.settings import Home
+from data_contracts.description.spec import ContractSpec
 from tasks.pages import table
 from tasks.stage import stage
 
@@ -15,7 +16,9 @@ def _artifact(prepared: Prepared) -> str:
     return table({**rows, "kept rows in no split": prepared.left_out, **moved, "recipe": prepared.recipe})
 
 
-@stage("prepare", settings=["split", "features", "contract", "seed"], artifact=_artifact)
-def prepare(workload: Workload, validated: Validated, home: Home) -> Prepared:
+@stage("prepare", artifact=_artifact)
+def prepare(
+    validated: Validated, split: SplitRule, features: tuple[FeatureStep, ...], contract: ContractSpec, home: Home
+) -> Prepared:
     """Make the splits and their features."""
-    return prepare_rows(validated, workload, contract_of(workload), home)
+    return prepare_rows(validated, split, features, contract, home)

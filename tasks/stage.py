@@ -1,15 +1,18 @@
 """The decorator that makes a plain function a stage: a Prefect task that is cached by content and says why it ran.
 
-    @stage("prepare", settings=["split", "features"])
-    def prepare(workload: Workload, validated: Validated, home: Home) -> Prepared: ...
+    @stage("prepare")
+    def prepare(validated: Validated, split: SplitRule, features: tuple[FeatureStep, ...], contract: ContractSpec,
+                home: Home) -> Prepared: ...
 
+What a stage is given is its key: results count as data, sections of the workload file, the compiled contract and the
+kind as settings. Where it runs and what that costs (``Home``, ``Settings``) is no part of what comes out.
 Without a Prefect run around it, ``prepare.fn(...)`` is the function itself.
 """
 
 import functools
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -21,29 +24,27 @@ from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.context import TaskRunContext
 from prefect.filesystems import LocalFileSystem
 from prefect.logging import get_run_logger
-from pydantic import BaseModel
 
 from components import progress
 from components.artefacts.build import Build
-from components.artefacts.storage import digest_json
-from components.catalog import kind_module
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
 from components.run_ledger import current_ledger
-from components.settings import Settings
 from components.stage_keys import StageKey, stage_key
-from data_contracts.description.spec import ContractSpec
+from tasks.given import given
 from tasks.kept_results import HomeSerializer, placed
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+# What a stage depends on that is not given to it, from its arguments by name: a digest, several by what they are of, or
+# None if it cannot be known, so that the stage always runs.
+Outside = Callable[[Mapping[str, Any]], str | dict[str, str] | None]
+
+
 def stage(
     name: str,
     *,
-    settings: Sequence[str] = (),
-    fingerprint: Callable[[Workload], str | dict[str, str] | None] | None = None,
+    outside: Outside | None = None,
     programs: Sequence[str] = (),
     cached: bool = True,
     artifact: Callable[[Any], str] | None = None,
@@ -52,11 +53,9 @@ def stage(
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function a stage.
 
-    Its code starts in ``tasks/<name>.py``, the contract and, with the setting "kind", the kind's folder. ``settings``
-    are the (dotted) places of the workload file it reads, ``fingerprint`` a digest of outside data, or several by what
-    they are of (None: unknown, so the stage always runs), ``programs`` modules that it runs as processes, ``artifact``
-    turns the result into Markdown for the Prefect UI, ``note`` into a line for ``slipway status``, ``lines`` into
-    further ones for the log of the run.
+    Its code starts in ``tasks/<name>.py`` and, if it is given a kind, in the kind's folder. ``programs`` are modules
+    that it runs as processes, ``artifact`` turns the result into Markdown for the Prefect UI, ``note`` into a line for
+    ``slipway status``, ``lines`` into further ones for the log of the run.
     """
 
     def told(result: Any) -> None:
@@ -66,9 +65,7 @@ def stage(
             show(name, artifact(result))
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        policy = StageCache(
-            name=name, settings=tuple(settings), fingerprint=fingerprint, programs=tuple(programs), told=told
-        )
+        policy = StageCache(name=name, outside=outside, programs=tuple(programs), told=told)
         recorded = _recorded(function, name, told, note)
         return task(
             name=name,
@@ -118,16 +115,13 @@ def _recorded(
     return run
 
 
-def _run_name(name: str, parameters: dict[str, Any]) -> str:
-    workload = _workload_of(parameters)
-    return f"{workload} {name}" if workload else name
-
-
-def _workload_of(parameters: dict[str, Any]) -> str:
-    """Return the name of the workload that a stage with these arguments works for; empty if they do not say."""
-    if isinstance(workload := parameters.get("workload"), Workload):
-        return workload.name
-    return next((value.manifest.workload for value in parameters.values() if isinstance(value, Build)), "")
+def _run_name(name: str, parameters: Mapping[str, Any]) -> str:
+    """Return what a run of a stage is called: after the workload that the run of the flow is of."""
+    ledger = current_ledger()
+    if ledger:
+        return f"{ledger.record.workload} {name}"
+    workload = next((value.manifest.workload for value in parameters.values() if isinstance(value, Build)), "")
+    return f"{workload} {name}".strip()
 
 
 def _log(line: str) -> None:
@@ -149,8 +143,7 @@ class StageCache(CachePolicy):
     """Cache by the stage's key; note the key in the ledger; forget a result whose files are gone."""
 
     name: str = ""
-    settings: tuple[str, ...] = ()
-    fingerprint: Callable[[Workload], str | dict[str, str] | None] | None = None
+    outside: Outside | None = None
     programs: tuple[str, ...] = ()
     told: Callable[[Any], None] = lambda result: None
 
@@ -179,49 +172,15 @@ class StageCache(CachePolicy):
 
     def key_of(self, inputs: dict[str, Any]) -> StageKey | None:
         """Return the stage's key for these arguments, None if it must not be cached."""
-        workload: Workload = inputs["workload"]
-        data = {name: _digest(value) for name, value in inputs.items() if _is_result(value)}
-        if self.fingerprint:
-            known = self.fingerprint(workload)
+        found = given(inputs)
+        data = dict(found.data)
+        if self.outside:
+            known = self.outside(inputs)
             if known is None:
                 return None
             data |= known if isinstance(known, dict) else {"source": known}
-        document = workload.model_dump(mode="json")
-        # As it was compiled, whatever it is made of: modules, files that they read, what they compute.
-        document["contract"] = contract_facts(contract_of(workload))
-        modules = {f"tasks.{self.name}", workload.contract.partition(":")[0], *self.programs}
-        if "kind" in self.settings:
-            # The kind is found by name, which no reader of import statements can see.
-            modules.add(kind_module(workload.kind))
-        return stage_key(
-            self.name,
-            modules=modules,
-            data=data,
-            settings={place: _at(document, place) for place in self.settings},
-        )
-
-
-def contract_facts(contract: ContractSpec) -> dict[str, Any]:
-    """Return a contract as plain values, its fields by name, so that a difference says which field it is in."""
-    facts: dict[str, Any] = msgspec.to_builtins(contract)
-    return facts | {
-        "fields": {field.pop("name"): field for field in facts["fields"]},
-        "order": [field.name for field in contract.fields],
-    }
-
-
-def _at(document: dict[str, Any], place: str) -> Any:
-    """Return what a workload file holds at a dotted place."""
-    return functools.reduce(lambda inner, key: inner[key], place.split("."), document)
-
-
-def _is_result(value: Any) -> bool:
-    return isinstance(value, BaseModel) and not isinstance(value, (Workload, Settings))
-
-
-def _digest(result: BaseModel) -> str:
-    """Return the digest a result carries; small results without one are digested whole."""
-    return getattr(result, "digest", None) or digest_json(result.model_dump(mode="json"))
+        modules = {f"tasks.{self.name}", *self.programs, *found.modules}
+        return stage_key(self.name, modules=modules, data=data, settings=found.settings)
 
 
 def _forget_if_incomplete(stored: Path) -> None:

@@ -4,16 +4,14 @@ from pathlib import Path
 
 from components import progress
 from components.artefacts.storage import digest_json
-from components.catalog import find_kind, kind_module
+from components.catalog import Kind, kind_modules
 from components.data.results import Prepared
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
 from components.settings import Home, Settings
 from components.stage_keys import code_part
 from components.training.costs.accounting import accounted
-from components.training.costs.estimate import FILE as ESTIMATE
-from components.training.costs.estimate import Estimate, check_estimate
+from components.training.part import TrainingPart
 from components.training.results import Trained
+from data_contracts.description.spec import ContractSpec
 from tasks.pages import table
 from tasks.stage import stage
 
@@ -35,25 +33,18 @@ def _note(trained: Trained) -> str:
     return trained.account
 
 
-def training_folder(workload: Workload, prepared: Prepared, home: Home) -> Path:
+def training_folder(workload: TrainingPart, prepared: Prepared, home: Home) -> Path:
     """Return the folder of a training, named after what goes in: a killed one finds its own checkpoints again."""
-    document = workload.model_dump(mode="json", include={"kind", "model", "goal", "seed"})
-    key = digest_json([prepared.digest, document, code_part((kind_module(workload.kind),))])
-    return home.room("training", f"{workload.name}-{key[:12]}")
+    code = code_part(kind_modules(workload.kind))
+    return home.room("training", digest_json([prepared.digest, workload.model_dump(mode="json"), code])[:24])
 
 
-@stage("train", settings=["kind", "model", "goal", "seed", "features", "contract"], artifact=_artifact, note=_note)
-def train(workload: Workload, prepared: Prepared, home: Home, settings: Settings) -> Trained:
+@stage("train", artifact=_artifact, note=_note)
+def train(
+    workload: TrainingPart, prepared: Prepared, kind: Kind, contract: ContractSpec, home: Home, settings: Settings
+) -> Trained:
     """Train every candidate of the workload's kind."""
     folder = training_folder(workload, prepared, home)
-    kind, contract = find_kind(workload.kind), contract_of(workload)
-    estimate = folder / ESTIMATE
-    trained = accounted(
-        lambda: kind.train(prepared, workload, contract, folder, settings, progress.report),
-        settings.watts,
-        begins_here=not any(path != estimate for path in folder.glob("*")),
+    return accounted(
+        lambda: kind.train(prepared, workload, contract, folder, settings, progress.report), folder, settings.watts
     )
-    if estimate.is_file():
-        check = check_estimate(Estimate.model_validate_json(estimate.read_bytes()), trained)
-        trained = trained.model_copy(update={"estimate": check})
-    return trained

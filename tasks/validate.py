@@ -3,9 +3,8 @@
 from components.data.expectations import begin_judging
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot, Validated
-from components.declaration.loading import contract_of
-from components.declaration.workload import Workload
 from components.settings import Home
+from data_contracts.description.spec import ContractSpec
 from tasks.pages import text
 from tasks.stage import stage
 
@@ -17,11 +16,10 @@ def _artifact(validated: Validated) -> str:
     return "\n".join([f"## ✓ {validated.rows:,} rows kept; {aside}", "", *lines])
 
 
-@stage("validate", settings=["contract"], artifact=_artifact)
-def validate(workload: Workload, snapshot: Snapshot, home: Home) -> Validated:
-    """Check every row."""
-    contract = contract_of(workload)
-    validated = validate_snapshot(snapshot, contract, home, where=workload.name)
+@stage("validate", artifact=_artifact)
+def validate(snapshot: Snapshot, contract: ContractSpec, name: str, home: Home) -> Validated:
+    """Check every row; ``name`` is the workload's, for messages."""
+    validated = validate_snapshot(snapshot, contract, home, where=name)
     # The stage ``expect`` asks for the answer. Loading Great Expectations takes seconds of a core, whatever is asked.
-    begin_judging(validated, contract, home, where=workload.name)
+    begin_judging(validated, contract, home, where=name)
     return validated

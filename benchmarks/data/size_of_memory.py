@@ -35,7 +35,8 @@ def main(rows: int) -> None:
         started = report("snapshot", started)
         validated = validate_snapshot(snapshot, contract, home, where="benchmark")
         started = report("validate", started)
-        prepared = prepare(validated, read_workload("flights"), contract, home)
+        flights = read_workload("flights")
+        prepared = prepare(validated, flights.split, flights.features, contract, home)
         report("prepare", started)
         ready = sum(split.rows for split in prepared.splits.values())
         written = sum(

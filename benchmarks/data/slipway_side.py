@@ -49,7 +49,8 @@ def validate_and_prepare(record: Path, folder: Path) -> None:
     validated = validate_snapshot(taken, contract, home, where="benchmark")
     # As the stages do it.
     begin_judging(validated, contract, home, where="benchmark")
-    prepared = prepare(validated, read_workload("flights"), contract, home)
+    flights = read_workload("flights")
+    prepared = prepare(validated, flights.split, flights.features, contract, home)
     judge_expectations(validated, contract, home, where="benchmark")
     result = {
         "kept": validated.rows,

@@ -19,6 +19,7 @@ from components.declaration.workload import Workload
 from components.settings import Settings
 from components.training.costs.accounting import accounted
 from components.training.costs.estimate import check_estimate
+from components.training.costs.prices import read_prices
 from components.training.results import EstimateCheck
 
 
@@ -26,10 +27,11 @@ def one_round(prepared: Prepared, workload: Workload, settings: Settings) -> Est
     """Estimate, train, and compare."""
     kind, contract = find_kind(workload.kind), contract_of(workload)
     assert kind.estimate is not None, "the kind can be probed"
-    estimate = kind.estimate(prepared, workload, contract, settings)
+    estimate = kind.estimate(prepared, workload, contract, read_prices(settings.prices), settings)
     with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder)
         trained = accounted(
-            lambda: kind.train(prepared, workload, contract, Path(folder), settings, lambda *_: None), settings.watts
+            lambda: kind.train(prepared, workload, contract, made, settings, lambda *_: None), made, settings.watts
         )
     return check_estimate(estimate, trained)
 

@@ -13,4 +13,6 @@ def prepared_data(workload: Workload, settings: Settings) -> Prepared:
     """Take the data through the stages before training."""
     home, contract = settings.folder(), contract_of(workload)
     snapshot = take_snapshot(workload.source, contract, home)
-    return prepare(validate_snapshot(snapshot, contract, home, workload.name), workload, contract, home)
+    return prepare(
+        validate_snapshot(snapshot, contract, home, workload.name), workload.split, workload.features, contract, home
+    )

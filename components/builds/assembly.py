@@ -9,9 +9,9 @@ import polars as pl
 from components.artefacts.answer_shape import read_shape
 from components.artefacts.storage import write_atomically
 from components.builds.evidence import build_evidence
+from components.builds.inputs import BuildInputs
 from components.builds.packaging import PackagedBuild, package_build
-from components.builds.results import BuildInputs
-from components.catalog import kind_module
+from components.catalog import Kind, kind_modules
 from components.compression.results import training_record
 from components.data.sources.source import source_modules
 from components.declaration.workload import Workload
@@ -27,10 +27,10 @@ from data_contracts.description.spec import ContractSpec
 
 
 def assemble_build(
-    inputs: BuildInputs, workload: Workload, contract: ContractSpec, home: Home, key: Path
+    inputs: BuildInputs, workload: Workload, kind: Kind, contract: ContractSpec, home: Home, key: Path
 ) -> PackagedBuild:
     """Write, seal and sign a build of what the stages made; ``key`` is the private key, made on first use."""
-    files, seconds, graph = _code_files(workload), stage_seconds(home), dependency_graph()
+    files, seconds, graph = _code_files(workload, kind), stage_seconds(home), dependency_graph()
     code = code_version(used=files)
     made = {
         **_made(inputs, workload),
@@ -41,7 +41,7 @@ def assemble_build(
     }
     packages = {name: package.version for name, package in graph.items()}
     # One document that answers for the whole build, in the build and in the registry.
-    evidence = build_evidence(inputs.trained, inputs.compressed, inputs.evaluated, inputs.rehearsed).model_copy(
+    evidence = build_evidence(inputs).model_copy(
         update={"made": {**made, "uncommitted_changes": bool(code.diff), "packages": packages}}
     )
     subject = Subject(
@@ -71,8 +71,8 @@ def assemble_build(
             home,
             shipped=inputs.compressed.shipped.parts,
             test_rows=inputs.prepared.splits["test"].path,
-            answers=pl.read_parquet(inputs.evaluated.predictions, glob=False),
-            shape=read_shape(inputs.evaluated.shape.read_bytes()),
+            answers=pl.read_parquet(inputs.evaluated.answers.predictions, glob=False),
+            shape=read_shape(inputs.evaluated.answers.shape.read_bytes()),
             documents=documents,
             card=write_card(subject),
             provenance=made,
@@ -83,9 +83,9 @@ def assemble_build(
         )
 
 
-def _code_files(workload: Workload) -> dict[str, str]:
+def _code_files(workload: Workload, kind: Kind) -> dict[str, str]:
     """Return the digest of every file of code that the build flow, the kind and the contract import."""
-    modules = ["flows.build_model", kind_module(workload.kind), workload.contract.partition(":")[0]]
+    modules = ["flows.build_model", *kind_modules(kind.name), workload.contract.partition(":")[0]]
     return code_of([*modules, *source_modules(workload.source)]).digests_by_place()
 
 
@@ -113,7 +113,7 @@ def _made(inputs: BuildInputs, workload: Workload) -> dict[str, Any]:
             "digest": shipped.digest,
         },
         "graph": graph_facts(shipped.model),
-        "training": training_record(inputs.trained, inputs.compressed).model_dump(mode="json"),
+        "training": training_record(inputs.trained, inputs.compressed, inputs.usd_per_hour).model_dump(mode="json"),
         "seeds": {"workload": workload.seed, "training": inputs.trained.seed},
     }
 

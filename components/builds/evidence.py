@@ -1,20 +1,31 @@
 """The evidence of a build: what every stage on the way measured, in one document."""
 
+from datetime import date
 from typing import Any
 
-from components.builds.results import Rehearsed
-from components.compression.results import Compressed, spent_on
-from components.evaluation.evidence import Evaluated, Evidence, Measure, read_evidence
-from components.training.results import Trained
+from components.builds.results import Measured
+from components.compression.results import Compressed
+from components.evaluation.evidence import Evidence, Measure, read_evidence
+from components.evaluation.hold_out import leakage_measure
 
 
-def build_evidence(trained: Trained, compressed: Compressed, evaluated: Evaluated, rehearsed: Rehearsed) -> Evidence:
+def build_evidence(measured: Measured) -> Evidence:
     """Return what was measured on the hold-out, of the smaller graphs, in the rehearsal, and what it all took."""
-    found = read_evidence(evaluated.evidence)
+    found = read_evidence(measured.evaluated.evidence)
     costs = found.model_copy(
-        update={"measures": tuple(cost_measures(trained, compressed)), "tables": {"variants": _variants(compressed)}}
+        update={"measures": tuple(cost_measures(measured)), "tables": {"variants": _variants(measured.compressed)}}
     )
-    return found.with_results(costs, read_evidence(rehearsed.evidence))
+    return found.with_results(costs, read_evidence(measured.rehearsed.evidence))
+
+
+def data_measures(measured: Measured, today: date) -> tuple[Measure, ...]:
+    """Return what is known of the data: leaks that were found, and how old the newest training row is."""
+    leaks = leakage_measure(measured.audited.findings, measured.audited.declared)
+    newest = measured.prepared.splits["train"].end
+    if newest is None:
+        return (leaks,)
+    days = (today - date.fromisoformat(newest[:10])).days
+    return leaks, Measure(name="data_age_days", value=days, source="split report", unit="days")
 
 
 def _variants(compressed: Compressed) -> dict[str, Any]:
@@ -23,9 +34,9 @@ def _variants(compressed: Compressed) -> dict[str, Any]:
     return compressed.compression.model_dump(mode="json", exclude=left_out)
 
 
-def cost_measures(trained: Trained, compressed: Compressed) -> list[Measure]:
+def cost_measures(measured: Measured) -> list[Measure]:
     """Return what it took to make what ships, what had been estimated, and how large it is."""
-    spent = spent_on(trained, compressed)
+    trained, compressed, spent = measured.trained, measured.compressed, measured.spent
     counted = []
     if (energy := spent.energy) is not None:
         counted.append(

@@ -20,6 +20,7 @@ from components.artefacts.inference import Parts
 from components.artefacts.storage import digest_file, scratch_prefix, write_atomically, write_json
 from components.builds.bento import pack_bento
 from components.builds.kept_builds import keep_build
+from components.builds.part import ServedPart
 from components.builds.serving_environment import REQUIREMENTS, serving_packages, write_requirements
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.data.pseudonyms import without_pii
@@ -72,7 +73,7 @@ def package_build(
     home.room("builds").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.room("builds"), prefix=scratch_prefix("build")))
     try:
-        core = write_core(folder, workload, contract, shipped, scored, shape)
+        core = write_core(folder, ServedPart.of(workload), contract, shipped, scored, shape)
         _check_rehearsed(folder, core, rehearsed)
         for name, path in documents.items():
             shutil.copyfile(path, folder / name)
@@ -127,7 +128,7 @@ def _stations_of(shape: AnswerShape) -> list[str]:
 
 def write_core(
     folder: Path,
-    workload: Workload,
+    workload: ServedPart,
     contract: ContractSpec,
     shipped: Parts,
     scored: pl.DataFrame,
@@ -166,7 +167,7 @@ def _check_rehearsed(folder: Path, core: Sequence[str], rehearsed: Mapping[str, 
             raise BuildError(f"{name} is not the one that was rehearsed and judged: nothing was packaged; build again")
 
 
-def _serving(workload: Workload, shape: AnswerShape) -> ServingSpec:
+def _serving(workload: ServedPart, shape: AnswerShape) -> ServingSpec:
     serving = workload.serving
     return ServingSpec(
         workload=workload.name,

@@ -17,11 +17,12 @@ from components.artefacts.storage import digest_file, digest_json
 from components.builds.live_check import check_live
 from components.builds.packaging import scored_rows, write_core
 from components.builds.parity_ladder import Ladder, climb
+from components.builds.part import ServedPart
 from components.builds.results import Rehearsed
 from components.builds.stage_budget import StageBudget, measure_stages
+from components.catalog import Kind
 from components.data.results import Prepared
-from components.declaration.workload import Workload
-from components.evaluation.evidence import Evaluated, Evidence, Measure, write_evidence
+from components.evaluation.evidence import Answers, Evidence, Measure, write_evidence
 from components.settings import Home, Settings
 from components.training.results import Shipped
 from data_contracts.description.spec import ContractSpec
@@ -30,24 +31,24 @@ SOURCE = "rehearsal"
 
 
 def rehearse(
-    workload: Workload,
+    workload: ServedPart,
     contract: ContractSpec,
+    kind: Kind,
     shipped: Shipped,
     prepared: Prepared,
-    evaluated: Evaluated,
-    folder: Path,
+    answers: Answers,
     home: Home,
     settings: Settings,
 ) -> Rehearsed:
-    """Climb the parity ladder and measure the stages of a request; what was found is written into ``folder``."""
-    shape = read_shape(evaluated.shape.read_bytes())
-    answers = pl.read_parquet(evaluated.predictions, glob=False)
-    scored = scored_rows(prepared.splits["test"].path, answers, shape, contract, home)
+    """Climb the parity ladder and measure the stages of a request; what was found is kept among the evaluations."""
+    shape = read_shape(answers.shape.read_bytes())
+    predictions = pl.read_parquet(answers.predictions, glob=False)
+    scored = scored_rows(prepared.splits["test"].path, predictions, shape, contract, home)
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-") as scratch:
         made = Path(scratch)
         core = write_core(made, workload, contract, shipped.parts, scored, shape)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        seal(made, workload=workload.name, kind=workload.kind, created=created)
+        seal(made, workload=workload.name, kind=kind.name, created=created)
         # Not signed yet: it was put together here, a moment ago, and is thrown away.
         ladder, budget = _rehearsed(open_build(made, None), settings)
         files = {name: digest_file(made / name) for name in core}
@@ -59,8 +60,9 @@ def rehearse(
     evidence = Evidence(
         workload=workload.name, model=shipped.digest, split=SOURCE, measures=tuple(measures), tables=tables
     )
-    path = write_evidence(folder / "rehearsed.json", evidence)
-    return Rehearsed(digest=digest_json([digest_file(path), files]), evidence=path, files=files)
+    digest = digest_json([evidence.model_dump(mode="json"), files])
+    path = write_evidence(home.room("evaluations", digest, "rehearsed.json"), evidence)
+    return Rehearsed(digest=digest, evidence=path, files=files)
 
 
 def _rehearsed(build: Build, settings: Settings) -> tuple[Ladder, StageBudget | None]:

@@ -5,9 +5,9 @@ from pathlib import Path
 from pydantic import Field
 
 from components.compression.results import Compressed, spent_on
-from components.data.results import Expected, Prepared, Snapshot, Validated
+from components.data.audit.findings import Audited
+from components.data.results import Prepared
 from components.evaluation.evidence import Evaluated
-from components.gates.judge import GateReport
 from components.result import Result
 from components.training.results import Spent, Trained
 
@@ -20,20 +20,18 @@ class Rehearsed(Result):
     files: dict[str, str] = Field(description="The SHA-256 of each file that was rehearsed.")
 
 
-class BuildInputs(Result):
-    """What the stages before packaging returned: all that a build is made of."""
+class Measured(Result):
+    """What is judged: everything that was measured of what ships and of the data it was made of."""
 
-    snapshot: Snapshot
-    validated: Validated
-    expected: Expected
     prepared: Prepared
+    audited: Audited
     trained: Trained
     compressed: Compressed
     evaluated: Evaluated
     rehearsed: Rehearsed
-    gates: GateReport
+    usd_per_hour: float = Field(description="What the machine costs that it was made on.")
 
     @property
     def spent(self) -> Spent:
         """What it took to make what ships."""
-        return spent_on(self.trained, self.compressed)
+        return spent_on(self.trained, self.compressed, self.usd_per_hour)

@@ -21,12 +21,12 @@ from components.compression.measurement import (
     metric_losses,
     time_graphs,
 )
+from components.compression.part import CompressionPart
 from components.compression.quantisation import NotPossibleError, half, int8_dynamic, int8_static
 from components.compression.results import AS_TRAINED, Compressed, Compression, Smaller, Variant
 from components.data.results import Prepared
 from components.declaration.serving import Family, Variants
 from components.declaration.targets import shape_of, target_of
-from components.declaration.workload import Workload
 from components.evaluation.decisions import decision_threshold
 from components.evaluation.hold_out import label_scale, labels_of
 from components.settings import Settings
@@ -48,7 +48,7 @@ ALIKE = 0.05
 def compress(
     trained: Trained,
     prepared: Prepared,
-    workload: Workload,
+    workload: CompressionPart,
     contract: ContractSpec,
     kind: Kind,
     folder: Path,
@@ -82,7 +82,6 @@ def compress(
         shipped=shipped,
         compression=compression,
         seconds=round(seconds, 3),
-        cost_usd=round(seconds / 3600 * settings.price_per_hour, 6),
         cpu_seconds=round(cpu_seconds() - worked, 2),
         energy=meter.energy(seconds=seconds, watts=settings.watts, card=False),
     )
@@ -186,7 +185,7 @@ def _narrower(
 def _smaller(
     trained: Trained,
     prepared: Prepared,
-    workload: Workload,
+    workload: CompressionPart,
     contract: ContractSpec,
     kind: Kind,
     folder: Path,
@@ -203,7 +202,7 @@ def _measured(
     trained: Trained,
     made: list[Smaller],
     prepared: Prepared,
-    workload: Workload,
+    workload: CompressionPart,
     contract: ContractSpec,
     kind: Kind,
     progress: Progress,

@@ -93,24 +93,26 @@ class Compressed(Result):
     shipped: Shipped
     compression: Compression
     seconds: float
-    cost_usd: float = Field(description="Of the seconds, at the price that was set when it ran.")
     cpu_seconds: float = Field(description="Of all processors.")
     energy: Energy
 
 
-def spent_on(trained: Trained, compressed: Compressed) -> Spent:
-    """Return what it took to make what ships."""
+def spent_on(trained: Trained, compressed: Compressed, usd_per_hour: float) -> Spent:
+    """Return what it took to make what ships, at a price that need not be the one it was made at."""
+    seconds = trained.seconds + compressed.seconds
     cpu, energy = trained.cpu_seconds, trained.energy
     return Spent(
-        seconds=round(trained.seconds + compressed.seconds, 3),
-        cost_usd=round(trained.cost_usd + compressed.cost_usd, 6),
+        seconds=round(seconds, 3),
+        cost_usd=round(seconds / 3600 * usd_per_hour, 6),
         cpu_seconds=None if cpu is None else round(cpu + compressed.cpu_seconds, 2),
         energy=None if energy is None else energy.and_then(compressed.energy, "smaller graphs"),
         memory=trained.memory,
     )
 
 
-def training_record(trained: Trained, compressed: Compressed) -> TrainingRecord:
+def training_record(trained: Trained, compressed: Compressed, usd_per_hour: float) -> TrainingRecord:
     """Return what a build keeps of a training and of what was made of it."""
     made = {"variant": compressed.compression.chosen, "shipped": compressed.shipped.digest}
-    return TrainingRecord.model_validate(trained.model_dump() | spent_on(trained, compressed).model_dump() | made)
+    return TrainingRecord.model_validate(
+        trained.model_dump() | spent_on(trained, compressed, usd_per_hour).model_dump() | made
+    )

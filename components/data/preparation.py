@@ -1,6 +1,7 @@
 """From kept rows to features: split, fit the recipe on the training split alone, apply it to every split."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,8 @@ from components.data.parquet import BLOCK, BlockFiles
 from components.data.results import Prepared, Split, Validated
 from components.data.splits.division import split_rows
 from components.data.splits.split_report import sample_step, split_report
-from components.declaration.workload import Workload
+from components.declaration.features import FeatureStep
+from components.declaration.split import SplitRule
 from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.settings import Home
 from components.stage_keys import code_part
@@ -27,7 +29,9 @@ TARGET = "slipway:target"
 CODE = ("components.data.preparation",)
 
 
-def prepare(validated: Validated, workload: Workload, contract: ContractSpec, home: Home) -> Prepared:
+def prepare(
+    validated: Validated, split: SplitRule, features: Sequence[FeatureStep], contract: ContractSpec, home: Home
+) -> Prepared:
     """Split the kept rows and write their features: ``<split>.parquet`` raw, ``<split>.features.parquet`` ready.
 
     Raises SplitError for splits that cannot be used and WorkloadError for features that cannot be made.
@@ -37,14 +41,14 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
     with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         folder = Path(scratch) / "prepared"
         folder.mkdir()
-        splits, left_out = split_rows(KeptRows(validated.path, validated.mask, contract), workload.split, folder)
+        splits, left_out = split_rows(KeptRows(validated.path, validated.mask, contract), split, folder)
         placed = sum(split.rows for split in splits.values())
         assert placed + left_out == validated.rows, "rows in splits and in none are not the rows that were kept"
-        recipe = fit_recipe(pl.scan_parquet(splits["train"].path, glob=False), workload.features, contract)
+        recipe = fit_recipe(pl.scan_parquet(splits["train"].path, glob=False), features, contract)
         document = write_recipe(recipe)
         write_atomically(folder / RECIPE, document)
         samples = _write_features(splits, recipe, contract)
-        rule = workload.split.model_dump(mode="json")
+        rule = split.model_dump(mode="json")
         digest = digest_json([validated.digest, rule, digest_bytes(document), code_part(CODE)])
         target = rooms / digest
         prepared = Prepared(
@@ -56,7 +60,7 @@ def prepare(validated: Validated, workload: Workload, contract: ContractSpec, ho
             values=recipe.values,
             codes={feature.name: feature.cardinality for feature in recipe.codes},
             snapshot=validated.snapshot,
-            by=workload.split.by,
+            by=split.by,
             left_out=left_out,
         )
         if not target.is_dir():

@@ -3,7 +3,7 @@
 import re
 import typing
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
@@ -41,3 +41,19 @@ class Section(BaseModel):
             return date.fromisoformat(value)
         except ValueError as error:
             raise ValueError(f"{name}: there is no day {value} ({error})") from error
+
+
+class Part(Section):
+    """Some keys of the workload file or of one of its sections, at the places where they stand in it.
+
+    What a stage is given decides when it runs again: a key that it does not read must not be in its part.
+    """
+
+    @classmethod
+    def of(cls, whole: Section) -> Self:
+        """Return the part of a workload, or of a larger part."""
+        return cls(**{key: _narrowed(field.annotation, getattr(whole, key)) for key, field in cls.model_fields.items()})
+
+
+def _narrowed(wanted: Any, value: Any) -> Any:
+    return wanted.of(value) if isinstance(wanted, type) and issubclass(wanted, Part) else value

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from components.declaration.workload import Workload
 from components.evaluation.evidence import Measure
 from components.evaluation.groups import compared_groups, worst_gap
 from components.evaluation.hold_out import HoldOut
 from components.evaluation.metrics import replicates, summarise
+from components.evaluation.part import DecisionPart, EvaluationPart
 from components.evaluation.slices import MIN_PER_CLASS
 from components.evaluation.units import ROWS, Unit
 
@@ -42,7 +42,7 @@ def cheapest_threshold(
     return threshold, float(costs[best])
 
 
-def decision_threshold(workload: Workload) -> float:
+def decision_threshold(workload: DecisionPart) -> float:
     """Return the probability from which the answer is yes: what the declared costs ask for, else what is declared."""
     costs = workload.gates.costs
     if costs is None or costs.false_alarm is None or costs.miss is None:
@@ -50,7 +50,7 @@ def decision_threshold(workload: Workload) -> float:
     return threshold_for_costs(costs.false_alarm, costs.miss)
 
 
-def decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+def decisions(hold_out: HoldOut, workload: EvaluationPart, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
     """Return what follows from a threshold: the declared one, or the one that the declared costs ask for."""
     labels, answers, gates = hold_out.labels, hold_out.graph, workload.gates
     threshold, measures = decision_threshold(workload), []
@@ -103,7 +103,7 @@ def _costs(truth: NDArray[np.bool_], said: NDArray[np.bool_], threshold: float) 
     return [np.where(truth, (1 - threshold) * ~answer, threshold * answer) for answer in answers]
 
 
-def thresholds(hold_out: HoldOut, workload: Workload) -> dict[str, Any]:
+def thresholds(hold_out: HoldOut, workload: EvaluationPart) -> dict[str, Any]:
     """Return the cost curve: for each price of a miss, in false alarms, its threshold and what that gives.
 
     ``chosen`` is the threshold that was best on validation: by the declared costs, else by F1.

@@ -1,8 +1,9 @@
 """Evaluate the packaged graph on the hold-out: the answers that users would get, not those the trainer remembers.
 
-evaluated = evaluate(trained, shipped, prepared, workload, contract, predict_file, folder)
+evaluated = evaluate(trained, shipped, prepared, workload, contract, predict_file, room)
 """
 
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +13,13 @@ import numpy as np
 import polars as pl
 
 from components.artefacts.answer_shape import AnswerShape, differences
-from components.artefacts.storage import digest_file, write_json
+from components.artefacts.storage import digest_file, digest_json, scratch_prefix, write_json
 from components.batch_prediction import PredictFile
 from components.data.results import Prepared
 from components.declaration.targets import Target, label_unit, shape_of
-from components.declaration.workload import Workload
 from components.evaluation.behaviour_tests import behaviour, behaviour_measure
 from components.evaluation.decisions import decision_threshold, decisions
-from components.evaluation.evidence import Evaluated, Evidence, Measure, write_evidence
+from components.evaluation.evidence import Answers, Evaluated, Evidence, Measure, write_evidence
 from components.evaluation.hold_out import HoldOut, read_hold_out, record_use, uses_measure
 from components.evaluation.importance import Ask, asker, permutation_importance
 from components.evaluation.label_means import label_means
@@ -33,6 +33,7 @@ from components.evaluation.metrics import (
     summarise,
 )
 from components.evaluation.multiclass import calibration_measure, class_decisions, rate_measures
+from components.evaluation.part import EvaluationPart
 from components.evaluation.regression import number_decisions
 from components.evaluation.slices import goal_measures, slice_measures, weak_slices
 from components.training.results import Shipped, Trained
@@ -40,21 +41,21 @@ from data_contracts.description.spec import ContractSpec
 
 RESAMPLES = 1000
 SOURCE = "evaluation"
-Decisions = Callable[[HoldOut, Workload, int], tuple[list[Measure], dict[str, Any]]]
+Decisions = Callable[[HoldOut, EvaluationPart, int], tuple[list[Measure], dict[str, Any]]]
 
 
 def evaluate(
     trained: Trained,
     shipped: Shipped,
     prepared: Prepared,
-    workload: Workload,
+    workload: EvaluationPart,
     contract: ContractSpec,
     predict_file: PredictFile,
-    folder: Path,
+    room: Path,
     *,
     ledger: Path | None = None,
 ) -> Evaluated:
-    """Evaluate what ships of a training on the test split; write evidence.json and predictions.parquet into ``folder``.
+    """Evaluate what ships of a training on the test split; what is written lies in ``room``, named after its content.
 
     ``ledger`` is the folder that counts how often a hold-out has judged.
     """
@@ -73,13 +74,21 @@ def evaluate(
     if ledger is not None:
         uses = record_use(ledger, digest_file(prepared.splits["test"].path), shipped.digest)
         evidence = evidence.with_measures(uses_measure(uses, reached.standard_error()))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = write_evidence(folder / "evidence.json", evidence)
+    room.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=room, prefix=scratch_prefix("evaluation")) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        written = write_evidence(made / "evidence.json", evidence)
+        predictions = _write_predictions(made / "predictions.parquet", hold_out, shape)
+        answers = digest_json([digest_file(predictions), digest_file(write_json(made / "shape.json", shape))])
+        digest = digest_json([digest_file(written), answers])
+        folder = room / digest
+        if not folder.is_dir():
+            made.rename(folder)
     return Evaluated(
-        digest=digest_file(path),
-        evidence=path,
-        predictions=_write_predictions(folder / "predictions.parquet", hold_out, shape),
-        shape=write_json(folder / "shape.json", shape),
+        digest=digest,
+        evidence=folder / "evidence.json",
+        answers=Answers(digest=answers, predictions=folder / "predictions.parquet", shape=folder / "shape.json"),
         seconds=time.monotonic() - began,
         metric=workload.goal.metric,
         value=reached.value,
@@ -88,7 +97,9 @@ def evaluate(
     )
 
 
-def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, resamples: int = RESAMPLES) -> Evidence:
+def evaluate_candidate(
+    hold_out: HoldOut, workload: EvaluationPart, *, model: str, resamples: int = RESAMPLES
+) -> Evidence:
     """Measure a candidate on its hold-out: metrics, gains over others, parity, slices, decisions."""
     metric, seed = workload.goal.metric, workload.seed
     whole = goal_measures(metric, hold_out, slice=None, rows=None, seed=seed, resamples=resamples)
@@ -108,7 +119,7 @@ def evaluate_candidate(hold_out: HoldOut, workload: Workload, *, model: str, res
 
 
 def _questioned(
-    evidence: Evidence, hold_out: HoldOut, workload: Workload, contract: ContractSpec, ask: Ask
+    evidence: Evidence, hold_out: HoldOut, workload: EvaluationPart, contract: ContractSpec, ask: Ask
 ) -> Evidence:
     """Add what only asking the graph again can tell: importance, weak slices, behaviour."""
     fields = tuple(field.name for field in contract.inputs)
@@ -162,7 +173,7 @@ def _by_unit(hold_out: HoldOut, metric: str) -> list[Measure]:
     ]
 
 
-def yes_or_no(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+def yes_or_no(hold_out: HoldOut, workload: EvaluationPart, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
     """Return what follows from probabilities of yes: calibration, threshold, rates, confusion, gaps between groups."""
     labels, graph = hold_out.labels, hold_out.graph
     decided, tables = decisions(hold_out, workload, resamples)
@@ -204,7 +215,7 @@ def _learning(trained: Trained) -> dict[str, Any]:
     }
 
 
-def _shape(hold_out: HoldOut, workload: Workload, contract: ContractSpec) -> AnswerShape:
+def _shape(hold_out: HoldOut, workload: EvaluationPart, contract: ContractSpec) -> AnswerShape:
     """Return the shape of the build's answers: with the decision that the workload file asks for."""
     costs = workload.gates.costs
     tenths = np.unique(np.quantile(hold_out.graph, np.linspace(0.1, 1, 10)).astype(np.float64))

@@ -119,13 +119,20 @@ class Evidence(Record):
         return self.with_measures(*(m for one in others for m in one.measures)).model_copy(update={"tables": tables})
 
 
+class Answers(Record):
+    """What was answered on the hold-out, and what a build's answers look like: all that a rehearsal needs of it."""
+
+    digest: str
+    predictions: Path = Field(description="Parquet of the test rows: row, label, the answer's numbers, the baseline's.")
+    shape: Path = Field(description="The shape of the answers, as the build will have it.")
+
+
 class Evaluated(Record):
     """What the evaluation hands on: references, and the figure that the goal names."""
 
     digest: str
     evidence: Path
-    predictions: Path = Field(description="Parquet of the test rows: row, label, the answer's numbers, the baseline's.")
-    shape: Path = Field(description="The shape of the answers, as the build will have it.")
+    answers: Answers
     seconds: float
     metric: str
     value: float

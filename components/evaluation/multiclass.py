@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.declaration.workload import Workload
 from components.evaluation.decisions import SOURCE, gaps_between
 from components.evaluation.evidence import Measure
 from components.evaluation.groups import worst_gap
@@ -20,6 +19,7 @@ from components.evaluation.metrics import (
     replicates,
     summarise,
 )
+from components.evaluation.part import EvaluationPart
 from components.evaluation.slices import MIN_PER_CLASS
 from components.evaluation.units import ROWS, Unit
 from components.evaluation.weighted_scores import Statistic, mean_loss
@@ -27,7 +27,9 @@ from components.evaluation.weighted_scores import Statistic, mean_loss
 Places = NDArray[np.int64]
 
 
-def class_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+def class_decisions(
+    hold_out: HoldOut, workload: EvaluationPart, resamples: int
+) -> tuple[list[Measure], dict[str, Any]]:
     """Return what follows from the decision: rates of every class, its cost, calibration, gaps between groups."""
     labels, graph = hold_out.labels.astype(np.int64), hold_out.graph
     names = hold_out.classes or tuple(str(place) for place in range(graph.shape[1]))

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.declaration.workload import Workload
 from components.evaluation.decisions import SOURCE
 from components.evaluation.evidence import Measure
 from components.evaluation.groups import compared_groups, worst_gap
 from components.evaluation.hold_out import HoldOut, Quantiles
 from components.evaluation.metrics import METRICS, distance_from_chance, replicates, score, statistic, summarise
+from components.evaluation.part import EvaluationPart
 from components.evaluation.slices import MIN_PER_CLASS
 from components.evaluation.units import ROWS, Unit
 from components.evaluation.weighted_scores import Statistic, mean_loss
@@ -21,7 +21,9 @@ BINS = 15
 MIN_GROUP = 3 * MIN_PER_CLASS
 
 
-def number_decisions(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], dict[str, Any]]:
+def number_decisions(
+    hold_out: HoldOut, workload: EvaluationPart, resamples: int
+) -> tuple[list[Measure], dict[str, Any]]:
     """Return measures and tables of the quantiles, if there are some, the truth by answer, and gaps between groups."""
     gaps, groups = bias_gaps(hold_out, workload, resamples)
     tables: dict[str, Any] = {"numbers": truth_by_answer(hold_out.labels, hold_out.graph)}
@@ -91,7 +93,9 @@ def truth_by_answer(labels: NDArray[Any], answers: NDArray[Any]) -> list[dict[st
     ]
 
 
-def bias_gaps(hold_out: HoldOut, workload: Workload, resamples: int) -> tuple[list[Measure], list[dict[str, Any]]]:
+def bias_gaps(
+    hold_out: HoldOut, workload: EvaluationPart, resamples: int
+) -> tuple[list[Measure], list[dict[str, Any]]]:
     """Return the largest gap between groups in mean error, in units of the label's scale, and the error of every group.
 
     A group that is always answered too high is not served like one that is answered right.

@@ -18,6 +18,7 @@ from components.declaration.workload import Workload
 from components.evaluation.evaluate import evaluate_candidate
 from components.evaluation.evidence import Evidence, Measure
 from components.evaluation.hold_out import HoldOut, Quantiles, Rival, read_hold_out
+from components.evaluation.part import EvaluationPart
 from components.evaluation.slices import measurable, values_of
 from components.faults.answers import SPOILERS, Spoiler
 from components.gates.judge import Context, judge
@@ -147,7 +148,7 @@ def _kept_quantiles(more: Quantiles, rows: NDArray[np.int64]) -> Quantiles:
 def refusals(bench: Bench, hold_out: HoldOut, *more: Measure, workload: Workload | None = None) -> Seen:
     """Evaluate answers and return which gates do not pass, with their lines, and the warnings."""
     asked = workload or bench.workload
-    evidence = evaluate_candidate(hold_out, asked, model="planted", resamples=RESAMPLES)
+    evidence = evaluate_candidate(hold_out, EvaluationPart.of(asked), model="planted", resamples=RESAMPLES)
     return judged(bench, evidence, *more, workload=asked)
 
 

@@ -12,7 +12,7 @@ from prefect import flow
 
 from components.artefacts.errors import ContractError
 from components.data.results import Expected
-from components.declaration.loading import read_workload
+from components.declaration.loading import contract_of, read_workload
 from components.declaration.workload import Workload
 from components.run_ledger import recorded_run
 from components.settings import Home
@@ -40,8 +40,9 @@ class Order(Contract):
 
 @flow
 def up_to_expect(workload: Workload, home: Home) -> Expected:
-    validated = validate(workload, ingest(workload, home), home)
-    return expect(workload, validated, home)
+    contract = contract_of(workload)
+    validated = validate(ingest(workload.source, contract, home), contract, workload.name, home)
+    return expect(validated, contract, workload.name, home)
 
 
 @pytest.fixture

@@ -261,7 +261,7 @@ def test_any_rows_are_prepared_or_refused_in_one_line(
         assert snapshot.rows == len(table.rows)
         validated = validate_snapshot(snapshot, contract, home, where=workload.name)
         assert validated.rows + validated.quarantined == len(table.rows)
-        prepare(validated, workload, contract, home)
+        prepare(validated, workload.split, workload.features, contract, home)
     except SlipwayError as error:
         one_line(error)
 

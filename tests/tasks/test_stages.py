@@ -23,20 +23,17 @@ from components.promotion.promote import challenger_of, champion_of, roll_back
 from components.promotion.record import PromotionRecord
 from components.scoring.score import score_file
 from components.settings import Home, Settings
-from tasks.ingest import ingest
 from tasks.monitor import monitor
 from tasks.package import package
-from tasks.prepare import prepare
 from tasks.promote import page, promote
 from tasks.register import register
-from tasks.validate import validate
-from tests.tasks.staging import Staged
+from tests.tasks.staging import Staged, ingested, prepared_of, validated_of
 
 AFTERWARDS = ["dep_delay", "dep_time", "arr_time", "air_time", "late"]
 
 
 def test_the_same_rows_give_the_same_snapshot(staged: Staged) -> None:
-    again = ingest.fn(staged.workload, staged.home)
+    again = ingested(staged.workload, staged.home)
     assert again.digest == staged.snapshot.digest
     assert len(list(staged.home.room("snapshots").iterdir())) == 1
 
@@ -76,7 +73,7 @@ def test_what_is_known_only_afterwards_cannot_become_a_feature(
     steps = [*document["features"], {"transform": "standardise", "fields": [field]}]
     workload = parse_workload({**document, "features": steps}, where="sample.yaml")
     with pytest.raises(WorkloadError, match=f"'{field}' is known only after the outcome"):
-        prepare.fn(workload, staged.validated, staged.home)
+        prepared_of(workload, staged.validated, staged.home)
 
 
 def test_the_packaged_graph_takes_only_what_is_known_before_departure(staged: Staged) -> None:
@@ -151,9 +148,9 @@ def test_only_what_was_rehearsed_is_packaged(staged: Staged) -> None:
     swapped = staged.trained.model_copy(update={"chosen": other}).as_trained
     compressed = staged.inputs.compressed.model_copy(update={"shipped": swapped})
     inputs = staged.inputs.model_copy(update={"compressed": compressed})
-    builds = set(staged.home.room("builds").iterdir())
+    builds, contract = set(staged.home.room("builds").iterdir()), contract_of(staged.workload)
     with pytest.raises(BuildError, match=r"model\.onnx is not the one that was rehearsed"):
-        package.fn(staged.workload, inputs, staged.home, staged.settings)
+        package.fn(staged.workload, inputs, find_kind("tabular"), contract, staged.home, staged.settings)
     assert set(staged.home.room("builds").iterdir()) == builds
 
 
@@ -339,14 +336,14 @@ def with_source(document: dict[str, Any], frame: pl.DataFrame, folder: Path) -> 
 def test_a_missing_source_is_named(document: dict[str, Any], home: Home) -> None:
     workload = parse_workload({**document, "source": {"path": "/nowhere/rows.parquet"}}, where="sample.yaml")
     with pytest.raises(SourceError, match=r"/nowhere/rows\.parquet does not exist"):
-        ingest.fn(workload, home)
+        ingested(workload, home)
 
 
 def test_an_empty_source_is_refused(
     document: dict[str, Any], flights_frame: pl.DataFrame, home: Home, tmp_path: Path
 ) -> None:
     with pytest.raises(SourceError, match="has no rows"):
-        ingest.fn(with_source(document, flights_frame.head(0), tmp_path), home)
+        ingested(with_source(document, flights_frame.head(0), tmp_path), home)
     assert not list(home.room("snapshots").glob("*"))
 
 
@@ -362,7 +359,7 @@ def test_a_column_that_is_missing_renamed_or_of_another_type_is_named(
     document: dict[str, Any], flights_frame: pl.DataFrame, home: Home, tmp_path: Path, change: Any, told: str
 ) -> None:
     with pytest.raises(ContractError, match=told):
-        ingest.fn(with_source(document, change(flights_frame), tmp_path), home)
+        ingested(with_source(document, change(flights_frame), tmp_path), home)
     assert not list(home.room("snapshots").glob("*"))
 
 
@@ -373,9 +370,9 @@ def test_half_of_the_rows_broken_stops_the_run_and_keeps_the_quarantine(
         pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit(-1.0)).otherwise("distance").alias("distance")
     )
     workload = with_source(document, broken, tmp_path)
-    snapshot = ingest.fn(workload, home)
+    snapshot = ingested(workload, home)
     with pytest.raises(ContractError, match=r"break Flight; the contract tolerates 5\.00%") as refusal:
-        validate.fn(workload, snapshot, home)
+        validated_of(workload, snapshot, home)
     file = Path(str(refusal.value).rsplit(" ", 1)[1])
     kept = pl.read_parquet(file)
     assert kept.filter(pl.col("reasons").list.contains("distance: not above 0")).height == (len(broken) + 1) // 2
@@ -387,9 +384,9 @@ def test_a_label_with_one_class_is_refused(
     october = pl.col("scheduled_departure").dt.month() == 10
     flat = flights_frame.with_columns(pl.when(october).then(pl.lit(False)).otherwise("late").alias("late"))
     workload = with_source(document, flat, tmp_path)
-    validated = validate.fn(workload, ingest.fn(workload, home), home)
+    validated = validated_of(workload, ingested(workload, home), home)
     with pytest.raises(SplitError, match="test"):
-        prepare.fn(workload, validated, home)
+        prepared_of(workload, validated, home)
     assert not list(home.room("prepared").glob("[!.]*"))
 
 

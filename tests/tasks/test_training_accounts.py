@@ -3,17 +3,26 @@
 from pathlib import Path
 
 from components.builds.evidence import cost_measures
+from components.catalog import find_kind
+from components.declaration.loading import contract_of
 from components.settings import Home, Settings
 from components.training.costs.estimate import check_estimate
+from components.training.part import TrainingPart
 from tasks.estimate import estimate
-from tasks.train import train
-from tests.tasks.staging import Staged
+from tests.tasks.staging import Staged, trained_of
 
 
 def test_an_estimate_made_before_is_compared_with_what_the_training_took(staged: Staged, tmp_path: Path) -> None:
     home, settings = Home(tmp_path / "home"), Settings(threads=1, watts=36)
-    said = estimate.fn(staged.workload, staged.prepared, home, settings)
-    trained = train.fn(staged.workload, staged.prepared, home, settings)
+    said = estimate.fn(
+        TrainingPart.of(staged.workload),
+        staged.prepared,
+        find_kind("tabular"),
+        contract_of(staged.workload),
+        home,
+        settings,
+    )
+    trained = trained_of(staged.workload, staged.prepared, home, settings)
     check = trained.estimate
     assert check == check_estimate(said, trained)
     assert check is not None
@@ -25,7 +34,8 @@ def test_an_estimate_made_before_is_compared_with_what_the_training_took(staged:
     assert (check.memory_mb, check.taken_memory_mb) == (said.memory_mb, trained.memory.mb)
     assert f"{said.memory_mb:,.0f} MB said" in check.text
     assert set(check.parts) == {"xgboost", "linear", "network"}
-    facts = {measure.name: measure for measure in cost_measures(trained, staged.inputs.compressed)}
+    measured = staged.inputs.model_copy(update={"trained": trained})
+    facts = {measure.name: measure for measure in cost_measures(measured)}
     assert facts["estimated_usd"].value == said.usd
     assert facts["estimated_memory_mb"].detail == check.memory_text
     assert facts["peak_memory_mb"].detail.startswith(trained.memory.source)
@@ -36,6 +46,6 @@ def test_an_estimate_made_before_is_compared_with_what_the_training_took(staged:
     assert staged.trained.estimate is None
 
     # Finished before: what an earlier process spent is not known, and not made up.
-    again = train.fn(staged.workload, staged.prepared, home, settings)
+    again = trained_of(staged.workload, staged.prepared, home, settings)
     assert again.digest == trained.digest
     assert again.memory is None

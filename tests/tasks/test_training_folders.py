@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from components.compression.part import CompressionPart
 from components.settings import Home
+from components.training.part import TrainingPart
 from tasks import compress, train
 from tests.tasks.staging import Staged
 
@@ -12,8 +14,8 @@ from tests.tasks.staging import Staged
 def folders(staged: Staged, home: Home, **changed: object) -> tuple[Path, Path]:
     workload = staged.workload.model_copy(update=changed)
     return (
-        train.training_folder(workload, staged.prepared, home),
-        compress.variants_folder(workload, staged.trained, home),
+        train.training_folder(TrainingPart.of(workload), staged.prepared, home),
+        compress.variants_folder(CompressionPart.of(workload), staged.trained, home),
     )
 
 

@@ -12,7 +12,6 @@ from torch import nn
 from components.artefacts.storage import digest_json, write_atomically
 from components.catalog import Progress
 from components.data.results import Prepared
-from components.declaration.workload import Workload
 from components.evaluation.metrics import HIGHER_IS_BETTER, Interval, score
 from components.kinds.tabular.calibration import calibrated
 from components.kinds.tabular.heads.head import Head
@@ -43,6 +42,7 @@ from components.training.engine import Fitted, Report, Watch, fit
 from components.training.hardware import choose_hardware, probe_machine
 from components.training.learner import Plan, Task
 from components.training.onnx_export import stacked
+from components.training.part import TrainingPart
 from components.training.results import Candidate, Comparison, HardwareChoice, Trained
 from components.training.search import search
 from components.training.spending import Budget, Meter, budget_of
@@ -51,7 +51,7 @@ from data_contracts.description.spec import ContractSpec
 
 def train_candidates(
     prepared: Prepared,
-    workload: Workload,
+    workload: TrainingPart,
     contract: ContractSpec,
     folder: Path,
     settings: Settings,

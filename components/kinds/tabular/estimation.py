@@ -3,14 +3,12 @@
 import os
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from components.data.results import Prepared
-from components.declaration.workload import Workload
 from components.kinds.tabular.candidates import network_plan
 from components.kinds.tabular.keeping import (
     Work,
@@ -25,11 +23,12 @@ from components.kinds.tabular.linear import ITERATIONS, fit_linear
 from components.kinds.tabular.trees import Boosting
 from components.settings import Settings
 from components.training.costs.cards import card_estimates
-from components.training.costs.estimate import FURTHER_TRIAL, Estimate, Part, Spent, read_prices
+from components.training.costs.estimate import FURTHER_TRIAL, Estimate, Part, Prices, Spent
 from components.training.costs.peak_memory import MemoryMeter
 from components.training.costs.probing import UNLIMITED, measure, network_part, now
 from components.training.learner import Plan
 from components.training.onnx_export import stacked
+from components.training.part import TrainingPart
 from components.training.spending import budget_of, spent_of
 from data_contracts.description.spec import ContractSpec
 
@@ -37,9 +36,10 @@ TREES = (10, 40)
 FEW_ITERATIONS = (2, 8)
 
 
-def estimate_candidates(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> Estimate:
+def estimate_candidates(
+    prepared: Prepared, workload: TrainingPart, contract: ContractSpec, prices: Prices, settings: Settings
+) -> Estimate:
     """Probe each part of the training and return what the whole is expected to take; nothing is kept."""
-    prices = read_prices(settings.prices)
     with tempfile.TemporaryDirectory() as folder, MemoryMeter() as memory:
         opening = now()
         work = open_work(prepared, workload, contract, Path(folder))
@@ -60,8 +60,8 @@ def estimate_candidates(prepared: Prepared, workload: Workload, contract: Contra
         warnings.append(
             f"the machine is busy (load {load:.1f} on {plan.machine.cores} cores): this holds for as long as it is"
         )
-    if stale := prices.warning(datetime.now(UTC).date()):
-        warnings.append(stale)
+    if prices.warning:
+        warnings.append(prices.warning)
     return Estimate(
         seconds=round(seconds, 1),
         least_seconds=round(least_seconds, 1),

@@ -19,7 +19,6 @@ from components.catalog import kind_options
 from components.data.preparation import RECIPE
 from components.data.results import Prepared
 from components.declaration.targets import shape_of
-from components.declaration.workload import Workload
 from components.evaluation.hold_out import check_finite, decide_unit
 from components.evaluation.metrics import Interval, paired_difference, score
 from components.evaluation.units import Unit, units_of
@@ -32,6 +31,7 @@ from components.kinds.tabular.model import Answering
 from components.kinds.tabular.options import TabularOptions
 from components.training.batches import TableBatches
 from components.training.onnx_export import export_network, finished, join
+from components.training.part import TrainingPart
 from components.training.results import Candidate
 from data_contracts.description.spec import ContractSpec
 
@@ -49,7 +49,7 @@ class Work:
     """What all candidates share."""
 
     tables: dict[str, Table]
-    workload: Workload
+    workload: TrainingPart
     options: TabularOptions
     recipe: Recipe
     recipe_file: Path
@@ -68,7 +68,7 @@ class _Record(msgspec.Struct, frozen=True):
     cut_off: str = ""
 
 
-def open_work(prepared: Prepared, workload: Workload, contract: ContractSpec, folder: Path) -> Work:
+def open_work(prepared: Prepared, workload: TrainingPart, contract: ContractSpec, folder: Path) -> Work:
     """Read what all candidates share."""
     options = kind_options(workload)
     assert isinstance(options, TabularOptions), "the tabular kind declares TabularOptions"

@@ -16,7 +16,6 @@ from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration.serving import Family
 from components.declaration.targets import target_of
-from components.declaration.workload import Workload
 from components.features.recipe import recipe_graph
 from components.kinds.tabular.bulk import BulkPredictor
 from components.kinds.tabular.calibration import calibrated, with_calibration
@@ -36,6 +35,7 @@ from components.kinds.tabular.options import TabularOptions
 from components.settings import Settings
 from components.training.engine import fit
 from components.training.onnx_export import finished, join
+from components.training.part import TrainingPart
 from components.training.results import Trained
 from components.training.spending import Spent, budget_of
 from data_contracts.description.spec import ContractSpec
@@ -50,7 +50,7 @@ NARROWER = 4
 def smaller_models(
     trained: Trained,
     prepared: Prepared,
-    workload: Workload,
+    workload: TrainingPart,
     contract: ContractSpec,
     folder: Path,
     settings: Settings,

@@ -10,11 +10,11 @@ from components.compression.results import Smaller
 from components.data.results import Prepared
 from components.declaration.section import Section
 from components.declaration.serving import Family
-from components.declaration.workload import Workload
 from components.imports import without_garbage
 from components.kinds.tabular.options import TabularOptions, check_options
 from components.settings import Settings
-from components.training.costs.estimate import Estimate
+from components.training.costs.estimate import Estimate, Prices
+from components.training.part import TrainingPart
 from components.training.processor_threads import let_waiting_threads_sleep
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def train(
     prepared: Prepared,
-    workload: Workload,
+    workload: TrainingPart,
     contract: ContractSpec,
     folder: Path,
     settings: Settings,
@@ -40,18 +40,20 @@ def train(
     return train_candidates(prepared, workload, contract, folder, settings, progress)
 
 
-def estimate(prepared: Prepared, workload: Workload, contract: ContractSpec, settings: Settings) -> Estimate:
+def estimate(
+    prepared: Prepared, workload: TrainingPart, contract: ContractSpec, prices: Prices, settings: Settings
+) -> Estimate:
     """Return what training would take on this machine, from a few dozen steps."""
     let_waiting_threads_sleep()
     from components.kinds.tabular.estimation import estimate_candidates
 
-    return estimate_candidates(prepared, workload, contract, settings)
+    return estimate_candidates(prepared, workload, contract, prices, settings)
 
 
 def smaller(
     trained: Trained,
     prepared: Prepared,
-    workload: Workload,
+    workload: TrainingPart,
     contract: ContractSpec,
     folder: Path,
     settings: Settings,

@@ -6,18 +6,12 @@ else the machine does; seconds of processor time hardly do, which is why both ar
 """
 
 from datetime import date
-from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from components.artefacts.errors import HostError
-from components.declaration.validation_errors import describe_validation_error
-from components.declaration.yaml_document import YamlFault, read_yaml
 from components.result import Result
 from components.training.results import EstimateCheck, Trained
 
-PRICES = Path(__file__).with_name("prices.yaml")
-STALE_DAYS = 180
 FILE = "estimate.json"
 # The unit of a search, which may be pruned at any epoch.
 FURTHER_TRIAL = "further trial"
@@ -73,16 +67,7 @@ class Prices(Result):
     as_of: date
     source: str
     cards: tuple[Card, ...]
-
-    def warning(self, today: date) -> str | None:
-        """Return what to say if the list is old."""
-        age = (today - self.as_of).days
-        if age <= STALE_DAYS:
-            return None
-        return (
-            f"the prices of cards are of {self.as_of}, {age} days old (over {STALE_DAYS}): write today's into a "
-            f"copy of {PRICES}, with their date as as_of, and name that file in SLIPWAY_PRICES"
-        )
+    warning: str = Field("", description="What to say of the list: it is old.")
 
 
 class CardEstimate(Result):
@@ -109,21 +94,6 @@ class Estimate(Result):
     cards: tuple[CardEstimate, ...]
     prices_as_of: date
     warnings: tuple[str, ...]
-
-
-def read_prices(path: Path | None = None) -> Prices:
-    """Read a dated price list, Slipway's own if none is named; HostError if there is none or it is not one."""
-    path = PRICES if path is None else path.expanduser().resolve()
-    try:
-        document = read_yaml(path.read_bytes())
-        return Prices.model_validate(document.values)
-    except OSError as error:
-        raise HostError(f"SLIPWAY_PRICES names {path}: {error.strerror}; {PRICES} shows what it holds") from error
-    except YamlFault as error:
-        raise HostError(f"SLIPWAY_PRICES names {path}: {error}") from error
-    except ValidationError as error:
-        described = describe_validation_error(error, Prices, document.written)
-        raise HostError(f"SLIPWAY_PRICES names {path}: {described}; {PRICES} shows what it holds") from error
 
 
 def check_estimate(estimate: Estimate, trained: Trained) -> EstimateCheck:

@@ -125,7 +125,7 @@ def test_what_ships_is_what_is_judged(example: Example, tmp_path: Path) -> None:
     evaluated = evaluate(
         trained, shipped, example.prepared, example.workload, parcels_spec(), KIND.predict_file, tmp_path / "evaluation"
     )
-    answers = pl.read_parquet(evaluated.predictions)
+    answers = pl.read_parquet(evaluated.answers.predictions)
     path = example.prepared.splits["test"].path
     np.testing.assert_array_equal(
         answers["probability"].to_numpy(), KIND.predict_file(shipped.parts, parcels_spec(), path)

@@ -127,7 +127,7 @@ def test_a_split_without_rows_is_refused(home: Home, tmp_path: Path) -> None:
         }
     )
     with pytest.raises(SplitError, match="Timed has no field with the role 'time'"):
-        prepare(validated, plan, Timed.spec(), home)
+        prepare(validated, plan.split, plan.features, Timed.spec(), home)
 
 
 def test_features_are_the_same_written_whole_or_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,7 +135,7 @@ def test_what_was_made_of_a_version_goes_with_it(home: Home, workload: Workload)
     taken = [snapshot(part, home, Dated) for part in (frame, frame.tail(-1))]
     for one in taken:
         validated = validate_snapshot(one, Dated.spec(), home, where="trips")
-        prepare(validated, workload, Dated.spec(), home)
+        prepare(validated, workload.split, workload.features, Dated.spec(), home)
     rooms = ("snapshots", "validated", "quarantine", "prepared")
     assert [len(list(home.room(room).iterdir())) for room in rooms] == [2, 2, 2, 2]
     planned = delete_versions(home, [taken[0].digest])

@@ -65,7 +65,9 @@ def test_names_of_ours_do_not_clash_with_those_of_fields(
     }
     workload = parse_workload(document | changes, where="named")
     snapshot = take_snapshot(Source(path=str(tmp_path / "rows.parquet")), contract, home)
-    prepared = prepare(validate_snapshot(snapshot, contract, home, "named"), workload, contract, home)
+    prepared = prepare(
+        validate_snapshot(snapshot, contract, home, "named"), workload.split, workload.features, contract, home
+    )
     audit(prepared, contract)
     raw, made = (pl.read_parquet(path) for path in (prepared.splits["train"].path, prepared.splits["train"].features))
     assert made["label"].to_list() == [values.index(one) if label is not bool else one for one in raw[name]]

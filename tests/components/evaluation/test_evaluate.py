@@ -174,7 +174,7 @@ def test_predictions_are_kept_row_by_row(situation: Situation, flights: Workload
         predict,
         situation.folder / "e",
     )
-    kept = pl.read_parquet(done.predictions)
+    kept = pl.read_parquet(done.answers.predictions)
     stations = ["trainer_probability", "exported_probability"]
     assert kept.columns == ["row", "label", "probability", "baseline_probability", *stations]
     assert kept["probability"].to_numpy() == pytest.approx(situation.answers)

@@ -6,17 +6,17 @@ import numpy as np
 
 from components.artefacts.errors import TrainingError
 from components.declaration.targets import Target, target_of
-from components.declaration.workload import Workload
 from components.kinds.tabular.data import Table
 from components.kinds.tabular.heads.binary import BinaryHead
 from components.kinds.tabular.heads.head import Head
 from components.kinds.tabular.heads.multiclass import MulticlassHead
 from components.kinds.tabular.heads.regression import RegressionHead
 from components.kinds.tabular.options import TabularOptions
+from components.training.part import TrainingPart
 from data_contracts.description.spec import ContractSpec
 
 
-def head_of(workload: Workload, options: TabularOptions, contract: ContractSpec, train: Table) -> Head:
+def head_of(workload: TrainingPart, options: TabularOptions, contract: ContractSpec, train: Table) -> Head:
     """Return the head for the label, with what the training split says of it."""
     makers: dict[Target, Callable[[], Head]] = {
         "binary": lambda: _binary(options, train),
@@ -44,7 +44,7 @@ def _multiclass(options: TabularOptions, contract: ContractSpec, train: Table) -
     return MulticlassHead(len(classes), options.calibration, weights, options.focal_gamma)
 
 
-def _regression(workload: Workload, options: TabularOptions, train: Table) -> RegressionHead:
+def _regression(workload: TrainingPart, options: TabularOptions, train: Table) -> RegressionHead:
     labels = train.labels.numpy().astype(np.float64)
     return RegressionHead(
         mean=float(np.float32(labels.mean())),

@@ -8,7 +8,8 @@ from components.artefacts.errors import HostError
 from components.catalog import find_kind
 from components.settings import Settings
 from components.training.costs.cards import CONTEXT_MB, LAUNCH_SECONDS, card_estimates, card_memory_mb, step_flops
-from components.training.costs.estimate import FURTHER_TRIAL, PRICES, Part, Spent, read_prices
+from components.training.costs.estimate import FURTHER_TRIAL, Part, Spent
+from components.training.costs.prices import PRICES, read_prices
 from components.training.costs.probing import network_part
 from components.training.spending import Budget
 from tests.components.training.small_fit import make_plain_network, make_plan
@@ -17,9 +18,9 @@ from tests.components.training.small_training import parcels_spec, parcels_workl
 
 def test_prices_older_than_half_a_year_warn() -> None:
     prices = read_prices()
-    assert prices.warning(prices.as_of) is None
+    assert read_prices(today=prices.as_of).warning == ""
     later = date(prices.as_of.year + 1, prices.as_of.month, prices.as_of.day)
-    said = str(prices.warning(later))
+    said = read_prices(today=later).warning
     assert "365 days old (over 180): write today's into a copy of" in said
     assert said.endswith(f"{PRICES}, with their date as as_of, and name that file in SLIPWAY_PRICES")
 
@@ -97,7 +98,7 @@ def test_a_workload_is_estimated_part_by_part_and_nothing_is_trained(tmp_path: P
     prepared = prepare_parcels(tmp_path, workload, rows=400)
     kind = find_kind("tabular")
     assert kind.estimate is not None
-    estimate = kind.estimate(prepared, workload, parcels_spec(), Settings(threads=1, price_per_hour=3.6))
+    estimate = kind.estimate(prepared, workload, parcels_spec(), read_prices(), Settings(threads=1, price_per_hour=3.6))
     parts = {part.name: part for part in estimate.parts}
     assert set(parts) == {"reading", "xgboost", "linear", "network", "export", "choice"}
     most = sum(part.taking(part.most).wall for part in estimate.parts)
@@ -116,7 +117,7 @@ def test_a_search_is_part_of_the_estimate_within_its_minutes(tmp_path: Path) -> 
     prepared = prepare_parcels(tmp_path, workload, rows=400)
     kind = find_kind("tabular")
     assert kind.estimate is not None
-    found = kind.estimate(prepared, workload, parcels_spec(), Settings(threads=1))
+    found = kind.estimate(prepared, workload, parcels_spec(), read_prices(), Settings(threads=1))
     parts = {part.name: part for part in found.parts}
     assert parts["search"].most == 4
     assert parts["search"].each == parts["network"].taking(parts["network"].most)
@@ -127,6 +128,6 @@ def test_a_cap_bounds_the_estimate_and_is_named(tmp_path: Path) -> None:
     prepared = prepare_parcels(tmp_path, workload, rows=400)
     kind = find_kind("tabular")
     assert kind.estimate is not None
-    estimate = kind.estimate(prepared, workload, parcels_spec(), Settings(threads=1))
+    estimate = kind.estimate(prepared, workload, parcels_spec(), read_prices(), Settings(threads=1))
     assert estimate.seconds < sum(part.taking(part.most).wall for part in estimate.parts)
     assert "stops at the time cap of 3 s" in estimate.warnings
