@@ -170,7 +170,10 @@ def score(
         Path, typer.Argument(metavar="IN", help="Parquet, CSV, Arrow or JSON lines file of contract rows.")
     ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Parquet, CSV or Arrow file to write.")],
-    answers_only: Annotated[bool, typer.Option(help="Leave the inputs out of OUT; its rows keep their order.")] = False,
+    key: Annotated[
+        str | None, typer.Option(help="Column of IN that stands beside each answer; the row's number if not said.")
+    ] = None,
+    with_inputs: Annotated[bool, typer.Option("--with-inputs", help="Write the inputs beside the answers.")] = False,
     as_json: Json = False,
 ) -> None:
     """Answer a whole file with the champion."""
@@ -181,7 +184,8 @@ def score(
         workload=workload,
         source=source.resolve(),
         target=target.resolve(),
-        answers_only=answers_only,
+        key=key,
+        with_inputs=with_inputs,
     )
     terminal.print_json(scored) if as_json else serving_output.print_scored(scored)
 

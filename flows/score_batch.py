@@ -16,7 +16,8 @@ def score_batch(
     source: Path,
     target: Path,
     workload: WorkloadName = "flights",
-    answers_only: bool = False,
+    key: str | None = None,
+    with_inputs: bool = False,
 ) -> Scored:
     """Score a file; rows that break the contract come out with their reasons instead of a probability.
 
@@ -24,9 +25,9 @@ def score_batch(
         source: Parquet, CSV, Arrow or JSON lines file of contract rows.
         target: Parquet, CSV or Arrow file to write.
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
-        answers_only: Leave the inputs out of the target; its rows have the order of the source.
+        key: Column of the source that stands beside each answer in the target; the row's number if not said.
+        with_inputs: Write the inputs beside the answers, too.
     """
     with opened(workload, "score-batch") as run:
-        return score(
-            champion_of(run.workload, run.home, run.settings), source, target, answers_only, run.workload.source
-        )
+        champion = champion_of(run.workload, run.home, run.settings)
+        return score(champion, source, target, key, with_inputs, run.workload.source)

@@ -104,7 +104,7 @@ def print_scored(scored: Any) -> None:
     told = f"{scored.rows:,} rows scored by {scored.build_id} into {scored.target}{refused}"
     if names := ", ".join(scored.left_out[:10]):
         names += f" and {len(scored.left_out) - 10} more" if len(scored.left_out) > 10 else ""
-        told += f"\nnot in the contract, and so not in the target: {names}; the rows keep their order"
+        told += f"\nleft out, since the contract does not name them: {names} (a column that names the rows: --key)"
     console.print(told, soft_wrap=True)
     if scored.refused:
         rows = [(reason, f"{count:,}") for reason, count in list(scored.refusals.items())[:REASONS_SHOWN]]

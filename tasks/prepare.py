@@ -13,7 +13,7 @@ from tasks.stage import stage
 def _artifact(prepared: Prepared) -> str:
     rows = {f"{split.name} rows": split.rows for split in prepared.splits.values()}
     moved = {f"{shift.field} in {shift.split}, distance from training": shift.distance for shift in prepared.shifts[:8]}
-    return table({**rows, "kept rows in no split": prepared.left_out, **moved, "recipe": prepared.recipe})
+    return table({**rows, "kept rows in no split": prepared.left_out, **moved, "recipe": prepared.stored_recipe})
 
 
 @stage("prepare", artifact=_artifact)

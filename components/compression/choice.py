@@ -89,9 +89,9 @@ def compress(
 
 def _shipped(compression: Compression, trained: Trained) -> Shipped:
     chosen = compression.shipped
-    if chosen.family is None or chosen.model is None or chosen.digest is None:
+    if chosen.family is None or chosen.stored_model is None or chosen.digest is None:
         return trained.as_trained
-    changed = {"model": chosen.model, "digest": chosen.digest, "changed": True}
+    changed = {"stored_model": chosen.stored_model, "digest": chosen.digest, "changed": True}
     return trained.as_trained.model_copy(update=changed)
 
 
@@ -140,7 +140,7 @@ def _loss(variant: Variant, metric: str) -> float:
 def _judged(variant: Variant, chosen: str, limits: Variants, metric: str) -> Variant:
     if variant.name == chosen:
         verdict = "ships"
-    elif variant.model is None:
+    elif variant.stored_model is None:
         verdict = "not made"
     elif variant.family is None:
         verdict = "a faster one is good enough"
@@ -241,7 +241,8 @@ def _measured(
                 family=one.family,
                 note=one.note,
                 verdict="",
-                model=one.model,
+                # As trained, it is where training put it.
+                stored_model=trained.best.stored_model if one.family is None else one.model,
                 digest=digest_file(one.model),
                 size_mb=round(one.model.stat().st_size / 1e6, 4),
                 speed=speeds[one.name],

@@ -21,6 +21,8 @@ from components.user_modules import child_environment
 from data_contracts.description.spec import ContractSpec
 from data_contracts.language.validation import check_dataset
 
+# Where pages about them lie among the reports: by the digest of what was validated, then by the workload.
+PAGES = "expectations"
 # What the process ends with if an expectation cannot be judged; its error is one line on stderr.
 UNFIT = 3
 
@@ -78,11 +80,17 @@ def judge_expectations(validated: Validated, contract: ContractSpec, home: Home,
             f"{where}: {contract.name} expects {first.expectation} {first.arguments}, observed {first.observed} "
             f"({first.basis}){more}; see {docs}/index.html"
         )
-    return found
+    pages = _pages_name(validated, where)
+    home.store.publish("reports", pages)
+    return found.model_copy(update={"stored_docs": home.reference("reports", pages)})
 
 
 def _pages(validated: Validated, home: Home, where: str) -> Path:
-    return home.room("reports", where, "expectations", validated.digest[:16])
+    return home.room("reports", _pages_name(validated, where))
+
+
+def _pages_name(validated: Validated, where: str) -> str:
+    return f"{PAGES}/{validated.digest[:16]}/{where}"
 
 
 def _start(validated: Validated, contract: ContractSpec, docs: Path) -> "subprocess.Popen[bytes]":
@@ -105,8 +113,7 @@ def _start(validated: Validated, contract: ContractSpec, docs: Path) -> "subproc
 def answer(asked: Question) -> Expected:
     """Judge what is asked; TypeError for an expectation that cannot be judged."""
     rows = KeptRows(Path(asked.rows), Path(asked.mask), asked.contract).scan()
-    docs = Path(asked.docs)
-    return Expected(expectations=check_dataset(rows, asked.kept, asked.contract, docs), docs=docs)
+    return Expected(expectations=check_dataset(rows, asked.kept, asked.contract, Path(asked.docs)))
 
 
 def main() -> None:

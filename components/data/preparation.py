@@ -18,6 +18,7 @@ from components.declaration.split import SplitRule
 from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.settings import Home
 from components.stage_keys import code_part
+from components.store.reference import Reference
 from data_contracts.description.spec import ContractSpec, FieldSpec
 
 RECIPE = "recipe.json"
@@ -50,11 +51,11 @@ def prepare(
         samples = _write_features(splits, recipe, contract)
         rule = split.model_dump(mode="json")
         digest = digest_json([validated.digest, rule, digest_bytes(document), code_part(CODE)])
-        target = rooms / digest
+        target = home.reference("prepared", digest)
         prepared = Prepared(
             digest=digest,
-            path=target,
-            recipe=target / RECIPE,
+            stored=target,
+            stored_recipe=target / RECIPE,
             splits={name: _moved(split, target) for name, split in splits.items()},
             shifts=split_report(samples, contract),
             values=recipe.values,
@@ -63,9 +64,9 @@ def prepare(
             by=split.by,
             left_out=left_out,
         )
-        if not target.is_dir():
+        if not target.exists():
             write_json(folder / RECORD, prepared.model_dump(mode="json"))
-            folder.rename(target)
+            home.store.commit("prepared", digest, folder)
     return prepared
 
 
@@ -105,6 +106,6 @@ def features_path(raw: Path) -> Path:
     return raw.with_name(f"{raw.stem}.features.parquet")
 
 
-def _moved(split: Split, target: Path) -> Split:
-    path = target / split.path.name
-    return split.model_copy(update={"path": path, "features": features_path(path)})
+def _moved(split: Split, target: Reference) -> Split:
+    path = split.path
+    return split.model_copy(update={"stored": target / path.name, "stored_features": target / features_path(path).name})

@@ -79,7 +79,7 @@ def _written(bench: Bench, frames: Frames) -> Prepared:
         path = bench.scratch / f"{name}.parquet"
         frame.write_parquet(path)
         start, end = (str(frame[moments[0]].min()), str(frame[moments[0]].max())) if moments else (None, None)
-        splits[name] = Split(name=name, path=path, rows=frame.height, positives=None, start=start, end=end)
+        splits[name] = Split(name=name, stored=path, rows=frame.height, positives=None, start=start, end=end)
     return bench.prepared.model_copy(update={"splits": splits})
 
 

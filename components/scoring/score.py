@@ -1,47 +1,53 @@
-"""Answer a whole file with a build: every row comes out again, with its answer or the reasons it has none.
+"""Answer a whole file with a build: each row comes out again under its key, with its answer or the reasons it has none.
 
-The file is read once, part by part, so memory does not grow with it: each core checks and answers a part of its own,
-while the next is read and the one before is written. The answers of finished parts lie beside the target until it is
-whole: a run that was stopped does not compute them again, if build and source are still the same.
+Polars reads and writes piece by piece beside the model, so memory does not grow with the file.
 """
 
+import errno
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any
 
 import msgspec
-import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
-from polars import selectors
+from polars.io.plugins import register_io_source
 from pydantic import Field
 
-from components.artefacts.build import Build
-from components.artefacts.errors import SourceError
-from components.catalog import find_kind
-from components.data.record_batches import record_batch
+from components import apart
+from components.artefacts.build import Build, open_build
+from components.artefacts.errors import HostError, SourceError
+from components.artefacts.storage import scratch_prefix, sweep
+from components.data.sources.casting import BESIDE, cast_columns, contract_casts
+from components.data.sources.csv_files import SHORT, separator_of
+from components.data.sources.source import open_source
+from components.data.sources.source_files import FORMATS, Opened
 from components.declaration.source import Source
 from components.result import Result
-from components.scoring.joined import JoinedWriter, stored_columns
-from components.scoring.output import WRITERS, Output
-from components.scoring.parts import Judge, Judged, Part, read_parts, spread
-from components.scoring.work_folder import work_folder
-from data_contracts.description.spec import ContractSpec
-from data_contracts.language.frame_schema import RAW
+from components.scoring.answering import KEY, Answerer
+from data_contracts.description.spec import ContractSpec, FieldSpec
 
+# The column that holds a row's number, from 0, where no column of the file is its key.
+ROW = "row"
+# Rows that are answered at once. Always as many: with another number, an answer may differ in its last bit.
 PART_ROWS = 131_072
-# Characters of a text that was no value of its field, in the reasons of its row.
-SHOWN = 200
-NO_ANSWER = "the model has no finite answer to this row"
+_UNWRITABLE = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS}
 
-Item = TypeVar("Item")
-Made = TypeVar("Made")
+
+def _sink_csv(answers: pl.LazyFrame, file: Path) -> None:
+    answers.with_columns(pl.col(pl.List(pl.String)).list.join("; ")).sink_csv(file)
+
+
+SINKS: dict[str, Callable[[pl.LazyFrame, Path], Any]] = {
+    ".parquet": partial(pl.LazyFrame.sink_parquet, compression="snappy"),
+    ".csv": _sink_csv,
+    ".arrow": pl.LazyFrame.sink_ipc,
+}
 
 
 class Scored(Result):
@@ -52,154 +58,197 @@ class Scored(Result):
     rows: int
     refused: int
     refusals: dict[str, int]
-    left_out: tuple[str, ...] = Field((), description="Columns of the file that the contract does not name.")
+    left_out: tuple[str, ...] = Field((), description="Columns of the file that did not go into the target.")
 
 
-class _Answered(NamedTuple):
-    """A part as it will be written, and what became of its rows."""
+def score_apart(
+    build: Build,
+    source: Path,
+    target: Path,
+    *,
+    key: str | None = None,
+    with_inputs: bool = False,
+    like: Source | None = None,
+) -> Scored:
+    """Score a file as ``score_file`` does, in a process of its own: what the file holds may end whoever unpacks it.
 
-    table: pa.RecordBatch
-    refused: int
-    reasons: pl.Series
+    SourceError too if the file does, HostError if the process ends for want of memory.
+    """
+    given = (build.path, build.public_key, build.build_id, source, target, key, with_inputs, like)
+    try:
+        return apart.call(_score_reopened, *given)
+    except apart.Died as death:
+        told = f"{source} cannot be scored: the process that read it ended with {death}"
+        if death.hint:
+            raise HostError(f"{told}: {death.hint}; nothing was written to {target}") from None
+        raise SourceError(
+            f"{told}; nothing was written to {target}. The file is damaged: write it anew, or have another program "
+            "read it and write it again"
+        ) from None
+    finally:
+        # Of a process that was killed something unfinished may be left.
+        with suppress(OSError):
+            sweep(target.parent, below=False)
+
+
+def _score_reopened(
+    folder: Path,
+    public_key: Path | None,
+    build_id: str,
+    source: Path,
+    target: Path,
+    key: str | None,
+    with_inputs: bool,
+    like: Source | None,
+) -> Scored:
+    build = open_build(folder, public_key, build_id=build_id)
+    try:
+        return score_file(build, source, target, key=key, with_inputs=with_inputs, like=like)
+    except MemoryError as error:
+        raise SourceError(f"{source} cannot be scored: it takes more memory than is free") from error
 
 
 def score_file(
     build: Build,
     source: Path,
     target: Path,
-    part_rows: int = PART_ROWS,
     *,
-    answers_only: bool = False,
+    key: str | None = None,
+    with_inputs: bool = False,
     like: Source | None = None,
 ) -> Scored:
     """Score every contract row of a file; ``target`` is whole or absent.
 
-    The output holds the contract's input fields (left out with ``answers_only``: the rows keep their order), the answer
-    (null for a refused row) and ``reasons``, which have the text of what was no value of its field. ``like`` says how a
-    text file is written.
+    The output holds the column ``key`` of the file (or the number of the row), with ``with_inputs`` the contract's
+    input fields, the answer (null for a refused row) and ``reasons``, which have the text of what was no value of its
+    field. The rows keep their order. ``like`` says how a text file is written.
     """
-    if target.suffix not in WRITERS:
-        raise SourceError(f"cannot write {target.name}: the ending must be one of {', '.join(WRITERS)}")
-    with suppress(OSError):
-        if target.samefile(source):
+    if target.suffix not in SINKS:
+        raise SourceError(f"cannot write {target.name}: the ending must be one of {', '.join(SINKS)}")
+    if not source.is_file():
+        raise SourceError(f"{source} does not exist; give a Parquet, CSV, Arrow or JSON lines file")
+    if not target.parent.is_dir():
+        raise SourceError(f"cannot write {target}: there is no folder {target.parent}")
+    try:
+        if target.is_dir():
+            raise SourceError(f"cannot write {target}: it is a folder")
+        if target.exists() and target.samefile(source):
             raise SourceError(f"{target} is the file that is to be scored: give another name, or its rows are lost")
-    with work_folder(build, source, target, part_rows, like) as work:
-        scored = _score(build, source, target, work, part_rows, answers_only, like)
-        (work / target.name).replace(target)
-    return scored
+        sweep(target.parent, below=False)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=scratch_prefix("scored")) as scratch:
+            whole = Path(scratch) / f"scored{target.suffix}"
+            scored = _score(build, source, whole, key, with_inputs, like)
+            whole.replace(target)
+    except OSError as error:
+        raise HostError(f"cannot write {target}: {error.strerror or error}") from error
+    return scored.model_copy(update={"target": target})
 
 
-def _score(
-    build: Build, source: Path, target: Path, work: Path, part_rows: int, answers_only: bool, like: Source | None
-) -> Scored:
+def _score(build: Build, source: Path, target: Path, key: str | None, with_inputs: bool, like: Source | None) -> Scored:
     contract = build.contract()
     inputs = msgspec.structs.replace(contract, fields=contract.inputs, expectations=())
-    read = read_parts(source, inputs, work, part_rows, like)
-    stored = None
-    if read.footer is not None and target.suffix == ".parquet" and not answers_only:
-        stored = stored_columns(source, read.footer, [field.name for field in inputs.fields])
-    answerer = _Answerer(build, inputs, work, answers_only or stored is not None)
-    writer = WRITERS[target.suffix] if stored is None else partial(JoinedWriter, stored=stored)
-    cores = os.cpu_count() or 1
-    counts = Counter[str]()
-    rows = refused = 0
-    with closing(Output(work / target.name, writer)) as output, ThreadPoolExecutor(cores) as pool:
-        # One more than are answered: a core never waits for the reader.
-        for answered in _in_order(pool, answerer.answer, enumerate(read.parts), cores + 1):
-            output.append(answered.table)
-            rows += answered.table.num_rows
-            refused += answered.refused
-            counts.update(answered.reasons.drop_nulls().explode())
-    if not rows:
+    with _readable(source):
+        opened = _open(source, inputs, target.parent, key, like)
+        found = opened.rows.collect_schema()
+        if key is not None and key not in found:
+            raise SourceError(f"{source} has no column '{key}' to be the key; it has: {', '.join(found)}")
+        answerer = Answerer(build, inputs, opened, key or ROW, with_inputs=with_inputs)
+        if twice := sorted({name for name in answerer.columns if answerer.columns.count(name) > 1}):
+            raise SourceError(f"the answers would have the column '{twice[0]}' twice: name another key")
+        try:
+            _stream(_keyed(opened, inputs, key), answerer, target)
+            if opened.format in ("parquet", "ipc"):
+                _check_all_came(opened, answerer.rows)
+        except pl.exceptions.PolarsError as error:
+            if fault := opened.fault():
+                raise SourceError(fault) from error
+            raise
+        answerer.refuse_faults()
+    if not answerer.rows:
         raise SourceError(f"{source} has no rows to score")
-    if stored is not None and rows != stored.rows:
-        raise SourceError(f"{source} has {rows:,} rows where its footer says {stored.rows:,}")
-    ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    refusals = dict(sorted(answerer.refusals.items(), key=lambda item: (-item[1], item[0])))
+    known = {key, *(field.name for field in inputs.fields)}
+    others = tuple(name for name in found.names() if name not in known and not name.startswith(BESIDE))
     return Scored(
-        build_id=build.build_id, target=target, rows=rows, refused=refused, refusals=ordered, left_out=read.others
+        build_id=build.build_id,
+        target=target,
+        rows=answerer.rows,
+        refused=answerer.refused,
+        refusals=refusals,
+        left_out=others,
     )
 
 
-class _Answerer:
-    """Answers parts, from several threads at once; the answers are kept in case the run is stopped."""
-
-    def __init__(self, build: Build, inputs: ContractSpec, work: Path, answers_only: bool) -> None:
-        self._bulk = find_kind(build.manifest.kind).batches(build.parts(), build.contract())
-        self._shape = build.serving().answer
-        self._judge = Judge(inputs)
-        self._work = work
-        self._answers_only = answers_only
-
-    def answer(self, numbered: tuple[int, Part]) -> _Answered:
-        """Judge the rows of a part, and answer those that are valid."""
-        number, part = numbered
-        judged = self._judge.judge(part)
-        answers = self._answers(part.rows, judged.is_kept, self._work / f"part-{number:06}.npy")
-        judged, answers = _finite(judged, answers)
-        table = record_batch(pl.DataFrame([*answers.get_columns(), _with_texts(judged.reasons, part.raw)]))
-        if not self._answers_only:
-            names = [*part.rows.schema.names, *table.schema.names]
-            table = pa.RecordBatch.from_arrays([*part.rows.columns, *table.columns], names=names)
-        return _Answered(table, part.rows.num_rows - int(judged.is_kept.sum()), judged.reasons)
-
-    def _answers(self, rows: pa.RecordBatch, is_kept: pl.Series, path: Path) -> pl.DataFrame:
-        """Return the answers of a part, null for a refused row; ``path`` holds those of the others."""
-        valid = rows if is_kept.all() else rows.filter(is_kept.to_arrow())
-        answers = _kept(path, valid.num_rows)
-        if answers is None:
-            answers = self._bulk.predict(valid)
-            np.save(path, answers)
-        known = pl.DataFrame(self._shape.named(answers))
-        return known if valid is rows else spread(known, is_kept)
+def _open(source: Path, inputs: ContractSpec, scratch: Path, key: str | None, like: Source | None) -> Opened:
+    """Open a file as a source that is written as another one; its own header may show another separator."""
+    names = {field.name for field in inputs.fields}
+    if key is not None and key not in names:
+        beside = FieldSpec(name=key, dtype="string", description="The key of a row.")
+        inputs = msgspec.structs.replace(inputs, fields=(*inputs.fields, beside))
+    written = like.model_dump(include={"separator", "null_values", "max_unpacked_bytes"}) if like else {}
+    file = Source(path=str(source), **written)
+    if like is not None and FORMATS.get(source.suffix.lower()) == "csv":
+        file = file.model_copy(update={"separator": separator_of(source, file, names)})
+    return open_source(file, inputs, scratch)
 
 
-def _with_texts(reasons: pl.Series, raw: Sequence[pl.Series]) -> pl.Series:
-    """Add to the reasons of a row the texts that did not become values of their fields: the cells have none."""
-    told = [one for one in raw if one.null_count() < len(one)]
-    if not told:
-        return reasons
-    texts = [
-        # Null where there is no text.
-        pl.concat_str(pl.lit(f"{one.name.removesuffix(RAW)} was '"), pl.col(one.name).str.slice(0, SHOWN), pl.lit("'"))
-        for one in told
-    ]
-    both = pl.DataFrame([reasons, *told]).select(
-        pl.when(pl.col("reasons").is_not_null()).then(
-            pl.col("reasons").list.concat(pl.concat_list(texts).list.drop_nulls())
+def _keyed(opened: Opened, inputs: ContractSpec, key: str | None) -> pl.LazyFrame:
+    """Return the rows with the contract's types, and each with its key."""
+    rows = opened.rows.with_row_index(KEY) if key is None else opened.rows.with_columns(pl.col(key).alias(KEY))
+    schema = opened.rows.collect_schema()
+    beside = [SHORT] if SHORT in schema else []
+    return rows.select(KEY, *cast_columns(contract_casts(schema, inputs)), *beside)
+
+
+def _stream(rows: pl.LazyFrame, answerer: Answerer, target: Path) -> None:
+    """Write the answers to the rows, a part after the other: the next is read while one is answered."""
+    schema = answerer.answer(rows.collect_schema().to_frame()).schema
+    parts = rows.collect_batches(chunk_size=PART_ROWS, maintain_order=True)
+    # What is asked for of a source are all of its columns and rows here: nothing is selected from the answers.
+    answers = register_io_source(lambda *_: map(answerer.answer, parts), schema=schema)
+    SINKS[target.suffix](answers, target)
+
+
+def _check_all_came(opened: Opened, seen: int) -> None:
+    """Compare with what the file says of itself: where a thread of Polars panics, its rows just end."""
+    told = opened.rows.select(pl.len()).collect().item()
+    if seen != told:
+        raise SourceError(
+            f"{opened.source.path} cannot be read: {seen:,} of its {told:,} rows came out, then the reader failed. "
+            "The file is damaged: write it anew"
         )
-    )
-    return both.to_series().alias("reasons")
 
 
-def _finite(judged: Judged, answers: pl.DataFrame) -> tuple[Judged, pl.DataFrame]:
-    """Refuse the rows whose answer is not a number: they keep the contract, but the model cannot compute with them."""
-    finite = answers.select(pl.all_horizontal(selectors.float().is_finite().fill_null(True))).to_series()
-    if finite.all():
-        return judged, answers
-    reasons = pl.select(
-        pl.when(finite).then(judged.reasons).otherwise(pl.lit([NO_ANSWER])).alias("reasons")
-    ).to_series()
-    nothing = answers.select(pl.when(finite).then(pl.all()))
-    return Judged(judged.is_kept & finite, reasons), nothing
+def _state(source: Path) -> tuple[int, ...]:
+    """Return what is another when a file is replaced or written to."""
+    if not source.exists():
+        return ()
+    status = source.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _kept(path: Path, rows: int) -> NDArray[np.float32] | None:
-    """Return the answers of a part that an earlier run finished, if that is there and whole."""
+@contextmanager
+def _readable(source: Path) -> Iterator[None]:
+    """Say of what readers raise that the file cannot be read, or was changed; OSError if it is writing that failed."""
+    before = _state(source)
+    changed = SourceError(f"{source} was changed while it was read: score it again")
     try:
-        answers: NDArray[np.float32] = np.load(path)
-    except (FileNotFoundError, EOFError, ValueError):
-        return None
-    return answers if len(answers) == rows else None
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, function: Callable[[Item], Made], items: Iterable[Item], ahead: int
-) -> Iterator[Made]:
-    """Yield what a function makes of each item, in order; at most ``ahead`` of them wait or are being made."""
-    begun = deque[Future[Made]]()
-    for item in items:
-        begun.append(pool.submit(function, item))
-        if len(begun) > ahead:
-            yield begun.popleft().result()
-    while begun:
-        yield begun.popleft().result()
+        yield
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        pa.ArrowException,
+        OSError,
+        UnicodeDecodeError,
+    ) as error:
+        said = " ".join(str(error).split())
+        # Polars tells the number in its text alone.
+        number = re.search(r"\(os error (\d+)\)", said)
+        code = int(number[1]) if number else getattr(error, "errno", None)
+        if code in _UNWRITABLE:
+            raise OSError(code, os.strerror(code)) from error
+        if _state(source) != before:
+            raise changed from error
+        raise SourceError(f"{source} cannot be read: {said[:300]}") from error
+    if _state(source) != before:
+        raise changed

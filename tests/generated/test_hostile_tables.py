@@ -213,7 +213,7 @@ def _worked(document: dict[str, Any], home: Home) -> tuple[Subject, str]:
         contract,
         kind.predict_file,
         folder,
-        ledger=home.room("evaluations"),
+        ledger=home.store,
     )
     evidence = read_evidence(evaluated.evidence)
     verdicts = judge(evidence, workload, Context(measures=()))

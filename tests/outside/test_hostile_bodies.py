@@ -117,4 +117,4 @@ def test_a_file_that_its_reader_does_not_survive_is_one_line_of_score(champion: 
     line = one_clear_line(champion.run("slipway", "score", "shop.yaml", source, target))
     assert str(source) in line
     assert target.read_bytes() == before
-    assert not list(champion.folder.glob(".out.parquet.*"))
+    assert not list(champion.folder.glob(".scored.*"))

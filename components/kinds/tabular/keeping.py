@@ -29,6 +29,7 @@ from components.kinds.tabular.heads.choose import head_of
 from components.kinds.tabular.heads.head import Head
 from components.kinds.tabular.model import Answering
 from components.kinds.tabular.options import TabularOptions
+from components.store.reference import Reference
 from components.training.batches import TableBatches
 from components.training.onnx_export import export_network, finished, join
 from components.training.part import TrainingPart
@@ -52,7 +53,7 @@ class Work:
     workload: TrainingPart
     options: TabularOptions
     recipe: Recipe
-    recipe_file: Path
+    recipe_file: Reference
     contract: ContractSpec
     head: Head
     folder: Path
@@ -76,7 +77,7 @@ def open_work(prepared: Prepared, workload: TrainingPart, contract: ContractSpec
     tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
     head = head_of(workload, options, contract, tables["train"])
     units = units_of(pl.read_parquet(prepared.splits["validation"].path, glob=False), contract)
-    return Work(tables, workload, options, recipe, prepared.recipe, contract, head, folder, units)
+    return Work(tables, workload, options, recipe, prepared.stored_recipe, contract, head, folder, units)
 
 
 def with_options(work: Work, options: TabularOptions) -> Work:
@@ -164,10 +165,10 @@ def kept_candidate(work: Work, name: str) -> Candidate | None:
     return Candidate(
         name=name,
         family=_family(name),
-        model=model,
-        assets={RECIPE: work.recipe_file},
+        stored_model=model,
+        stored_assets={RECIPE: work.recipe_file},
         digest=known.digest,
-        predictions=predictions,
+        stored_predictions=predictions,
         score=known.score,
         seconds=known.seconds,
         cut_off=known.cut_off,

@@ -1,8 +1,9 @@
-"""A file is scored part by part: stopped anywhere it goes on, and the parts make the same whole."""
+"""A file is scored whole or not at all: every row has its key, and its answer or the reasons that it has none."""
 
 import base64
-import errno
-import itertools
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,8 @@ from components.artefacts.errors import ContractError, HostError, SourceError
 from components.artefacts.inference import inference_of
 from components.declaration.source import Source
 from components.kinds.tabular.bulk import BulkPredictor
-from components.scoring.joined import JoinedWriter
 from components.scoring.score import score_file
-from components.scoring.work_folder import work_folder
+from components.user_modules import child_environment
 from tests.deployments.small_build import Sample, draw_sample, write_build
 
 
@@ -55,62 +55,72 @@ def test_a_file_is_not_scored_into_itself_whatever_it_is_called(build: Build, so
     assert source.read_bytes() == before
 
 
-def test_parts_make_the_same_whole(build: Build, source: Path, tmp_path: Path) -> None:
+def test_every_answer_has_its_key(build: Build, source: Path, tmp_path: Path) -> None:
+    """The row's number, or a column of the file as it stands there, whether the contract knows it or not."""
     whole = score_file(build, source, tmp_path / "whole.parquet")
-    parted = score_file(build, source, tmp_path / "parted.parquet", part_rows=64)
     assert (whole.rows, whole.refused, whole.refusals) == (1_000, 100, {"distance: not above 0": 100})
-    assert (parted.rows, parted.refusals) == (whole.rows, whole.refusals)
-    frames = [pl.read_parquet(scored.target) for scored in (whole, parted)]
+    known = pl.read_parquet(whole.target)
+    assert known.columns == ["row", "probability", "late", "reasons"]
+    assert known["row"].to_list() == list(range(1_000))
+    names = pl.format("order-{}", pl.int_range(1_000, 0, -1)).alias("order")
+    pl.read_parquet(source).with_columns(names).write_parquet(source)
+    for key in ("order", "carrier"):
+        scored = score_file(build, source, tmp_path / f"{key}.parquet", key=key)
+        assert scored.left_out == (() if key == "order" else ("order",))
+        answers = pl.read_parquet(scored.target)
+        assert answers[key].equals(pl.read_parquet(source)[key])
+        assert answers.drop(key).equals(known.drop("row"))
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".parquet"] * 4
+
+
+@pytest.mark.parametrize("key", ["order", "late", "reasons"])
+def test_a_key_that_is_not_there_or_has_the_name_of_an_answer_is_refused(
+    build: Build, source: Path, tmp_path: Path, key: str
+) -> None:
+    pl.read_parquet(source).with_columns(late=pl.lit(True), reasons=pl.lit("none")).write_parquet(source)
+    message = r"no column 'order' to be the key; it has: .*carrier" if key == "order" else f"column '{key}' twice"
+    with pytest.raises(SourceError, match=message):
+        score_file(build, source, tmp_path / "out.parquet", key=key)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_the_key_of_a_text_file_is_the_text_that_stands_there(
+    build: Build, source: Path, tmp_path: Path, ending: str
+) -> None:
+    rows = pl.read_parquet(source).with_columns(pl.int_range(pl.len()).cast(pl.String).str.zfill(5).alias("order"))
+    file = tmp_path / f"in.{ending}"
+    rows.write_csv(file) if ending == "csv" else rows.with_columns(
+        pl.selectors.temporal().cast(pl.String)
+    ).write_ndjson(file)
+    scored = score_file(build, file, tmp_path / "out.csv", key="order")
+    assert pl.read_csv(scored.target, infer_schema=False)["order"].equals(rows["order"])
+    with pytest.raises((SourceError, ContractError), match=r"no column '?nothing"):
+        score_file(build, file, tmp_path / "out.csv", key="nothing")
+
+
+def test_the_inputs_stand_beside_the_answers_if_they_are_wanted(build: Build, source: Path, tmp_path: Path) -> None:
+    answers = pl.read_parquet(score_file(build, source, tmp_path / "answers.parquet").target)
+    beside = pl.read_parquet(score_file(build, source, tmp_path / "whole.parquet", with_inputs=True).target)
+    inputs = pl.read_parquet(source)
+    assert beside.columns == ["row", *inputs.columns, "probability", "late", "reasons"]
+    assert beside.select(inputs.columns).equals(inputs)
+    assert beside.select(answers.columns).equals(answers)
+    keyed = score_file(build, source, tmp_path / "keyed.parquet", key="carrier", with_inputs=True)
+    assert sorted(pl.read_parquet_schema(keyed.target)) == sorted(set(beside.columns) - {"row"})
+
+
+def test_a_larger_file_is_answered_alike_in_the_order_of_its_rows(build: Build, source: Path, tmp_path: Path) -> None:
+    """Many parts, on several threads."""
+    once = pl.read_parquet(score_file(build, source, tmp_path / "once.parquet").target)
+    pl.concat([pl.read_parquet(source)] * 300).write_parquet(source, row_group_size=20_000)
+    scored = score_file(build, source, tmp_path / "out.parquet")
+    assert (scored.rows, scored.refused, scored.refusals) == (300_000, 30_000, {"distance: not above 0": 30_000})
+    found = pl.read_parquet(scored.target)
+    assert found["row"].to_list() == list(range(300_000))
+    expected = pl.concat([once] * 300)
     # A row's answer may differ in its last bit with the number of rows it is computed with.
-    assert frames[0].drop("probability").equals(frames[1].drop("probability"))
-    assert (frames[0]["probability"] - frames[1]["probability"]).abs().max() < 1e-6
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "parted.parquet", "whole.parquet"]
-
-
-def test_a_stopped_run_goes_on_where_it_was(
-    build: Build, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = BulkPredictor.predict
-    calls: list[int] = []
-    numbers = itertools.count(1)
-
-    def stopped(self: BulkPredictor, rows: pa.RecordBatch) -> Any:
-        calls.append(len(rows))
-        # Several threads are here at once: each has a number of its own.
-        if next(numbers) == 3:
-            raise KeyboardInterrupt
-        return original(self, rows)
-
-    monkeypatch.setattr(BulkPredictor, "predict", stopped)
-    target = tmp_path / "out.parquet"
-    with pytest.raises(KeyboardInterrupt):
-        score_file(build, source, target, part_rows=250)
-    assert not target.exists()
-    # One part was cut off while it was written, as by SIGKILL.
-    kept = min(tmp_path.glob(".out.parquet.*/*.npy"))
-    with kept.open("r+b") as opened:
-        opened.truncate(kept.stat().st_size - 1)
-    assert score_file(build, source, target, part_rows=250).rows == 1_000
-    # Each of the four parts once, the one that was interrupted, and the one that was cut off.
-    assert len(calls) == 6
-    known = pl.read_parquet(score_file(build, source, tmp_path / "known.parquet", part_rows=250).target)
-    assert pl.read_parquet(target).equals(known)
-
-
-def test_what_another_source_left_behind_is_not_mixed_in(
-    build: Build, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(self: BulkPredictor, rows: pa.RecordBatch) -> Any:
-        raise KeyboardInterrupt
-
-    target = tmp_path / "out.parquet"
-    with monkeypatch.context() as patched:
-        patched.setattr(BulkPredictor, "predict", killed)
-        with pytest.raises(KeyboardInterrupt):
-            score_file(build, source, target, part_rows=250)
-    pl.read_parquet(source).head(10).write_parquet(source)
-    assert score_file(build, source, target, part_rows=250).rows == 10
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out.parquet"]
+    assert (found["probability"] - expected["probability"]).abs().max() < 1e-6
+    assert found["reasons"].equals(expected["reasons"])
 
 
 def test_a_file_without_rows_or_without_end_leaves_nothing(build: Build, source: Path, tmp_path: Path) -> None:
@@ -127,8 +137,8 @@ def test_a_file_without_rows_or_without_end_leaves_nothing(build: Build, source:
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "arrow"])
 def test_every_format_holds_the_same(build: Build, source: Path, tmp_path: Path, ending: str) -> None:
-    known = pl.read_parquet(score_file(build, source, tmp_path / "known.parquet").target)
-    target = score_file(build, source, tmp_path / f"out.{ending}", part_rows=300).target
+    known = pl.read_parquet(score_file(build, source, tmp_path / "known.parquet", with_inputs=True).target)
+    target = score_file(build, source, tmp_path / f"out.{ending}", with_inputs=True).target
     readers = {"parquet": pl.read_parquet, "csv": pl.read_csv, "arrow": pl.read_ipc}
     found = readers[ending](target)
     assert found.columns == known.columns
@@ -142,7 +152,6 @@ def test_every_format_holds_the_same(build: Build, source: Path, tmp_path: Path,
 
 @pytest.mark.parametrize("kind", ["small row groups", "narrow numbers", "delta", "csv", "arrow"])
 def test_whatever_holds_the_rows_they_are_answered_alike(build: Build, source: Path, tmp_path: Path, kind: str) -> None:
-    """A Parquet file of the contract's own types is read as it is stored, everything else is cast."""
     known = pl.read_parquet(score_file(build, source, tmp_path / "known.parquet").target)
     rows = pl.read_parquet(source)
     other = tmp_path / {"csv": "other.csv", "arrow": "other.arrow"}.get(kind, "other.parquet")
@@ -162,19 +171,27 @@ def test_whatever_holds_the_rows_they_are_answered_alike(build: Build, source: P
     assert pl.read_parquet(score_file(build, other, tmp_path / "out.parquet").target).equals(known)
 
 
-def test_the_inputs_can_be_left_out(build: Build, source: Path, tmp_path: Path) -> None:
-    whole = pl.read_parquet(score_file(build, source, tmp_path / "whole.parquet").target)
-    answers = pl.read_parquet(score_file(build, source, tmp_path / "answers.parquet", answers_only=True).target)
-    assert answers.equals(whole.select("probability", "late", "reasons"))
-
-
 def test_answers_are_those_of_the_graph(build: Build, source: Path, tmp_path: Path) -> None:
-    scored = pl.read_parquet(score_file(build, source, tmp_path / "out.parquet").target)
+    scored = pl.read_parquet(score_file(build, source, tmp_path / "out.parquet", with_inputs=True).target)
     contract = build.contract()
     valid = scored.filter(pl.col("reasons").is_null())
     predictor = inference_of("tabular").open(build.parts(), contract)
     whole = predictor.predict(predictor.tensors(valid.select([field.name for field in contract.inputs]).rows()))
     np.testing.assert_array_equal(valid["probability"].to_numpy(), whole)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "arrow"])
+def test_classes_are_texts_also_where_no_row_has_one(sample: Sample, tmp_path: Path, ending: str) -> None:
+    shape = {"target": "multiclass", "label": "band", "classes": ["early", "late"], "weights": [1, 2]}
+    build = open_build(write_build(sample, tmp_path / "build", answer=shape))
+    rows = sample.frame.select([field.name for field in sample.contract.inputs]).head(20)
+    read: dict[str, Any] = {"parquet": pl.read_parquet, "csv": pl.read_csv, "arrow": pl.read_ipc}
+    for distance, known in ((pl.col("distance"), {"early", "late"}), (pl.lit(-1.0), set())):
+        rows.with_columns(distance.alias("distance")).write_parquet(tmp_path / "in.parquet")
+        scored = score_file(build, tmp_path / "in.parquet", tmp_path / f"out.{ending}")
+        classes = read[ending](scored.target)["band"]
+        assert classes.dtype == pl.String
+        assert set(classes.drop_nulls()) <= known
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".arrow"])
@@ -194,7 +211,7 @@ def test_a_row_without_a_finite_answer_has_none_and_a_reason(
     large, wrong = pl.int_range(pl.len()) == 3, pl.int_range(pl.len()) == 5
     distance = pl.when(large).then(1e45).when(wrong).then(-1.0).otherwise("distance")
     rows.with_columns(distance.alias("distance")).write_parquet(tmp_path / "in.parquet")
-    scored = score_file(build, tmp_path / "in.parquet", tmp_path / f"out{ending}", part_rows=8)
+    scored = score_file(build, tmp_path / "in.parquet", tmp_path / f"out{ending}")
     readers: dict[str, Any] = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".arrow": pl.read_ipc}
     found = readers[ending](scored.target)
     answers = found[build.serving().answer.columns[0]]
@@ -205,17 +222,6 @@ def test_a_row_without_a_finite_answer_has_none_and_a_reason(
     assert scored.refusals == {"distance: not above 0": 1, "the model has no finite answer to this row": 1}
     assert [place for place, value in enumerate(answers) if value is None] == [3, 5]
     assert answers.drop_nulls().is_finite().all()
-
-
-def test_parquet_comes_out_in_the_row_groups_and_bytes_that_it_had(build: Build, source: Path, tmp_path: Path) -> None:
-    rows = pl.concat([pl.read_parquet(source)] * 20)
-    rows.write_parquet(source, row_group_size=10_000, compression="gzip")
-    target = score_file(build, source, tmp_path / "out.parquet", part_rows=3_000).target
-    told = pq.read_metadata(target)
-    assert [told.row_group(place).num_rows for place in range(told.num_row_groups)] == [10_000, 10_000]
-    assert told.row_group(1).column(0).compression == "GZIP"
-    assert told.row_group(1).column(told.num_columns - 1).compression == "SNAPPY"
-    assert pl.read_parquet(target, columns=rows.columns).equals(rows)
 
 
 def test_a_source_that_is_replaced_meanwhile_is_an_error(
@@ -235,28 +241,24 @@ def test_a_source_that_is_replaced_meanwhile_is_an_error(
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
-def test_a_second_run_to_the_same_file_is_refused(build: Build, source: Path, tmp_path: Path) -> None:
-    target = tmp_path / "out.parquet"
-    other = tmp_path / "other.parquet"
-    other.write_bytes(source.read_bytes())
-    with work_folder(build, source, target, 250) as work:
-        for given, rows in ((source, 250), (source, 300), (other, 250)):
-            with pytest.raises(HostError, match="another run is writing"):
-                score_file(build, given, target, part_rows=rows)
-        assert list(tmp_path.glob(".out*")) == [work]
-    assert score_file(build, source, target, part_rows=250).rows == 1_000
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "other.parquet", "out.parquet"]
-
-
-def test_only_what_runs_left_behind_is_removed(build: Build, source: Path, tmp_path: Path) -> None:
-    ours = tmp_path / ".out[1].parquet.0123456789abcdef"
-    others = [tmp_path / ".out[1].parquet.backup-2026-1122", tmp_path / ".out1.parquet.0123456789abcdef"]
-    for folder in (ours, *others):
+def test_what_a_killed_run_left_behind_goes_and_nothing_else(build: Build, source: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from components.artefacts.storage import scratch_prefix; print(scratch_prefix('scored'))",
+        ],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    left, others = tmp_path / f"{done.stdout.strip()}abc", tmp_path / ".scored.mine"
+    for folder in (left, others):
         folder.mkdir()
-    (tmp_path / ".out[1].parquet.0123456789abcdee").write_text("a file")
-    score_file(build, source, tmp_path / "out[1].parquet")
-    assert not ours.exists()
-    assert all(folder.is_dir() for folder in others)
+    (left / "scored.parquet").write_text("half")
+    score_file(build, source, tmp_path / "out.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".scored.mine", "in.parquet", "out.parquet"]
 
 
 class _Keys(pe.KmsClient):
@@ -308,23 +310,34 @@ def test_nothing_is_left_of_what_cannot_be_scored(build: Build, source: Path, tm
     assert left == {"in.parquet", "out.parquet"} if fault == "folder" else left == {"in.parquet"}
 
 
-def test_a_full_disk_is_said_and_what_is_finished_stays(
-    build: Build, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    close = JoinedWriter.close
+FULL = """
+import resource, sys
+from pathlib import Path
+from components.artefacts.build import open_build
+from components.artefacts.errors import SlipwayError
+from components.scoring.score import score_file
+# Nothing larger can be written, as on a disk that is full.
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
+build, source, target = map(Path, sys.argv[1:])
+try:
+    score_file(open_build(build), source, target)
+except SlipwayError as error:
+    print(type(error).__name__, error)
+"""
 
-    def full(self: JoinedWriter) -> None:
-        close(self)
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    target = tmp_path / "out.parquet"
-    with monkeypatch.context() as patched:
-        patched.setattr(JoinedWriter, "close", full)
-        with pytest.raises(HostError, match=r"cannot write .*out\.parquet: No space left"):
-            score_file(build, source, target, part_rows=250)
-    assert not target.exists()
-    assert len(list(tmp_path.glob(".out.parquet.*/*.npy"))) == 4
-    assert score_file(build, source, target, part_rows=250).rows == 1_000
+@pytest.mark.parametrize("ending", ["parquet", "csv", "arrow"])
+def test_a_full_disk_is_said_and_nothing_is_left(build: Build, source: Path, tmp_path: Path, ending: str) -> None:
+    target = tmp_path / f"out.{ending}"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(build.path), str(source), str(target)],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"HostError cannot write {target}: File too large\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
 def test_a_text_file_is_read_as_the_source_is_written_and_nothing_is_dropped_without_a_word(
@@ -345,3 +358,24 @@ def test_a_text_file_is_read_as_the_source_is_written_and_nothing_is_dropped_wit
         assert reasons.null_count() == 19
     alike = score_file(build, tmp_path / "in.csv", tmp_path / "out.csv", like=like)
     assert f"{first} was 'many'" in alike.target.read_text()
+
+
+def test_broken_rows_of_a_text_file_are_refused_with_their_line(build: Build, source: Path, tmp_path: Path) -> None:
+    rows = pl.read_parquet(source).head(200)
+    lines = rows.write_csv().splitlines()
+    file = tmp_path / "in.csv"
+    for place, line, message in (
+        (150, "AA", "line 151 has 1 value,"),
+        (20, lines[20] + ",1", r"line 21 has \d+ values"),
+    ):
+        file.write_text("\n".join([*lines[:place], line, *lines[place + 1 :]]) + "\n")
+        with pytest.raises(SourceError, match=message):
+            score_file(build, file, tmp_path / "out.parquet")
+    whole = next(field.name for field in build.contract().inputs if field.dtype == "integer")
+    objects = rows.with_columns(pl.selectors.temporal().cast(pl.String)).write_ndjson().splitlines()
+    told = json.loads(objects[50]) | {whole: 9007199254740993.0}
+    objects[50] = json.dumps(told)
+    (tmp_path / "in.jsonl").write_text("\n".join(objects) + "\n")
+    with pytest.raises(SourceError, match=rf"line 51: '{whole}' is .*, a float too large"):
+        score_file(build, tmp_path / "in.jsonl", tmp_path / "out.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "in.jsonl", "in.parquet"]

@@ -11,8 +11,7 @@ import pytest
 
 from components.artefacts.build import Build, open_build
 from components.artefacts.errors import SourceError
-from components.scoring.apart import score_apart
-from components.scoring.score import score_file
+from components.scoring.score import score_apart, score_file
 from components.user_modules import child_environment
 from tests.deployments.hostile_tables import one_text, with_column
 from tests.deployments.small_build import Sample, draw_sample, write_build
@@ -40,8 +39,8 @@ def ipc(path: Path, *tables: pa.Table) -> Path:
 def test_it_is_scored_as_in_this_process(build: Build, sample: Sample, tmp_path: Path) -> None:
     source = tmp_path / "in.parquet"
     pq.write_table(sound_table(sample), source)
-    apart = score_apart(build, source, tmp_path / "apart.parquet", part_rows=20)
-    here = score_file(build, source, tmp_path / "here.parquet", part_rows=20)
+    apart = score_apart(build, source, tmp_path / "apart.parquet")
+    here = score_file(build, source, tmp_path / "here.parquet")
     assert apart.model_copy(update={"target": here.target}) == here
     assert pl.read_parquet(apart.target).equals(pl.read_parquet(here.target))
 
@@ -79,7 +78,7 @@ import resource, sys
 from pathlib import Path
 from components.artefacts.build import open_build
 from components.artefacts.errors import SlipwayError
-from components.scoring.apart import score_apart
+from components.scoring.score import score_apart
 # Inherited: the machine has so much memory, as it were.
 resource.setrlimit(resource.RLIMIT_DATA, (800_000_000, 800_000_000))
 build, source, target = map(Path, sys.argv[1:])

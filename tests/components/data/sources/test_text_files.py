@@ -16,7 +16,6 @@ from components.data.sources.json_lines import HEAD
 from components.data.sources.snapshots import take_snapshot
 from components.data.sources.unpacking import Located
 from components.declaration.source import Source
-from components.scoring.parts import read_parts
 from components.settings import Home
 from data_contracts.contract import Contract, column
 
@@ -120,20 +119,6 @@ def test_exactly_rows_that_lost_their_end_are_found(
     told = find_short_row(Located(path, "rows.csv"), Source(path=str(path)))
     assert told is not None
     assert f"line {line} has 2 values, the header 3" in told
-
-
-def test_scoring_refuses_broken_rows_with_their_line_as_well(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    for change, message in [({150: "150,x"}, "line 152 has 2 values"), ({150: "1,2,3,4,5,6"}, "line 152 has 6 values")]:
-        path.write_text(table(change=change))
-        with pytest.raises(SourceError, match=message):
-            list(read_parts(path, Simple.spec(), tmp_path, 50).parts)
-    numbers = tmp_path / "rows.jsonl"
-    numbers.write_bytes(lines(*GOOD) + b'{"a": 9007199254740993.0, "y": true}\n')
-    with pytest.raises(SourceError, match=r"line 51: 'a' is .*, a float too large"):
-        list(read_parts(numbers, Simple.spec(), tmp_path, 50).parts)
-    path.write_text(table(change={}))
-    assert sum(part.rows.num_rows for part in read_parts(path, Simple.spec(), tmp_path, 50).parts) == 200
 
 
 def lines(*objects: object) -> bytes:
