@@ -234,7 +234,7 @@ def _put_in_place(folder: Path, target: Path) -> None:
                 raise
         else:
             return
-        hidden = target.with_name(f"{scratch_prefix('deleted')}{target.name}")
+        hidden = target.with_name(f"{scratch_prefix('deleted')}{target.name.replace('.', '_')}")
         try:
             target.rename(hidden)
         except FileNotFoundError:
