@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from components.catalog import find_kind
 from components.data.expectations import begin_judging, judge_expectations
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
@@ -53,7 +54,7 @@ def validate_and_prepare(record: Path, folder: Path) -> None:
     # As the stages do it.
     begin_judging(validated, contract, home, where="benchmark")
     flights = read_workload("flights")
-    prepared = prepare(validated, flights.split, flights.features, contract, home)
+    prepared = prepare(validated, flights.split, flights.features, contract, home, find_kind("tabular").preparation)
     judge_expectations(validated, contract, home, where="benchmark")
     result = {
         "kept": validated.rows,

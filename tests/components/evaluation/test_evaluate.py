@@ -88,7 +88,13 @@ def situation(tmp_path: Path) -> Situation:
             name=name, path=path, rows=ROWS, positives=None, start=str(moments.min()), end=str(moments.max())
         )
     write_atomically(tmp_path / "recipe.json", write_recipe(Recipe(())))
-    prepared = Prepared(digest="d", path=tmp_path, recipe=tmp_path / "recipe.json", splits=splits, values=(), codes={})
+    prepared = Prepared(
+        digest="d",
+        path=tmp_path,
+        assets={"recipe.json": tmp_path / "recipe.json"},
+        splits=splits,
+        facts={"values": (), "codes": {}},
+    )
     candidates = (candidate(tmp_path, "mlp", "lightning", good), candidate(tmp_path, "xgboost", "baseline", weak))
     return Situation(tmp_path, trained_with(candidates), prepared, labels, good)
 
