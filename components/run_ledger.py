@@ -32,6 +32,7 @@ SWEPT: tuple[Room, ...] = (
     "runs",
     "keys",
     "bentoml",
+    "cache",
 )
 State = Literal["running", "ran", "cached", "failed", "interrupted"]
 
@@ -139,6 +140,8 @@ def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
         _open.remove(ledger)
         record.seconds = (datetime.now(UTC) - now).total_seconds()
         ledger.save()
+        if home.store.elsewhere:
+            home.store.write_document("runs", f"{run_id}.json", ledger.path.read_bytes(), None)
 
 
 def reason_of(error: BaseException) -> str:
@@ -216,7 +219,11 @@ def ended_without_a_word(where: str = "") -> str:
 
 
 def runs_of(home: Home, workload: str) -> list[RunRecord]:
-    """Return the runs of a workload, newest first."""
+    """Return the runs of a workload, newest first; those of other machines once they have ended."""
+    if home.store.elsewhere:
+        for name in home.store.documents("runs"):
+            if name.startswith(f"{workload}-") and not home.room("runs", name).exists():
+                home.store.local("runs", name)
     records = [_read(path) for path in home.room("runs").glob(f"{workload}-*.json")]
     return sorted((r for r in records if r and r.workload == workload), key=lambda r: r.run_id, reverse=True)
 

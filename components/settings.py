@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from components.artefacts.errors import HostError
 from components.store.installation import StoreSettings, open_store
 from components.store.reference import Reference
 from components.store.store import Room, Store
@@ -19,6 +20,8 @@ class Home:
     # Of the store, if that is not the folder itself, and how much of it is kept in the folder.
     address: str = ""
     cache_gb: float = 20.0
+    # Of secrets, if all machines are to have the same.
+    keys: Path | None = None
 
     @property
     def store(self) -> Store:
@@ -27,7 +30,11 @@ class Home:
 
     def reference(self, room: Room, name: str, file: str = "") -> Reference:
         """Return how an entry of the store is named in a result."""
-        return Reference.of(self.store, room, name, file)
+        return Reference(room, name, file, self.store)
+
+    def key(self, name: str) -> Path:
+        """Return the path of a secret, e.g. ``home.key("pii.key")``."""
+        return (self.keys or self.room("keys")) / name
 
     def room(self, name: Room, *parts: str) -> Path:
         """Return a path in one of the rooms, e.g. ``home.room("builds", build_id)``; nothing is created."""
@@ -61,8 +68,15 @@ class Settings(StoreSettings):
 
     def key(self) -> Path:
         """Return the path of the signing key."""
+        if self.store and self.signing_key is None:
+            raise HostError(
+                "SLIPWAY_STORE is set and SLIPWAY_SIGNING_KEY is not: no other machine would take what is signed with "
+                "a key of this home alone. Set it to a path that holds the same key on each (made on first use)"
+            )
         return (self.signing_key or self.folder().room("keys", "signing.pem")).expanduser().resolve()
 
     def folder(self) -> Home:
-        """Return the home as an absolute path."""
-        return Home(self.root, self.store, self.cache_gb)
+        """Return the home as an absolute path, with the store behind it."""
+        # Without a shared store each home keeps its own.
+        shared = self.signing_key.expanduser().resolve().parent if self.store and self.signing_key else None
+        return Home(self.root, self.store, self.cache_gb, shared)

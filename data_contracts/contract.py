@@ -7,13 +7,13 @@ class Flight(Contract):
 A field is text, a number, yes or no, a moment or a day; or bytes of a media type, long text, or a vector of numbers:
 
 class Visit(Contract):
-    photo: bytes = column("Of the skin", media_type="image/*", max_bytes=1_000_000)
+    photo: bytes = column("Of the skin", media_type="image/*", max_bytes=1_000_000, media={"min_width": 64})
     letter: str = column("What the doctor wrote", media_type="text/plain", max_length=20_000)
     pulse: list[float] = column("A beat a second", min_length=60, max_length=60)
 """
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar, Literal
 
@@ -43,6 +43,7 @@ def column(
     pattern: str | None = None,
     media_type: str | None = None,
     max_bytes: int | None = None,
+    media: Mapping[str, int] | None = None,
     **unknown: Any,
 ) -> Any:
     """Declare one field of a contract; the rules are pydantic's own.
@@ -54,7 +55,7 @@ def column(
     if pattern is not None and pattern_fault(pattern):
         # pydantic would refuse the whole class, without saying which part of the pattern engines disagree on.
         extra, pattern = {**extra, "pattern": pattern}, None
-    own = {"media_type": media_type, "max_bytes": max_bytes}
+    own = {"media_type": media_type, "max_bytes": max_bytes, "media": media}
     extra |= {word: value for word, value in own.items() if value is not None}
     if max_length is None and type(max_bytes) is int and max_bytes > 0:
         # As pydantic calls it.

@@ -69,8 +69,8 @@ def build_model(workload: WorkloadName = "flights", data: DigestStart = "") -> B
         declared, home, settings = run.workload, run.home, run.settings
         contract, kind = run.contract, run.kind
         snapshot = find_version(data, home, contract) if data else ingest(declared.source, contract, home)
-        validated, expected, prepared = checked_and_prepared(declared, contract, snapshot, home)
-        audited = audit(prepared, declared.audit, contract)
+        validated, expected, prepared = checked_and_prepared(declared, contract, kind, snapshot, home)
+        audited = audit(prepared, declared.audit, contract, kind.preparation)
         trained = train(TrainingPart.of(declared), prepared, kind, contract, home, settings)
         compressed = compress(CompressionPart.of(declared), trained, prepared, kind, contract, home, settings)
         shipped = compressed.shipped

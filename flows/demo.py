@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from components.artefacts.errors import SlipwayError
-from components.artefacts.rollout import rollout_path
 from components.builds.signing import public_key_path
 from components.declaration.loading import read_workload
 from components.promotion.promote import champion_of
+from components.promotion.rollouts import copy_of
 from components.service.asking import ask
 from components.service.process import serving
 from components.settings import Settings
@@ -23,7 +23,7 @@ def main(workload: str = "flights") -> int:
     home = settings.folder()
     declared = read_workload(workload)
     row = champion_of(declared, home, settings).golden().rows[0]
-    document = rollout_path(home.room("rollouts"), declared.name)
+    document = copy_of(home, declared.name)
     key = str(public_key_path(settings.key()))
     arguments = ["--rollout", str(document), "--workload", declared.name, "--port", "0", "--workers", "1"]
     with serving([*arguments, "--public-key", key]) as (endpoint, _):

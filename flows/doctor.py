@@ -101,11 +101,14 @@ def _leftovers(home: Home) -> Finding:
     swept = list(sweep(Path(tempfile.gettempdir()), below=False))
     closed = close_killed(home) if home.root.is_dir() else ()
     swept += [path for room in SWEPT for path in sweep(home.room(room)) if home.root.is_dir()]
+    sent = home.store.sweep()
     told = [f"{record.workload} of {record.started}: {record.error}" for record in closed]
     if closed and os.environ.get("PREFECT_API_URL"):
         told.append(_tell_prefect(home))
     if swept:
         told.append(f"{len(swept)} unfinished files and folders deleted")
+    if sent:
+        told.append(f"{sent} files deleted that no entry of the store names")
     return Finding(check="killed runs", state="passed", found="; ".join(told) or "none")
 
 
@@ -115,8 +118,8 @@ def _registry(home: Home) -> Finding:
 
     mended = []
     try:
-        for document in sorted(home.room("rollouts").glob("*.json")):
-            mended += agree_with_registry(document.stem, home, Settings())
+        for name in home.store.documents("rollouts"):
+            mended += agree_with_registry(name.removesuffix(".json"), home, Settings())
     except SlipwayError as error:
         return Finding(check="registry", state="warning", found=str(error))
     return Finding(check="registry", state="passed", found="; ".join(mended) or "names the builds that serve")

@@ -25,5 +25,5 @@ def monitor_drift(workload: WorkloadName = "flights") -> Monitored:
         declared, home = run.workload, run.home
         champion = champion_of(declared, home, run.settings)
         snapshot = ingest(declared.source, run.contract, home)
-        _, _, prepared = checked_and_prepared(declared, run.contract, snapshot, home)
+        _, _, prepared = checked_and_prepared(declared, run.contract, run.kind, snapshot, home)
         return monitor(declared, champion, prepared, home)

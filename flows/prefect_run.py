@@ -8,13 +8,13 @@ from pathlib import Path
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import ParameterTypeError
-from prefect.filesystems import LocalFileSystem
 from prefect.logging import get_run_logger
 
 from components import progress
 from components.artefacts.errors import HostError, SlipwayError
 from components.settings import Home, Settings
 from flows.killed_runs import STARTED_BY_A_WORKER, crash_ended, name_process
+from tasks.kept_results import KeptResults
 
 
 def check_home_lasts(settings: Settings) -> None:
@@ -48,9 +48,7 @@ def known_to_prefect(home: Home, workload: str) -> Iterator[None]:
         client.update_flow_run(run.id, name=name, tags=sorted({*run.tags, workload}))
         name_process(client, run.id)
         crash_ended(home, client)
-    folder = home.room("prefect", "results")
-    folder.mkdir(parents=True, exist_ok=True)
-    store = context.result_store.model_copy(update={"result_storage": LocalFileSystem(basepath=str(folder))})
+    store = context.result_store.model_copy(update={"result_storage": KeptResults.of(home)})
     with context.model_copy(update={"result_store": store}):
         yield
 

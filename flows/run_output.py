@@ -159,8 +159,8 @@ def links_of(home: "Home", built: "BuildOutcome") -> list[str]:
     ]
     if built.expected.docs:
         lines.append(link("data docs", str(built.expected.docs / "index.html")))
-    if built.validated.quarantine:
-        lines.append(link("quarantine", str(built.validated.quarantine)))
+    if built.validated.stored_quarantine:
+        lines.append(link("quarantine", str(built.validated.stored_quarantine)))
     return lines
 
 
@@ -176,7 +176,7 @@ def _below(
     return [
         "",
         *links_of(home, built),
-        *(link("drift", str(window.report)) for window in windows[-1:]),
+        *(link("drift", str(window.stored_report)) for window in windows[-1:]),
         # What serves is the champion, and this build is none before it was promoted.
         *([link("serve", f"slipway serve {given}")] if promoted else []),
         *([link("accept", accepting(refused, given))] if refused else []),

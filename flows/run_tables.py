@@ -72,7 +72,7 @@ def print_run(
         serve = f"slipway serve {given}" if promoted else f"slipway promote {given} && slipway serve {given}"
         for line in endpoint_lines(build, f"http://127.0.0.1:{build.serving().port}", serve):
             console.print(line, soft_wrap=True)
-    drift = [link("drift", str(window.report)) for window in monitored.drift.windows] if monitored else []
+    drift = [link("drift", str(window.stored_report)) for window in monitored.drift.windows] if monitored else []
     why = [link("accept", accepting(refused, given))] if refused else []
     why.append(link("why", f"slipway status {given}"))
     for line in ("", *links_of(home, built), *drift, *why):
@@ -216,7 +216,7 @@ def print_monitored(monitored: "Monitored") -> None:
         ]
         title = f"{window.window}: {window.rows:,} rows against {monitored.drift.reference_rows:,}"
         console.print(make_table("column", "test", "p", "distance", "effect", "", rows=rows, title=title))
-        console.print(f"{window.report}\n", soft_wrap=True)
+        console.print(f"{window.stored_report}\n", soft_wrap=True)
     for q in monitored.quality:
         console.print(f"{q.metric} in {q.window}: {_interval(q.value, q.low, q.high)}")
     console.print(f"rule: {monitored.drift.rule}")

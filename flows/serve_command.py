@@ -63,6 +63,7 @@ def serve(
     from components.builds.signing import public_key_path
     from components.declaration.loading import read_workload
     from components.promotion.promote import champion_of
+    from components.promotion.rollouts import followed
     from components.service.follow import serve_champion
 
     declared = read_workload(workload)
@@ -88,11 +89,13 @@ def serve(
         "pii-key": pii_key,
         "traces": traces,
     }
-    code = serve_champion(
-        declared.name,
-        home,
-        key=public_key_path(settings.key()),
-        options=options,
-        ready=lambda endpoint: serving_output.print_endpoint(endpoint, champion, as_json),
-    )
+    with followed(home, declared.name) as document:
+        code = serve_champion(
+            declared.name,
+            document,
+            home,
+            key=public_key_path(settings.key()),
+            options=options,
+            ready=lambda endpoint: serving_output.print_endpoint(endpoint, champion, as_json),
+        )
     raise typer.Exit(code)

@@ -5,8 +5,9 @@ from pathlib import Path
 from pydantic import Field
 
 from components.artefacts.errors import SlipwayError
-from components.artefacts.rollout import Rollout, read_rollout, rollout_path
+from components.artefacts.rollout import Rollout
 from components.declaration.loading import read_workload
+from components.promotion.rollouts import rollout_of
 from components.result import Result
 from components.run_ledger import RunRecord, StageRecord, runs_of
 from components.settings import Home
@@ -60,7 +61,7 @@ def status_of(workload: str, home: Home, *, last_build: bool = False) -> Status:
         raise SlipwayError(f"{name} was not built in {home.root} yet: 'slipway build {declared.given}' does it")
     shown = builds[0] if last_build else 0
     last, earlier = runs[shown], runs[shown + 1 :]
-    rollout = read_rollout(rollout_path(home.room("rollouts"), name), name)
+    rollout = rollout_of(home.store, name)
     return Status(
         workload=name,
         run_id=last.run_id,

@@ -1,7 +1,5 @@
 """Compress: smaller graphs of the chosen model, measured; the fastest within the declared loss ships."""
 
-from pathlib import Path
-
 from components import progress
 from components.artefacts.storage import digest_json
 from components.catalog import Kind, kind_modules
@@ -10,6 +8,7 @@ from components.compression.results import Compressed
 from components.data.results import Prepared
 from components.settings import Home, Settings
 from components.stage_keys import code_part
+from components.store.reference import Reference, made_in
 from components.training.part import TrainingPart
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec
@@ -24,11 +23,11 @@ def _artifact(compressed: Compressed) -> str:
     return table({"ships": compression.chosen, "why": compression.reason, **verdicts})
 
 
-def variants_folder(workload: CompressionPart, trained: Trained, home: Home) -> Path:
-    """Return the folder of a training's variants: a killed one finds its own student's checkpoint, and no other's."""
+def variants_of(workload: CompressionPart, trained: Trained, home: Home) -> Reference:
+    """Return where a training's variants lie: a killed one finds its own student's checkpoint, and no other's."""
     document = TrainingPart.of(workload).model_dump(mode="json")
     code = code_part((*kind_modules(workload.kind), "components.compression.choice"))
-    return home.room("training", f"variants-{digest_json([trained.digest, document, code])[:24]}")
+    return home.reference("training", f"variants-{digest_json([trained.digest, document, code])[:24]}")
 
 
 @stage("compress", artifact=_artifact)
@@ -44,5 +43,7 @@ def compress(
     """Make and measure the variants, and say which graph ships."""
     from components.compression.choice import compress as compress_model
 
-    folder = variants_folder(workload, trained, home)
-    return compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report)
+    return made_in(
+        variants_of(workload, trained, home),
+        lambda folder: compress_model(trained, prepared, workload, contract, kind, folder, settings, progress.report),
+    )

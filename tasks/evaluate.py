@@ -5,6 +5,7 @@ from components.data.results import Prepared
 from components.evaluation.evidence import Evaluated
 from components.evaluation.part import EvaluationPart
 from components.settings import Home
+from components.store.reference import published
 from components.training.results import Shipped, Trained
 from data_contracts.description.spec import ContractSpec
 from tasks.pages import table
@@ -13,7 +14,7 @@ from tasks.stage import stage
 
 def _artifact(evaluated: Evaluated) -> str:
     interval = f"{evaluated.value:.4f} [{evaluated.low:.4f}, {evaluated.high:.4f}]"
-    return table({f"{evaluated.metric} on the hold-out": interval, "evidence": evaluated.evidence})
+    return table({f"{evaluated.metric} on the hold-out": interval, "evidence": evaluated.stored_evidence})
 
 
 @stage("evaluate", artifact=_artifact)
@@ -29,7 +30,7 @@ def evaluate(
     """Measure what ships on rows that no fitting has seen."""
     from components.evaluation.evaluate import evaluate as evaluate_model
 
-    room = home.room("evaluations")
-    return evaluate_model(
-        trained, shipped, prepared, workload, contract, kind.predict_file, room, ledger=room / "hold_outs"
+    evaluated = evaluate_model(
+        trained, shipped, prepared, workload, contract, kind.predict_file, home.room("evaluations"), ledger=home.store
     )
+    return published(evaluated, home.reference("evaluations", evaluated.digest))

@@ -24,7 +24,7 @@ def _artifact(expected: Expected) -> str:
         f"{text(one.observed)}"
         for one in expected.expectations
     ]
-    docs = [f"Data docs: {text(expected.docs)}"] if expected.docs else []
+    docs = [f"Data docs: {text(expected.stored_docs)}"] if expected.stored_docs else []
     return "\n".join([f"## {state}: {kept} of {len(expected.expectations)} expectations", "", *lines, "", *docs])
 
 

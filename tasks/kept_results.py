@@ -1,37 +1,86 @@
-"""Results of stages as they are kept: paths are written from the home, so that it can be moved and copied."""
+"""Results of stages as they are kept: documents of the store, with references in them instead of paths."""
 
-import json
+from pathlib import Path
 from typing import Any
 
-from prefect.serializers import JSONSerializer
-from pydantic import Field
+from prefect.filesystems import WritableFileSystem
+from prefect.results import ResultStore
+from pydantic import BaseModel
 
-from components.settings import Settings
+from components.settings import Home
+from components.store.reference import references
+from components.store.store import ConflictError, Room, Store
 
-# How the home is written; no path begins so.
-HOME = "${SLIPWAY_HOME}/"
-
-
-class HomeSerializer(JSONSerializer[Any]):
-    """Prefect's own JSON, with every text that begins with the home's path written from the home."""
-
-    type: str = Field(default="slipway-home", frozen=True)
-
-    def dumps(self, obj: Any) -> bytes:
-        return super().dumps(obj).replace(_begin(_home()), _begin(HOME))
-
-    def loads(self, blob: bytes) -> Any:
-        return super().loads(blob.replace(_begin(HOME), _begin(_home())))
+ROOM: Room = "prefect"
+FOLDER = "results"
 
 
-def placed(text: str) -> str:
-    """Return a text of a kept result as it is in this home."""
-    return text.replace(HOME, _home(), 1) if text.startswith(HOME) else text
+class KeptResults(WritableFileSystem):
+    """Prefect's storage of results, in the store of a home."""
+
+    _block_type_name = "Slipway store"
+    _block_type_slug = "slipway-store"
+
+    home: str
+    address: str = ""
+    cache_gb: float = 20.0
+
+    @classmethod
+    def of(cls, home: Home) -> "KeptResults":
+        """Return the storage in a home's store."""
+        return cls(home=str(home.root), address=home.address, cache_gb=home.cache_gb)
+
+    @property
+    def store(self) -> Store:
+        """Where they lie."""
+        return Home(Path(self.home), self.address, self.cache_gb).store
+
+    async def aread_path(self, path: str) -> bytes:
+        return self.read_path(path)
+
+    async def awrite_path(self, path: str, content: bytes) -> None:
+        self.write_path(path, content)
+
+    # Prefect asks for both ways, and says which one by `_sync`.
+    def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
+        found = self.store.read_document(ROOM, f"{FOLDER}/{path}")
+        if found is None:
+            raise ValueError(f"no result is kept under {path}")
+        return found.data
+
+    def write_path(self, path: str, content: bytes, _sync: bool = True) -> None:  # type: ignore[override]
+        name = f"{FOLDER}/{path}"
+        while True:
+            found = self.store.read_document(ROOM, name)
+            try:
+                self.store.write_document(ROOM, name, content, found.version if found else None)
+            except ConflictError:
+                continue
+            return
+
+    def _resolve_path(self, path: str) -> None:
+        """Say that a key is no path of a file system, where Prefect asks."""
+
+    def forget(self, path: str) -> None:
+        """Delete a result, so that its stage runs again."""
+        self.store.delete_document(ROOM, f"{FOLDER}/{path}")
 
 
-def _home() -> str:
-    return f"{Settings().folder().root}/"
+def whole_result(kept: ResultStore, key: str) -> Any:
+    """Return a kept result; None if there is none, or one that can no longer be used, which is forgotten.
 
-
-def _begin(path: str) -> bytes:
-    return json.dumps(path)[:-1].encode()
+    That is one whose references lead nowhere, or which an earlier version wrote.
+    """
+    if not kept.exists(key):
+        return None
+    try:
+        result = kept.read(key).result
+    except (ValueError, TypeError, KeyError):
+        result = None
+    if isinstance(result, BaseModel):
+        entries = {(one.room, one.name, one.file): one for one in references(result)}
+        if all(one.exists() for one in entries.values()):
+            return result
+    if isinstance(kept.result_storage, KeptResults):
+        kept.result_storage.forget(key)
+    return None

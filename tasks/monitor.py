@@ -12,7 +12,7 @@ from tasks.stage import stage
 
 def _artifact(monitored: Monitored) -> str:
     quality = {f"{q.metric} in {q.window}": f"{q.value:.4f} [{q.low:.4f}, {q.high:.4f}]" for q in monitored.quality}
-    pages = {f"report of {one.window}": one.report for one in monitored.drift.windows}
+    pages = {f"report of {one.window}": one.stored_report for one in monitored.drift.windows}
     return f"## {text(monitored.drift.verdict)}\n\n" + table({**quality, "rule": monitored.drift.rule, **pages})
 
 

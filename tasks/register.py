@@ -22,7 +22,7 @@ def _artifact(registered: Registered) -> str:
             "version in the registry": registered.version,
             "registry": registered.tracking_uri,
             "its run": registered.run_id,
-            "folder of the build": registered.build,
+            "folder of the build": registered.stored,
         }
     )
     return "\n".join([f"## {state}", "", rows, "", "Its files in the registry:", "", *links])

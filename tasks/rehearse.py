@@ -6,6 +6,7 @@ from components.catalog import Kind
 from components.data.results import Prepared
 from components.evaluation.evidence import Answers, read_evidence
 from components.settings import Home, Settings
+from components.store.reference import published
 from components.training.results import Shipped
 from data_contracts.description.spec import ContractSpec
 from tasks.pages import table
@@ -39,4 +40,5 @@ def rehearse(
     """Put together what will ship, climb the parity ladder with it and measure the stages of a request."""
     from components.builds.rehearsal import rehearse as rehearse_build
 
-    return rehearse_build(workload, contract, kind, shipped, prepared, answers, home, settings)
+    rehearsed = rehearse_build(workload, contract, kind, shipped, prepared, answers, home, settings)
+    return published(rehearsed, home.reference("evaluations", rehearsed.digest))

@@ -14,15 +14,12 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import msgspec
 from prefect import Task, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.context import TaskRunContext
-from prefect.filesystems import LocalFileSystem
 from prefect.logging import get_run_logger
 
 from components import progress
@@ -30,7 +27,7 @@ from components.artefacts.build import Build
 from components.run_ledger import current_ledger
 from components.stage_keys import StageKey, stage_key
 from tasks.given import given
-from tasks.kept_results import HomeSerializer, placed
+from tasks.kept_results import whole_result
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,7 +69,7 @@ def stage(
             task_run_name=functools.partial(_run_name, name),
             cache_policy=policy if cached else NO_CACHE,
             persist_result=cached,
-            result_serializer=HomeSerializer(),
+            result_serializer="json",
         )(recorded)
 
     return decorate
@@ -161,13 +158,11 @@ class StageCache(CachePolicy):
             ledger.save()
         if key is None:
             return None
-        store = task_ctx.result_store
-        if isinstance(store.result_storage, LocalFileSystem):
-            _forget_if_incomplete(Path(str(store.result_storage.basepath)) / key.digest)
-        if store.exists(key.digest):
+        kept = whole_result(task_ctx.result_store, key.digest)
+        if kept is not None:
             # The function does not run: what it said and showed when it did is said of this run, too.
             _log(f"{self.name}: from the cache, nothing that it depends on has changed")
-            self.told(store.read(key.digest).result)
+            self.told(kept)
         return key.digest
 
     def key_of(self, inputs: dict[str, Any]) -> StageKey | None:
@@ -181,22 +176,3 @@ class StageCache(CachePolicy):
             data |= known if isinstance(known, dict) else {"source": known}
         modules = {f"tasks.{self.name}", *self.programs, *found.modules}
         return stage_key(self.name, modules=modules, data=data, settings=found.settings)
-
-
-def _forget_if_incomplete(stored: Path) -> None:
-    """Drop a stored result that points to files which are no longer there, so that the stage runs again."""
-    if not stored.is_file():
-        return
-    record = msgspec.json.decode(stored.read_bytes())
-    body = msgspec.json.decode(record["result"]) if isinstance(record.get("result"), str) else record.get("result")
-    if any(not Path(path).exists() for path in _absolute_paths(body)):
-        stored.unlink()
-
-
-def _absolute_paths(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [path for item in value.values() for path in _absolute_paths(item)]
-    if isinstance(value, list):
-        return [path for item in value for path in _absolute_paths(item)]
-    path = placed(value) if isinstance(value, str) else ""
-    return [path] if path.startswith("/") and "\n" not in path else []

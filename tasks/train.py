@@ -1,13 +1,12 @@
 """Train: the baseline and the Lightning model on the same split; the better one is chosen."""
 
-from pathlib import Path
-
 from components import progress
 from components.artefacts.storage import digest_json
 from components.catalog import Kind, kind_modules
 from components.data.results import Prepared
 from components.settings import Home, Settings
 from components.stage_keys import code_part
+from components.store.reference import Reference, made_in
 from components.training.costs.accounting import accounted
 from components.training.part import TrainingPart
 from components.training.results import Trained
@@ -33,10 +32,11 @@ def _note(trained: Trained) -> str:
     return trained.account
 
 
-def training_folder(workload: TrainingPart, prepared: Prepared, home: Home) -> Path:
-    """Return the folder of a training, named after what goes in: a killed one finds its own checkpoints again."""
+def training_of(workload: TrainingPart, prepared: Prepared, home: Home) -> Reference:
+    """Return where a training lies, named after what goes in: a killed one finds its own checkpoints again."""
     code = code_part(kind_modules(workload.kind))
-    return home.room("training", digest_json([prepared.digest, workload.model_dump(mode="json"), code])[:24])
+    key = digest_json([prepared.digest, workload.model_dump(mode="json"), code])
+    return home.reference("training", key[:24])
 
 
 @stage("train", artifact=_artifact, note=_note)
@@ -44,7 +44,9 @@ def train(
     workload: TrainingPart, prepared: Prepared, kind: Kind, contract: ContractSpec, home: Home, settings: Settings
 ) -> Trained:
     """Train every candidate of the workload's kind."""
-    folder = training_folder(workload, prepared, home)
-    return accounted(
-        lambda: kind.train(prepared, workload, contract, folder, settings, progress.report), folder, settings.watts
+    return made_in(
+        training_of(workload, prepared, home),
+        lambda folder: accounted(
+            lambda: kind.train(prepared, workload, contract, folder, settings, progress.report), folder, settings.watts
+        ),
     )

@@ -11,7 +11,9 @@ from tasks.stage import stage
 def _artifact(validated: Validated) -> str:
     aside = f"{validated.quarantined:,} rows set aside in quarantine" if validated.quarantined else "every row fits"
     lines = [f"- {text(reason)}: {count:,}" for reason, count in validated.reasons.items()]
-    lines += [f"- the rows and their reasons: {text(validated.quarantine)}"] if validated.quarantine else []
+    lines += (
+        [f"- the rows and their reasons: {text(validated.stored_quarantine)}"] if validated.stored_quarantine else []
+    )
     return "\n".join([f"## ✓ {validated.rows:,} rows kept; {aside}", "", *lines])
 
 

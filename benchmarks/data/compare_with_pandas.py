@@ -75,7 +75,7 @@ def main(rows: int, rounds: int) -> None:
         told = json.loads(record.read_text())
         best: dict[str, Cost] = {}
         for turn in range(rounds):
-            for side, given in (("slipway", ["prepare", record]), ("pandas", [told["snapshot"]["path"]])):
+            for side, given in (("slipway", ["prepare", record]), ("pandas", [told["path"]])):
                 folder = Path(scratch) / f"{side}-{turn}"
                 folder.mkdir()
                 # What the other side has written or freed is not to be waited for, nor given back, by this one.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from components.catalog import find_kind
 from components.data.expectations import judge_expectations
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
@@ -36,16 +37,19 @@ def snapshot(source: Path, folder: Path) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     in_memory.select(have_nan(contract)).collect(engine="streaming")
     asked = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-    (folder / RECORD).write_text(json.dumps({"snapshot": taken.model_dump(mode="json"), "asked": asked}))
+    told = {"snapshot": taken.model_dump(mode="json"), "path": str(taken.path), "asked": asked}
+    (folder / RECORD).write_text(json.dumps(told))
 
 
 def validate_and_prepare(record: Path, folder: Path) -> None:
     """Validate and prepare a snapshot, as the stages of a build do."""
     contract, home = Flight.spec(), Home(folder / "home")
-    taken = Snapshot.model_validate_json(json.dumps(json.loads(record.read_text())["snapshot"]))
+    told = json.loads(record.read_text())
+    # It lies in the home of who took it.
+    taken = Snapshot.model_validate(told["snapshot"] | {"stored": Path(told["path"])})
     validated = validate_snapshot(taken, contract, home, where="benchmark")
     flights = read_workload("flights")
-    prepared = prepare(validated, flights.split, flights.features, contract, home)
+    prepared = prepare(validated, flights.split, flights.features, contract, home, find_kind("tabular").preparation)
     judge_expectations(validated, contract, home, where="benchmark")
     result = {
         "kept": validated.rows,

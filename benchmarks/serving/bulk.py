@@ -31,8 +31,9 @@ from components.artefacts.build import open_build
 from components.artefacts.inference import inference_of
 from components.scoring.score import score_file
 from data_contracts.flights import read_flights
-from deployments.data_plane.tables.checks import Numbers, Texts, check_table
+from deployments.data_plane.tables.checks import check_table
 from deployments.data_plane.tables.content_types import ARROW
+from deployments.data_plane.tables.table_type import Distinct, Numbers, Vectors
 
 ENDPOINT_ROWS = 20_000
 # The column of the file that stands beside each answer.
@@ -114,9 +115,10 @@ def runtime_alone(build: Path, flights: pl.DataFrame, threads: int, best: Best) 
                 best.note(len(flights), time.perf_counter() - start, time.process_time() - used)
 
 
-def _tensor(values: Numbers | Texts) -> NDArray[Any]:
-    if isinstance(values, Texts):
-        return np.array([*values.distinct.to_pylist(), ""], dtype=object)[values.places]
+def _tensor(values: Numbers | Distinct | Vectors) -> NDArray[Any]:
+    if isinstance(values, Distinct):
+        return np.array([*values.values.to_pylist(), ""], dtype=object)[values.places]
+    assert isinstance(values, Numbers), "flights have no vectors"
     return values.doubles
 
 

@@ -13,6 +13,8 @@ SlipwayError                exit code 1
 ├── BuildError              6  a build is missing, damaged or not what its manifest says
 ├── ServingError            7  the data plane did not start or did not answer as evaluated
 └── HostError               8  the machine or its environment cannot do what was asked
+    └── StoreError             the store cannot be reached, or has not what a reference names (components/store)
+        └── ConflictError         somebody else has written a document since it was read
 """
 
 # Characters of a message.

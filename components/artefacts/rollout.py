@@ -1,13 +1,10 @@
 """Who serves: one small document a workload, written atomically, that pipeline and data plane meet in.
 
-The pipeline writes it, the data plane reads it and changes over when it changes; nothing else passes between them.
-Whoever changes it says what it was when the decision was made: if somebody else has changed it since, nothing is
-written.
+The pipeline writes it (components/promotion/rollouts.py), the data plane reads it and changes over when it changes;
+nothing else passes between them.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -15,11 +12,9 @@ from typing import Literal
 import msgspec
 
 from components.artefacts.errors import BuildError
-from components.artefacts.storage import held, write_json
+from components.artefacts.storage import write_json
 
 FORMAT = 1
-# A change is a few small files and a call of the registry.
-LOCK_SECONDS = 60.0
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,15 +65,21 @@ def folder_of(document: Path, place: str) -> Path:
 
 
 def read_rollout(path: Path, workload: str) -> Rollout:
-    """Return the document, or an empty one if nothing was ever promoted."""
+    """Return the document that lies on this machine, or an empty one if nothing was ever promoted."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Rollout)
+        return parse_rollout(path.read_bytes(), str(path))
     except FileNotFoundError:
         return Rollout(workload=workload)
     except OSError as error:
         raise BuildError(f"{path}, which says who serves {workload}, cannot be read: {error.strerror}") from error
+
+
+def parse_rollout(data: bytes, where: str) -> Rollout:
+    """Return a document from its bytes; BuildError with ``where`` they lie if they are none."""
+    try:
+        return msgspec.json.decode(data, type=Rollout)
     except msgspec.MsgspecError as error:
-        raise BuildError(f"{path} is not a rollout document: {error}") from error
+        raise BuildError(f"{where} is not a rollout document: {error}") from error
 
 
 def promoted(rollout: Rollout, build_id: str, path: Path | str, reason: str, evidence: str | None = None) -> Rollout:
@@ -122,34 +123,8 @@ def rolled_back(rollout: Rollout, reason: str) -> Rollout:
     )
 
 
-class RolloutMovedError(BuildError):
-    """Somebody else changed who serves after a decision about it began."""
-
-
-@contextmanager
-def unmoved(path: Path, before: Rollout, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Keep others from changing a document for the length of the block, in which it may be written.
-
-    Raises RolloutMovedError if it is not what it was ``before``, HostError if somebody else holds it for too long.
-    """
-    with held(path, seconds):
-        now = read_rollout(path, before.workload)
-        if now != before:
-            raise RolloutMovedError(_moved(before, now))
-        yield
-
-
-def _moved(before: Rollout, now: Rollout) -> str:
-    last = now.history[-1] if now.history else None
-    told = f" ({last.action} at {last.at}: {last.reason})" if last else ""
-    return (
-        f"who serves {now.workload} was changed meanwhile: it was {before.champion or 'nothing'}, now it is "
-        f"{now.champion or 'nothing'}{told}"
-    )
-
-
 def write_rollout(path: Path, rollout: Rollout) -> Path:
-    """Write the document atomically, within ``unmoved``: a reader sees the old state or the new one."""
+    """Write the document on this machine, atomically: a reader sees the old state or the new one."""
     return write_json(path, rollout)
 
 

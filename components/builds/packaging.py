@@ -28,6 +28,7 @@ from components.declaration.workload import Workload
 from components.provenance import CodeVersion, Package
 from components.result import Result
 from components.settings import Home
+from components.store.reference import Reference
 from data_contracts.description.spec import ContractSpec
 
 GOLDEN_ROWS = 64
@@ -41,8 +42,12 @@ class PackagedBuild(Result):
 
     digest: str = Field(description="Of its manifest: of what answers, and of how it was judged.")
     build_id: str
-    path: Path
+    stored: Reference = Field(alias="path")
     bento: str = Field(description="Tag of the Bento in the home's BentoML store.")
+
+    @property
+    def path(self) -> Path:
+        return self.stored.local()
 
 
 def package_build(
@@ -101,13 +106,14 @@ def package_build(
         created = datetime.now(UTC).isoformat(timespec="seconds")
         seal(folder, workload=workload.name, kind=workload.kind, created=created)
         sign_build(folder, ensure_key(key))
-        target = keep_build(folder, home.room("builds"), public_key_path(key))
+        target = keep_build(folder, home.store, public_key_path(key))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    stored = home.reference("builds", target.name)
     build = open_build(target, public_key_path(key))
     bento = pack_bento(build, home.room("bentoml"))
-    return PackagedBuild(digest=build.seal, build_id=build.build_id, path=target, bento=bento)
+    return PackagedBuild(digest=build.seal, build_id=build.build_id, stored=stored, bento=bento)
 
 
 def scored_rows(

@@ -62,7 +62,7 @@ def rehearse(
     )
     digest = digest_json([evidence.model_dump(mode="json"), files])
     path = write_evidence(home.room("evaluations", digest, "rehearsed.json"), evidence)
-    return Rehearsed(digest=digest, evidence=path, files=files)
+    return Rehearsed(digest=digest, stored_evidence=path, files=files)
 
 
 def _rehearsed(build: Build, settings: Settings) -> tuple[Ladder, StageBudget | None]:

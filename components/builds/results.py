@@ -9,6 +9,7 @@ from components.data.audit.findings import Audited
 from components.data.results import Prepared
 from components.evaluation.evidence import Evaluated
 from components.result import Result
+from components.store.reference import Reference
 from components.training.results import Spent, Trained
 
 
@@ -16,8 +17,14 @@ class Rehearsed(Result):
     """What a rehearsal found."""
 
     digest: str
-    evidence: Path = Field(description="The rungs of the ladder, the stages of a request and their measures.")
+    stored_evidence: Reference = Field(
+        alias="evidence", description="The rungs of the ladder, the stages of a request and their measures."
+    )
     files: dict[str, str] = Field(description="The SHA-256 of each file that was rehearsed.")
+
+    @property
+    def evidence(self) -> Path:
+        return self.stored_evidence.local()
 
 
 class Measured(Result):

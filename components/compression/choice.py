@@ -89,9 +89,9 @@ def compress(
 
 def _shipped(compression: Compression, trained: Trained) -> Shipped:
     chosen = compression.shipped
-    if chosen.family is None or chosen.model is None or chosen.digest is None:
+    if chosen.family is None or chosen.stored_model is None or chosen.digest is None:
         return trained.as_trained
-    changed = {"model": chosen.model, "digest": chosen.digest, "changed": True}
+    changed = {"stored_model": chosen.stored_model, "digest": chosen.digest, "changed": True}
     return trained.as_trained.model_copy(update=changed)
 
 
@@ -140,7 +140,7 @@ def _loss(variant: Variant, metric: str) -> float:
 def _judged(variant: Variant, chosen: str, limits: Variants, metric: str) -> Variant:
     if variant.name == chosen:
         verdict = "ships"
-    elif variant.model is None:
+    elif variant.stored_model is None:
         verdict = "not made"
     elif variant.family is None:
         verdict = "a faster one is good enough"
@@ -171,7 +171,7 @@ def _narrower(
     }
     made = []
     for family, (note, make) in ways.items():
-        if family not in limits.allow:
+        if limits.allow is not None and family not in limits.allow:
             continue
         try:
             graph = make(model, folder / f"{family}.onnx")
@@ -192,7 +192,8 @@ def _smaller(
     settings: Settings,
 ) -> list[Smaller]:
     """Let the kind make its own smaller models, of the families that are allowed."""
-    allowed = tuple(one for one in workload.serving.variants.allow if one in ("pruned", "distilled"))
+    allow = workload.serving.variants.allow
+    allowed = tuple(one for one in kind.families if allow is None or one in allow)
     if not allowed or kind.smaller is None:
         return []
     return list(kind.smaller(trained, prepared, workload, contract, folder, settings, allowed))
@@ -241,7 +242,8 @@ def _measured(
                 family=one.family,
                 note=one.note,
                 verdict="",
-                model=one.model,
+                # As trained, it is where training put it.
+                stored_model=trained.best.stored_model if one.family is None else one.model,
                 digest=digest_file(one.model),
                 size_mb=round(one.model.stat().st_size / 1e6, 4),
                 speed=speeds[one.name],

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from components.declaration.serving import Family
 from components.result import Result
+from components.store.reference import Reference
 from components.training.costs.energy import Energy
 from components.training.results import Shipped, Spent, Trained, TrainingRecord
 
@@ -57,7 +58,7 @@ class Variant(Result):
     family: Family | None = Field(description="None: the model as it was trained.")
     note: str
     verdict: str = Field(description="Why it ships or does not.")
-    model: Path | None = None
+    stored_model: Reference | None = Field(None, alias="model")
     digest: str | None = Field(None, description="SHA-256 of the graph.")
     size_mb: float | None = None
     speed: Speed | None = None
@@ -67,6 +68,10 @@ class Variant(Result):
     company_change: float = Field(
         0.0, description="How far an answer moves with the rows that are asked beside it, in the same unit."
     )
+
+    @property
+    def model(self) -> Path | None:
+        return self.stored_model.local() if self.stored_model else None
 
 
 class Compression(Result):

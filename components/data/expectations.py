@@ -10,6 +10,9 @@ from components.settings import Home
 from data_contracts.description.spec import ContractSpec
 from data_contracts.language.validation import check_dataset
 
+# Where pages about them lie among the reports: by the digest of what was validated, then by the workload.
+PAGES = "expectations"
+
 
 def judge_expectations(validated: Validated, contract: ContractSpec, home: Home, where: str) -> Expected:
     """Judge the kept rows as a whole and write data docs about it.
@@ -19,7 +22,8 @@ def judge_expectations(validated: Validated, contract: ContractSpec, home: Home,
     if not contract.expectations:
         return Expected()
     rows = KeptRows(validated.path, validated.mask, contract).scan()
-    docs = home.room("reports", where, "expectations", validated.digest[:16])
+    pages = f"{PAGES}/{validated.digest[:16]}/{where}"
+    docs = home.room("reports", pages)
     try:
         found = check_dataset(rows, validated.rows, contract, docs)
     except TypeError as error:
@@ -31,4 +35,5 @@ def judge_expectations(validated: Validated, contract: ContractSpec, home: Home,
             f"{where}: {contract.name} expects {first.expectation} {first.arguments}, observed {first.observed} "
             f"({first.basis}){more}; see {docs}/index.html"
         )
-    return Expected(expectations=found, docs=docs)
+    home.store.publish("reports", pages)
+    return Expected(expectations=found, stored_docs=home.reference("reports", pages))

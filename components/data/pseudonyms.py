@@ -25,7 +25,7 @@ LONGEST = 32
 
 def pii_key(home: Home) -> bytes:
     """Return the key of a home's hashes, made on first use and readable by its owner alone."""
-    path = home.room("keys", "pii.key")
+    path = home.key("pii.key")
     try:
         if not path.is_file():
             write_secret_once(path, os.urandom(KEY_BYTES // 2).hex().encode())

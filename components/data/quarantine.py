@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from components.artefacts.errors import ContractError
-from components.artefacts.storage import atomic_folder, digest_json, scratch_prefix, write_json
+from components.artefacts.storage import digest_json, scratch_prefix, write_json
 from components.data.kept_rows import KEPT
 from components.data.parquet import BLOCK, BlockFiles, rows_at_once, sink
 from components.data.proven_fields import unproven
@@ -17,6 +17,8 @@ from components.data.pseudonyms import check_pii, hashed_pii
 from components.data.results import Snapshot, Validated
 from components.settings import Home
 from components.stage_keys import code_part
+from components.store.reference import Reference
+from components.store.store import Room
 from data_contracts.description.spec import ContractSpec
 from data_contracts.language.row_checks import RowCheck, keeps, row_checks
 
@@ -61,16 +63,16 @@ def validate_snapshot(snapshot: Snapshot, contract: ContractSpec, home: Home, wh
     with tempfile.TemporaryDirectory(dir=rooms, prefix=scratch_prefix("incoming")) as scratch:
         mask, refused = Path(scratch) / MASK, Path(scratch) / ROWS
         division = divide(snapshot, contract, mask, refused, home)
-        quarantine = _settle(refused, home.room("quarantine", digest), division) if division.quarantined else None
+        quarantine = _settle(refused, "quarantine", digest, division, home) if division.quarantined else None
         _check_tolerance(division, contract, where, quarantine)
-        mask = _settle(mask, home.room("validated", digest), division)
+        kept = _settle(mask, "validated", digest, division, home)
     return Validated(
         digest=digest,
-        path=snapshot.path,
-        mask=mask,
+        stored=snapshot.stored,
+        stored_mask=kept,
         rows=division.kept,
         quarantined=division.quarantined,
-        quarantine=quarantine,
+        stored_quarantine=quarantine,
         reasons=division.reasons,
         snapshot=snapshot.digest,
     )
@@ -111,12 +113,14 @@ def _write_mask(refused: Path, rows: int, mask: Path) -> None:
             files.add({mask.stem: pl.DataFrame({KEPT: kept})})
 
 
-def _settle(file: Path, target: Path, division: Division) -> Path:
-    if not target.is_dir():
-        with atomic_folder(target) as folder:
-            file.rename(folder / file.name)
-            write_json(folder / RECORD, division)
-    return target / file.name
+def _settle(file: Path, room: Room, digest: str, division: Division, home: Home) -> Reference:
+    if not home.store.exists(room, digest):
+        folder = file.parent / room
+        folder.mkdir()
+        file.rename(folder / file.name)
+        write_json(folder / RECORD, division)
+        home.store.commit(room, digest, folder)
+    return home.reference(room, digest, file.name)
 
 
 def reasons_of(checks: Sequence[RowCheck]) -> pl.Expr:
@@ -141,7 +145,7 @@ def _listed(broken: pl.Series) -> pl.Series:
     return flags.join(lists, on=given, how="left", maintain_order="left")["reasons"]
 
 
-def _check_tolerance(division: Division, contract: ContractSpec, where: str, refused: Path | None) -> None:
+def _check_tolerance(division: Division, contract: ContractSpec, where: str, refused: Reference | None) -> None:
     share = division.quarantined / division.read
     if share > contract.quarantine_tolerance or not division.kept:
         top = ", ".join(f"{reason} ({count:,})" for reason, count in list(division.reasons.items())[:3])

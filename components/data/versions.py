@@ -1,29 +1,31 @@
 """Data versions: list the snapshots, compare two of them, delete what no build needs any more."""
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from components.artefacts.errors import DataError
-from components.artefacts.storage import scratch_prefix
+from components.data.expectations import PAGES
 from components.data.preparation import RECORD as PREPARED
 from components.data.quarantine import RECORD as COUNTS
 from components.data.results import FieldShift, Snapshot
-from components.data.sources.snapshots import RECORD
+from components.data.sources.snapshots import RECORD, ROWS
 from components.data.splits.split_report import distances, is_compared, sampled_file
 from components.result import Result
 from components.row_hash import with_row_hash
 from components.settings import Home
+from components.store.reference import Reference
+from components.store.store import Room, StoreError
 from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.language.frame_schema import raw_column
 
 HASH = "slipway:hash"
+PROVENANCE = "provenance.json"
 
 
 class DataVersion(Result):
@@ -73,19 +75,23 @@ class Deletion(Result):
 
 def list_versions(home: Home) -> tuple[DataVersion, ...]:
     """Return every snapshot, the latest first."""
-    builds, made = _provenances(home), _made_from(home)
+    store, builds, made = home.store, _provenances(home), _made_from(home)
     found = []
-    for record in sorted(home.room("snapshots").glob(f"*/{RECORD}")):
-        snapshot = _read(record)
-        users = tuple(sorted(name for name, text in builds.items() if snapshot.digest in text))
+    for digest in store.names("snapshots"):
+        entry = store.entry("snapshots", digest)
+        if entry is None or RECORD not in entry.files:
+            continue
+        snapshot = _read(digest, home)
+        users = tuple(sorted(name for name, text in builds.items() if digest in text))
+        beside = [store.entry(one.room, one.name) for one in made.get(digest, ()) if one.room]
         found.append(
             DataVersion(
-                digest=snapshot.digest,
+                digest=digest,
                 rows=snapshot.rows,
                 columns=snapshot.columns,
                 source=snapshot.source,
-                taken=datetime.fromtimestamp(record.stat().st_mtime, UTC),
-                size=sum(map(_size, [record.parent, *made.get(snapshot.digest, [])])),
+                taken=datetime.fromisoformat(entry.committed),
+                size=entry.size + sum(one.size for one in beside if one is not None),
                 used_by=users,
             )
         )
@@ -94,13 +100,13 @@ def list_versions(home: Home) -> tuple[DataVersion, ...]:
 
 def find_version(prefix: str, home: Home, contract: ContractSpec | None = None) -> Snapshot:
     """Return the snapshot whose digest starts so; DataError unless there is one, and of the contract's columns."""
-    records = [record for record in sorted(home.room("snapshots").glob(f"*/{RECORD}")) if _names(record, prefix)]
-    if len(records) > 1:
-        raise DataError(f"{len(records)} data versions start with '{prefix}': give more of the digest")
-    if not records:
+    digests = [digest for digest in home.store.names("snapshots") if prefix and digest.startswith(prefix)]
+    if len(digests) > 1:
+        raise DataError(f"{len(digests)} data versions start with '{prefix}': give more of the digest")
+    if not digests:
         known = ", ".join(version.digest[:12] for version in list_versions(home)[:10]) or "none"
         raise DataError(f"no data version starts with '{prefix}'; known: {known}")
-    snapshot = _read(records[0])
+    snapshot = _read(digests[0], home)
     if contract is None:
         return snapshot
     needed = {field.name: field.dtype for field in contract.fields}
@@ -183,8 +189,9 @@ def delete_versions(
         made = _made_from(home)
         for version in deleted:
             # The rows themselves last: until then the version is listed, and what is left can be deleted again.
-            for folder in [*made.get(version.digest, []), home.room("snapshots", version.digest)]:
-                _remove(folder)
+            for one in [*made.get(version.digest, ()), home.reference("snapshots", version.digest)]:
+                if one.room:
+                    home.store.delete(one.room, one.name)
     kept = tuple(version for version in chosen if version.used_by)
     return Deletion(deleted=deleted, kept_for_builds=kept, dry_run=dry_run)
 
@@ -200,20 +207,20 @@ def _beyond(versions: Collection[DataVersion], latest: int) -> list[DataVersion]
     return beyond
 
 
-def _made_from(home: Home) -> dict[str, list[Path]]:
-    """Return for each data version the folders that hold rows of it, or pages about them."""
-    made: dict[str, list[Path]] = {}
-    for room, record in (("validated", COUNTS), ("quarantine", COUNTS), ("prepared", PREPARED)):
-        for file in sorted(home.root.glob(f"{room}/*/{record}")):
-            folders = made.setdefault(json.loads(file.read_bytes()).get("snapshot", ""), [])
-            folders.append(file.parent)
+def _made_from(home: Home) -> dict[str, list[Reference]]:
+    """Return for each data version the entries that hold rows of it, or pages about them."""
+    made: dict[str, list[Reference]] = {}
+    rooms: tuple[tuple[Room, str], ...] = (("validated", COUNTS), ("quarantine", COUNTS), ("prepared", PREPARED))
+    for room, record in rooms:
+        for name in home.store.names(room):
+            if not home.store.exists(room, name, record):
+                continue
+            entries = made.setdefault(json.loads(home.store.read(room, name, record)).get("snapshot", ""), [])
+            entries.append(home.reference(room, name))
             if room == "validated":
-                folders += sorted(home.root.glob(f"reports/*/expectations/{file.parent.name[:16]}"))
+                pages = f"{PAGES}/{name[:16]}"
+                entries += [home.reference("reports", f"{pages}/{one}") for one in home.store.names("reports", pages)]
     return made
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _row_counts(path: Path, fields: Collection[FieldSpec]) -> pl.LazyFrame:
@@ -227,28 +234,17 @@ def _field(name: str, kind: str) -> FieldSpec:
     return FieldSpec(name=name, dtype=kind, description="", nullable=True)
 
 
-def _remove(folder: Path) -> None:
-    # First out of sight, in one step: a deletion that is interrupted leaves no half of a version behind.
-    hidden = folder.with_name(f"{scratch_prefix('deleted')}{folder.name}")
-    folder.rename(hidden)
-    shutil.rmtree(hidden)
-
-
-def _names(record: Path, prefix: str) -> bool:
-    return bool(prefix) and record.parent.name.startswith(prefix)
-
-
-def _read(record: Path) -> Snapshot:
+def _read(digest: str, home: Home) -> Snapshot:
     try:
-        snapshot = Snapshot.model_validate_json(record.read_bytes())
-    except ValidationError as error:
-        raise DataError(
-            f"{record} is not the record of a data version: delete {record.parent}, and take the snapshot again"
-        ) from error
-    # Beside its record, wherever the home was when it was written.
-    return snapshot.model_copy(update={"path": record.with_name(snapshot.path.name)})
+        document = json.loads(home.store.read("snapshots", digest, RECORD))
+        # Records of earlier versions name a path; where the rows lie follows from where the record does.
+        document.pop("path", None)
+        return Snapshot.model_validate(document | {"stored": home.reference("snapshots", digest, ROWS)})
+    except (StoreError, ValueError, AttributeError) as error:
+        where = home.store.where("snapshots", digest)
+        raise DataError(f"{where} has no record of a data version: delete it, and take the snapshot again") from error
 
 
 def _provenances(home: Home) -> dict[str, str]:
-    files = home.room("builds").glob("**/provenance.json")
-    return {file.parent.name: file.read_text(encoding="utf-8") for file in files}
+    names = [name for name in home.store.names("builds") if home.store.exists("builds", name, PROVENANCE)]
+    return {name: home.store.read("builds", name, PROVENANCE).decode() for name in names}

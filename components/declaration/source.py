@@ -22,7 +22,14 @@ class Source(Section):
     path: str | None = Field(
         None, min_length=1, description="A file, a folder, a pattern like data/*.parquet, or s3://bucket/key of these."
     )
-    format: Literal["parquet", "csv", "ipc", "jsonl"] | None = Field(None, description="By the ending if not given.")
+    format: Literal["parquet", "csv", "ipc", "jsonl", "files"] | None = Field(
+        None,
+        description="By the ending if not given. files: each file is a row and its folder the label, for instance of "
+        "pictures in a folder for each class.",
+    )
+    files: str | None = Field(
+        None, min_length=1, description="A folder: values of fields of bytes are the paths of files below it."
+    )
     separator: str = Field(",", min_length=1, max_length=1, description="Between the values of a CSV file.")
     null_values: tuple[str, ...] = Field(("",), description="Texts of a CSV file that mean a missing value.")
     max_unpacked_bytes: int = Field(

@@ -36,6 +36,7 @@ from components.evaluation.multiclass import calibration_measure, class_decision
 from components.evaluation.part import EvaluationPart
 from components.evaluation.regression import number_decisions
 from components.evaluation.slices import goal_measures, slice_measures, weak_slices
+from components.store.store import Store
 from components.training.results import Shipped, Trained
 from data_contracts.description.spec import ContractSpec
 
@@ -53,11 +54,11 @@ def evaluate(
     predict_file: PredictFile,
     room: Path,
     *,
-    ledger: Path | None = None,
+    ledger: Store | None = None,
 ) -> Evaluated:
     """Evaluate what ships of a training on the test split; what is written lies in ``room``, named after its content.
 
-    ``ledger`` is the folder that counts how often a hold-out has judged.
+    ``ledger`` is the store that counts how often a hold-out has judged.
     """
     began = time.monotonic()
     goal, seed = workload.goal, workload.seed
@@ -87,8 +88,10 @@ def evaluate(
             made.rename(folder)
     return Evaluated(
         digest=digest,
-        evidence=folder / "evidence.json",
-        answers=Answers(digest=answers, predictions=folder / "predictions.parquet", shape=folder / "shape.json"),
+        stored_evidence=folder / "evidence.json",
+        answers=Answers(
+            digest=answers, stored_predictions=folder / "predictions.parquet", stored_shape=folder / "shape.json"
+        ),
         seconds=time.monotonic() - began,
         metric=workload.goal.metric,
         value=reached.value,

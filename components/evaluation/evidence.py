@@ -15,6 +15,7 @@ from components.evaluation.metrics import Interval
 from components.evaluation.normal import norm
 from components.evaluation.units import MIN_ROWS, MIN_UNITS
 from components.result import Result
+from components.store.reference import Reference
 
 FORMAT: Literal[1] = 1
 
@@ -123,21 +124,35 @@ class Answers(Record):
     """What was answered on the hold-out, and what a build's answers look like: all that a rehearsal needs of it."""
 
     digest: str
-    predictions: Path = Field(description="Parquet of the test rows: row, label, the answer's numbers, the baseline's.")
-    shape: Path = Field(description="The shape of the answers, as the build will have it.")
+    stored_predictions: Reference = Field(
+        alias="predictions", description="Parquet of the test rows: row, label, the answer's numbers, the baseline's."
+    )
+    stored_shape: Reference = Field(alias="shape", description="The shape of the answers, as the build will have it.")
+
+    @property
+    def predictions(self) -> Path:
+        return self.stored_predictions.local()
+
+    @property
+    def shape(self) -> Path:
+        return self.stored_shape.local()
 
 
 class Evaluated(Record):
     """What the evaluation hands on: references, and the figure that the goal names."""
 
     digest: str
-    evidence: Path
+    stored_evidence: Reference = Field(alias="evidence")
     answers: Answers
     seconds: float
     metric: str
     value: float
     low: float
     high: float
+
+    @property
+    def evidence(self) -> Path:
+        return self.stored_evidence.local()
 
 
 def write_evidence(path: Path, evidence: Evidence) -> Path:

@@ -6,7 +6,6 @@ Each time the same rows judge another model, the best of them looks better than 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +14,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from components.artefacts.errors import BuildError, SplitError, TrainingError
-from components.artefacts.storage import held, write_json
 from components.batch_prediction import PredictFile
 from components.data.audit.findings import Finding
 from components.data.results import Prepared
@@ -24,12 +22,13 @@ from components.evaluation.evidence import Measure
 from components.evaluation.metrics import Interval, interval
 from components.evaluation.power import luck_of_the_best
 from components.evaluation.units import MIN_UNITS, ROWS, Unit, units_of
+from components.store.store import ConflictError, Store
 from components.training.results import Candidate, Shipped, Trained
 from data_contracts.description.spec import ContractSpec
 
 WORN_OUT = 10
-# To read and write a small file takes milliseconds.
-LEDGER_SECONDS = 60.0
+# Documents among the evaluations: one for each hold-out.
+LEDGERS = "hold_outs"
 Answers = NDArray[np.float32]
 
 
@@ -261,27 +260,29 @@ class Uses(msgspec.Struct, frozen=True):
     uses: tuple[Use, ...] = ()
 
 
-def record_use(ledger: Path, hold_out: str, model: str) -> Uses:
+def record_use(store: Store, hold_out: str, model: str) -> Uses:
     """Write down that a hold-out judged a model (once a model) and return all of its uses."""
-    path = ledger / f"{hold_out[:16]}.json"
-    # Two builds may be judged at once: neither use is lost.
-    with held(path, LEDGER_SECONDS):
-        known = _read_uses(path, hold_out)
+    name = f"{LEDGERS}/{hold_out[:16]}.json"
+    while True:
+        found = store.read_document("evaluations", name)
+        known = Uses(hold_out) if found is None else _parsed_uses(found.data, store.where("evaluations", name))
         if any(use.model == model for use in known.uses):
             return known
         use = Use(at=datetime.now(UTC).isoformat(timespec="seconds"), model=model)
         known = Uses(hold_out, (*known.uses, use))
-        write_json(path, known)
-    return known
+        try:
+            store.write_document("evaluations", name, msgspec.json.encode(known), found.version if found else None)
+        except ConflictError:
+            # Two builds may be judged at once: neither use is lost.
+            continue
+        return known
 
 
-def _read_uses(path: Path, hold_out: str) -> Uses:
+def _parsed_uses(data: bytes, where: str) -> Uses:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Uses)
-    except FileNotFoundError:
-        return Uses(hold_out)
+        return msgspec.json.decode(data, type=Uses)
     except msgspec.MsgspecError as error:
-        raise BuildError(f"{path} is not a hold-out ledger: {error}; restore it from a backup") from error
+        raise BuildError(f"{where} is not a hold-out ledger: {error}; restore it from a backup") from error
 
 
 def uses_measure(uses: Uses, error: float) -> Measure:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from components.catalog import find_kind
 from components.data.audit.leakage import audit
 from components.data.results import Prepared, Split
 from components.declaration.split import TimeSplit
@@ -28,7 +29,8 @@ def _audited(spoil: Spoil) -> Callable[[Bench, bool], Seen]:
             if name != "monitor"
         }
         prepared = _written(bench, spoil(bench, frames) if planted else frames)
-        measure = leakage_measure(audit(prepared, bench.contract, bench.workload.audit))
+        kind = find_kind(bench.workload.kind).preparation
+        measure = leakage_measure(audit(prepared, bench.contract, bench.workload.audit, kind))
         return judged(bench, Evidence(workload=bench.workload.name, model="", split="test", measures=(measure,)))
 
     return run
@@ -79,7 +81,7 @@ def _written(bench: Bench, frames: Frames) -> Prepared:
         path = bench.scratch / f"{name}.parquet"
         frame.write_parquet(path)
         start, end = (str(frame[moments[0]].min()), str(frame[moments[0]].max())) if moments else (None, None)
-        splits[name] = Split(name=name, path=path, rows=frame.height, positives=None, start=start, end=end)
+        splits[name] = Split(name=name, stored=path, rows=frame.height, positives=None, start=start, end=end)
     return bench.prepared.model_copy(update={"splits": splits})
 
 

@@ -17,6 +17,7 @@ from components.monitoring.drift_page import header, with_header
 from components.monitoring.drift_rule import ColumnDrift, check_columns, comparable, in_a_row, judged_columns, rule_text
 from components.monitoring.evidently_page import Told, draw
 from components.result import Result
+from components.store.reference import Reference
 from data_contracts.description.spec import ContractSpec
 from data_contracts.language.drift_schema import drift_schema
 
@@ -30,7 +31,11 @@ class WindowDrift(Result):
     window: str
     rows: int
     columns: tuple[ColumnDrift, ...] = Field(description="Values with too few on a side to be compared are left out.")
-    report: Path
+    stored_report: Reference = Field(alias="report")
+
+    @property
+    def report(self) -> Path:
+        return self.stored_report.local()
 
     @property
     def moved(self) -> tuple[str, ...]:
@@ -89,13 +94,13 @@ def compare_windows(
             window=name,
             rows=len(windows[name]),
             columns=judged_columns(before, after, several, rule),
-            report=folder / f"drift-{name}.html",
+            stored_report=folder / f"drift-{name}.html",
         )
         for name, (before, after) in sides.items()
     ]
     drifted = in_a_row([window.columns for window in found], rule.windows_in_a_row)
     report = DriftReport(
-        digest=digest_json([window.model_dump(mode="json", exclude={"report"}) for window in found]),
+        digest=digest_json([window.model_dump(mode="json", exclude={"stored_report"}) for window in found]),
         reference_rows=len(reference),
         windows=tuple(found),
         drifted=drifted,

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
+from pydantic import Field
 
 from components.artefacts.answer_shape import AnswerShape, side_by_side
 from components.artefacts.build import Build
@@ -19,6 +20,7 @@ from components.evaluation.units import units_of
 from components.monitoring.drift import DriftReport, compare_windows, nothing_to_compare
 from components.result import Result
 from components.settings import Home
+from components.store.reference import Reference, made_in, settled
 from data_contracts.description.spec import ContractSpec
 
 WINDOW = "slipway:window"
@@ -43,17 +45,32 @@ class Monitored(Result):
     build_id: str
     drift: DriftReport
     quality: tuple[WindowQuality, ...] = ()
-    report: Path
+    stored_report: Reference = Field(alias="report")
+
+    @property
+    def report(self) -> Path:
+        return self.stored_report.local()
 
 
 def monitor_build(
     workload: Workload, contract: ContractSpec, build: Build, prepared: Prepared, home: Home
 ) -> Monitored:
     """Compare the monitored period with the build's reference, window by window; without one nothing is found."""
-    split, folder = prepared.splits.get("monitor"), home.room("reports", workload.name, build.build_id)
+    entry = home.reference("reports", f"{workload.name}/{build.build_id}")
+
+    def make(folder: Path) -> Monitored:
+        found = settled(_monitored(workload, contract, build, prepared, folder), folder, entry)
+        write_atomically(folder / FILE, found.model_dump_json(indent=2).encode())
+        return found
+
+    return made_in(entry, make)
+
+
+def _monitored(workload: Workload, contract: ContractSpec, build: Build, prepared: Prepared, folder: Path) -> Monitored:
+    split = prepared.splits.get("monitor")
     if split is None:
         nothing = nothing_to_compare(_why_nothing(workload), workload.monitoring)
-        return _written(Monitored(digest=nothing.digest, build_id=build.build_id, drift=nothing, report=folder / FILE))
+        return Monitored(digest=nothing.digest, build_id=build.build_id, drift=nothing, stored_report=folder / FILE)
     shape = build.serving().answer
     answers = find_kind(workload.kind).predict_file(build.parts(), contract, split.path)
     rows = pl.read_parquet(split.path, glob=False).with_columns(pl.DataFrame(shape.numbers(answers)))
@@ -70,20 +87,13 @@ def monitor_build(
         title=f"{workload.name}, build {build.build_id}",
     )
     quality = (_quality(name, window, workload, contract, shape) for name, window in windows.items())
-    monitored = Monitored(
+    return Monitored(
         digest=drift.digest,
         build_id=build.build_id,
         drift=drift,
         quality=tuple(one for one in quality if one is not None),
-        report=folder / FILE,
+        stored_report=folder / FILE,
     )
-    return _written(monitored)
-
-
-def _written(monitored: Monitored) -> Monitored:
-    monitored.report.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(monitored.report, monitored.model_dump_json(indent=2).encode())
-    return monitored
 
 
 def _why_nothing(workload: Workload) -> str:

@@ -1,13 +1,13 @@
 """Look at a finished build as the machine that is to serve it would: is it whole, signed, and answering as judged."""
 
 from components.artefacts.build import Build
-from components.artefacts.rollout import read_rollout, rollout_path
 from components.builds.live_check import LiveCheck, check_live
 from components.builds.parity_ladder import Ladder, climb
 from components.builds.signing import public_key_path
 from components.builds.stage_budget import StageBudget, measure_stages
 from components.declaration.loading import known_workloads, read_workload
 from components.promotion.promote import challenger_of, champion_of, held_out
+from components.promotion.rollouts import rollout_of
 from components.reproduction.rebuild import find_build
 from components.settings import Home, Settings
 
@@ -20,7 +20,7 @@ def build_of(target: str, home: Home, settings: Settings) -> Build:
     if not (target.endswith((".yaml", ".yml")) or target in known_workloads()):
         return find_build(target, home, public_key_path(settings.key()))
     workload = read_workload(target)
-    if read_rollout(rollout_path(home.room("rollouts"), workload.name), workload.name).champion is not None:
+    if rollout_of(home.store, workload.name).champion is not None:
         return champion_of(workload, home, settings)
     return challenger_of(workload, None, home, settings)
 

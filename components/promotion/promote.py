@@ -15,20 +15,7 @@ from pydantic import Field
 
 from components.artefacts.build import Build, open_build
 from components.artefacts.errors import BuildError, GateError, HostError, SlipwayError
-from components.artefacts.rollout import (
-    LOCK_SECONDS,
-    Rollout,
-    RolloutMovedError,
-    folder_of,
-    place_of,
-    promoted,
-    read_rollout,
-    rolled_back,
-    rollout_path,
-    unmoved,
-    write_rollout,
-)
-from components.artefacts.storage import held
+from components.artefacts.rollout import Rollout, place_of, promoted, rolled_back, rollout_path
 from components.builds.kept_builds import folder_of_build
 from components.builds.live_check import LiveCheck, check_live
 from components.builds.packaging import json_rows
@@ -42,6 +29,7 @@ from components.gates.judge import GateReport, promotion_evidence, promotion_gat
 from components.gates.policy import promotion_gate_names
 from components.promotion.champion import Comparison, against_champion
 from components.promotion.record import PromotionRecord, now, write_record
+from components.promotion.rollouts import RolloutMovedError, alone, open_champion, rollout_of, unmoved
 from components.provenance import dependency_graph, environment_differences
 from components.registry.versions import (
     CHALLENGER,
@@ -53,6 +41,7 @@ from components.registry.versions import (
 )
 from components.result import Result
 from components.settings import Home, Settings
+from components.store.reference import Reference
 
 LIVE_ROWS = 500
 
@@ -65,10 +54,16 @@ class Promotion(Result):
     live: LiveCheck
     gates: GateReport
     gains: tuple[Measure, ...] = Field(description="Over the champion on the same rows: of the whole, of its slices.")
-    evidence: Path = Field(description="What it was judged by, beside the rollout document.")
-    rollout: Path
+    stored_evidence: Reference = Field(
+        alias="evidence", description="What it was judged by, beside the rollout document."
+    )
+    stored_rollout: Reference = Field(alias="rollout")
     dry_run: bool
     served_already: bool = Field(False, description="It was the champion before.")
+
+    @property
+    def evidence(self) -> Path:
+        return self.stored_evidence.local()
 
     @property
     def instead_of(self) -> str:
@@ -106,7 +101,7 @@ def challenger_of(workload: Workload, build_id: str | None, home: Home, settings
     chosen = build_id or aliased_build(workload.name, CHALLENGER, home=home, settings=settings)
     if chosen is None:
         raise BuildError(f"{workload.name} has no challenger: {_instead_of_a_challenger(workload, home, settings)}")
-    folder = folder_of_build(home.room("builds"), chosen)
+    folder = folder_of_build(home.store, chosen)
     build = open_build(folder, public_key_path(settings.key()), build_id=chosen)
     if build.manifest.workload != workload.name:
         raise BuildError(f"build {chosen} is of workload {build.manifest.workload}, not {workload.name}")
@@ -118,7 +113,7 @@ def _instead_of_a_challenger(workload: Workload, home: Home, settings: Settings)
     refused = latest_refused(workload.name, home=home, settings=settings)
     if refused is None:
         return f"run 'slipway build {workload.given}' first"
-    folder = folder_of_build(home.room("builds"), refused)
+    folder = folder_of_build(home.store, refused)
     report = GateReport.model_validate_json(open_build(folder, public_key_path(settings.key())).read("gates.json"))
     gates = ", ".join(verdict.gate for verdict in report.refused)
     return (
@@ -144,9 +139,8 @@ def promote_challenger(
     serves was changed while it was judged: then nothing else is.
     """
     check_accepted(accept)
-    path = rollout_path(home.room("rollouts"), workload.name)
-    before = read_rollout(path, workload.name)
-    live, evidence, report = _judged(workload, build, before, path, settings)
+    before = rollout_of(home.store, workload.name)
+    live, evidence, report = _judged(workload, build, before, home, settings)
     refused = [] if report.passed else [verdict for verdict in report.refused if verdict.gate not in accept]
 
     record = PromotionRecord(
@@ -160,17 +154,17 @@ def promote_challenger(
         gates=report,
     )
     if refused or dry_run:
-        written = write_record(path.parent, record)
-        show(record, written)
+        written = write_record(home, record)
+        show(record, written.local())
     else:
-        written = _put_on_record(workload, record, build, before, path, home, settings, show)
+        written = _put_on_record(workload, record, build, before, home, settings, show)
     if refused:
         told = "; ".join(verdict.line for verdict in refused)
         raise PromotionRefused(
             f"{build.build_id} is not promoted: {told}. The build is kept at {build.path}, what it was judged by at "
             f"{written}; mend the cause, or accept a gate by name with --accept",
             record,
-            written,
+            written.local(),
         )
     return Promotion(
         build_id=build.build_id,
@@ -178,8 +172,8 @@ def promote_challenger(
         live=live,
         gates=report,
         gains=evidence.named("gain_over_champion"),
-        evidence=written,
-        rollout=path,
+        stored_evidence=written,
+        stored_rollout=home.reference("rollouts", f"{workload.name}.json"),
         dry_run=dry_run,
         served_already=before.champion == build.build_id,
     )
@@ -190,36 +184,38 @@ def _put_on_record(
     record: PromotionRecord,
     build: Build,
     before: Rollout,
-    path: Path,
     home: Home,
     settings: Settings,
     show: Callable[[PromotionRecord, Path], None],
-) -> Path:
+) -> Reference:
     """Make a build the champion that was judged when ``before`` was the state; return where its judgement is kept."""
     check_registered(before.workload, build.build_id, home=home, settings=settings)
     accepted = f"; accepted in spite of: {', '.join(record.accepted)}" if record.accepted else ""
     try:
-        with unmoved(path, before):
-            written = write_record(path.parent, record)
-            place, reason = place_of(path, build.path), f"every gate judged{accepted}"
-            after = promoted(before, build.build_id, place, reason, written.name)
-            _put_in_place(path, after, workload, home, settings)
+        with unmoved(home.store, before) as write:
+            written = write_record(home, record)
+            place = place_of(rollout_path(home.room("rollouts"), before.workload), build.path)
+            file = written.name.rpartition("/")[2]
+            after = promoted(before, build.build_id, place, f"every gate judged{accepted}", file)
+            _put_in_place(write, after, workload, home, settings)
     except RolloutMovedError as moved:
         record = record.model_copy(update={"outcome": "overtaken"})
-        show(record, write_record(path.parent, record))
+        show(record, write_record(home, record).local())
         raise RolloutMovedError(
             f"{build.build_id} is not promoted: {moved}. Nothing was changed; the same command judges it against what "
             "serves now"
         ) from None
     # Not within the lock: it may have to be sent somewhere.
-    show(record, written)
+    show(record, written.local())
     return written
 
 
-def _put_in_place(path: Path, after: Rollout, workload: Workload, home: Home, settings: Settings) -> None:
+def _put_in_place(
+    write: Callable[[Rollout], None], after: Rollout, workload: Workload, home: Home, settings: Settings
+) -> None:
     """Write who serves, then what the registry says of it; both within the same lock, so that both say the same."""
     assert after.champion
-    write_rollout(path, after)
+    write(after)
     try:
         set_champion(after.workload, after.champion, home=home, settings=settings)
     except HostError as error:
@@ -230,7 +226,7 @@ def _put_in_place(path: Path, after: Rollout, workload: Workload, home: Home, se
 
 
 def _judged(
-    workload: Workload, build: Build, before: Rollout, path: Path, settings: Settings
+    workload: Workload, build: Build, before: Rollout, home: Home, settings: Settings
 ) -> tuple[LiveCheck, Evidence, GateReport]:
     """Return what a client saw of a build, the evidence of that and of the champion's answers, and the verdicts."""
     ladder = climb(build)
@@ -239,7 +235,7 @@ def _judged(
         raise GateError(f"{build.build_id} is not promoted: parity-ladder: {ladder.told()}; build it again")
     rows, evaluated = held_out(build)
     live, answers = check_live(build, rows, evaluated, settings.price_per_hour)
-    found = against_champion(workload, build, before.champion, partial(_open_champion, before, path, settings))
+    found = against_champion(workload, build, before.champion, partial(open_champion, before, home, settings))
     evidence = _evidence(workload, build, live, ladder.stepped("live", answers), found)
     return live, evidence, promotion_gates(workload, evidence, not_compared=found.impossible if found else "")
 
@@ -280,17 +276,16 @@ def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str
 
     RolloutMovedError if who serves was changed meanwhile: what was to be left may serve no longer.
     """
-    path = rollout_path(home.room("rollouts"), workload.name)
-    before = read_rollout(path, workload.name)
+    before = rollout_of(home.store, workload.name)
     after = rolled_back(before, reason)
     assert after.champion
     assert before.champion
-    _open_champion(after, path, settings)
+    open_champion(after, home, settings)
     check_registered(workload.name, after.champion, home=home, settings=settings)
     if not dry_run:
         try:
-            with unmoved(path, before):
-                _put_in_place(path, after, workload, home, settings)
+            with unmoved(home.store, before) as write:
+                _put_in_place(write, after, workload, home, settings)
         except RolloutMovedError as moved:
             raise RolloutMovedError(
                 f"{workload.name} is not rolled back: {moved}. Nothing was changed; see 'slipway status "
@@ -303,9 +298,8 @@ def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str
 
 def agree_with_registry(workload: str, home: Home, settings: Settings) -> list[str]:
     """Point the registry's alias at the build that serves, if it names another one; return what was mended."""
-    path = rollout_path(home.room("rollouts"), workload)
-    with held(path, LOCK_SECONDS):
-        champion = read_rollout(path, workload).champion
+    with alone(home.store, workload):
+        champion = rollout_of(home.store, workload).champion
         if champion is None:
             return []
         named = aliased_build(workload, CHAMPION, home=home, settings=settings)
@@ -317,16 +311,10 @@ def agree_with_registry(workload: str, home: Home, settings: Settings) -> list[s
 
 def champion_of(workload: Workload, home: Home, settings: Settings) -> Build:
     """Open the build that serves; BuildError if nothing was ever promoted."""
-    path = rollout_path(home.room("rollouts"), workload.name)
-    rollout = read_rollout(path, workload.name)
+    rollout = rollout_of(home.store, workload.name)
     if rollout.champion is None:
         raise BuildError(
             f"{workload.name} has no champion yet: run 'slipway run {workload.given}', or 'slipway promote "
             f"{workload.given}' if there is a build"
         )
-    return _open_champion(rollout, path, settings)
-
-
-def _open_champion(rollout: Rollout, path: Path, settings: Settings) -> Build:
-    folder = folder_of(path, rollout.champion_path or "")
-    return open_build(folder, public_key_path(settings.key()), build_id=rollout.champion)
+    return open_champion(rollout, home, settings)

@@ -1,15 +1,15 @@
 """What every promotion was judged by, beside the rollout document: also those that were refused or only tried."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from components.artefacts.storage import write_atomically
 from components.builds.live_check import LiveCheck
 from components.evaluation.evidence import Evidence, Measure, Record
 from components.gates.judge import GateReport
+from components.settings import Home
+from components.store.reference import Reference
 
 FORMAT: Literal[1] = 1
 # Overtaken: who serves was changed while it was judged, so nothing came of it.
@@ -35,12 +35,11 @@ class PromotionRecord(Record):
         return self.evidence.named("gain_over_champion")
 
 
-def write_record(rollouts: Path, record: PromotionRecord) -> Path:
-    """Write a record into the workload's folder beside its rollout document and return the path."""
-    folder = rollouts / record.evidence.workload
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{record.at.replace(':', '')}-{record.build_id}.json"
-    return write_atomically(path, record.model_dump_json(indent=2).encode() + b"\n")
+def write_record(home: Home, record: PromotionRecord) -> Reference:
+    """Write a record below the workload's name, beside its rollout document, and return where it lies."""
+    name = f"{record.evidence.workload}/{record.at.replace(':', '')}-{record.build_id}.json"
+    home.store.write_document("rollouts", name, record.model_dump_json(indent=2).encode() + b"\n", None)
+    return home.reference("rollouts", name)
 
 
 def now() -> str:

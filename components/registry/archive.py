@@ -79,7 +79,7 @@ def import_build(source: Path, home: Home, settings: Settings, key: Path) -> Reg
                 # Whoever takes it in vouches for it: here, every door asks for the key of this home.
                 (folder / SIGNATURE).unlink()
                 sign_build(folder, settings.key())
-            build = open_build(keep_build(folder, home.room("builds"), own), own)
+            build = open_build(keep_build(folder, home.store, own), own)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     pack_bento(build, home.room("bentoml"))

@@ -56,7 +56,7 @@ def log_datasets(client: "MlflowClient", run: str, build: Build, home: Home, pro
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     data = provenance["data"]
-    source = {"uri": str(home.room("snapshots", data["snapshot"], "rows.parquet"))}
+    source = {"uri": home.store.where("snapshots", data["snapshot"], "rows.parquet")}
     columns = {"mlflow_colspec": dataset_columns(build.contract())}
     inputs = [
         DatasetInput(

@@ -27,6 +27,7 @@ from components.registry.run import (
 )
 from components.result import Result
 from components.settings import Home, Settings
+from components.store.reference import Reference
 from components.training.results import TrainingRecord, Trial
 
 if TYPE_CHECKING:
@@ -45,12 +46,16 @@ class Registered(Result):
     digest: str
     workload: str
     build_id: str
-    build: Path
+    stored: Reference = Field(alias="build")
     version: int
     run_id: str
     tracking_uri: str
     gates_passed: bool
     files: str = Field(description="Where the registry keeps the build's files: a page of its server, or a folder.")
+
+    @property
+    def build(self) -> Path:
+        return self.stored.local()
 
 
 def register_build(
@@ -89,7 +94,7 @@ def register_build(
         digest=build.build_id,
         workload=workload,
         build_id=build.build_id,
-        build=build.path,
+        stored=home.reference("builds", build.path.name),
         version=int(version.version),
         run_id=version.run_id,
         tracking_uri=tracking_uri(home, settings),

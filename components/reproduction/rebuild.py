@@ -52,17 +52,17 @@ def find_build(name_or_path: str, home: Home, public_key: Path) -> Build:
     folder = Path(name_or_path)
     if folder.is_dir():
         return open_build(folder.resolve(), public_key)
-    builds = sealings(home.room("builds"))
-    named = {path.name: (build_id, path) for build_id, some in builds.items() for path in some}
+    builds = sealings(home.store)
+    named = {name: (build_id, name) for build_id, some in builds.items() for name in some}
     found = {build_id: some[-1] for build_id, some in builds.items() if build_id.startswith(name_or_path)}
     if name_or_path in named and name_or_path not in builds:
         found = dict([named[name_or_path]])
     if len(found) != 1:
         known = ", ".join(builds) or "none"
         what = f"{len(found)} builds start with" if found else "there is no build"
-        raise BuildError(f"{what} '{name_or_path}' in {home.room('builds')}; known: {known}")
-    (build_id, path), *_ = found.items()
-    return open_build(path, public_key, build_id=build_id)
+        raise BuildError(f"{what} '{name_or_path}' in {home.store.where('builds')}; known: {known}")
+    (build_id, name), *_ = found.items()
+    return open_build(home.store.local("builds", name), public_key, build_id=build_id)
 
 
 def reproduce(build: Build, home: Home, wanted: Rebuilding, report: Report) -> Reproduction:
@@ -108,11 +108,12 @@ def _snapshot(recorded: Recorded, home: Home) -> Path:
     except DataError:
         raise DataError(
             f"build {recorded.build.build_id} was made from the data version {digest[:12]}, which is not in "
-            f"{home.room('snapshots')}: it was deleted, or lies in another home; bring it back, or set SLIPWAY_HOME"
+            f"{home.store.where('snapshots')}: it was deleted, or lies in another home; bring it back, or set "
+            "SLIPWAY_HOME"
         ) from None
-    if not found.path.is_file():
-        raise DataError(f"data version {digest[:12]} has no rows any more: {found.path} is missing")
-    return home.room("snapshots", digest)
+    if not found.stored.exists():
+        raise DataError(f"data version {digest[:12]} has no rows any more: {found.stored} is missing")
+    return home.store.local("snapshots", digest)
 
 
 def _rebuild(recorded: Recorded, snapshot: Path, code: Path, python: Path, scratch: Path, report: Report) -> Build:
@@ -160,7 +161,8 @@ def _rebuild(recorded: Recorded, snapshot: Path, code: Path, python: Path, scrat
             f"saying: {told}"
         )
     # Signed with the key of its own home.
-    return open_build(Path(document["registered"]["build"]), public_key_path(home.room("keys", "signing.pem")))
+    folder = home.room("builds", document["registered"]["build_id"])
+    return open_build(folder, public_key_path(home.room("keys", "signing.pem")))
 
 
 def _environment(home: Home, recorded: Recorded) -> dict[str, str]:

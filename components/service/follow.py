@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from components.artefacts.errors import ServingError
-from components.artefacts.rollout import rollout_path
 from components.service.process import STOP_SECONDS, Endpoint, serving
 from components.settings import Home
 
@@ -17,20 +16,20 @@ STOPPING = (
 
 def serve_champion(
     workload: str,
+    document: Path,
     home: Home,
     *,
     key: Path,
     options: Mapping[str, object],
     ready: Callable[[Endpoint], None],
 ) -> int:
-    """Run the data plane on a workload's rollout document until it ends or we are asked to stop; return its exit code.
+    """Run the data plane on a rollout ``document`` until it ends or we are asked to stop; return its exit code.
 
     Only builds signed by the owner of the public ``key`` are served. ``options`` are the data plane's own, by name
     ("rate-limit"); those that are None are left to it, and a list is an option given several times. ``ready`` is called
     once it answers; from then on what the service reports goes to our standard error. Raises ServingError if it does
     not start, or was killed.
     """
-    document = rollout_path(home.room("rollouts"), workload)
     arguments = ["--rollout", str(document), "--workload", workload, "--public-key", str(key)]
     arguments += ["--predictions", str(home.room("predictions", workload))]
     for name, value in options.items():

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import msgspec
 
-from components.artefacts.storage import digest_bytes, digest_file, scratch_prefix
+from components.artefacts.storage import digest_bytes, digest_file, scratch_prefix, write_atomically
 from components.store.bucket import Bucket
 from components.store.cache import Cache, Cached
 from components.store.leases import hold
@@ -36,13 +36,15 @@ KEPT_DAYS = 14
 class ObjectStore:
     """Entries, documents and leases below an address; ``root`` is the folder of this machine that they are used in."""
 
+    elsewhere = True
+
     def __init__(self, root: Path, bucket: Bucket, cache_bytes: int) -> None:
         self.root = root
         self._bucket = bucket
         self._cache = Cache(root, cache_bytes)
         self._fetching = threading.RLock()
 
-    def where(self, room: Room, name: str, file: str = "") -> str:
+    def where(self, room: Room, name: str = "", file: str = "") -> str:
         return f"{'/'.join(filter(None, (room, name, file)))} in {self._bucket.address}"
 
     def commit(self, room: Room, name: str, folder: Path) -> bool:
@@ -77,7 +79,9 @@ class ObjectStore:
 
     def exists(self, room: Room, name: str, file: str = "") -> bool:
         found = self._manifest(room, name)
-        return found is not None and (not file or _has(found.entry, file))
+        if found is None:
+            return not file and self.read_document(room, name) is not None
+        return not file or _has(found.entry, file)
 
     def local(self, room: Room, name: str, file: str = "") -> Path:
         folder = self._cache.folder(room, checked(name))
@@ -104,8 +108,8 @@ class ObjectStore:
         found = self._manifest(room, name)
         return found.entry if found else None
 
-    def names(self, room: Room) -> tuple[str, ...]:
-        return self._bucket.names(f"entries/{room}/")
+    def names(self, room: Room, below: str = "") -> tuple[str, ...]:
+        return self._bucket.names(f"{_key('entries', room, below)}/" if below else f"entries/{room}/")
 
     def delete(self, room: Room, name: str) -> None:
         self._bucket.delete(_key("entries", room, name))
@@ -116,6 +120,9 @@ class ObjectStore:
 
     def write_document(self, room: Room, name: str, data: bytes, seen: str | None) -> str:
         return self._bucket.put(_key("documents", room, name), data, seen)
+
+    def delete_document(self, room: Room, name: str) -> None:
+        self._bucket.delete(_key("documents", room, name))
 
     def documents(self, room: Room) -> tuple[str, ...]:
         return self._bucket.names(f"documents/{room}/")
@@ -168,7 +175,10 @@ class ObjectStore:
     def _fetch(self, room: Room, name: str, folder: Path) -> None:
         found = self._manifest(room, name)
         if found is None:
-            raise StoreError(f"{self.where(room, name)} is not there: it was deleted, or made for another store")
+            if (document := self.read_document(room, name)) is None:
+                raise StoreError(f"{self.where(room, name)} is not there: it was deleted, or made for another store")
+            write_atomically(folder, document.data)
+            return
         if self._cache.holds(room, name, found.version) and self._cache.use(room, name):
             return
         folder.parent.mkdir(parents=True, exist_ok=True)

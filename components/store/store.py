@@ -75,9 +75,11 @@ class Store(Protocol):
 
     # The folder of this machine in which entries are made, and where they lie while they are used.
     root: Path
+    # Whether what lies in that folder is a copy, and others change what it is a copy of.
+    elsewhere: bool
 
-    def where(self, room: Room, name: str, file: str = "") -> str:
-        """Return where an entry or one of its files lies, for people."""
+    def where(self, room: Room, name: str = "", file: str = "") -> str:
+        """Return where a room, an entry or one of its files lies, for people."""
 
     def commit(self, room: Room, name: str, folder: Path) -> bool:
         """Make a finished folder of this machine the entry, whole or not at all; False if there is one already.
@@ -92,10 +94,10 @@ class Store(Protocol):
         """Give others what ``work`` has come to, instead of what was published before."""
 
     def exists(self, room: Room, name: str, file: str = "") -> bool:
-        """Say whether an entry is there whole, and has that file."""
+        """Say whether an entry is there whole, and has that file; or a document of that name."""
 
     def local(self, room: Room, name: str, file: str = "") -> Path:
-        """Return an entry, or one of its files, as a path of this machine; fetched if it is elsewhere."""
+        """Return an entry, one of its files, or a document as a path of this machine; fetched if it is elsewhere."""
 
     def read(self, room: Room, name: str, file: str) -> bytes:
         """Return the bytes of a file of an entry, without fetching the others; StoreError if it is not there."""
@@ -103,8 +105,8 @@ class Store(Protocol):
     def entry(self, room: Room, name: str) -> Entry | None:
         """Return what an entry holds, None if there is none; digests may be left empty."""
 
-    def names(self, room: Room) -> tuple[str, ...]:
-        """Return the names of the entries of a room, in order."""
+    def names(self, room: Room, below: str = "") -> tuple[str, ...]:
+        """Return the last parts of the names of the entries of a room, or directly below a name in it, in order."""
 
     def delete(self, room: Room, name: str) -> None:
         """Delete an entry; one that is not there is deleted already."""
@@ -118,8 +120,14 @@ class Store(Protocol):
         None: there was none.
         """
 
+    def delete_document(self, room: Room, name: str) -> None:
+        """Delete a document, whatever its version; one that is not there is deleted already."""
+
     def documents(self, room: Room) -> tuple[str, ...]:
         """Return the names of the documents of a room, in order."""
+
+    def sweep(self) -> int:
+        """Delete what killed processes have sent to another place than ``root``; return how much it was."""
 
     def lease(
         self,

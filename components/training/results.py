@@ -1,4 +1,4 @@
-"""What training hands on: paths, digests and small values; never weights, never rows."""
+"""What training hands on: references, digests and small values; never weights, never rows."""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from components.artefacts.inference import MODEL, Parts
 from components.result import Result
+from components.store.reference import Reference
 from components.training.costs.energy import Energy
 from components.training.costs.peak_memory import PeakMemory
 
@@ -31,19 +32,33 @@ class Candidate(Result):
 
     name: str
     family: Literal["baseline", "lightning"]
-    model: Path = Field(description="ONNX from raw contract fields to the output.")
-    graphs: dict[str, Path] = Field(default_factory=dict, description="Further graphs by name.")
-    assets: dict[str, Path] = Field(default_factory=dict, description="Files that answers need, or people read.")
+    stored_model: Reference = Field(alias="model", description="ONNX from raw contract fields to the output.")
+    stored_graphs: dict[str, Reference] = Field(
+        default_factory=dict, alias="graphs", description="Further graphs by name."
+    )
+    stored_assets: dict[str, Reference] = Field(
+        default_factory=dict, alias="assets", description="Files that answers need, or people read."
+    )
     digest: str = Field(description="SHA-256 of the ONNX file.")
-    predictions: Path = Field(description="Parquet (split, row, answer) as the trainer itself computed them.")
+    stored_predictions: Reference = Field(
+        alias="predictions", description="Parquet (split, row, answer) as the trainer itself computed them."
+    )
     score: float = Field(description="The goal's metric on the validation split.")
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
     cut_off: str = Field("", description="The cap that ended it before it was done; empty if none did.")
 
     @property
+    def model(self) -> Path:
+        return self.stored_model.local()
+
+    @property
+    def predictions(self) -> Path:
+        return self.stored_predictions.local()
+
+    @property
     def parts(self) -> Parts:
         """What it answers with."""
-        return Parts({MODEL: self.model, **self.graphs}, self.assets)
+        return _parts(self.stored_model, self.stored_graphs, self.stored_assets)
 
 
 class Comparison(Result):
@@ -62,16 +77,27 @@ class Comparison(Result):
 class Shipped(Result):
     """What goes into the build, and what every judgement is about."""
 
-    model: Path
-    graphs: dict[str, Path] = Field(default_factory=dict, description="Further graphs by name.")
-    assets: dict[str, Path] = Field(default_factory=dict)
+    stored_model: Reference = Field(alias="model")
+    stored_graphs: dict[str, Reference] = Field(
+        default_factory=dict, alias="graphs", description="Further graphs by name."
+    )
+    stored_assets: dict[str, Reference] = Field(default_factory=dict, alias="assets")
     digest: str = Field(description="SHA-256 of the model's graph.")
     changed: bool = Field(description="Whether it is a variant that may answer otherwise than what was trained.")
 
     @property
+    def model(self) -> Path:
+        return self.stored_model.local()
+
+    @property
     def parts(self) -> Parts:
         """What the build answers with."""
-        return Parts({MODEL: self.model, **self.graphs}, self.assets)
+        return _parts(self.stored_model, self.stored_graphs, self.stored_assets)
+
+
+def _parts(model: Reference, graphs: dict[str, Reference], assets: dict[str, Reference]) -> Parts:
+    places = [{name: one.local() for name, one in some.items()} for some in ({MODEL: model, **graphs}, assets)]
+    return Parts(*places)
 
 
 class Epoch(Result):
@@ -163,11 +189,13 @@ class Trained(Result):
     """Everything a training left behind."""
 
     digest: str = Field(description="SHA-256 over the candidates' digests and the choice.")
-    path: Path
+    stored: Reference = Field(alias="path")
     candidates: tuple[Candidate, ...]
     chosen: str
     comparison: Comparison | None = Field(description="None if there is a single candidate.")
-    search: Path | None = Field(None, description="trials.json of a search for options; None without a search.")
+    stored_search: Reference | None = Field(
+        None, alias="search", description="trials.json of a search for options; None without a search."
+    )
     hardware: HardwareChoice
     stopped: Stopped
     epochs: int = Field(description="Epochs of the Lightning model that were begun.")
@@ -181,6 +209,14 @@ class Trained(Result):
     energy: Energy | None = Field(None, description="None where nobody accounted for it.")
     memory: PeakMemory | None = Field(None, description="None if nobody measured it, or an earlier process did a part.")
     estimate: EstimateCheck | None = Field(None, description="None if none was made before.")
+
+    @property
+    def path(self) -> Path:
+        return self.stored.local()
+
+    @property
+    def search(self) -> Path | None:
+        return self.stored_search.local() if self.stored_search else None
 
     def candidate(self, name: str) -> Candidate:
         """Return the candidate of that name; KeyError if there is none."""
@@ -229,7 +265,13 @@ class Trained(Result):
     def as_trained(self) -> Shipped:
         """The best candidate as what ships."""
         best = self.best
-        return Shipped(model=best.model, graphs=best.graphs, assets=best.assets, digest=best.digest, changed=False)
+        return Shipped(
+            stored_model=best.stored_model,
+            stored_graphs=best.stored_graphs,
+            stored_assets=best.stored_assets,
+            digest=best.digest,
+            changed=False,
+        )
 
 
 class CandidateRecord(Result):

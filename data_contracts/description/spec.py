@@ -35,6 +35,8 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # Of bytes and of long text: a type, or all of one, such as image/*.
     media_type: str | None = None
     max_bytes: int | None = None
+    # Limits of what the bytes hold, by the words of their media type, such as max_width.
+    media: tuple[tuple[str, int], ...] = ()
     pattern: str | None = None
     allowed: tuple[str | int, ...] = ()
     unit: str = ""

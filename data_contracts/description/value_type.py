@@ -88,10 +88,5 @@ class ValueType:
 
 
 def text(value: Any) -> Any:
-    """Return a value of a tensor of BYTES as text; ValueError if it is not UTF-8."""
-    if not isinstance(value, bytes):
-        return value
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise ValueError("BYTES must be UTF-8") from None
+    """Return a value of a tensor of BYTES as text; UnicodeDecodeError if it is none."""
+    return value.decode() if isinstance(value, bytes) else value

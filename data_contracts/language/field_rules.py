@@ -18,7 +18,7 @@ RULES: dict[str, type] = {
     "max_length": annotated_types.MaxLen,
 }
 # Rules that pydantic is not told under these words.
-OWN_RULES = ("pattern", "media_type", "max_bytes")
+OWN_RULES = ("pattern", "media_type", "max_bytes", "media")
 
 
 def rules_of(name: str, dtype: str, metadata: Iterable[Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from components.artefacts.answer_shape import DIGITS
 from data_contracts.description.spec import FieldSpec
+from data_contracts.description.types.registry import value_type
 from deployments.data_plane.formats.request import Row
 from deployments.data_plane.load.batching import check_finite
 from deployments.data_plane.model import Model
@@ -24,7 +25,6 @@ from deployments.data_plane.telemetry.tracing import Trace
 
 # Rows in one call of the model.
 AT_ONCE = 4_096
-ORDERED = ("integer", "number", "datetime", "date")
 
 
 class Explainer:
@@ -115,7 +115,7 @@ def _usual(values: Any, field: FieldSpec) -> Any:
 
     if not len(values):
         return None
-    if field.dtype in ORDERED:
+    if value_type(field.dtype).is_ordered:
         ordered = values.take(pc.sort_indices(values))
         return ordered[len(ordered) // 2].as_py()
     # The first by name of those that are as frequent: which one must not depend on the order of rows.

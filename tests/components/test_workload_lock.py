@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 from components.settings import Home
 from components.workload_lock import only_run_of
-with only_run_of(Home(Path(sys.argv[1])), sys.argv[2], "build-model", lambda line: print(line, flush=True)):
+home = Home(Path(sys.argv[1]), sys.argv[3])
+with only_run_of(home, sys.argv[2], "build-model", lambda line: print(line, flush=True)):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -23,7 +24,7 @@ with only_run_of(Home(Path(sys.argv[1])), sys.argv[2], "build-model", lambda lin
 
 def holding(home: Home, workload: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(home.root), workload],
+        [sys.executable, "-c", HOLD, str(home.root), workload, home.address],
         cwd=REPOSITORY,
         text=True,
         stdin=subprocess.PIPE,
@@ -78,3 +79,15 @@ def test_a_run_inside_of_the_one_that_holds_goes_on_at_once_and_frees_nothing(ho
             assert "end-to-end" in says(second)
         finally:
             end(second)
+
+
+def test_a_run_on_another_machine_waits_too(tmp_path: Path, s3: str) -> None:
+    first, second = holding(Home(tmp_path / "here", s3), "shop"), None
+    try:
+        assert says(first) == "held"
+        second = holding(Home(tmp_path / "there", s3), "shop")
+        assert f"(process {first.pid}); only one run at a time builds or promotes shop in {s3}" in says(second)
+        first.communicate("done")
+        assert says(second) == "held"
+    finally:
+        end(first, *filter(None, [second]))

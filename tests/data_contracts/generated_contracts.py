@@ -19,6 +19,9 @@ TYPES: dict[str, Any] = {
     "boolean": bool,
     "datetime": datetime,
     "date": date,
+    "text": str,
+    "bytes": bytes,
+    "vector": list[float],
 }
 # Surrogates are no Unicode text: neither a column nor a request can hold them.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
@@ -43,12 +46,16 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "boolean": st.booleans(),
     "datetime": moments,
     "date": moments.map(datetime.date),
+    "text": texts,
+    "bytes": st.binary(max_size=5),
+    "vector": st.lists(numbers.map(float), max_size=4),
 }
 # What a request may hold instead of a value: of another type, or written in another way.
 # fmt: off
 ODD = st.sampled_from([
     True, False, 0, 1, 1.0, 2.0, -0.0, 1577836800, 2**63, -(2**64), 1e300, [], {}, "", "0", "1", "true", "1577836800",
     "2013-01-01", "20130101", "2013-02-30", "2013-01-01 00:00:00", "2013-01-01T00:00:00", "2013-01-01T00:00",
+    "QUJD", "QUI", "QUI=", "QU_-", "QUJD\n", [1], [0.5, 2], [1, None], ["1"], [True], [[1.0]],
     "2013-01-01T00:00:00Z", "2013-01-01_00:00:00", "2013-01-01T00:00:00,5", "2013-01-01T00:00:00.9999999",
 ])
 # fmt: on
@@ -65,10 +72,16 @@ def fields(draw: st.DrawFn) -> tuple[str, Any, Any]:
         for one, other in (("ge", "gt"), ("le", "lt")):
             if one in rules:
                 rules.pop(other, None)
-    if dtype == "string":
+    if dtype == "bytes":
+        rules = {"media_type": "application/octet-stream", "max_bytes": draw(st.integers(1, 4))}
+    if dtype == "vector":
+        low = draw(st.integers(0, 2))
+        rules = {"min_length": low, "max_length": draw(st.integers(low, 3))}
+    if dtype in ("string", "text"):
         lengths = st.integers(0, 4)
         optional = {"min_length": lengths, "max_length": lengths, "pattern": st.sampled_from(PATTERNS)}
-        rules = draw(st.fixed_dictionaries({}, optional=optional))
+        always = {"media_type": st.just("text/plain")} if dtype == "text" else {}
+        rules = draw(st.fixed_dictionaries(always, optional=optional))
     if dtype in ("string", "integer") and draw(st.integers(0, 4)) == 0:
         rules = {}
         options = texts if dtype == "string" else st.integers(-5, 5)

@@ -1,5 +1,6 @@
 """Row checks, pydantic and the request decoder accept and refuse the same rows: on generated contracts and rows."""
 
+import base64
 import json
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,10 @@ from tests.data_contracts.generated_contracts import as_frame, contracts_with_re
 
 
 def as_json(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, default=lambda value: value.isoformat()).encode()
+    def written(value: Any) -> str:
+        return base64.b64encode(value).decode() if isinstance(value, bytes) else value.isoformat()
+
+    return json.dumps(row, default=written).encode()
 
 
 def judged_by_checks(rows: list[dict[str, Any]], contract: ContractSpec) -> list[bool]:

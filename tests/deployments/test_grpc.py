@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 import pytest
 
-from deployments.data_plane.formats.open_inference import DATATYPES
+from data_contracts.description.types.registry import value_type
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
 from tests.deployments.processes import Running, servers, wait_until
 from tests.deployments.small_build import Sample
@@ -51,7 +51,7 @@ def infer(sample: Sample, count: int, raw: bool = False, **given: Any) -> Any:
     rows = sample.rows(count)
     for field in sample.contract.inputs:
         values = [row[field.name] for row in rows]
-        datatype = "FP64" if field.nullable and field.dtype == "integer" else DATATYPES[field.dtype]
+        datatype = "FP64" if field.nullable and field.dtype == "integer" else value_type(field.dtype).datatype
         tensor = request.inputs.add(name=field.name, datatype=datatype, shape=[count])
         encoded = [(value or "").encode() for value in values] if datatype == "BYTES" else values
         if datatype == "FP64":

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.data_plane.formats.open_inference import DATATYPES
+from data_contracts.description.types.registry import value_type
 from deployments.data_plane.tables.content_types import ARROW, PARQUET
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
@@ -48,7 +48,7 @@ def tensors(sample: Sample, count: int) -> dict[str, Any]:
     inputs = [
         {
             "name": field.name,
-            "datatype": DATATYPES[field.dtype],
+            "datatype": value_type(field.dtype).datatype,
             "shape": [count],
             "data": [row[field.name] for row in rows],
         }

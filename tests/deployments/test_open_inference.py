@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from data_contracts.description.spec import ContractSpec, FieldSpec
-from deployments.data_plane.formats.open_inference import DATATYPES, JSON_LENGTH, Tensor, decode, rows_of
+from data_contracts.description.types.registry import value_type
+from deployments.data_plane.formats.open_inference import JSON_LENGTH, Tensor, decode, rows_of, tensors_of_row
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder, TooManyRows
 from deployments.data_plane.formats.tensor_bytes import packed, unpacked
 from deployments.data_plane.model import Model, load_model
@@ -31,6 +32,10 @@ EVERY_TYPE = (
     field("flag", "boolean", nullable=True),
     field("moment", "datetime", nullable=True),
     field("day", "date", nullable=True),
+    field("letter", "text", nullable=True, media_type="text/plain"),
+    field("photo", "bytes", nullable=True, media_type="image/*", max_bytes=4),
+    field("place", "vector", nullable=True, min_length=2, max_length=2),
+    field("pulse", "vector", nullable=True, max_length=3),
 )
 
 
@@ -46,7 +51,7 @@ def body_of(sample: Sample, count: int, **given: Any) -> tuple[bytes, dict[str, 
     inputs, behind = [], []
     for one in sample.contract.inputs:
         values = [row[one.name] for row in sample.rows(count)]
-        datatype = DATATYPES[one.dtype]
+        datatype = value_type(one.dtype).datatype
         if datatype == "INT64" and one.nullable:
             datatype, values = "FP64", [float("nan") if value is None else value for value in values]
         if datatype == "FP64":
@@ -155,6 +160,33 @@ def test_every_datatype_that_a_field_takes(
             assert [type(value) for value in found] == [type(value) for value in expected]
 
 
+@pytest.mark.parametrize(
+    ("tensor", "expected"),
+    [
+        (Tensor("photo", "BYTES", [2], b"\2\0\0\0\xff\0\0\0\0\0"), [b"\xff\x00", None]),
+        (Tensor("photo", "BYTES", [2, 1], ["QUI=", ""]), [b"AB", None]),
+        (Tensor("letter", "BYTES", [2], ["a\nb", None]), ["a\nb", None]),
+        (Tensor("place", "FP64", [2, 2], [1, 2, 0.5, -1.0]), [[1.0, 2.0], [0.5, -1.0]]),
+        (Tensor("place", "FP32", [2, 2], [[1.0, 2.0], [float("nan")] * 2]), [[1.0, 2.0], None]),
+        (Tensor("place", "INT8", [2, 2], b"\1\2\3\4"), [[1.0, 2.0], [3.0, 4.0]]),
+        (Tensor("pulse", "FP64", [2, 3], packed("FP64", [0.1, 1, 2, 3, 4, 5])), [[0.1, 1.0, 2.0], [3.0, 4.0, 5.0]]),
+        (Tensor("pulse", "FP64", [2, 0], []), [[], []]),
+    ],
+)
+def test_large_values_come_as_bytes_and_matrices(model: Model, tensor: Tensor, expected: list[Any]) -> None:
+    blank = dict.fromkeys(one.name for one in EVERY_TYPE)
+    rows = RowDecoder(model.contract, 500).check([blank | row for row in rows_of([tensor], model)])
+    place = [one.name for one in EVERY_TYPE].index(tensor.name)
+    assert [row[place] for row in rows] == expected
+
+
+def test_a_row_of_every_type_is_shown_as_tensors_that_can_be_sent(model: Model) -> None:
+    row = dict.fromkeys(one.name for one in EVERY_TYPE) | {"photo": "QUI=", "place": (1.0, 2.0), "letter": "hi"}
+    sent = decode(msgspec.json.encode({"inputs": tensors_of_row(row, model)}))
+    (found,) = rows_of(sent.inputs, model)
+    assert (found["photo"], found["place"], found["letter"]) == ("QUI=", [1, 2], "hi")
+
+
 def test_the_upper_half_of_a_float_is_read(model: Model) -> None:
     halves = struct.pack("<2H", *(struct.unpack("<I", struct.pack("<f", value))[0] >> 16 for value in (1.5, -2.0)))
     assert [row["number"] for row in rows_of([Tensor("number", "BF16", [2], halves)], model)] == [1.5, -2.0]
@@ -171,6 +203,13 @@ def test_the_upper_half_of_a_float_is_read(model: Model) -> None:
         (Tensor("number", "FP64", [10**9], b""), TooManyRows, "1000000000 rows in one request; at most 500"),
         (Tensor("number", "FP64", [-1], b""), InvalidRow, "use .rows. or .rows, 1."),
         (Tensor("number", "FP64", [1, 2], [1, 2]), InvalidRow, "use .rows. or .rows, 1."),
+        (Tensor("photo", "BYTES", [1], ["QUJDREU="]), InvalidRow, "Expected bytes of length <= 4"),
+        (Tensor("photo", "BYTES", [1], ["AB"]), InvalidRow, "Invalid base64"),
+        (Tensor("place", "FP64", [2], [1, 2]), InvalidRow, "use .rows, 2."),
+        (Tensor("place", "FP64", [1, 3], [1, 2, 3]), InvalidRow, "use .rows, 2."),
+        (Tensor("place", "FP64", [2, 2], [[1, 2], [3]]), InvalidRow, "row 1, field place: shape .* with 1 values"),
+        (Tensor("place", "FP64", [1, 2], [1.0, float("nan")]), InvalidRow, "has a number that is not finite"),
+        (Tensor("pulse", "FP64", [1, 4], [1, 2, 3, 4]), InvalidRow, "Expected array of length <= 3"),
         (Tensor("number", "FP64", [2], [[1], [2]]), InvalidRow, "shape .* with 2 values|Expected"),
         (Tensor("number", "FP64", [2], np.array([1, np.inf]).tobytes()), InvalidRow, "row 1.*inf is not finite"),
         (Tensor("flag", "INT8", [1], [2]), InvalidRow, "Expected bool"),

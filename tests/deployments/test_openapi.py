@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from data_contracts.description.spec import ContractSpec, FieldSpec
 from deployments.data_plane.documents.openapi import describe
+from deployments.data_plane.documents.openapi_schemas import field_schema
 from deployments.data_plane.model import load_model
 from deployments.data_plane.options import Options
 from deployments.data_plane.service import Service
@@ -115,3 +118,25 @@ def test_refusals_are_what_it_says(shared_server: Running, document: dict[str, A
     refused("/v1/score", content=b"x", headers={"content-type": "application/vnd.apache.parquet", "accept": "text/csv"})
     refused("/v1/explain", json={}, headers={"x-request-timeout-ms": "0"})
     refused("/v2/models/flights/infer", json={"inputs": []})
+
+
+def test_large_values_are_described_with_their_limits(build: Path) -> None:
+    fields = (
+        FieldSpec(name="photo", dtype="bytes", description="", media_type="image/*", max_bytes=4, example="QUI="),
+        FieldSpec(name="letter", dtype="text", description="", media_type="text/plain", max_length=3, nullable=True),
+        FieldSpec(name="place", dtype="vector", description="", min_length=2, max_length=2, example=(0.5, 1.0)),
+    )
+    photo, letter, place = map(field_schema, fields)
+    assert (photo["contentEncoding"], photo["contentMediaType"]) == ("base64", "image/*")
+    assert (letter["type"], letter["contentMediaType"]) == (["string", "null"], "text/plain")
+    for schema, good, bad in ((photo, "QUJDRA==", "QUJDREVGRw=="), (letter, "abc", "abcd"), (place, [1, 2], [1, 2, 3])):
+        Draft202012Validator.check_schema(schema)
+        Draft202012Validator(schema).validate(good)
+        assert not Draft202012Validator(schema).is_valid(bad)
+    label = load_model(build).contract.label
+    every = ContractSpec(name="Every", description="", fields=(*fields, label))
+    described = msgspec.json.decode(
+        msgspec.json.encode(describe(msgspec.structs.replace(load_model(build), contract=every)))
+    )
+    row = described["components"]["schemas"]["Row"]
+    Draft202012Validator(row).validate(row["examples"][0])

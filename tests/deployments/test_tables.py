@@ -15,20 +15,39 @@ from deployments.data_plane.tables.content_types import ARROW, PARQUET
 from deployments.data_plane.tables.reader import TableReader
 from tests.deployments.hostile_tables import arrow, parquet
 
-KINDS = ("string", "integer", "number", "boolean", "datetime", "date")
+KINDS = ("string", "integer", "number", "boolean", "datetime", "date", "text", "bytes", "vector")
+LIMITS: dict[str, Any] = {
+    "text": {"media_type": "text/plain"},
+    "bytes": {"media_type": "image/*", "max_bytes": 1_000_000},
+    "vector": {"max_length": 3},
+}
+LARGE = bytes(range(250)) * 4_000
 CONTRACT = ContractSpec(
     name="Everything",
     description="a field of each type",
     fields=(
-        *(FieldSpec(name=kind, dtype=kind, description="a field", nullable=True) for kind in KINDS),
+        *(
+            FieldSpec(name=kind, dtype=kind, description="a field", nullable=True, **LIMITS.get(kind, {}))
+            for kind in KINDS
+        ),
         FieldSpec(name="label", dtype="boolean", description="the label", roles=("label",), available="after"),
     ),
 )
 VALUES = [
-    ("ab", 2**53 + 1, 0.1, True, datetime(9999, 12, 31, 23, 59, 59, 999_999), date(1, 1, 1)),
-    ("", -(2**63), -1e300, False, datetime(1, 1, 1), None),
-    ("blåbær 🫐", None, None, None, None, date(9999, 12, 31)),
-    (None, 3, 2.0, True, datetime(2024, 2, 29, 1), None),
+    (
+        "ab",
+        2**53 + 1,
+        0.1,
+        True,
+        datetime(9999, 12, 31, 23, 59, 59, 999_999),
+        date(1, 1, 1),
+        "a\nb",
+        b"\xff\x00",
+        [1.5],
+    ),
+    ("", -(2**63), -1e300, False, datetime(1, 1, 1), None, "", LARGE, []),
+    ("blåbær 🫐", None, None, None, None, date(9999, 12, 31), None, None, None),
+    (None, 3, 2.0, True, datetime(2024, 2, 29, 1), None, "é" * 1_000_000, b"\x00", [0.1, -0.0, 1e300]),
 ]
 ROWS: list[dict[str, Any]] = [dict(zip(KINDS, values, strict=True)) for values in VALUES]
 SCHEMA = pa.schema(
@@ -39,6 +58,9 @@ SCHEMA = pa.schema(
         "boolean": pa.bool_(),
         "datetime": pa.timestamp("us"),
         "date": pa.date32(),
+        "text": pa.string(),
+        "bytes": pa.binary(),
+        "vector": pa.list_(pa.float64()),
     }
 )
 
@@ -68,6 +90,48 @@ def test_every_form_of_text_is_the_same_text(reader: TableReader, kind: pa.DataT
     table = pa.Table.from_pylist(ROWS, SCHEMA)
     other = table.set_column(0, "string", table.column("string").cast(kind))
     assert read(reader, pa.concat_tables([other, other.slice(1)])) == ROWS + ROWS[1:]
+
+
+@pytest.mark.parametrize("kind", [pa.large_binary(), pa.binary_view(), pa.dictionary(pa.int8(), pa.binary())])
+def test_every_form_of_bytes_is_the_same_bytes(reader: TableReader, kind: pa.DataType) -> None:
+    table = pa.Table.from_pylist(ROWS, SCHEMA)
+    place = table.column_names.index("bytes")
+    other = table.set_column(place, "bytes", table.column("bytes").cast(kind))
+    assert read(reader, pa.concat_tables([other, other.slice(1)])) == ROWS + ROWS[1:]
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float32(), 2), pa.large_list(pa.int8()), pa.list_(pa.float64(), 2)])
+def test_every_form_of_vector_is_the_same_numbers(reader: TableReader, kind: pa.DataType) -> None:
+    place, rows = SCHEMA.names.index("vector"), [row | {"vector": [1.0, 2.0]} for row in ROWS[:2]] + ROWS[2:3]
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    other = table.set_column(place, "vector", pa.array([[1, 2], [1, 2], None], kind))
+    assert read(reader, pa.concat_tables([other, other.slice(1)])) == rows + rows[1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("bytes", [b"a", b""], "row 1, field bytes: empty"),
+        ("bytes", [LARGE + b"x", None], "row 0, field bytes: larger than 1,000,000 bytes"),
+        ("vector", [[1.0], [0.0] * 4], "row 1, field vector: longer than 3"),
+        ("vector", [None, [1.0, None]], "row 1, field vector: has a number that is not finite"),
+        ("vector", [[], [1.0, float("inf")]], "row 1, field vector: has a number that is not finite"),
+    ],
+)
+def test_a_large_value_that_breaks_the_contract_is_refused_by_row(
+    reader: TableReader, name: str, values: list[Any], reason: str
+) -> None:
+    table = pa.Table.from_pylist([row | {name: value} for row, value in zip(ROWS[:2], values, strict=True)], SCHEMA)
+    with pytest.raises(InvalidRow, match=reason):
+        read(reader, table)
+
+
+def test_a_predictor_is_given_bytes_and_vectors_as_they_are(reader: TableReader) -> None:
+    table = pa.Table.from_pylist(ROWS, SCHEMA)
+    tensors = reader.read(arrow(table), ARROW, msgspec.json.encode(CONTRACT)).tensors
+    assert tensors["bytes"].tolist() == [row["bytes"] for row in ROWS]
+    vectors = [None if value is None else value.tolist() for value in tensors["vector"]]
+    assert vectors == [row["vector"] for row in ROWS]
 
 
 def test_columns_without_a_type_are_missing_values(reader: TableReader) -> None:

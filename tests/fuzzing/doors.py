@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pyarrow as pa
 
-from deployments.data_plane.formats.open_inference import DATATYPES
+from data_contracts.description.types.registry import value_type
 from deployments.data_plane.tables.content_types import ARROW, PARQUET
 from tests.deployments.hostile_tables import arrow, parquet
 from tests.deployments.small_build import Sample
@@ -44,7 +44,12 @@ def doors(sample: Sample) -> list[Door]:
     """Return every door of HTTP."""
     rows, table = sample.rows(3), sound_table(sample)
     inputs = [
-        {"name": one.name, "datatype": DATATYPES[one.dtype], "shape": [3], "data": [row[one.name] for row in rows]}
+        {
+            "name": one.name,
+            "datatype": value_type(one.dtype).datatype,
+            "shape": [3],
+            "data": [row[one.name] for row in rows],
+        }
         for one in sample.contract.inputs
     ]
     asked = {"id": "mine", "inputs": inputs, "outputs": [{"name": "probability"}]}

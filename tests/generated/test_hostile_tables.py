@@ -200,7 +200,7 @@ def _worked(document: dict[str, Any], home: Home) -> tuple[Subject, str]:
     contract, kind, settings = contract_of(workload), find_kind(workload.kind), Settings()
     snapshot = take_snapshot(workload.source, contract, home)
     validated = validate_snapshot(snapshot, contract, home, where=workload.name)
-    prepared = prepare(validated, workload.split, workload.features, contract, home)
+    prepared = prepare(validated, workload.split, workload.features, contract, home, find_kind("tabular").preparation)
     audit(prepared, contract, workload.audit)
     trained = kind.train(prepared, workload, contract, home.room("training", "orders"), settings, report)
     folder = home.room("evaluations", "orders")
@@ -212,7 +212,7 @@ def _worked(document: dict[str, Any], home: Home) -> tuple[Subject, str]:
         contract,
         kind.predict_file,
         folder,
-        ledger=home.room("evaluations"),
+        ledger=home.store,
     )
     evidence = read_evidence(evaluated.evidence)
     verdicts = judge(evidence, workload, Context(measures=()))

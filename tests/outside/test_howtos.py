@@ -1,12 +1,17 @@
-"""The how-tos are run as they stand: files are written, commands are run, in an empty folder, in order of the page."""
+"""The how-tos are run as they stand: files are written, commands are run, in an empty folder, in order of the page.
+
+What extends Slipway is run where it is developed: in the environment of the tests, which holds their servers, too.
+"""
 
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.outside.conftest import REPOSITORY
-from tests.outside.places import Place
+from tests.outside.places import Command, Place, end_all
 
 pytestmark = pytest.mark.outside
 
@@ -25,5 +30,10 @@ def test_a_howto_works_as_it_stands(page: Path, place: Place) -> None:
         elif block["language"] == "console":
             commands += [line[2:] for line in block["body"].splitlines() if line.startswith("$ ")]
     assert commands, f"{page.name} runs nothing"
-    for command in commands:
-        place.run("bash", "-c", command, expect=0)
+    if page.stem.startswith("new_"):
+        place = replace(place, command=Command(Path(sys.executable).parent))
+    try:
+        for command in commands:
+            place.run("bash", "-c", command, expect=0)
+    finally:
+        end_all(place)

@@ -88,7 +88,9 @@ def validated_of(workload: Workload, snapshot: Snapshot, home: Home) -> Validate
 
 
 def prepared_of(workload: Workload, validated: Validated, home: Home) -> Prepared:
-    return prepare.fn(validated, workload.split, workload.features, contract_of(workload), home)
+    return prepare.fn(
+        validated, workload.split, workload.features, contract_of(workload), find_kind(workload.kind).preparation, home
+    )
 
 
 def trained_of(workload: Workload, prepared: Prepared, home: Home, settings: Settings) -> Trained:
@@ -113,7 +115,7 @@ def stage_all(document: dict[str, Any], home: Home) -> Staged:
     rehearsed = rehearse.fn(served, shipped, prepared, evaluated.answers, kind, contract, home, settings)
     measured = Measured(
         prepared=prepared,
-        audited=audit.fn(prepared, workload.audit, contract),
+        audited=audit.fn(prepared, workload.audit, contract, find_kind(workload.kind).preparation),
         trained=trained,
         compressed=compressed,
         evaluated=evaluated,

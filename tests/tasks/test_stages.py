@@ -61,7 +61,7 @@ def test_splits_are_in_order_of_time_and_the_recipe_saw_the_training_split_alone
     for earlier, later in itertools.pairwise(times):
         assert earlier.max() < later.min()  # type: ignore[operator]
     train = pl.read_parquet(splits[0].path)
-    recipe = msgspec.json.decode(staged.prepared.recipe.read_bytes())
+    recipe = msgspec.json.decode(staged.prepared.assets["recipe.json"].read_bytes())
     distance = next(step for step in recipe["steps"] if step["field"] == "distance")
     assert distance["centre"] == pytest.approx(train["distance"].mean())
 

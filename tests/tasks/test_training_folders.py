@@ -6,16 +6,17 @@ import pytest
 
 from components.compression.part import CompressionPart
 from components.settings import Home
+from components.store.reference import Reference
 from components.training.part import TrainingPart
 from tasks import compress, train
 from tests.tasks.staging import Staged
 
 
-def folders(staged: Staged, home: Home, **changed: object) -> tuple[Path, Path]:
+def folders(staged: Staged, home: Home, **changed: object) -> tuple[Reference, Reference]:
     workload = staged.workload.model_copy(update=changed)
     return (
-        train.training_folder(TrainingPart.of(workload), staged.prepared, home),
-        compress.variants_folder(CompressionPart.of(workload), staged.trained, home),
+        train.training_of(TrainingPart.of(workload), staged.prepared, home),
+        compress.variants_of(CompressionPart.of(workload), staged.trained, home),
     )
 
 

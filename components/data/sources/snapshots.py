@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from components.artefacts.errors import ContractError, SlipwayError, SourceError
-from components.artefacts.storage import atomic_folder, scratch_prefix, write_json
+from components.artefacts.storage import scratch_prefix, write_json
 from components.data.parquet import rows_at_once, sink
 from components.data.results import Snapshot
 from components.data.sources.casting import Cast, cast_columns, contract_casts
@@ -55,21 +55,22 @@ def take_snapshot(source: Source, contract: ContractSpec, home: Home) -> Snapsho
     with tempfile.TemporaryDirectory(dir=incoming, prefix=scratch_prefix("incoming")) as scratch:
         file = Path(scratch) / ROWS
         digest, found, files = _write(source, contract, file, where)
-        target = home.room("snapshots", digest)
         snapshot = Snapshot(
             digest=digest,
-            path=target / ROWS,
+            stored=home.reference("snapshots", digest, ROWS),
             rows=found["rows"],
             columns={field.name: field.dtype for field in contract.fields},
             source=where,
             without_nan=tuple(field.name for field in contract.fields if found.get(f"nan {field.name}") is False),
         )
-        if not target.is_dir():
-            with atomic_folder(target) as folder:
-                file.rename(folder / ROWS)
-                write_json(folder / RECORD, snapshot.model_dump(mode="json"))
-                if files:
-                    write_json(folder / FILES, files)
+        if not home.store.exists("snapshots", digest):
+            folder = Path(scratch) / "snapshot"
+            folder.mkdir()
+            file.rename(folder / ROWS)
+            write_json(folder / RECORD, snapshot.model_dump(mode="json"))
+            if files:
+                write_json(folder / FILES, files)
+            home.store.commit("snapshots", digest, folder)
     return snapshot
 
 

@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 
 from components.artefacts.errors import SourceError
+from components.data.sources import whole_files
 from components.data.sources.arrow_files import open_arrow
 from components.data.sources.casting import as_text
 from components.data.sources.csv_files import SHORT, find_csv_fault, find_short_row, open_csv
@@ -90,7 +91,7 @@ def find_files(source: Source) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [file for file in files_below(path) if _is_data(file)]
+        found = [file for file in files_below(path) if _is_data(file, source)]
         if not found:
             raise SourceError(f"source {text} is a folder without a data file ({', '.join([*FORMATS, *PACKED])})")
         return found
@@ -111,6 +112,12 @@ def open_files(source: Source, contract: ContractSpec, scratch: Path) -> Opened:
         found = [_near(address, source, scratch) for address in find_objects(path)]
     else:
         found = [Located(file, str(file)) for file in find_files(source)]
+    if source.format == whole_files.FORMAT:
+        root = Path(path) if Path(path).is_dir() else Path(path).parent
+        local = [
+            Located(one.place if isinstance(one.place, Path) else fetch(one.name, scratch), one.name) for one in found
+        ]
+        return Opened(whole_files.open_whole_files(local, root, contract, scratch), source, (), whole_files.FORMAT)
     files: list[Located] = []
     left = source.max_unpacked_bytes
     for file in found:
@@ -128,7 +135,10 @@ def open_files(source: Source, contract: ContractSpec, scratch: Path) -> Opened:
         raise SourceError(f"source {source.path} mixes formats ({', '.join(sorted(formats))}): use one")
     kind = formats.pop()
     parts = [_open(file, kind, source, contract, scratch) for file in files]
-    return Opened(_joined(parts, contract), source, tuple(files), kind)
+    rows = _joined(parts, contract)
+    if source.files is not None:
+        rows = whole_files.read_named(rows, contract, Path(source.files), scratch)
+    return Opened(rows, source, tuple(files), kind)
 
 
 def one_line(error: BaseException) -> str:
@@ -214,8 +224,10 @@ _OPENERS: dict[str, Callable[[Located, Source, ContractSpec, Path], pl.LazyFrame
 }
 
 
-def _is_data(file: Path) -> bool:
+def _is_data(file: Path, source: Source) -> bool:
     hidden = file.name.startswith((".", "_"))
+    if source.format == whole_files.FORMAT:
+        return not hidden and not is_paper(file.name)
     return not hidden and not is_paper(file.name) and file.suffix.lower() in {*FORMATS, *PACKED}
 
 

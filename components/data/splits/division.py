@@ -25,6 +25,7 @@ from components.declaration.split import (
     TimeSplit,
 )
 from components.row_hash import with_row_hash
+from components.store.reference import Reference
 from data_contracts.description.spec import ContractSpec, FieldSpec
 
 PLACE = "slipway:place"
@@ -204,8 +205,7 @@ def _described(name: str, folder: Path, contract: ContractSpec, least: int) -> S
     start, end = (str(found[key]) if found.get(key) is not None else None for key in ("start", "end"))
     return Split(
         name=name,
-        path=path,
-        features=None,
+        stored=Reference.of_path(path),
         rows=found["rows"],
         positives=found["yes"] / found["answered"] if found.get("answered") else None,
         start=start,

@@ -78,10 +78,10 @@ def train_candidates(
     seconds = trees.seconds + fitted.seconds + max(0.0, time.monotonic() - started - trees.seconds - fitted.seconds)
     return Trained(
         digest=digest_json({"candidates": {one.name: one.digest for one in candidates}, "chosen": chosen}),
-        path=folder,
+        stored=folder,
         candidates=candidates,
         chosen=chosen,
-        search=work.folder / "search" / "trials.json" if options.search else None,
+        stored_search=work.folder / "search" / "trials.json" if options.search else None,
         comparison=_compare(candidates, chosen, work),
         hardware=fitted.hardware,
         stopped=fitted.stopped,

@@ -11,7 +11,7 @@ class Bytes(ValueType):
 
     name = "bytes"
     python = bytes
-    rules = ("media_type", "max_bytes")
+    rules = ("media_type", "max_bytes", "media")
     schema: ClassVar[Schema] = {"type": "string", "contentEncoding": "base64"}
     datatype, accepted = "BYTES", frozenset({"BYTES"})
     signature = "binary"
@@ -30,7 +30,8 @@ class Bytes(ValueType):
         return {**self.schema, "contentMediaType": field.media_type, "minLength": 4, "maxLength": encoded}
 
     def told_limits(self, field: FieldSpec) -> list[str]:
-        return [str(field.media_type), f"at most {field.max_bytes:,} bytes", "base64"]
+        inside = [f"{word.replace('_', ' ')} {limit:,}" for word, limit in field.media]
+        return [str(field.media_type), f"at most {field.max_bytes:,} bytes", *inside, "base64"]
 
     def of_tensor(self, field: FieldSpec, value: Any, datatype: str) -> Any:
         return None if value in ("", b"") and field.nullable else value

@@ -6,6 +6,7 @@ from string import Template
 import msgspec
 
 from data_contracts.description.spec import FieldSpec
+from data_contracts.description.types.registry import value_type
 from deployments.data_plane.documents.openapi_schemas import example_row
 from deployments.data_plane.model import Model
 
@@ -76,14 +77,4 @@ def _meaning(field: FieldSpec) -> str:
 def _allowed(field: FieldSpec) -> str:
     if field.allowed:
         return ", ".join(str(value) for value in field.allowed)
-    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    parts = [f"{sign} {value:g}" for key, sign in signs.items() if (value := getattr(field, key)) is not None]
-    ends = zip("≥≤", field.moment_bounds(), strict=True)
-    parts += [f"{sign} {end.isoformat()}" for sign, end in ends if end is not None]
-    if field.pattern:
-        parts.append(f"like {field.pattern}")
-    if field.max_length is not None:
-        parts.append(f"{field.min_length or 0} to {field.max_length} characters")
-    if field.dtype == "datetime":
-        parts.append("local time, no offset")
-    return ", ".join(parts)
+    return ", ".join(value_type(field.dtype).told_limits(field))

@@ -2,30 +2,10 @@
 
 from typing import Any
 
-from data_contracts.description.patterns import script_pattern
 from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.description.types.registry import value_type
 from deployments.data_plane.formats.open_inference import ID_CHARACTERS
 from deployments.data_plane.model import Model
-
-_TYPES: dict[str, dict[str, Any]] = {
-    "string": {"type": "string"},
-    "integer": {"type": "integer"},
-    "number": {"type": "number"},
-    "boolean": {"type": "boolean"},
-    "datetime": {
-        "type": "string",
-        "pattern": r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?$",
-    },
-    "date": {"type": "string", "format": "date"},
-}
-_BOUNDS = {
-    "ge": "minimum",
-    "gt": "exclusiveMinimum",
-    "le": "maximum",
-    "lt": "exclusiveMaximum",
-    "min_length": "minLength",
-    "max_length": "maxLength",
-}
 
 
 def refer(name: str) -> dict[str, Any]:
@@ -40,18 +20,10 @@ def example_row(contract: ContractSpec) -> dict[str, Any]:
 
 def field_schema(field: FieldSpec) -> dict[str, Any]:
     """Return the JSON schema of a field."""
-    schema = dict(_TYPES[field.dtype])
-    for key, name in _BOUNDS.items():
-        if (value := getattr(field, key)) is not None:
-            schema[name] = value
-    if field.pattern is not None:
-        schema["pattern"] = script_pattern(field.pattern)
+    schema = value_type(field.dtype).json_schema(field)
     limits = ""
-    # JSON Schema has no bounds for moments: people read the description, programs may read these.
-    for key, word, end in zip(("earliest", "latest"), ("before", "after"), field.moment_bounds(), strict=True):
-        if end is not None:
-            schema[f"x-{key}"] = end.isoformat()
-            limits += f", not {word} {end.isoformat()}"
+    for word, end in zip(("before", "after"), field.moment_bounds(), strict=True):
+        limits += "" if end is None else f", not {word} {end.isoformat()}"
     if field.allowed:
         schema["enum"] = list(field.allowed)
     if field.nullable:

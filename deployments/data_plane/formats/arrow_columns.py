@@ -1,34 +1,21 @@
-"""Decoded values, and the graph's input columns, as Arrow columns of the contract's own types."""
+"""Decoded values, and what a predictor is given, as Arrow columns of the contract's own types.
 
-from collections.abc import Callable, Sequence
+pyarrow is imported when the first is made, not when the service starts.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.description.spec import FieldSpec
 
 
-def arrow_type(field: FieldSpec) -> Any:
-    """Return the Arrow type that holds every value of a field exactly."""
-    import pyarrow as pa
-
-    types = {
-        "string": pa.string(),
-        "integer": pa.int64(),
-        "number": pa.float64(),
-        "boolean": pa.bool_(),
-        "datetime": pa.timestamp("us"),
-        "date": pa.date32(),
-    }
-    return types[field.dtype]
-
-
 def arrow_values(values: Sequence[Any], field: FieldSpec) -> Any:
     """Return decoded values as an Arrow array, each as it was decoded; None is null, and "" is not."""
-    import pyarrow as pa
+    from deployments.data_plane.tables.types.registry import table_type
 
-    return pa.array(values, arrow_type(field))
+    return table_type(field.dtype).of_values(values)
 
 
 def arrow_column(values: NDArray[Any], field: FieldSpec) -> Any:
@@ -36,26 +23,6 @@ def arrow_column(values: NDArray[Any], field: FieldSpec) -> Any:
 
     A double stands for integers and moments: those beyond 2^53 and in far years are rounded.
     """
-    import pyarrow as pa
+    from deployments.data_plane.tables.types.registry import table_type
 
-    if field.dtype == "string":
-        array = pa.array(values, pa.string())
-        return array if not field.nullable else _null_where(array, values == "")
-    missing = np.isnan(values)
-    if field.dtype == "number":
-        return pa.array(values, mask=missing)
-    filled = np.where(missing, 0.0, values)
-    casts: dict[str, Callable[[], NDArray[Any]]] = {
-        "integer": lambda: filled.astype(np.int64),
-        "boolean": lambda: filled.astype(np.bool_),
-        "datetime": lambda: np.round(filled * 1e6).astype("datetime64[us]"),
-        "date": lambda: (filled // 86_400).astype("datetime64[D]"),
-    }
-    return pa.array(casts[field.dtype](), mask=missing)
-
-
-def _null_where(array: Any, missing: Any) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.if_else(pa.array(np.asarray(missing, dtype=np.bool_)), None, array)
+    return table_type(field.dtype).of_graph(values, field)

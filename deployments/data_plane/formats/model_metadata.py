@@ -6,7 +6,7 @@ clients ask for them.
 
 from typing import Any
 
-from deployments.data_plane.formats.open_inference import DATATYPES
+from data_contracts.description.types.registry import value_type
 from deployments.data_plane.model import Model
 
 PLATFORM = "onnxruntime_onnx"
@@ -24,10 +24,15 @@ def metadata(model: Model) -> dict[str, Any]:
         "versions": [model.build_id],
         "platform": PLATFORM,
         "inputs": [
-            {"name": field.name, "datatype": DATATYPES[field.dtype], "shape": [-1]} for field in model.contract.inputs
+            {
+                "name": field.name,
+                "datatype": value_type(field.dtype).datatype,
+                "shape": [-1, *value_type(field.dtype).shape(field)],
+            }
+            for field in model.contract.inputs
         ],
         "outputs": [
-            {"name": output.name, "datatype": DATATYPES[output.dtype], "shape": [-1]}
+            {"name": output.name, "datatype": value_type(output.dtype).datatype, "shape": [-1]}
             for output in model.serving.answer.outputs
         ],
     }

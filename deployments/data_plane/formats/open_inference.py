@@ -1,11 +1,11 @@
 """The Open Inference Protocol v2 (KServe, Triton): tensors named after the contract's fields, over REST.
 
-Strings and moments are BYTES, whole numbers INT64, other numbers FP64, BOOL. The protocol knows no missing value: null
-in JSON, NaN or an empty string stand for it. Tensors lie in the JSON or, as Triton's clients send them by default, as
-bytes behind it (``tensor_bytes``). https://github.com/kserve/open-inference-protocol
+Strings and moments are BYTES, whole numbers INT64, other numbers FP64, BOOL; bytes are BYTES (in JSON as base64), and
+vectors are matrices of FP64. The protocol knows no missing value: null in JSON, NaN or an empty string stand for it.
+Tensors lie in the JSON or, as Triton's clients send them by default, as bytes behind it (``tensor_bytes``).
+https://github.com/kserve/open-inference-protocol
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,32 +13,13 @@ import msgspec
 import numpy as np
 
 from data_contracts.description.spec import FieldSpec
+from data_contracts.description.types.registry import value_type
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, TooManyRows
 from deployments.data_plane.formats.tensor_bytes import packed, unpacked
 from deployments.data_plane.model import Model
 
-DATATYPES = {
-    "string": "BYTES",
-    "datetime": "BYTES",
-    "date": "BYTES",
-    "integer": "INT64",
-    "number": "FP64",
-    "boolean": "BOOL",
-}
 # Name, datatype and values of an output tensor.
 Output = tuple[str, str, list[Any]]
-_WHOLE = {"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"}
-_FLOATS = {"FP16", "BF16", "FP32", "FP64"}
-# What a field takes: a client on another platform may have only doubles, or no 64-bit integers. Of all these only
-# floats and BYTES can say that a value is missing.
-_ACCEPTED = {
-    "string": {"BYTES"},
-    "datetime": {"BYTES"},
-    "date": {"BYTES"},
-    "integer": _WHOLE | _FLOATS,
-    "number": _WHOLE | _FLOATS,
-    "boolean": {"BOOL"} | _WHOLE | _FLOATS,
-}
 # How many bytes of a body are JSON; the rest are tensors.
 JSON_LENGTH = "inference-header-content-length"
 
@@ -186,46 +167,72 @@ def rows_of(inputs: Sequence[Tensor], model: Model) -> list[dict[str, Any]]:
 
 
 def _values(tensor: Tensor, field: FieldSpec, most: int) -> list[Any]:
-    if tensor.datatype not in _ACCEPTED[field.dtype]:
-        accepted = ", ".join(sorted(_ACCEPTED[field.dtype]))
-        raise InvalidRow(0, field.name, f"datatype {tensor.datatype[:40]}; a {field.dtype} takes {accepted}")
-    rows = tensor.shape[0] if tensor.shape else -1
-    if rows < 0 or tensor.shape not in ([rows], [rows, 1]):
-        raise InvalidRow(0, field.name, f"shape {str(tensor.shape)[:80]}; use [rows] or [rows, 1]")
+    kind = value_type(field.dtype)
+    if tensor.datatype not in kind.accepted:
+        accepted = ", ".join(sorted(kind.accepted))
+        raise InvalidRow(
+            0, field.name, f"datatype {tensor.datatype[:40]}; {kind.article} {field.dtype} takes {accepted}"
+        )
+    rows, each = _shape(tensor, field, kind.shape(field))
     if rows > most:
         raise TooManyRows(f"{rows} rows in one request; at most {most}")
     data = tensor.data
     if isinstance(data, bytes):
-        data = unpacked(field.name, tensor.datatype, data, rows)
-    elif tensor.shape == [rows, 1]:
+        data = unpacked(field.name, tensor.datatype, data, rows * each)
+    elif tensor.shape == [rows, 1] and not kind.shape(field):
         # The values of a matrix may be sent row by row.
         data = [value[0] if isinstance(value, list) and len(value) == 1 else value for value in data]
+    if kind.shape(field):
+        data = _vectors(tensor, field, rows, each, data)
     if rows != len(data):
         raise InvalidRow(0, field.name, f"shape {tensor.shape} with {len(data)} values")
-    # Only a client without booleans sends numbers for them.
-    of_numbers = field.dtype == "boolean" and tensor.datatype != "BOOL"
-    return [_value(value, field, row, of_numbers) for row, value in enumerate(data)]
+    found = []
+    for row, value in enumerate(data):
+        try:
+            found.append(kind.of_tensor(field, value, tensor.datatype))
+        except UnicodeDecodeError:
+            raise MalformedRequest(f"input {field.name}: BYTES must be UTF-8") from None
+        except ValueError as error:
+            raise InvalidRow(row, field.name, str(error)) from None
+    return found
 
 
-def _value(value: Any, field: FieldSpec, row: int, of_numbers: bool) -> Any:
-    if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        if math.isinf(value):
-            raise InvalidRow(row, field.name, f"{value} is not finite; send NaN or null if unknown")
-        if field.dtype == "integer" and value.is_integer():
-            return int(value)
-    if of_numbers and value in (0, 1):
-        return bool(value)
-    if value == "" and field.nullable:
-        return None
-    return value
+def _vectors(tensor: Tensor, field: FieldSpec, rows: int, each: int, data: list[Any]) -> list[Any]:
+    """Return the rows of a matrix, which JSON holds row by row (null for a missing one) or as one list of numbers."""
+    if all(value is None or isinstance(value, list) for value in data):
+        for row, value in enumerate(data):
+            if value is not None and len(value) != each:
+                raise InvalidRow(row, field.name, f"shape {tensor.shape} with {len(value)} values in a row")
+        # No number at all is no row of none.
+        return data or [[] for _ in range(0 if each else rows)]
+    if len(data) != rows * each:
+        raise InvalidRow(0, field.name, f"shape {tensor.shape} with {len(data)} values")
+    return [data[at : at + each] for at in range(0, len(data), each)]
+
+
+def _shape(tensor: Tensor, field: FieldSpec, one: tuple[int, ...]) -> tuple[int, int]:
+    """Return the number of rows of a tensor, and of numbers in each of them."""
+    shape, rows = tensor.shape, tensor.shape[0] if tensor.shape else -1
+    told = f"shape {str(shape)[:80]}; use"
+    if one:
+        wanted = one[0] if one[0] >= 0 else "numbers"
+        if len(shape) != 2 or min(shape) < 0 or (one[0] >= 0 and shape[1] != one[0]):
+            raise InvalidRow(0, field.name, f"{told} [rows, {wanted}]")
+        return rows, shape[1]
+    if rows < 0 or shape not in ([rows], [rows, 1]):
+        raise InvalidRow(0, field.name, f"{told} [rows] or [rows, 1]")
+    return rows, 1
 
 
 def tensors_of_row(row: dict[str, Any], model: Model) -> list[dict[str, Any]]:
     """Return a row as the inputs of a request, as JSON holds them."""
     return [
-        {"name": field.name, "datatype": DATATYPES[field.dtype], "shape": [1], "data": [row[field.name]]}
+        {
+            "name": field.name,
+            "datatype": value_type(field.dtype).datatype,
+            "shape": [1, *(len(row[field.name] or ()) for _ in value_type(field.dtype).shape(field))],
+            "data": [row[field.name]],
+        }
         for field in model.contract.inputs
     ]
 
@@ -235,7 +242,7 @@ def outputs_of(model: Model, answers: Sequence[Any], names: Sequence[str]) -> li
     shape = model.serving.answer
     columns = shape.values(np.array(answers))
     outputs = {
-        output.name: (output.name, DATATYPES[output.dtype], column.tolist())
+        output.name: (output.name, value_type(output.dtype).datatype, column.tolist())
         for output, column in zip(shape.outputs, columns, strict=True)
         if output.name in names
     }

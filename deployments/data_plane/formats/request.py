@@ -13,6 +13,7 @@ from components.artefacts.inference import InvalidRow as InvalidRow
 from components.artefacts.inference import Row as Row
 from data_contracts.description.field_types import annotation
 from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.description.types.registry import value_type
 
 # What msgspec says where: "Expected `int`, got `str` - at `$[3].plane_age`".
 _PLACE = re.compile(r" - at `\$(?:\[(?P<row>\d+|\.\.\.)\])?(?:\.(?P<field>[^`\[.]+))?[^`]*`$")
@@ -47,9 +48,12 @@ class RowDecoder:
         self._one = msgspec.json.Decoder(self._type)
         self._many = msgspec.json.Decoder(list[self._type])  # type: ignore[name-defined]
         self._allowed = {field.name: field for field in self.fields}
-        # msgspec bounds numbers and lengths; moments are compared here.
-        bounds = ((place, field, *field.moment_bounds()) for place, field in enumerate(self.fields))
-        self._moments = [one for one in bounds if one[2:] != (None, None)]
+        # What msgspec does not ask, such as the bounds of a moment.
+        self._faults = [
+            (place, field, fault)
+            for place, field in enumerate(self.fields)
+            if (fault := value_type(field.dtype).fault(field)) is not None
+        ]
         self._afterwards = {field.name for field in contract.fields} - self._allowed.keys()
 
     def decode(self, body: bytes) -> list[Row]:
@@ -64,7 +68,7 @@ class RowDecoder:
             raise self._explain(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedRequest(f"the body is not JSON: {error}") from None
-        return self._within_bounds(rows) if self._moments else rows
+        return self._without_fault(rows) if self._faults else rows
 
     def check(self, rows: Sequence[Any]) -> list[Row]:
         """Return rows given as plain values (from another protocol), checked in the same way."""
@@ -74,16 +78,15 @@ class RowDecoder:
             found = [msgspec.structs.astuple(row) for row in msgspec.convert(rows, list[self._type])]  # type: ignore[name-defined]
         except msgspec.ValidationError as error:
             raise self._explain(str(error)) from None
-        return self._within_bounds(found) if self._moments else found
+        return self._without_fault(found) if self._faults else found
 
-    def _within_bounds(self, rows: list[Row]) -> list[Row]:
+    def _without_fault(self, rows: list[Row]) -> list[Row]:
         for number, row in enumerate(rows):
-            for place, field, earliest, latest in self._moments:
+            for place, field, fault in self._faults:
                 value = row[place]
-                if value is not None and earliest is not None and value < earliest:
-                    raise InvalidRow(number, field.name, f"before {earliest}")
-                if value is not None and latest is not None and value > latest:
-                    raise InvalidRow(number, field.name, f"after {latest}")
+                wrong = None if value is None else fault(value)
+                if wrong:
+                    raise InvalidRow(number, field.name, wrong)
         return rows
 
     def _rows(self, body: bytes) -> list[Row]:

@@ -32,9 +32,9 @@ DATATYPES = ("BYTES", *_RAW)
 
 
 def unpacked(name: str, datatype: str, raw: bytes, count: int) -> list[Any]:
-    """Return the values of an input tensor; raises MalformedRequest if they are not ``count``."""
+    """Return the values of an input tensor, those of BYTES as bytes; MalformedRequest if they are not ``count``."""
     if datatype == "BYTES":
-        return list(_texts(name, raw, count))
+        return list(_each(name, raw, count))
     dtype = np.dtype(_RAW[datatype])
     if len(raw) != count * dtype.itemsize:
         raise MalformedRequest(
@@ -57,7 +57,7 @@ def packed(datatype: str, values: Sequence[Any]) -> bytes:
     return np.array(values, dtype=_RAW[datatype]).tobytes()
 
 
-def _texts(name: str, raw: bytes, count: int) -> Iterator[str]:
+def _each(name: str, raw: bytes, count: int) -> Iterator[bytes]:
     at = 0
     for _ in range(count):
         if at + 4 > len(raw):
@@ -66,15 +66,7 @@ def _texts(name: str, raw: bytes, count: int) -> Iterator[str]:
         at += 4
         if at + length > len(raw):
             raise MalformedRequest(f"input {name}: raw bytes end within a string of {length} bytes")
-        yield text(name, raw[at : at + length])
+        yield raw[at : at + length]
         at += length
     if at != len(raw):
         raise MalformedRequest(f"input {name}: {len(raw) - at} raw bytes more than its {count} strings have")
-
-
-def text(name: str, value: bytes) -> str:
-    """Return one value of a tensor of BYTES; raises MalformedRequest if it is not UTF-8."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise MalformedRequest(f"input {name}: BYTES must be UTF-8") from None

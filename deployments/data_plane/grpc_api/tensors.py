@@ -5,7 +5,7 @@ from typing import Any
 
 from deployments.data_plane.formats.open_inference import Output, Tensor, check_parameters
 from deployments.data_plane.formats.request import MalformedRequest
-from deployments.data_plane.formats.tensor_bytes import DATATYPES, packed, text
+from deployments.data_plane.formats.tensor_bytes import DATATYPES, packed
 from deployments.data_plane.grpc_api import open_inference_pb2 as messages
 
 _CONTENTS = {
@@ -71,4 +71,4 @@ def _contents(tensor: messages.ModelInferRequest.InferInputTensor) -> list[Any]:
             f"input {tensor.name}: {tensor.datatype} has no typed contents; send raw_input_contents, or FP32"
         )
     values: Sequence[Any] = getattr(tensor.contents, _CONTENTS[tensor.datatype])
-    return [text(tensor.name, value) for value in values] if tensor.datatype == "BYTES" else list(values)
+    return list(values)

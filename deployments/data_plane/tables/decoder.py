@@ -11,7 +11,7 @@ import resource
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -19,10 +19,10 @@ import pyarrow as pa
 
 from components.artefacts.lifetime import end_with_parent
 from data_contracts.description.spec import ContractSpec, read_contract
-from deployments.data_plane.tables.checks import Checked, Texts
 from deployments.data_plane.tables.memory import KEPT_BYTES, mapped, write
 from deployments.data_plane.tables.messages import Column, Done, Ended, Job, Refused, receive, refused, send
 from deployments.data_plane.tables.reading import read_columns
+from deployments.data_plane.tables.table_type import Checked, Distinct, Vectors
 
 # Whoever has read more than is kept ends thus, and the next one begins anew.
 ANEW = 3
@@ -131,22 +131,26 @@ def write_columns(columns: Checked, rows: int, target: int, number: int) -> Done
         return start
 
     for name, values in columns.items():
-        if isinstance(values, Texts):
-            ends, characters = _text_buffers(values.distinct)
-            where = lay(values.places), lay(ends), lay(characters)
-            placed.append(Column(name, where[0], None, len(ends), where[1], where[2], characters.nbytes))
+        if isinstance(values, Distinct):
+            ends, content = _buffers(values.values)
+            where = {"start": lay(values.places), "ends": lay(ends), "content": lay(content)}
+            form: Literal["text", "bytes"] = "bytes" if pa.types.is_large_binary(values.values.type) else "text"
+            placed.append(Column(name, form=form, distinct=len(ends), size=content.nbytes, **where))
+        elif isinstance(values, Vectors):
+            where = {"start": lay(values.numbers), "ends": lay(values.ends), "content": lay(values.missing)}
+            placed.append(Column(name, form="vectors", size=len(values.numbers), **where))
         else:
             whole = None if values.whole is None else lay(values.whole)
-            placed.append(Column(name, lay(values.doubles), whole))
+            placed.append(Column(name, lay(values.doubles), whole=whole))
     for start, values in parts:
         write(target, start, np.ascontiguousarray(values).data)
     return Done(number, rows, size, placed)
 
 
-def _text_buffers(texts: pa.LargeStringArray) -> tuple[Any, Any]:
-    """Return where each text ends, and all of them in one row of bytes."""
-    _, offsets, characters = texts.buffers()
-    edges = np.frombuffer(offsets, np.int64)[texts.offset :][: len(texts) + 1]
+def _buffers(values: pa.LargeStringArray | pa.LargeBinaryArray) -> tuple[Any, Any]:
+    """Return where each text or value of bytes ends, and all of them in one row of bytes."""
+    _, offsets, characters = values.buffers()
+    edges = np.frombuffer(offsets, np.int64)[values.offset :][: len(values) + 1]
     if not len(edges):
         return np.empty(0, np.int64), np.empty(0, np.uint8)
     whole = np.frombuffer(characters or b"", np.uint8)

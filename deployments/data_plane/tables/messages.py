@@ -30,17 +30,21 @@ class Job(msgspec.Struct, frozen=True, tag="job"):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """Where a column lies in the file: its numbers, or places into its different texts and where each of them ends.
+    """Where a column lies in the file.
 
-    ``whole``: where its integers lie that are no doubles.
+    ``start``: its numbers (those of all vectors, one after the other), or each row's place among ``distinct`` texts or
+    bytes. ``ends``: where each of these, or each vector, ends. ``content``: the texts or bytes one after the other, of
+    ``size`` bytes, or for each of the vectors, which have ``size`` numbers, whether it is missing. ``whole``: integers
+    that are no doubles.
     """
 
     name: str
     start: int
+    form: Literal["numbers", "text", "bytes", "vectors"] = "numbers"
     whole: int | None = None
-    texts: int | None = None
+    distinct: int = 0
     ends: int = 0
-    characters: int = 0
+    content: int = 0
     size: int = 0
 
 

@@ -6,10 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.description.spec import ContractSpec
+from data_contracts.description.types.registry import value_type
 from deployments.data_plane.formats.request import MalformedRequest, TooManyRows
 from deployments.data_plane.protocol import BodyTooLarge
-from deployments.data_plane.tables.checks import Checked, check_columns, check_schema, checked
+from deployments.data_plane.tables.checks import check_columns, check_schema, checked
 from deployments.data_plane.tables.content_types import PARQUET
+from deployments.data_plane.tables.table_type import Checked
 
 
 def read_columns(
@@ -53,7 +55,7 @@ def _read_parquet(body: pa.Buffer, contract: ContractSpec, max_rows: int, max_by
     if size > max_bytes:
         raise BodyTooLarge(f"the table has {size} bytes when unpacked; at most {max_bytes}")
     # As a dictionary a text that stands in every row is held once, as it is in the file.
-    texts = [field.name for field in contract.inputs if field.dtype == "string"]
+    texts = [field.name for field in contract.inputs if value_type(field.dtype).python is str]
     with pq.ParquetFile(pa.BufferReader(body), metadata=footer, read_dictionary=texts) as file:
         table = file.read(use_threads=False)
     # What the footer says need not be so.

@@ -21,13 +21,17 @@ CHILDREN = {
     "late watch": "time.sleep(1); when_it_ends(int(sys.argv[1]), lambda: os._exit(3))",
 }
 
+SAY = "print('watching', flush=True)"
+
 
 @pytest.fixture
 def parent_of(tmp_path: Path) -> Callable[[str], tuple["subprocess.Popen[str]", int]]:
     """Start a parent with one child and return it, and the child's number."""
 
     def start(how: str) -> tuple["subprocess.Popen[str]", int]:
-        child = f"import os, sys, time; from components.artefacts.lifetime import *; {CHILDREN[how]}; time.sleep(60)"
+        child = (
+            f"import os, sys, time; from components.artefacts.lifetime import *; {CHILDREN[how]}; {SAY}; time.sleep(60)"
+        )
         program = textwrap.dedent(f"""
             import os, subprocess, sys, time
             child = subprocess.Popen([sys.executable, "-c", {child!r}, str(os.getpid())])
@@ -36,7 +40,10 @@ def parent_of(tmp_path: Path) -> Callable[[str], tuple["subprocess.Popen[str]", 
         """)
         parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         assert parent.stdout
-        return parent, int(parent.stdout.readline())
+        number = int(parent.stdout.readline())
+        # A child that comes late is told whose end it is about; the others ask, and must have asked.
+        assert how.startswith("late") or parent.stdout.readline() == "watching\n"
+        return parent, number
 
     return start
 

@@ -1,23 +1,18 @@
 """The rollout document: promotion, rollback, history."""
 
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from components.artefacts.errors import BuildError, HostError
+from components.artefacts.errors import BuildError
 from components.artefacts.rollout import (
     Rollout,
-    RolloutMovedError,
     folder_of,
     place_of,
     promoted,
     read_rollout,
     rolled_back,
-    unmoved,
     write_rollout,
 )
 
@@ -75,80 +70,6 @@ def test_every_change_counts() -> None:
     first = promoted(Rollout(workload="w"), "w-1", Path("/b/1"), "first")
     second = promoted(first, "w-2", Path("/b/2"), "better")
     assert [first.version, second.version, rolled_back(second, "worse").version] == [1, 2, 3]
-
-
-def test_what_was_decided_on_another_state_is_not_written(tmp_path: Path) -> None:
-    path = tmp_path / "w.json"
-    first = promoted(Rollout(workload="w"), "w-1", Path("/b/1"), "first")
-    before = promoted(first, "w-2", Path("/b/2"), "better")
-    write_rollout(path, before)
-    with unmoved(path, before):
-        write_rollout(path, rolled_back(before, "it asks for the moon"))
-    told = r"was changed meanwhile: it was w-2, now it is w-1 \(rollback at .*: it asks for the moon\)"
-    with pytest.raises(RolloutMovedError, match=told), unmoved(path, before):
-        pytest.fail("somebody else decided")
-    assert read_rollout(path, "w").champion == "w-1"
-
-
-def test_who_waits_for_too_long_is_told(tmp_path: Path) -> None:
-    path, before = tmp_path / "w.json", Rollout(workload="w")
-    told = r"another process has held .*w\.json for 0 s"
-    with unmoved(path, before), pytest.raises(HostError, match=told), unmoved(path, before, seconds=0):
-        pytest.fail("it is held")
-
-
-DECIDER = """
-import sys, time
-from pathlib import Path
-from components.artefacts.rollout import RolloutMovedError, promoted, read_rollout, unmoved, write_rollout
-path, name = Path(sys.argv[1]), sys.argv[2]
-done = 0
-while done < 5:
-    before = read_rollout(path, "w")
-    after = promoted(before, f"w-{name}-{done}", path, name)
-    try:
-        with unmoved(path, before):
-            write_rollout(path, after)
-    except RolloutMovedError:
-        continue
-    done += 1
-"""
-
-
-def test_of_many_processes_that_decide_at_once_no_decision_is_lost(tmp_path: Path) -> None:
-    path = tmp_path / "w.json"
-    deciders = [subprocess.Popen([sys.executable, "-c", DECIDER, str(path), name]) for name in "abcd"]
-    assert [decider.wait(timeout=120) for decider in deciders] == [0, 0, 0, 0]
-    found = read_rollout(path, "w")
-    assert found.version == len(found.history) == 20
-    assert {change.build_id for change in found.history} == {f"w-{name}-{done}" for name in "abcd" for done in range(5)}
-    # Each was decided knowing who served then.
-    assert [change.replaced for change in found.history] == [None, *(change.build_id for change in found.history[:-1])]
-
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from components.artefacts.rollout import Rollout, unmoved
-with unmoved(Path(sys.argv[1]), Rollout(workload="w")):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "w.json"
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert holder.stdout
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(HostError), unmoved(path, Rollout(workload="w"), seconds=0):
-            pytest.fail("it is held")
-    finally:
-        holder.kill()
-        holder.communicate()
-    with unmoved(path, Rollout(workload="w"), seconds=5):
-        assert time.monotonic()
 
 
 def test_a_home_that_was_moved_names_its_builds_where_they_are(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Visit(Contract):
     quarantine_tolerance = 0.5
 
     key: int = column("number of the visit")
-    photo: bytes | None = column("picture", media_type="image/*", max_bytes=1_000_000)
+    photo: bytes | None = column("picture", media_type="application/octet-stream", max_bytes=1_000_000)
     letter: str | None = column("what was written", media_type="text/plain", max_length=2_000_000)
     pulse: list[float] | None = column("beats", max_length=4)
     place: list[float] = column("coordinates", min_length=2, max_length=2)

@@ -24,6 +24,7 @@ from components.evaluation.hold_out import record_use, uses_measure
 from components.evaluation.metrics import score
 from components.features.recipe import Recipe, write_recipe
 from components.gates.judge import Context, judge
+from components.store.folder import FolderStore
 from components.training.results import Candidate, HardwareChoice, Trained
 from data_contracts.description.spec import ContractSpec
 from data_contracts.flights import Flight
@@ -87,7 +88,13 @@ def situation(tmp_path: Path) -> Situation:
             name=name, path=path, rows=ROWS, positives=None, start=str(moments.min()), end=str(moments.max())
         )
     write_atomically(tmp_path / "recipe.json", write_recipe(Recipe(())))
-    prepared = Prepared(digest="d", path=tmp_path, recipe=tmp_path / "recipe.json", splits=splits, values=(), codes={})
+    prepared = Prepared(
+        digest="d",
+        path=tmp_path,
+        assets={"recipe.json": tmp_path / "recipe.json"},
+        splits=splits,
+        facts={"values": (), "codes": {}},
+    )
     candidates = (candidate(tmp_path, "mlp", "lightning", good), candidate(tmp_path, "xgboost", "baseline", weak))
     return Situation(tmp_path, trained_with(candidates), prepared, labels, good)
 
@@ -288,10 +295,10 @@ def test_a_packaged_baseline_is_compared_with_the_next_one_and_not_with_itself(
 
 def test_a_hold_out_that_judged_many_models_is_worn_out(tmp_path: Path, flights: Workload) -> None:
     for number in range(9):
-        assert uses_measure(record_use(tmp_path, "rows", f"model {number}"), 0.004).detail == ""
-    assert len(record_use(tmp_path, "rows", "model 3").uses) == 9
-    assert len(record_use(tmp_path, "other rows", "model 3").uses) == 1
-    measure = uses_measure(record_use(tmp_path, "rows", "model 9"), 0.004)
+        assert uses_measure(record_use(FolderStore(tmp_path), "rows", f"model {number}"), 0.004).detail == ""
+    assert len(record_use(FolderStore(tmp_path), "rows", "model 3").uses) == 9
+    assert len(record_use(FolderStore(tmp_path), "other rows", "model 3").uses) == 1
+    measure = uses_measure(record_use(FolderStore(tmp_path), "rows", "model 9"), 0.004)
     assert "judged 10 models" in measure.detail
     # The largest of ten normal numbers is 1.54 on average.
     assert "1.5 standard errors (0.0062)" in measure.detail
@@ -304,12 +311,13 @@ JUDGE = """
 import sys
 from pathlib import Path
 from components.evaluation.hold_out import record_use
+from components.store.folder import FolderStore
 for number in range(10):
-    record_use(Path(sys.argv[1]), "rows", f"model {number} of {sys.argv[2]}")
+    record_use(FolderStore(Path(sys.argv[1])), "rows", f"model {number} of {sys.argv[2]}")
 """
 
 
 def test_models_that_are_judged_at_once_are_all_counted(tmp_path: Path) -> None:
     judges = [subprocess.Popen([sys.executable, "-c", JUDGE, str(tmp_path), name]) for name in "abc"]
     assert [judge.wait(timeout=120) for judge in judges] == [0, 0, 0]
-    assert len(record_use(tmp_path, "rows", "one more").uses) == 31
+    assert len(record_use(FolderStore(tmp_path), "rows", "one more").uses) == 31

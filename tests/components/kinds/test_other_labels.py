@@ -145,3 +145,13 @@ def test_options_that_mean_nothing_for_a_label_are_refused(
 ) -> None:
     with pytest.raises(WorkloadError, match=said):
         check_options(TabularOptions.model_validate(options), contract)
+
+
+@pytest.mark.parametrize("dtype", ["bytes", "text", "vector"])
+def test_a_field_that_no_number_is_made_of_is_refused_before_anything_is_read(dtype: str) -> None:
+    photo = FieldSpec(name="photo", dtype=dtype, description="d", max_bytes=9, max_length=9)
+    contract = msgspec.structs.replace(DAYS, fields=(photo, *DAYS.fields))
+    with pytest.raises(WorkloadError, match=f"tabular takes no {dtype} as a feature, and 'photo' of Parcel"):
+        check_options(TabularOptions(), contract)
+    later = msgspec.structs.replace(DAYS, fields=(msgspec.structs.replace(photo, available="after"), *DAYS.fields))
+    check_options(TabularOptions(), later)

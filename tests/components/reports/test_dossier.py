@@ -258,11 +258,8 @@ def test_what_the_data_was_is_shown_reasons_expectations_and_shifts(flights: Wor
     prepared = Prepared(
         digest="b",
         path=tmp_path,
-        recipe=tmp_path,
         splits={"train": split},
         shifts=(FieldShift(field="temperature", split="test", distance=0.413),),
-        values=(),
-        codes={},
     )
     page = render_dossier(
         replace(subject(flights), validated=validated, expected=Expected(expectations=(judged,)), prepared=prepared)

@@ -1,15 +1,24 @@
 """What only object storage has: a cache on this machine, content that may be damaged, a server that may be away."""
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
+from components.result import Result
 from components.store.installation import open_store
 from components.store.object_store import ObjectStore
-from components.store.reference import Reference, references
+from components.store.reference import Reference, made_in, references
 from components.store.store import StoreError
 from tests.components.store.test_store import _killed, made
+
+
+class Made(Result):
+    """What a stage might hand on."""
+
+    stored: Reference = Field(alias="path")
 
 
 def opened(root: Path, address: str, gigabytes: float = 1) -> ObjectStore:
@@ -86,14 +95,33 @@ def test_an_address_that_is_none_says_what_one_looks_like(tmp_path: Path, addres
 def test_a_reference_names_no_place_of_this_machine(tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = opened(tmp_path / "maker", s3)
     assert store.commit("prepared", "abc", made(store, {"train.parquet": "rows"}))
-    reference = Reference.of(store, "prepared", "abc") / "train.parquet"
-    text = reference.model_dump_json()
-    assert json.loads(text) == {"room": "prepared", "name": "abc", "file": "train.parquet"}
+    reference = Reference("prepared", "abc", _store=store) / "train.parquet"
+    text = Made(path=reference).model_dump_json()
+    assert json.loads(text) == {"stored": {"room": "prepared", "name": "abc", "file": "train.parquet"}}
     monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path / "reader"))
     monkeypatch.setenv("SLIPWAY_STORE", s3)
-    again = Reference.model_validate_json(text)
+    again = Made.model_validate_json(text).stored
     assert again == reference
     assert again.exists()
     assert again.local() == tmp_path / "reader" / "prepared" / "abc" / "train.parquet"
     assert again.read() == b"rows"
-    assert references({"a": [again, (reference,)], "b": "/no/reference"}) == {reference}
+    assert pickle.loads(pickle.dumps(reference)) == reference
+    assert references({"a": [again, (Made(path=reference),)], "b": "/no/reference"}) == {reference}
+
+
+def test_what_was_made_in_a_folder_is_named_by_reference_and_nothing_else_is(tmp_path: Path, s3: str) -> None:
+    store, beside = opened(tmp_path / "maker", s3), tmp_path / "beside"
+
+    def make(folder: Path) -> dict[str, list[Made]]:
+        (folder / "graphs").mkdir()
+        (folder / "graphs" / "model").write_text("g")
+        return {"all": [Made(path=folder / "graphs" / "model"), Made(path=beside)]}
+
+    first, second = made_in(Reference("training", "w-1", _store=store), make)["all"]
+    assert first.stored == Reference("training", "w-1", "graphs/model")
+    assert (first.stored.local().read_text(), second.stored.local()) == ("g", beside)
+    with pytest.raises(ValueError, match="beside lies in no store"):
+        second.model_dump_json()
+    for wrong in ('"/a/path"', '{"room": "prepared"}', '{"room": "attic", "name": "a", "file": ""}'):
+        with pytest.raises(ValueError, match="stored"):
+            Made.model_validate_json(f'{{"stored": {wrong}}}')

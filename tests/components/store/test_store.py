@@ -49,6 +49,8 @@ def test_what_one_machine_commits_another_one_finds_whole(machine: Open) -> None
     assert there.exists("builds", "one", "assets/words")
     assert not there.exists("builds", "one", "other")
     assert there.names("builds") == ("one",)
+    assert here.commit("reports", "pages/two", made(here, {"index": "i"}))
+    assert (there.names("reports", "pages"), there.names("reports", "none")) == (("two",), ())
     assert there.read("builds", "one", "graph") == b"g"
     entry = there.entry("builds", "one")
     assert entry is not None
@@ -95,6 +97,9 @@ def test_a_document_is_written_by_who_has_seen_its_last_version(machine: Open) -
     assert found is not None
     assert (found.data, found.version) == (b"2", second)
     assert here.documents("rollouts") == ("flights.json",)
+    here.delete_document("rollouts", "flights.json")
+    here.delete_document("rollouts", "flights.json")
+    assert there.documents("rollouts") == ()
 
 
 def test_two_writers_lose_no_change(machine: Open) -> None:
