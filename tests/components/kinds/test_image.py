@@ -21,6 +21,7 @@ from components.declaration.audit import AuditLimits
 from components.kinds.image.data import Pictures, read_pictures
 from components.kinds.image.inference import pixels_of
 from components.kinds.image.keeping import fitted_temperature
+from components.kinds.image.mistakes import worst_mistakes
 from components.kinds.image.model import augmented
 from components.kinds.image.near_duplicates import repeated_pictures
 from components.kinds.image.options import ImageOptions
@@ -128,6 +129,22 @@ def test_a_picture_as_a_body_is_the_row_that_json_has(example: Example) -> None:
     picture = read_rows().collect()["picture"][0]
     (row,) = KIND.inference.read_body(picture, "image/png", CONTRACT)
     assert msgspec.convert(row["picture"], bytes) == picture
+
+
+def test_the_worst_mistakes_are_kept_as_a_picture_with_the_candidate(example: Example) -> None:
+    for candidate in example.trained.candidates:
+        sheet = candidate.parts.assets["worst_mistakes.png"]
+        assert isinstance(sheet, Path)
+        with Image.open(sheet) as picture:
+            assert picture.width == 8 * 96
+
+
+def test_the_surest_mistake_comes_first() -> None:
+    pixels = np.stack([np.full((1, 8, 8), value, np.uint8) for value in (10, 60, 120, 200)])
+    answers = np.array([[0.9, 0.1], [0.6, 0.4], [0.99, 0.01], [0.2, 0.8]], np.float32)
+    sheet = np.asarray(Image.open(io.BytesIO(worst_mistakes(pixels, np.array([0, 1, 1, 1.0]), answers, ("no", "yes")))))
+    # The third was wrong and sure, the second wrong and unsure; the others were right.
+    assert [int(sheet[40, 96 * place + 40, 0]) for place in range(3)] == [120, 60, 255]
 
 
 def test_one_class_alone_teaches_nothing(tmp_path: Path) -> None:
