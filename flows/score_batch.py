@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from components.promotion.promote import champion_of
+from components.promotion.roles import champion_of
 from components.scoring.score import Scored
 from flows.build_model import WorkloadName
 from flows.opening import opened
