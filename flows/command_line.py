@@ -184,7 +184,7 @@ def score(
         workload=workload,
         source=source.resolve(),
         target=target.resolve(),
-        key=key,
+        key=key or "",
         with_inputs=with_inputs,
     )
     terminal.print_json(scored) if as_json else serving_output.print_scored(scored)
