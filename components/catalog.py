@@ -14,9 +14,11 @@ from components.artefacts.errors import WorkloadError
 from components.artefacts.inference import Answers, Inference, Parts, inference_of
 from components.batch_prediction import BatchPredictor, OpenBatches, RowByRow, predict_file
 from components.compression.results import Smaller
+from components.data.preparation import ONLY_SPLITS, Preparation
 from components.data.results import Prepared
+from components.declaration.features import FeatureStep
 from components.declaration.section import Section
-from components.declaration.serving import Family
+from components.declaration.serving import GRAPH_FAMILIES, Family
 from components.declaration.targets import Target, target_of
 from components.declaration.validation_errors import describe_validation_error
 from components.declaration.workload import Workload
@@ -24,7 +26,7 @@ from components.settings import Settings
 from components.training.costs.estimate import Estimate, Prices
 from components.training.part import TrainingPart
 from components.training.results import Trained
-from data_contracts.description.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec, DType
 
 # What is being done, how much of it is done, and how much there is in all.
 Progress = Callable[[str, int, int], None]
@@ -52,10 +54,19 @@ class EstimateTraining(Protocol):
     ) -> Estimate: ...
 
 
-class CheckOptions(Protocol):
-    """Raises WorkloadError for options of the ``model`` section that do not fit the contract's label."""
+class Check(Protocol):
+    """Raises WorkloadError for options of the ``model`` section, or features, that do not fit the contract."""
 
-    def __call__(self, options: Section, contract: ContractSpec) -> None: ...
+    def __call__(self, options: Section, features: Sequence[FeatureStep], contract: ContractSpec) -> None: ...
+
+
+class PreprocessingGraph(Protocol):
+    """Returns the part of the model's graph that stands before the model, as a graph of the same inputs; None if none.
+
+    Only its time is measured.
+    """
+
+    def __call__(self, parts: Parts, contract: ContractSpec) -> bytes | None: ...
 
 
 class MakeSmaller(Protocol):
@@ -75,20 +86,25 @@ class MakeSmaller(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """A family of models: the schema of its ``model`` section, how it trains and how it answers a file.
-
-    ``training_modules`` are what ``train`` imports when it is called, for whoever has time to import it before.
-    """
+    """A family of models, and all that depends on what an example looks like; how it answers is in ``inference``."""
 
     name: str
+    # The schema of the ``model`` section.
     options: type[Section]
+    # Types of the fields that an example may have, by their names in a contract, and what can be learnt of them.
+    takes: tuple[DType, ...]
+    targets: tuple[Target, ...]
     train: Train
-    targets: tuple[Target, ...] = ("binary",)
+    check: Check | None = None
+    preparation: Preparation = ONLY_SPLITS
     estimate: EstimateTraining | None = None
+    # Smaller models that only the kind can make, and their names; those of any graph need not be named.
     smaller: MakeSmaller | None = None
-    check: CheckOptions | None = None
+    families: tuple[Family, ...] = ()
     # A faster way to answer many rows than the service's own.
     open_batches: OpenBatches | None = None
+    preprocessing_graph: PreprocessingGraph | None = None
+    # What ``train`` imports when it is called, for whoever has time to import it before.
     training_modules: tuple[str, ...] = ()
 
     @property
@@ -127,16 +143,30 @@ def find_kind(name: str) -> Kind:
     return kind
 
 
-def check_target(workload: Workload, contract: ContractSpec) -> None:
-    """Raise WorkloadError unless the workload's kind, with its options, can learn the contract's label."""
+def check_kind(workload: Workload, contract: ContractSpec) -> None:
+    """Raise WorkloadError unless the workload's kind, with its options, can learn the contract's label from a row."""
     kind, target = find_kind(workload.kind), target_of(contract)
+    for field in contract.inputs:
+        if field.dtype not in kind.takes:
+            raise WorkloadError(
+                f"'kind': {kind.name} takes fields of the types {', '.join(kind.takes)}; '{field.name}' of "
+                f"{contract.name} is of type {field.dtype}: take another kind, or leave the field out of the contract"
+            )
     if target not in kind.targets:
         raise WorkloadError(
             f"'kind': {kind.name} learns {' and '.join(kind.targets)} labels; '{contract.label.name}' of "
             f"{contract.name} is a {contract.label.dtype}, which makes it {target}"
         )
+    families = (*GRAPH_FAMILIES, *kind.families)
+    if unknown := [one for one in workload.serving.variants.allow or () if one not in families]:
+        raise WorkloadError(
+            f"'serving.variants.allow': {kind.name} has no smaller model called {', '.join(unknown)}; there are "
+            f"{', '.join(families)}"
+        )
+    if workload.features and kind.preparation.make is None:
+        raise WorkloadError(f"'features': {kind.name} learns from whole examples and makes none: leave the section out")
     if kind.check is not None:
-        kind.check(kind_options(workload), contract)
+        kind.check(kind_options(workload), workload.features, contract)
 
 
 def kind_options(workload: Workload | TrainingPart) -> Section:

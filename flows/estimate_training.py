@@ -21,5 +21,5 @@ def estimate_training(workload: WorkloadName = "flights") -> Estimate:
     with opened(workload, "estimate-training") as run:
         contract, home = run.contract, run.home
         snapshot = ingest(run.workload.source, contract, home)
-        _, _, prepared = checked_and_prepared(run.workload, contract, snapshot, home)
+        _, _, prepared = checked_and_prepared(run.workload, contract, run.kind, snapshot, home)
         return estimate(TrainingPart.of(run.workload), prepared, run.kind, contract, home, run.settings)

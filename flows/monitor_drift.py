@@ -6,7 +6,7 @@ Run it with ``slipway monitor WORKLOAD``, from the Prefect UI, or on a schedule 
 from prefect import flow
 
 from components.monitoring.monitor import Monitored
-from components.promotion.promote import champion_of
+from components.promotion.roles import champion_of
 from flows.build_model import WorkloadName
 from flows.data_stages import checked_and_prepared
 from flows.opening import opened
@@ -25,5 +25,5 @@ def monitor_drift(workload: WorkloadName = "flights") -> Monitored:
         declared, home = run.workload, run.home
         champion = champion_of(declared, home, run.settings)
         snapshot = ingest(declared.source, run.contract, home)
-        _, _, prepared = checked_and_prepared(declared, run.contract, snapshot, home)
+        _, _, prepared = checked_and_prepared(declared, run.contract, run.kind, snapshot, home)
         return monitor(declared, champion, prepared, home)

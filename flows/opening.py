@@ -5,10 +5,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.catalog import Kind, check_target, find_kind, kind_options
+from components.catalog import Kind, check_kind, find_kind, kind_options
 from components.declaration.loading import contract_of, find_workload, read_workload
 from components.declaration.workload import Workload
-from components.features.recipe import check_step
+from components.gates.own import own_gates
 from components.monitoring.drift_tests import check_declared
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
@@ -37,10 +37,9 @@ def checked_workload(workload: str) -> Workload:
     find_modules_beside(workload, find_workload(workload))
     kind_options(declared)
     contract = contract_of(declared)
-    check_target(declared, contract)
+    check_kind(declared, contract)
     check_declared(declared.monitoring, contract)
-    for step in declared.features:
-        check_step(step, contract)
+    own_gates(declared.gates.own)
     return declared
 
 

@@ -2,6 +2,7 @@
 
 from components.data.audit.findings import Audited
 from components.data.audit.leakage import audit_prepared
+from components.data.preparation import Preparation
 from components.data.results import Prepared
 from components.declaration.audit import AuditLimits
 from data_contracts.description.spec import ContractSpec
@@ -18,6 +19,6 @@ def _artifact(audited: Audited) -> str:
 
 
 @stage("audit", artifact=_artifact)
-def audit(prepared: Prepared, audit: AuditLimits, contract: ContractSpec) -> Audited:
+def audit(prepared: Prepared, audit: AuditLimits, contract: ContractSpec, preparation: Preparation) -> Audited:
     """Look for leaks between the splits; a finding fails the gate 'leakage'."""
-    return audit_prepared(prepared, contract, audit)
+    return audit_prepared(prepared, contract, audit, preparation)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from components.artefacts.storage import digest_json
 from components.catalog import Kind, kind_modules
+from components.data.preparation import Preparation
 from components.declaration.section import Part, Section
 from components.declaration.workload import Workload
 from components.result import Result
@@ -39,6 +40,8 @@ def given(inputs: Mapping[str, Any]) -> Given:
         elif isinstance(value, Kind):
             found.settings["kind"] = value.name
             found.modules.update(kind_modules(value.name))
+        elif isinstance(value, Preparation):
+            found.modules.update(value.modules)
         elif isinstance(value, ContractSpec):
             found.settings["contract"] = contract_facts(value)
         elif isinstance(value, (Workload, Part)):

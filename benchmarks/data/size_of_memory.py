@@ -13,6 +13,7 @@ import polars as pl
 
 from benchmarks.data.compare_with_pandas import show
 from benchmarks.data.flight_rows import write_flights
+from components.catalog import find_kind
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
@@ -36,7 +37,7 @@ def main(rows: int) -> None:
         validated = validate_snapshot(snapshot, contract, home, where="benchmark")
         started = report("validate", started)
         flights = read_workload("flights")
-        prepared = prepare(validated, flights.split, flights.features, contract, home)
+        prepared = prepare(validated, flights.split, flights.features, contract, home, find_kind("tabular").preparation)
         report("prepare", started)
         ready = sum(split.rows for split in prepared.splits.values())
         written = sum(

@@ -1,5 +1,6 @@
 """The data of a workload as its training finds it. Imports no library that brings threads, which ask how to wait."""
 
+from components.catalog import find_kind
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Prepared
@@ -14,5 +15,10 @@ def prepared_data(workload: Workload, settings: Settings) -> Prepared:
     home, contract = settings.folder(), contract_of(workload)
     snapshot = take_snapshot(workload.source, contract, home)
     return prepare(
-        validate_snapshot(snapshot, contract, home, workload.name), workload.split, workload.features, contract, home
+        validate_snapshot(snapshot, contract, home, workload.name),
+        workload.split,
+        workload.features,
+        contract,
+        home,
+        find_kind("tabular").preparation,
     )

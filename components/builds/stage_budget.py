@@ -1,6 +1,7 @@
 """The stages of a request to a build, in microseconds: what the service measured of itself, and what HTTP adds.
 
-The service runs in a process of its own; the recipe's share of the graph is timed here, where its graph can be made.
+The service runs in a process of its own; what stands in the graph before the model is timed here,
+where that can be made a graph of its own.
 """
 
 import subprocess
@@ -14,10 +15,10 @@ import numpy as np
 from components.artefacts.build import Build
 from components.artefacts.errors import ServingError
 from components.artefacts.lifetime import bound
+from components.artefacts.onnx_session import open_session
 from components.builds.live_check import LiveCheck
 from components.builds.parity_ladder import golden_tensors
-from components.data.preparation import RECIPE
-from components.features.recipe import read_recipe, recipe_graph
+from components.catalog import find_kind
 from components.service.process import DATA_PLANE
 from components.user_modules import child_environment
 
@@ -54,7 +55,7 @@ MEANINGS = {
     "parse": "JSON to values, without a contract",
     "validate": "what checking against the contract adds to parsing",
     "queue": "waiting for the batch to close",
-    "preprocess": "tensors of the row, and the recipe's nodes of the graph",
+    "preprocess": "tensors of the row, and the nodes of the graph that stand before the model",
     "model": "the rest of the graph",
     "record": "metrics, prediction log, waking the request",
     "encode": "the answer as JSON",
@@ -66,10 +67,10 @@ MEANINGS = {
 def measure_stages(build: Build, live: LiveCheck, requests: int = REQUESTS) -> StageBudget:
     """Return the stage budget of a build; ``live`` is what a client saw of it just before."""
     measured = {name: np.array(found) for name, found in _service_stages(build, requests).items()}
-    # The recipe is part of the graph; by far most of it is arithmetic that every row needs before the model.
-    recipe = min(_recipe_us(build), float(measured["model"][0])) if RECIPE in build.manifest.assets else 0.0
-    measured["preprocess"] = measured["preprocess"] + recipe
-    measured["model"] = measured["model"] - recipe
+    # It is part of the graph; by far most of it is arithmetic that every row needs before the model.
+    inside = min(_preprocessing_us(build), float(measured["model"][0]))
+    measured["preprocess"] = measured["preprocess"] + inside
+    measured["model"] = measured["model"] - inside
     seen = np.array([live.latency_p50_ms, live.latency_p95_ms, live.latency_p99_ms]) * 1000
     # Quantiles do not add up, so what is left at a higher one can be less: it is not shown as less.
     measured["write"] = np.maximum.accumulate(np.maximum(0.0, seen - np.sum(list(measured.values()), axis=0)))
@@ -107,16 +108,13 @@ def _service_stages(build: Build, requests: int) -> dict[str, list[float]]:
     return found
 
 
-def _recipe_us(build: Build, calls: int = 300) -> float:
-    """Return the microseconds of the recipe's graph alone for one golden row, median."""
-    import onnxruntime
-
-    contract = build.contract()
-    graph = recipe_graph(read_recipe(build.read(build.manifest.assets[RECIPE])), contract)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+def _preprocessing_us(build: Build, calls: int = 300) -> float:
+    """Return the microseconds of what stands in the graph before the model, for one golden row, median."""
+    kind = find_kind(build.manifest.kind)
+    graph = kind.preprocessing_graph(build.parts(), build.contract()) if kind.preprocessing_graph else None
+    if graph is None:
+        return 0.0
+    session = open_session(graph)
     columns = golden_tensors(build, rows=1)
     feeds: dict[str, Any] = {tensor.name: columns[tensor.name] for tensor in session.get_inputs()}
     seconds = []

@@ -171,7 +171,7 @@ def _narrower(
     }
     made = []
     for family, (note, make) in ways.items():
-        if family not in limits.allow:
+        if limits.allow is not None and family not in limits.allow:
             continue
         try:
             graph = make(model, folder / f"{family}.onnx")
@@ -192,7 +192,8 @@ def _smaller(
     settings: Settings,
 ) -> list[Smaller]:
     """Let the kind make its own smaller models, of the families that are allowed."""
-    allowed = tuple(one for one in workload.serving.variants.allow if one in ("pruned", "distilled"))
+    allow = workload.serving.variants.allow
+    allowed = tuple(one for one in kind.families if allow is None or one in allow)
     if not allowed or kind.smaller is None:
         return []
     return list(kind.smaller(trained, prepared, workload, contract, folder, settings, allowed))

@@ -1,39 +1,55 @@
-"""From kept rows to features: split, fit the recipe on the training split alone, apply it to every split."""
+"""From kept rows to splits, and in them what the workload's kind makes for training."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-import pyarrow as pa
-
-from components.artefacts.storage import digest_bytes, digest_json, scratch_prefix, write_atomically, write_json
+from components.artefacts.storage import digest_file, digest_json, scratch_prefix, write_json
+from components.data.audit.findings import Finding
 from components.data.kept_rows import KeptRows
-from components.data.parquet import BLOCK, BlockFiles
-from components.data.results import Prepared, Split, Validated
+from components.data.results import Made, Prepared, Split, Validated
 from components.data.splits.division import split_rows
-from components.data.splits.split_report import sample_step, split_report
+from components.data.splits.split_report import REPORTED, sampled, split_report
+from components.declaration.audit import AuditLimits
 from components.declaration.features import FeatureStep
 from components.declaration.split import SplitRule
-from components.features.recipe import Recipe, fit_recipe, write_recipe
 from components.settings import Home
 from components.stage_keys import code_part
 from components.store.reference import Reference
-from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.description.spec import ContractSpec
 
-RECIPE = "recipe.json"
 RECORD = "prepared.json"
-LABEL = "label"
-# What it is called beside raw columns, of which one may be called so.
-TARGET = "slipway:target"
-# What decides the splits and their features, beside the recipe and the rule.
+# What decides the splits, beside the rule.
 CODE = ("components.data.preparation",)
+
+# Makes of raw splits what training reads, in their folder.
+MakeFeatures = Callable[[Mapping[str, Split], Sequence[FeatureStep], ContractSpec, Path], Made]
+# Finds leaks that only the kind knows of.
+FindLeaks = Callable[[Prepared, ContractSpec, AuditLimits], Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a kind does with data before it learns from them, and the modules by which: each may be left out."""
+
+    make: MakeFeatures | None = None
+    leaks: FindLeaks | None = None
+    modules: tuple[str, ...] = ()
+
+
+ONLY_SPLITS = Preparation()
 
 
 def prepare(
-    validated: Validated, split: SplitRule, features: Sequence[FeatureStep], contract: ContractSpec, home: Home
+    validated: Validated,
+    split: SplitRule,
+    features: Sequence[FeatureStep],
+    contract: ContractSpec,
+    home: Home,
+    kind: Preparation,
 ) -> Prepared:
-    """Split the kept rows and write their features: ``<split>.parquet`` raw, ``<split>.features.parquet`` ready.
+    """Split the kept rows, ``<split>.parquet``, and let the kind make of them what training reads.
 
     Raises SplitError for splits that cannot be used and WorkloadError for features that cannot be made.
     """
@@ -43,23 +59,21 @@ def prepare(
         folder = Path(scratch) / "prepared"
         folder.mkdir()
         splits, left_out = split_rows(KeptRows(validated.path, validated.mask, contract), split, folder)
-        placed = sum(split.rows for split in splits.values())
+        placed = sum(one.rows for one in splits.values())
         assert placed + left_out == validated.rows, "rows in splits and in none are not the rows that were kept"
-        recipe = fit_recipe(pl.scan_parquet(splits["train"].path, glob=False), features, contract)
-        document = write_recipe(recipe)
-        write_atomically(folder / RECIPE, document)
-        samples = _write_features(splits, recipe, contract)
+        made = kind.make(splits, features, contract, folder) if kind.make else Made()
+        samples = made.samples or {name: sampled(one, contract, REPORTED) for name, one in splits.items()}
+        assets = {name: digest_file(folder / name) for name in made.assets}
         rule = split.model_dump(mode="json")
-        digest = digest_json([validated.digest, rule, digest_bytes(document), code_part(CODE)])
+        digest = digest_json([validated.digest, rule, assets, dict(made.facts), code_part((*CODE, *kind.modules))])
         target = home.reference("prepared", digest)
         prepared = Prepared(
             digest=digest,
             stored=target,
-            stored_recipe=target / RECIPE,
-            splits={name: _moved(split, target) for name, split in splits.items()},
+            splits={name: _moved(one, target) for name, one in splits.items()},
             shifts=split_report(samples, contract),
-            values=recipe.values,
-            codes={feature.name: feature.cardinality for feature in recipe.codes},
+            stored_assets={name: target / name for name in made.assets},
+            facts=dict(made.facts),
             snapshot=validated.snapshot,
             by=split.by,
             left_out=left_out,
@@ -70,37 +84,6 @@ def prepare(
     return prepared
 
 
-def _write_features(splits: dict[str, Split], recipe: Recipe, contract: ContractSpec) -> dict[str, pl.DataFrame]:
-    """Write the features of every split and return, since they are read anyway, raw rows of each for the report."""
-    samples = {}
-    # A recipe leaves no gap.
-    filled = {feature.name for feature in recipe.features()}
-    with BlockFiles(splits["train"].path.parent, filled=filled) as files:
-        for name, split in splits.items():
-            picked, step = [], sample_step(split.rows)
-            for start in range(0, split.rows, BLOCK):
-                raw = pl.scan_parquet(split.path, glob=False).slice(start, BLOCK).collect(engine="streaming")
-                # By way of Arrow, which copies text: a string of Polars keeps that of its whole block in memory.
-                picked.append(raw.gather_every(step, -start % step).to_arrow())
-                block = raw.lazy().with_columns(_target(contract.label).alias(TARGET))
-                # Only the training split must not see its own answers; every other split is what serving will be.
-                training = name == "train"
-                kept = [TARGET]
-                made = recipe.apply_to_training(block, contract, kept) if training else recipe.apply(block, kept)
-                found = made.rename({TARGET: LABEL}).collect(engine="streaming")
-                files.add({features_path(split.path).stem: found})
-            samples[name] = pl.DataFrame(pa.concat_tables(picked))
-    return samples
-
-
-def _target(label: FieldSpec) -> pl.Expr:
-    """Return the label as a number: yes is 1, a class is its place among the allowed ones."""
-    column = pl.col(label.name)
-    if label.allowed:
-        return column.replace_strict(list(label.allowed), list(range(len(label.allowed))), return_dtype=pl.Float32)
-    return column.cast(pl.UInt8 if label.dtype == "boolean" else pl.Float32)
-
-
 def features_path(raw: Path) -> Path:
     """Return where the features of a split's raw rows lie."""
     return raw.with_name(f"{raw.stem}.features.parquet")
@@ -108,4 +91,6 @@ def features_path(raw: Path) -> Path:
 
 def _moved(split: Split, target: Reference) -> Split:
     path = split.path
-    return split.model_copy(update={"stored": target / path.name, "stored_features": target / features_path(path).name})
+    features = features_path(path)
+    stored = target / features.name if features.is_file() else None
+    return split.model_copy(update={"stored": target / path.name, "stored_features": stored})

@@ -3,9 +3,12 @@
 What is ``stored`` is a reference into the store; asked for as ``path``, ``mask``, ... it is a path of this machine.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
+import polars as pl
 from pydantic import Field
 
 from components.result import Result
@@ -72,7 +75,7 @@ class Split(Result):
     name: str
     stored: Reference = Field(alias="path")
     stored_features: Reference | None = Field(
-        None, alias="features", description="Recipe columns and the label as a number; set once prepared."
+        None, alias="features", description="What the kind made of the rows; None if it reads the rows."
     )
     rows: int
     positives: float | None = Field(description="Share of rows whose label is true; None for labels of other types.")
@@ -96,16 +99,29 @@ class FieldShift(Result):
     distance: float
 
 
+class Made(NamedTuple):
+    """What a kind made of raw splits in their folder: names of its own files, what training must know, rows to report.
+
+    Beside a split's rows may lie its features, ``<split>.features.parquet``.
+    """
+
+    assets: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = MappingProxyType({})
+    # Raw rows of each split, if they were read anyway.
+    samples: Mapping[str, pl.DataFrame] | None = None
+
+
 class Prepared(Result):
-    """Splits with their features, and the recipe that made them."""
+    """Splits, and what the kind made of them."""
 
     digest: str
     stored: Reference = Field(alias="path")
-    stored_recipe: Reference = Field(alias="recipe")
     splits: dict[str, Split]
     shifts: tuple[FieldShift, ...] = Field((), description="Every field in every split against training.")
-    values: tuple[str, ...] = Field(description="Names of the float32 features, in order.")
-    codes: dict[str, int] = Field(description="Names of the int64 features, in order, with their cardinalities.")
+    stored_assets: dict[str, Reference] = Field(
+        default_factory=dict, alias="assets", description="Files of the kind's own, such as a recipe."
+    )
+    facts: dict[str, Any] = Field(default_factory=dict, description="What the kind noted for training.")
     snapshot: str = Field("", description="Digest of the data version.")
     by: Literal["time", "random", "stratified", "group"] | None = Field(
         None, description="The rule of the split; None in a record from before it was kept."
@@ -117,5 +133,5 @@ class Prepared(Result):
         return self.stored.local()
 
     @property
-    def recipe(self) -> Path:
-        return self.stored_recipe.local()
+    def assets(self) -> dict[str, Path]:
+        return {name: one.local() for name, one in self.stored_assets.items()}

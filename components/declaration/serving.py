@@ -1,19 +1,19 @@
 """The ``serving`` section of a workload file: how the data plane answers, and which smaller graphs may ship."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from components.declaration.section import Section
 
-Family = Literal["int8-dynamic", "int8-static", "fp16", "pruned", "distilled"]
+# Smaller models go by names: those that any graph may have, and those that a kind makes itself.
+Family = str
+GRAPH_FAMILIES: tuple[Family, ...] = ("int8-dynamic", "int8-static", "fp16")
 
 
 class Variants(Section):
     """Smaller graphs of the chosen model: the fastest within these limits ships, else the model as trained."""
 
-    allow: tuple[Family, ...] = Field(
-        ("int8-dynamic", "int8-static", "fp16", "pruned", "distilled"), description="What may be made; [] for nothing."
+    allow: tuple[Family, ...] | None = Field(
+        None, description="Which may be made, by name; [] for none, all that there are if not said."
     )
     quality_loss: float = Field(
         0.001, ge=0, description="What may be lost of the goal's metric: the interval's end must stay within it."

@@ -31,7 +31,7 @@ class Workload(Section):
     source: Source
     split: SplitRule
     audit: AuditLimits = AuditLimits()
-    features: tuple[FeatureStep, ...] = Field(min_length=1)
+    features: tuple[FeatureStep, ...] = Field((), description="Of kinds that learn from fields one by one.")
     model: dict[str, Any] = Field(default_factory=dict, description="Options of the kind.")
     gates: Gates = Gates()
     serving: Serving = Serving()

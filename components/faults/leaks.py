@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from components.catalog import find_kind
 from components.data.audit.leakage import audit
 from components.data.results import Prepared, Split
 from components.declaration.split import TimeSplit
@@ -28,7 +29,8 @@ def _audited(spoil: Spoil) -> Callable[[Bench, bool], Seen]:
             if name != "monitor"
         }
         prepared = _written(bench, spoil(bench, frames) if planted else frames)
-        measure = leakage_measure(audit(prepared, bench.contract, bench.workload.audit))
+        kind = find_kind(bench.workload.kind).preparation
+        measure = leakage_measure(audit(prepared, bench.contract, bench.workload.audit, kind))
         return judged(bench, Evidence(workload=bench.workload.name, model="", split="test", measures=(measure,)))
 
     return run

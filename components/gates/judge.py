@@ -19,6 +19,7 @@ from components.evaluation.evidence import Evidence, Measure, Record
 from components.evaluation.normal import norm
 from components.evaluation.power import ALPHA, detectable_difference, holm, rows_to_decide
 from components.evaluation.units import MIN_ROWS, MIN_UNITS
+from components.gates.part import GatesPart
 from components.gates.plain_words import Said, plain_words
 from components.gates.policy import policy, promotion_policy
 from components.gates.rule import Rule
@@ -101,7 +102,7 @@ class Context(Record):
     measures: tuple[Measure, ...] = Field((), description="Measured elsewhere: data age, size, leakage findings.")
 
 
-def judge(evidence: Evidence, workload: Workload, context: Context | None = None) -> GateReport:
+def judge(evidence: Evidence, workload: GatesPart, context: Context | None = None) -> GateReport:
     """Judge the evidence of a build by the workload's policy."""
     complete = evidence.with_measures(*(context.measures if context else ()))
     metric = workload.goal.metric
@@ -124,43 +125,15 @@ def _means(rule: Rule, verdict: Verdict) -> str:
     return rule.in_plain_words(why) if rule.in_plain_words else why
 
 
-def promotion_evidence(
-    workload: Workload,
-    build: GateReport,
-    *,
-    model: str,
-    environment: Sequence[str],
-    broken_rungs: float | Measure,
-    live_parity: float,
-    latency_p95_ms: float | Measure,
-    serving_usd_per_1000: float | Measure,
-    champion: Sequence[Measure] = (),
-) -> Evidence:
-    """Return what can be measured only when a build is about to serve; a refused build is never promoted.
-
-    ``champion`` are the gains over the build that serves now on the same rows, of the whole and of slices.
-    """
-    refused = [] if build.passed else [verdict.gate for verdict in build.refused] or ["the report as a whole"]
-    measures: tuple[Measure, ...] = (
-        _measure("refused_build_gates", len(refused), ", ".join(refused)),
-        _measure("environment_differences", len(environment), ", ".join(environment)),
-        _measure("broken_rungs", broken_rungs),
-        _measure("live_parity", live_parity),
-        _measure("latency_p95_ms", latency_p95_ms),
-        _measure("serving_usd_per_1000", serving_usd_per_1000),
-        *champion,
-    )
-    return Evidence(workload=workload.name, model=model, split="promotion", measures=measures)
-
-
 def promotion_gates(workload: Workload, evidence: Evidence, *, not_compared: str = "") -> GateReport:
     """Judge the evidence of a promotion; ``not_compared`` says why the build that serves cannot be compared."""
-    rules = promotion_policy(workload, evidence, not_comparable=not_compared)
-    return report([decide(rule, evidence) for rule in rules], workload)
+    part = GatesPart.of(workload)
+    rules = promotion_policy(part, evidence, not_comparable=not_compared)
+    return report([decide(rule, evidence) for rule in rules], part)
 
 
 def report(
-    verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[str] = (), said: Said | None = None
+    verdicts: Iterable[Verdict], workload: GatesPart, warnings: Sequence[str] = (), said: Said | None = None
 ) -> GateReport:
     """Collect verdicts; undecided ones stop a build unless the workload file says otherwise."""
     collected = tuple(verdicts)
@@ -278,9 +251,3 @@ def _verdict(
 
 def _asked(rule: Rule) -> str:
     return f"{rule.direction.replace('_', ' ')} {number(rule.limit)}"
-
-
-def _measure(name: str, value: float | Measure, detail: str = "") -> Measure:
-    if isinstance(value, Measure):
-        return value.model_copy(update={"name": name})
-    return Measure(name=name, value=value, source="promotion", detail=detail)

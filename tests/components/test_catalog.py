@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from components.artefacts.errors import WorkloadError
-from components.catalog import check_target, find_kind, kind_options, known_kinds
+from components.catalog import check_kind, find_kind, kind_options, known_kinds
 from components.declaration.loading import contract_of, parse_workload, read_workload
 from components.declaration.workload import Workload
 from components.kinds.tabular.options import TabularOptions
@@ -31,7 +31,7 @@ def test_every_folder_of_workloads_is_a_kind_with_the_fixed_files() -> None:
 def test_every_workload_file_fits_its_contract_and_its_kind(name: str) -> None:
     workload = read_workload(f"deployments/{name}.yaml")
     contract = contract_of(workload)
-    check_target(workload, contract)
+    check_kind(workload, contract)
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:

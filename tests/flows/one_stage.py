@@ -16,7 +16,8 @@ from components.catalog import find_kind
 from components.compression.part import CompressionPart
 from components.declaration.loading import contract_of, read_workload
 from components.evaluation.part import EvaluationPart
-from components.promotion.promote import challenger_of, champion_of
+from components.gates.part import GatesPart
+from components.promotion.roles import challenger_of, champion_of
 from components.settings import Settings
 from components.training.part import TrainingPart
 from tasks.audit import audit
@@ -81,9 +82,9 @@ def run(name: str, workload: Any, known: dict[str, Any]) -> Any:
         case "expect":
             return expect.fn(known["validate"], contract, workload.name, home)
         case "prepare":
-            return prepare.fn(known["validate"], workload.split, workload.features, contract, home)
+            return prepare.fn(known["validate"], workload.split, workload.features, contract, kind.preparation, home)
         case "audit":
-            return audit.fn(known["prepare"], workload.audit, contract)
+            return audit.fn(known["prepare"], workload.audit, contract, kind.preparation)
         case "train":
             return train.fn(TrainingPart.of(workload), known["prepare"], kind, contract, home, settings)
         case "compress":
@@ -97,7 +98,7 @@ def run(name: str, workload: Any, known: dict[str, Any]) -> Any:
             answers = known["evaluate"].answers
             return rehearse.fn(part, shipped, known["prepare"], answers, kind, contract, home, settings)
         case "gate":
-            return gate.fn(workload, measured())
+            return gate.fn(GatesPart.of(workload), measured())
         case "package":
             return package.fn(workload, inputs(), kind, contract, home, settings)
         case "register":

@@ -37,8 +37,9 @@ from components.gates.judge import Context, judge
 from components.progress import report
 from components.registry.names import safe_name
 from components.registry.run import flattened
-from components.reports.dossier import Subject, render_dossier
+from components.reports.dossier import render_dossier
 from components.reports.model_card import write_card
+from components.reports.subject import Subject
 from components.settings import Home, Settings
 from deployments.data_plane.telemetry.exposition import render
 from deployments.data_plane.telemetry.metrics import Metrics
@@ -200,7 +201,7 @@ def _worked(document: dict[str, Any], home: Home) -> tuple[Subject, str]:
     contract, kind, settings = contract_of(workload), find_kind(workload.kind), Settings()
     snapshot = take_snapshot(workload.source, contract, home)
     validated = validate_snapshot(snapshot, contract, home, where=workload.name)
-    prepared = prepare(validated, workload.split, workload.features, contract, home)
+    prepared = prepare(validated, workload.split, workload.features, contract, home, find_kind("tabular").preparation)
     audit(prepared, contract, workload.audit)
     trained = kind.train(prepared, workload, contract, home.room("training", "orders"), settings, report)
     folder = home.room("evaluations", "orders")

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.artefacts.errors import SlipwayError
-from components.catalog import check_target, kind_options
+from components.catalog import check_kind, find_kind, kind_options
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.sources.snapshots import take_snapshot
@@ -126,7 +126,7 @@ def checked(text: str, folder: Path) -> tuple[Workload, ContractSpec]:
         # As for a user: pydantic warns of names that hide its own methods.
         warnings.simplefilter("ignore")
         contract = contract_of(workload)
-    check_target(workload, contract)
+    check_kind(workload, contract)
     for step in workload.features:
         check_step(step, contract)
     return workload, contract
@@ -261,7 +261,7 @@ def test_any_rows_are_prepared_or_refused_in_one_line(
         assert snapshot.rows == len(table.rows)
         validated = validate_snapshot(snapshot, contract, home, where=workload.name)
         assert validated.rows + validated.quarantined == len(table.rows)
-        prepare(validated, workload.split, workload.features, contract, home)
+        prepare(validated, workload.split, workload.features, contract, home, find_kind("tabular").preparation)
     except SlipwayError as error:
         one_line(error)
 

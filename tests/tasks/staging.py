@@ -17,6 +17,7 @@ from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated
 from components.evaluation.part import EvaluationPart
 from components.gates.judge import GateReport
+from components.gates.part import GatesPart
 from components.registry.versions import Registered
 from components.settings import Home, Settings
 from components.training.part import TrainingPart
@@ -88,7 +89,9 @@ def validated_of(workload: Workload, snapshot: Snapshot, home: Home) -> Validate
 
 
 def prepared_of(workload: Workload, validated: Validated, home: Home) -> Prepared:
-    return prepare.fn(validated, workload.split, workload.features, contract_of(workload), home)
+    return prepare.fn(
+        validated, workload.split, workload.features, contract_of(workload), find_kind(workload.kind).preparation, home
+    )
 
 
 def trained_of(workload: Workload, prepared: Prepared, home: Home, settings: Settings) -> Trained:
@@ -113,14 +116,14 @@ def stage_all(document: dict[str, Any], home: Home) -> Staged:
     rehearsed = rehearse.fn(served, shipped, prepared, evaluated.answers, kind, contract, home, settings)
     measured = Measured(
         prepared=prepared,
-        audited=audit.fn(prepared, workload.audit, contract),
+        audited=audit.fn(prepared, workload.audit, contract, find_kind(workload.kind).preparation),
         trained=trained,
         compressed=compressed,
         evaluated=evaluated,
         rehearsed=rehearsed,
         usd_per_hour=settings.price_per_hour,
     )
-    gates = gate.fn(workload, measured)
+    gates = gate.fn(GatesPart.of(workload), measured)
     inputs = BuildInputs(**dict(measured), snapshot=snapshot, validated=validated, expected=expected, gates=gates)
     packaged = package.fn(workload, inputs, kind, contract, home, settings)
     registered = register.fn(workload, packaged, trained, gates.passed, home, settings)

@@ -19,8 +19,9 @@ from components.catalog import find_kind
 from components.declaration.loading import contract_of, parse_workload
 from components.evaluation.evidence import read_evidence
 from components.faults.graph import wrong_normaliser
-from components.promotion.promote import challenger_of, champion_of, roll_back
 from components.promotion.record import PromotionRecord
+from components.promotion.roles import challenger_of, champion_of
+from components.promotion.rollback import roll_back
 from components.scoring.score import score_file
 from components.settings import Home, Settings
 from tasks.monitor import monitor
@@ -61,7 +62,7 @@ def test_splits_are_in_order_of_time_and_the_recipe_saw_the_training_split_alone
     for earlier, later in itertools.pairwise(times):
         assert earlier.max() < later.min()  # type: ignore[operator]
     train = pl.read_parquet(splits[0].path)
-    recipe = msgspec.json.decode(staged.prepared.recipe.read_bytes())
+    recipe = msgspec.json.decode(staged.prepared.assets["recipe.json"].read_bytes())
     distance = next(step for step in recipe["steps"] if step["field"] == "distance")
     assert distance["centre"] == pytest.approx(train["distance"].mean())
 

@@ -15,10 +15,10 @@ from components.data.audit.findings import Audited, Finding
 from components.data.audit.near_duplicates import KnownTexts
 from components.data.audit.repeated_rows import ROUNDED, Rows, beyond_chance, shared_rows
 from components.data.audit.single_feature_leakage import telling_features, telling_order
+from components.data.preparation import ONLY_SPLITS, Preparation
 from components.data.results import Prepared, Split
 from components.data.splits.split_report import sampled
 from components.declaration.audit import AuditLimits
-from components.features.recipe import read_recipe
 from data_contracts.description.spec import ContractSpec, Role
 from data_contracts.description.types.registry import value_type
 
@@ -26,20 +26,22 @@ ORDER = ("train", "validation", "test")
 PAIRS = tuple(itertools.combinations(ORDER, 2))
 
 
-def audit_prepared(prepared: Prepared, contract: ContractSpec, limits: AuditLimits | None = None) -> Audited:
+def audit_prepared(prepared: Prepared, contract: ContractSpec, limits: AuditLimits, kind: Preparation) -> Audited:
     """Audit prepared splits and keep what was found."""
-    findings = audit(prepared, contract, limits)
-    declared = limits.declared() if limits else ()
+    findings = audit(prepared, contract, limits, kind)
+    declared = limits.declared()
     digest = digest_json([[finding.model_dump(mode="json") for finding in findings], declared])
     return Audited(digest=digest, findings=findings, declared=declared)
 
 
-def audit(prepared: Prepared, contract: ContractSpec, limits: AuditLimits | None = None) -> tuple[Finding, ...]:
-    """Return every leak found in prepared splits; the order is that of the checks."""
+def audit(
+    prepared: Prepared, contract: ContractSpec, limits: AuditLimits | None = None, kind: Preparation = ONLY_SPLITS
+) -> tuple[Finding, ...]:
+    """Return every leak found in prepared splits, first those that only the kind knows of, then by check."""
     limits = limits or AuditLimits()
     frames = {name: sampled(prepared.splits[name], contract) for name in ORDER}
     return (
-        *_afterwards(prepared, contract),
+        *(kind.leaks(prepared, contract, limits) if kind.leaks else ()),
         *_duplicates(prepared, contract, limits),
         *_texts(frames, contract, limits),
         *_groups(prepared, contract, limits),
@@ -51,23 +53,6 @@ def audit(prepared: Prepared, contract: ContractSpec, limits: AuditLimits | None
 
 def _called(split: str) -> str:
     return "training" if split == "train" else f"'{split}'"
-
-
-def _afterwards(prepared: Prepared, contract: ContractSpec) -> list[Finding]:
-    allowed = {field.name for field in contract.inputs}
-    recipe = read_recipe(prepared.recipe.read_bytes())
-    used = [name for step in recipe.steps for name in getattr(step, "fields", (step.field,))]
-    return [
-        Finding(
-            kind="known_only_afterwards",
-            field=name,
-            score=1.0,
-            limit=0.0,
-            text=f"the recipe uses '{name}', which is not known when a prediction is asked for",
-        )
-        for name in dict.fromkeys(used)
-        if name not in allowed
-    ]
 
 
 def _duplicates(prepared: Prepared, contract: ContractSpec, limits: AuditLimits) -> Iterator[Finding]:

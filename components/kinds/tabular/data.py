@@ -11,6 +11,7 @@ from torch import Tensor
 
 from components.artefacts.errors import TrainingError
 from components.data.results import Prepared
+from components.kinds.tabular.preparation import FeatureFacts
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,15 @@ def read_table(prepared: Prepared, split: str) -> Table:
     if len(labels) == 0 or labels.min() == labels.max():
         held = "no rows" if len(labels) == 0 else f"{len(labels)} rows, all with the label {labels[0]}"
         raise TrainingError(f"split {split} has {held}: nothing can be learnt from it; change its period")
-    values = frame.select(prepared.values).cast(pl.Float32).to_numpy(order="c") if prepared.values else None
+    facts = FeatureFacts.of(prepared)
+    values = frame.select(facts.values).cast(pl.Float32).to_numpy(order="c") if facts.values else None
     if values is not None:
-        _check_finite(values, list(prepared.values), split)
+        _check_finite(values, list(facts.values), split)
     with np.errstate(over="ignore"):
         numbers = labels.astype(np.float32)
     if not np.isfinite(numbers).all():
         raise TrainingError(f"split {split}: the label has values too large to compute with: bound it in the contract")
-    codes = frame.select(list(prepared.codes)).cast(pl.Int64).to_numpy(order="c") if prepared.codes else None
+    codes = frame.select(list(facts.codes)).cast(pl.Int64).to_numpy(order="c") if facts.codes else None
     return Table(
         values=_tensor(values, len(frame), np.float32),
         codes=_tensor(codes, len(frame), np.int64),

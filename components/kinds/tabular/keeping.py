@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from components.artefacts.answer_shape import side_by_side
 from components.artefacts.storage import digest_bytes, write_atomically, write_json
 from components.catalog import kind_options
-from components.data.preparation import RECIPE
 from components.data.results import Prepared
 from components.declaration.targets import shape_of
 from components.evaluation.hold_out import check_finite, decide_unit
@@ -29,6 +28,7 @@ from components.kinds.tabular.heads.choose import head_of
 from components.kinds.tabular.heads.head import Head
 from components.kinds.tabular.model import Answering
 from components.kinds.tabular.options import TabularOptions
+from components.kinds.tabular.preparation import RECIPE
 from components.store.reference import Reference
 from components.training.batches import TableBatches
 from components.training.onnx_export import export_network, finished, join
@@ -73,11 +73,11 @@ def open_work(prepared: Prepared, workload: TrainingPart, contract: ContractSpec
     """Read what all candidates share."""
     options = kind_options(workload)
     assert isinstance(options, TabularOptions), "the tabular kind declares TabularOptions"
-    recipe = read_recipe(prepared.recipe.read_bytes())
+    recipe = read_recipe(prepared.assets[RECIPE].read_bytes())
     tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
     head = head_of(workload, options, contract, tables["train"])
     units = units_of(pl.read_parquet(prepared.splits["validation"].path, glob=False), contract)
-    return Work(tables, workload, options, recipe, prepared.stored_recipe, contract, head, folder, units)
+    return Work(tables, workload, options, recipe, prepared.stored_assets[RECIPE], contract, head, folder, units)
 
 
 def with_options(work: Work, options: TabularOptions) -> Work:

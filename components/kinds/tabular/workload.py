@@ -1,13 +1,18 @@
 """The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, numbers out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.artefacts.errors import WorkloadError
 from components.artefacts.inference import Parts
 from components.catalog import Kind, Progress
 from components.compression.results import Smaller
-from components.data.results import Prepared
+from components.data.audit.findings import Finding
+from components.data.preparation import Preparation
+from components.data.results import Made, Prepared, Split
+from components.declaration.audit import AuditLimits
+from components.declaration.features import FeatureStep
 from components.declaration.section import Section
 from components.declaration.serving import Family
 from components.imports import without_garbage
@@ -66,10 +71,39 @@ def smaller(
     return smaller_models(trained, prepared, workload, contract, folder, settings, families)
 
 
-def check(options: Section, contract: ContractSpec) -> None:
-    """Raise WorkloadError for an option that means nothing for the contract's label."""
+def check(options: Section, features: Sequence[FeatureStep], contract: ContractSpec) -> None:
+    """Raise WorkloadError for options that mean nothing for the contract's label, and for features none can make."""
+    from components.features.recipe import check_step
+
     assert isinstance(options, TabularOptions), "the kind declares TabularOptions"
     check_options(options, contract)
+    if not features:
+        raise WorkloadError("'features': a table is learnt from its fields: say which transform takes which of them")
+    for step in features:
+        check_step(step, contract)
+
+
+def make_features(
+    splits: Mapping[str, Split], steps: Sequence[FeatureStep], contract: ContractSpec, folder: Path
+) -> Made:
+    """Fit the recipe on the training split and write the features of every split."""
+    from components.kinds.tabular.preparation import write_tables
+
+    return write_tables(splits, steps, contract, folder)
+
+
+def leaks(prepared: Prepared, contract: ContractSpec, limits: AuditLimits) -> Iterable[Finding]:
+    """Return leaks that only a recipe can have."""
+    from components.kinds.tabular.leaks import known_only_afterwards
+
+    return known_only_afterwards(prepared, contract, limits)
+
+
+def preprocessing_graph(parts: Parts, contract: ContractSpec) -> bytes | None:
+    """Return the recipe as a graph; None for a build that has none."""
+    from components.kinds.tabular.preparation import graph_of_recipe
+
+    return graph_of_recipe(parts, contract)
 
 
 def open_batches(parts: Parts, contract: ContractSpec, threads: int = 1) -> "BulkPredictor":
@@ -84,10 +118,16 @@ KIND = Kind(
     options=TabularOptions,
     train=train,
     open_batches=open_batches,
+    takes=("string", "integer", "number", "boolean", "datetime", "date"),
     targets=("binary", "multiclass", "regression"),
+    check=check,
+    preparation=Preparation(
+        make_features, leaks, ("components.kinds.tabular.preparation", "components.kinds.tabular.leaks")
+    ),
     estimate=estimate,
     smaller=smaller,
-    check=check,
+    families=("pruned", "distilled"),
+    preprocessing_graph=preprocessing_graph,
     # In pieces of about a second.
     training_modules=(
         "torch",

@@ -6,16 +6,13 @@ import polars as pl
 import pytest
 
 from components.artefacts.errors import ContractError, SourceError, SplitError
-from components.data import preparation
+from components.catalog import find_kind
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
-from components.data.results import Split
 from components.data.sources.snapshots import take_snapshot
-from components.declaration.features import FeatureStep
 from components.declaration.loading import parse_workload
 from components.declaration.source import Source
 from components.declaration.workload import Workload
-from components.features.recipe import fit_recipe
 from components.settings import Home
 from data_contracts.contract import Contract, column
 
@@ -127,20 +124,4 @@ def test_a_split_without_rows_is_refused(home: Home, tmp_path: Path) -> None:
         }
     )
     with pytest.raises(SplitError, match="Timed has no field with the role 'time'"):
-        prepare(validated, plan.split, plan.features, Timed.spec(), home)
-
-
-def test_features_are_the_same_written_whole_or_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "train.parquet"
-    frame = pl.DataFrame({"when": ["a"] * 50, "price": [float(n) for n in range(50)], "count": [1] * 50})
-    frame.with_columns(pl.Series("bought", [True, False] * 25)).write_parquet(path)
-    split = Split(name="train", path=path, features=None, rows=50, positives=0.5)
-    step = FeatureStep(transform="standardise", fields=("price",))
-    recipe = fit_recipe(pl.scan_parquet(path), [step], Sale.spec())
-    monkeypatch.setattr(preparation, "sample_step", lambda rows: 3)
-    picked = preparation._write_features({"train": split}, recipe, Sale.spec())["train"]
-    assert picked.equals(pl.read_parquet(path).gather_every(3))
-    whole = pl.read_parquet(preparation.features_path(path))
-    monkeypatch.setattr(preparation, "BLOCK", 7)
-    assert preparation._write_features({"train": split}, recipe, Sale.spec())["train"].equals(picked)
-    assert pl.read_parquet(preparation.features_path(path)).equals(whole)
+        prepare(validated, plan.split, plan.features, Timed.spec(), home, find_kind("tabular").preparation)

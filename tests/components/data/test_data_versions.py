@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from components.artefacts.errors import DataError
+from components.catalog import find_kind
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot
@@ -135,7 +136,7 @@ def test_what_was_made_of_a_version_goes_with_it(home: Home, workload: Workload)
     taken = [snapshot(part, home, Dated) for part in (frame, frame.tail(-1))]
     for one in taken:
         validated = validate_snapshot(one, Dated.spec(), home, where="trips")
-        prepare(validated, workload.split, workload.features, Dated.spec(), home)
+        prepare(validated, workload.split, workload.features, Dated.spec(), home, find_kind("tabular").preparation)
     rooms = ("snapshots", "validated", "quarantine", "prepared")
     assert [len(list(home.room(room).iterdir())) for room in rooms] == [2, 2, 2, 2]
     planned = delete_versions(home, [taken[0].digest])

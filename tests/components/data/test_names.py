@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from pydantic import create_model
 
+from components.catalog import find_kind
 from components.data.audit.leakage import audit
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
@@ -66,12 +67,17 @@ def test_names_of_ours_do_not_clash_with_those_of_fields(
     workload = parse_workload(document | changes, where="named")
     snapshot = take_snapshot(Source(path=str(tmp_path / "rows.parquet")), contract, home)
     prepared = prepare(
-        validate_snapshot(snapshot, contract, home, "named"), workload.split, workload.features, contract, home
+        validate_snapshot(snapshot, contract, home, "named"),
+        workload.split,
+        workload.features,
+        contract,
+        home,
+        find_kind("tabular").preparation,
     )
     audit(prepared, contract)
     raw, made = (pl.read_parquet(path) for path in (prepared.splits["train"].path, prepared.splits["train"].features))
     assert made["label"].to_list() == [values.index(one) if label is not bool else one for one in raw[name]]
-    recipe_graph(read_recipe(prepared.recipe.read_bytes()), contract)
+    recipe_graph(read_recipe(prepared.assets["recipe.json"].read_bytes()), contract)
     windows = split_windows(raw, contract, "week")
     assert sum(map(len, windows.values())) == len(raw)
     assert all(part.columns == raw.columns for part in windows.values())

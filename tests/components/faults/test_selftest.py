@@ -145,7 +145,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         seed=1,
     )
     prepared = Prepared(
-        digest="d", path=folder, recipe=folder / "recipe.json", splits=splits, values=recipe.values, codes={}
+        digest="d",
+        path=folder,
+        assets={"recipe.json": folder / "recipe.json"},
+        splits=splits,
+        facts={"values": recipe.values, "codes": {}},
     )
     build = written(folder / "build", candidates[1].model, folder / "recipe.json", workload)
     answered = KIND.predict_file(candidates[1].parts, CONTRACT, splits["test"].path)

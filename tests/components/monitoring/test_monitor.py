@@ -16,7 +16,13 @@ from components.settings import Home
 
 
 def prepared_without(tmp_path: Path) -> Prepared:
-    return Prepared(digest="d", path=tmp_path, recipe=tmp_path / "recipe.json", splits={}, values=(), codes={})
+    return Prepared(
+        digest="d",
+        path=tmp_path,
+        assets={"recipe.json": tmp_path / "recipe.json"},
+        splits={},
+        facts={"values": (), "codes": {}},
+    )
 
 
 def monitored(document: dict[str, Any], split: dict[str, Any], home: Home, tmp_path: Path) -> Monitored:

@@ -18,12 +18,14 @@ from components.artefacts.rollout import Rollout, promoted, read_rollout, rollou
 from components.artefacts.storage import write_json
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.declaration.loading import read_workload
-from components.promotion.promote import agree_with_registry, roll_back
+from components.promotion.agreement import agree_with_registry
+from components.promotion.rollback import roll_back
 from components.registry.names import plain_name
 from components.registry.versions import (
     CHALLENGER,
     CHAMPION,
     Registered,
+    RunFacts,
     aliased_build,
     latest_refused,
     register_build,
@@ -100,10 +102,7 @@ def register(
     metrics: dict[str, float] | None = None,
     parameters: dict[str, Any] | None = None,
 ) -> Registered:
-    return register_build(
-        build,
-        home=home,
-        settings=Settings(),
+    facts = RunFacts(
         gates_passed=passed,
         metrics=metrics or {"auc": 0.7},
         parameters=parameters or {"seed": 1},
@@ -111,6 +110,7 @@ def register(
         tags={"goal": "small"},
         trials=trials,
     )
+    return register_build(build, facts, home, Settings())
 
 
 def children(registered: Registered, tag: str = "trial") -> dict[str, Any]:

@@ -108,8 +108,10 @@ def prepare_parcels(folder: Path, workload: Workload, rows: int = 1500) -> Prepa
     return Prepared(
         digest="parcels",
         path=folder,
-        recipe=folder / "recipe.json",
+        assets={"recipe.json": folder / "recipe.json"},
         splits=splits,
-        values=recipe.values,
-        codes={feature.name: feature.cardinality for feature in recipe.codes},
+        facts={
+            "values": recipe.values,
+            "codes": {feature.name: feature.cardinality for feature in recipe.codes},
+        },
     )

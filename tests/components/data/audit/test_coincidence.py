@@ -30,7 +30,12 @@ def repeated(frames: Frames, folder: Path) -> list[Finding]:
         splits[name] = Split(name=name, path=folder / f"{name}.parquet", rows=len(frame), positives=None)
     (folder / "recipe.json").write_bytes(write_recipe(Recipe(())))
     prepared = Prepared(
-        digest="x", path=folder, recipe=folder / "recipe.json", splits=splits, values=(), codes={}, by="random"
+        digest="x",
+        path=folder,
+        assets={"recipe.json": folder / "recipe.json"},
+        splits=splits,
+        facts={"values": (), "codes": {}},
+        by="random",
     )
     found = audit(prepared, contract_for(frames["train"]))
     return [finding for finding in found if finding.kind in ("row_in_two_splits", "near_duplicate_rows")]
@@ -126,6 +131,11 @@ def test_rows_that_strata_cut_apart_are_judged_by_chance(tmp_path: Path) -> None
     splits = split_rows(KeptRows(source, mask, contract), rule, folder).splits
     (folder / "recipe.json").write_bytes(write_recipe(Recipe(())))
     prepared = Prepared(
-        digest="x", path=folder, recipe=folder / "recipe.json", splits=splits, values=(), codes={}, by="stratified"
+        digest="x",
+        path=folder,
+        assets={"recipe.json": folder / "recipe.json"},
+        splits=splits,
+        facts={"values": (), "codes": {}},
+        by="stratified",
     )
     assert audit(prepared, contract) == ()

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from components.catalog import find_kind
 from components.data.audit.findings import Audited, Finding
 from components.data.audit.leakage import audit
 from components.data.results import Prepared, Split
@@ -87,9 +88,14 @@ def findings(
     recipe = Recipe((Standardise(field=field, fill=0.0, centre=0.0, width=1.0, flag=False),))
     (folder / "recipe.json").write_bytes(write_recipe(recipe))
     prepared = Prepared(
-        digest="x", path=folder, recipe=folder / "recipe.json", splits=splits, values=("length",), codes={}, by=by
+        digest="x",
+        path=folder,
+        assets={"recipe.json": folder / "recipe.json"},
+        splits=splits,
+        facts={"values": ("length",), "codes": {}},
+        by=by,
     )
-    return audit(prepared, contract, limits)
+    return audit(prepared, contract, limits, find_kind("tabular").preparation)
 
 
 def test_clean_splits_have_no_finding(tmp_path: Path) -> None:
