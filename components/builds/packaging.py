@@ -86,7 +86,7 @@ def package_build(
         reference.write_parquet(folder / "reference.parquet")
         write_json(folder / "provenance.json", provenance)
         write_json(folder / "dependencies.json", dependencies)
-        serving = serving_packages()
+        serving = serving_packages(workload.kind)
         write_requirements(folder / REQUIREMENTS, serving)
         from components.builds.bill_of_materials import write_bill_of_materials
 

@@ -65,7 +65,7 @@ def prepare(
         samples = made.samples or {name: sampled(one, contract, REPORTED) for name, one in splits.items()}
         assets = {name: digest_file(folder / name) for name in made.assets}
         rule = split.model_dump(mode="json")
-        digest = digest_json([validated.digest, rule, assets, made.facts, code_part((*CODE, *kind.modules))])
+        digest = digest_json([validated.digest, rule, assets, dict(made.facts), code_part((*CODE, *kind.modules))])
         target = home.reference("prepared", digest)
         prepared = Prepared(
             digest=digest,
@@ -73,7 +73,7 @@ def prepare(
             splits={name: _moved(one, target) for name, one in splits.items()},
             shifts=split_report(samples, contract),
             stored_assets={name: target / name for name in made.assets},
-            facts=made.facts,
+            facts=dict(made.facts),
             snapshot=validated.snapshot,
             by=split.by,
             left_out=left_out,
