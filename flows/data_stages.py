@@ -1,7 +1,6 @@
 """From a snapshot to prepared data, as every flow that needs it goes."""
 
 from components.catalog import Kind
-from components.data.expectations import end_judging
 from components.data.results import Expected, Prepared, Snapshot, Validated
 from components.declaration.workload import Workload
 from components.settings import Home
@@ -15,10 +14,6 @@ def checked_and_prepared(
     workload: Workload, contract: ContractSpec, kind: Kind, snapshot: Snapshot, home: Home
 ) -> tuple[Validated, Expected, Prepared]:
     """Validate a snapshot and prepare it, and have it judged as a whole before anything is learnt from it."""
-    try:
-        validated = validate(snapshot, contract, workload.name, home)
-        # Expectations last: a process that validation has begun judges while the rows are prepared.
-        prepared = prepare(validated, workload.split, workload.features, contract, kind.preparation, home)
-        return validated, expect(validated, contract, workload.name, home), prepared
-    finally:
-        end_judging()
+    validated = validate(snapshot, contract, workload.name, home)
+    prepared = prepare(validated, workload.split, workload.features, contract, kind.preparation, home)
+    return validated, expect(validated, contract, workload.name, home), prepared

@@ -8,6 +8,7 @@ from pathlib import Path
 from components.catalog import Kind, check_kind, find_kind, kind_options
 from components.declaration.loading import contract_of, find_workload, read_workload
 from components.declaration.workload import Workload
+from components.gates.own import own_gates
 from components.monitoring.drift_tests import check_declared
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
@@ -38,6 +39,7 @@ def checked_workload(workload: str) -> Workload:
     contract = contract_of(declared)
     check_kind(declared, contract)
     check_declared(declared.monitoring, contract)
+    own_gates(declared.gates.own)
     return declared
 
 

@@ -1,8 +1,10 @@
 """Answer a whole file with a workload's champion. Run it with ``slipway score WORKLOAD IN OUT`` or the Prefect UI."""
 
 from pathlib import Path
+from typing import Annotated
 
 from prefect import flow
+from pydantic import Field
 
 from components.promotion.promote import champion_of
 from components.scoring.score import Scored
@@ -16,7 +18,7 @@ def score_batch(
     source: Path,
     target: Path,
     workload: WorkloadName = "flights",
-    key: str | None = None,
+    key: Annotated[str, Field(max_length=4_000)] = "",
     with_inputs: bool = False,
 ) -> Scored:
     """Score a file; rows that break the contract come out with their reasons instead of a probability.
@@ -25,9 +27,9 @@ def score_batch(
         source: Parquet, CSV, Arrow or JSON lines file of contract rows.
         target: Parquet, CSV or Arrow file to write.
         workload: Name of a file in deployments/ without .yaml, or the path of a workload file.
-        key: Column of the source that stands beside each answer in the target; the row's number if not said.
+        key: Column of the source that stands beside each answer in the target; the row's number if left empty.
         with_inputs: Write the inputs beside the answers, too.
     """
     with opened(workload, "score-batch") as run:
         champion = champion_of(run.workload, run.home, run.settings)
-        return score(champion, source, target, key, with_inputs, run.workload.source)
+        return score(champion, source, target, key or None, with_inputs, run.workload.source)

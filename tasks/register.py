@@ -5,7 +5,7 @@ from components.builds.packaging import PackagedBuild
 from components.builds.signing import public_key_path
 from components.declaration.workload import Workload
 from components.evaluation.evidence import parse_evidence
-from components.registry.versions import PARAMETERS, Registered, register_build
+from components.registry.versions import PARAMETERS, Registered, RunFacts, register_build
 from components.settings import Home, Settings
 from components.training.results import Trained, read_trials
 from tasks.pages import link, table
@@ -41,10 +41,7 @@ def register(
     opened = open_build(build.path, public_key_path(settings.key()), build_id=build.build_id)
     evidence = parse_evidence(opened.read("evidence.json"), where=str(build.path))
     metrics = {measure.name: measure.value for measure in evidence.measures if measure.slice is None}
-    return register_build(
-        opened,
-        home=home,
-        settings=settings,
+    facts = RunFacts(
         gates_passed=gates_passed,
         metrics=metrics,
         parameters=workload.model_dump(mode="json", include=set(PARAMETERS)),
@@ -52,3 +49,4 @@ def register(
         tags={"workload": workload.name, "goal": workload.goal.statement},
         trials=read_trials(trained.search) if trained.search else (),
     )
+    return register_build(opened, facts, home, settings)

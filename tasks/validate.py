@@ -1,6 +1,5 @@
 """Validate: keep the rows that fit the contract, set the others aside with their reasons."""
 
-from components.data.expectations import begin_judging
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot, Validated
 from components.settings import Home
@@ -21,7 +20,4 @@ def _artifact(validated: Validated) -> str:
 @stage("validate", artifact=_artifact)
 def validate(snapshot: Snapshot, contract: ContractSpec, name: str, home: Home) -> Validated:
     """Check every row; ``name`` is the workload's, for messages."""
-    validated = validate_snapshot(snapshot, contract, home, where=name)
-    # The stage ``expect`` asks for the answer. Loading Great Expectations takes seconds of a core, whatever is asked.
-    begin_judging(validated, contract, home, where=name)
-    return validated
+    return validate_snapshot(snapshot, contract, home, where=name)

@@ -16,9 +16,8 @@ BUCKET = "slipway"
 @contextmanager
 def serving_s3() -> Iterator[dict[str, str]]:
     """Serve an empty bucket until the end of the block."""
-    with subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as (
-        process
-    ):
+    command, pipe = [sys.executable, __file__], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
             port = int(process.stdout.readline())
@@ -50,6 +49,8 @@ def main() -> None:
     server = make_server("127.0.0.1", 0, answer, threaded=True)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
+    # When who started it is gone, also by a kill, there is no more to read.
+    threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
     server.serve_forever()
 
 

@@ -19,16 +19,30 @@ def test_the_import_rules_of_pyproject_hold(monkeypatch: pytest.MonkeyPatch) -> 
     assert lint_imports(no_cache=True) == 0
 
 
-def test_no_module_of_ours_reaches_itself_by_its_imports() -> None:
-    # Also not through an import inside of a function: that only hides a circle from Python, not from a reader.
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    """Return every import of ours, those inside of functions, too."""
     rules = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
-    graph = grimp.build_graph(*rules["root_packages"], cache_dir=None)
+    return grimp.build_graph(*rules["root_packages"], cache_dir=None)
+
+
+def test_no_module_of_ours_reaches_itself_by_its_imports(graph: grimp.ImportGraph) -> None:
+    # Also not through an import inside of a function: that only hides a circle from Python, not from a reader.
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     assert len(imports) > 300
     try:
         graphlib.TopologicalSorter(imports).prepare()
     except graphlib.CycleError as circle:
         pytest.fail(f"a circle of imports: {' <- '.join(circle.args[1])}")
+
+
+def test_the_contracts_of_our_workloads_are_known_to_nothing_but_each_other(graph: grimp.ImportGraph) -> None:
+    """A workload file names its contract; no code of the engine does, the language of contracts neither."""
+    places = (REPOSITORY / "data_contracts").iterdir()
+    modules = {f"data_contracts.{path.stem}" for path in places if path.name not in ("__init__.py", "contract.py")}
+    shipped = {module for module in modules if module in graph.modules and not graph.find_children(module)}
+    assert "data_contracts.flights" in shipped
+    assert {one for module in shipped for one in graph.find_modules_that_directly_import(module)} <= shipped
 
 
 def test_an_exception_to_an_import_rule_is_one_edge_with_its_reason() -> None:

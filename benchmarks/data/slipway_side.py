@@ -5,7 +5,6 @@ python -m benchmarks.data.slipway_side prepare out/snapshot.json out/
 """
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from components.catalog import find_kind
-from components.data.expectations import begin_judging, judge_expectations
+from components.data.expectations import judge_expectations
 from components.data.preparation import prepare
 from components.data.quarantine import validate_snapshot
 from components.data.results import Snapshot
@@ -24,8 +23,6 @@ from components.settings import Home
 from data_contracts.flights import Flight
 
 RECORD = "snapshot.json"
-# Bytes that the process had at most that ran beside.
-BESIDE = "beside.txt"
 
 
 def snapshot(source: Path, folder: Path) -> None:
@@ -51,8 +48,6 @@ def validate_and_prepare(record: Path, folder: Path) -> None:
     # It lies in the home of who took it.
     taken = Snapshot.model_validate(told["snapshot"] | {"stored": Path(told["path"])})
     validated = validate_snapshot(taken, contract, home, where="benchmark")
-    # As the stages do it.
-    begin_judging(validated, contract, home, where="benchmark")
     flights = read_workload("flights")
     prepared = prepare(validated, flights.split, flights.features, contract, home, find_kind("tabular").preparation)
     judge_expectations(validated, contract, home, where="benchmark")
@@ -64,8 +59,6 @@ def validate_and_prepare(record: Path, folder: Path) -> None:
         "shifts": {f"{shift.split}.{shift.field}": shift.distance for shift in prepared.shifts},
     }
     (folder / "result.json").write_text(json.dumps(result))
-    # At most: the process that judged need not have been at its peak when this one was.
-    (folder / BESIDE).write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024))
     (folder / "prepared").symlink_to(prepared.path)
 
 

@@ -1,9 +1,8 @@
-"""Files that are either whole or absent: digests, atomic writes, atomic folders.
+"""Files that are either whole or absent: digests, atomic writes, what is swept of unfinished ones.
 
 Used by the data plane too, so nothing heavier than the standard library and msgspec is imported.
 """
 
-import contextlib
 import fcntl
 import functools
 import hashlib
@@ -130,19 +129,23 @@ def write_atomically(path: Path, data: bytes | memoryview) -> Path:
     return path
 
 
-def write_secret_once(path: Path, secret: bytes) -> Path:
-    """Write a file that its owner alone can read; one that is there already stays, also if it came a moment ago."""
+def write_once(path: Path, data: bytes, *, mode: int = 0o644) -> bool:
+    """Write a file unless there is one of that name, also if it came a moment ago; say whether it is ours."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Made readable for its owner alone, and given its name when it is whole.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=scratch_prefix(path.name))
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(secret)
-        with contextlib.suppress(FileExistsError):
-            os.link(name, path)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+        os.link(name, path)
+    except FileExistsError:
+        return False
     finally:
         Path(name).unlink()
-    return path
+    return True
 
 
 def take_lock(file: IO[bytes]) -> bool:
@@ -174,25 +177,3 @@ def held(path: Path, seconds: float) -> Iterator[None]:
 def write_json(path: Path, value: Any) -> Path:
     """Write a value as indented JSON, atomically."""
     return write_atomically(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-
-
-@contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield a scratch folder that becomes ``target`` when the block ends well, and vanishes when it does not.
-
-    If ``target`` exists already at the end, it wins: folders written this way are named after their content.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=scratch_prefix(target.name)))
-    try:
-        yield scratch
-        scratch.chmod(0o755)
-        try:
-            scratch.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-            shutil.rmtree(scratch)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise

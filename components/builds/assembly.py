@@ -16,10 +16,12 @@ from components.compression.results import training_record
 from components.data.sources.source import source_modules
 from components.declaration.workload import Workload
 from components.evaluation.evidence import write_evidence
+from components.gates.own import own_modules
 from components.imported_code import code_of
 from components.provenance import CodeVersion, code_version, dependency_graph, environment_differences, machine
-from components.reports.dossier import Subject, write_dossier
+from components.reports.dossier import write_dossier
 from components.reports.model_card import write_card
+from components.reports.subject import Subject
 from components.run_ledger import stage_seconds
 from components.settings import Home
 from data_contracts.description.spec import ContractSpec
@@ -85,7 +87,8 @@ def assemble_build(
 def _code_files(workload: Workload, kind: Kind) -> dict[str, str]:
     """Return the digest of every file of code that the build flow, the kind and the contract import."""
     modules = ["flows.build_model", *kind_modules(kind.name), workload.contract.partition(":")[0]]
-    return code_of([*modules, *source_modules(workload.source)]).digests_by_place()
+    theirs = (*source_modules(workload.source), *own_modules(workload.gates.own))
+    return code_of([*modules, *theirs]).digests_by_place()
 
 
 def _made(inputs: BuildInputs, workload: Workload) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from components.artefacts.build import SIGNATURE
 from components.artefacts.errors import BuildError, HostError
-from components.artefacts.storage import write_atomically, write_secret_once
+from components.artefacts.storage import write_atomically, write_once
 
 if TYPE_CHECKING:
     from model_signing import hashing
@@ -41,7 +41,7 @@ def _make_key(private_key: Path) -> None:
     secret = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    write_secret_once(private_key, secret)
+    write_once(private_key, secret, mode=0o600)
 
 
 def _public_half(private_key: Path) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from components.artefacts.errors import ContractError, HostError
-from components.artefacts.storage import write_secret_once
+from components.artefacts.storage import write_once
 from components.settings import Home
 from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.description.types.registry import value_type
@@ -28,7 +28,7 @@ def pii_key(home: Home) -> bytes:
     path = home.key("pii.key")
     try:
         if not path.is_file():
-            write_secret_once(path, os.urandom(KEY_BYTES // 2).hex().encode())
+            write_once(path, os.urandom(KEY_BYTES // 2).hex().encode(), mode=0o600)
     except OSError as error:
         raise HostError(f"cannot make a key for pii at {path}: {error.strerror}") from None
     key = path.read_bytes()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from components.declaration.behaviour import BehaviourTest
-from components.declaration.section import Section
+from components.declaration.section import Reference, Section
 from components.declaration.targets import CLASS_METRICS, FloorMetric
 
 
@@ -89,6 +89,9 @@ class Gates(Section):
     floors: tuple[Floor, ...] = Field((), description="Limits on further metrics, also of single classes.")
     converged: Literal["warning", "required"] = Field(
         "warning", description="Whether a training that a cap cut off is a warning, or refused."
+    )
+    own: tuple[Reference, ...] = Field(
+        (), description="Gates of your own, module:function, asked beside ours when a build is made."
     )
     undecided: Literal["fail", "pass"] = Field("fail", description="What an interval across the threshold counts as.")
 

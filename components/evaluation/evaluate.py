@@ -16,6 +16,7 @@ from components.artefacts.answer_shape import AnswerShape, differences
 from components.artefacts.storage import digest_file, digest_json, scratch_prefix, write_json
 from components.batch_prediction import PredictFile
 from components.data.results import Prepared
+from components.data.splits.split_report import is_compared
 from components.declaration.targets import Target, label_unit, shape_of
 from components.evaluation.behaviour_tests import behaviour, behaviour_measure
 from components.evaluation.decisions import decision_threshold, decisions
@@ -125,7 +126,8 @@ def _questioned(
     evidence: Evidence, hold_out: HoldOut, workload: EvaluationPart, contract: ContractSpec, ask: Ask
 ) -> Evidence:
     """Add what only asking the graph again can tell: importance, weak slices, behaviour."""
-    fields = tuple(field.name for field in contract.inputs)
+    # What is not compared value by value, such as a picture, has no values to divide rows by.
+    fields = tuple(field.name for field in contract.inputs if is_compared(field))
     used = tuple(name for step in workload.features for name in step.fields)
     labels, metric, seed = hold_out.labels, workload.goal.metric, workload.seed
     tables: dict[str, Any] = {

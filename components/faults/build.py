@@ -18,7 +18,8 @@ from components.evaluation.evidence import Measure
 from components.evaluation.hold_out import labels_of
 from components.evaluation.slices import SOURCE
 from components.faults.bench import RESAMPLES, Bench, Fault, Seen, largest_slice
-from components.gates.judge import GateReport, promotion_evidence, promotion_gates
+from components.gates.judge import GateReport, promotion_gates
+from components.gates.promotion_evidence import LiveMeasures, promotion_evidence
 from components.promotion.champion import against_champion
 
 CALLS = 15
@@ -174,10 +175,7 @@ def _promoted(
     build: GateReport | None = None,
     champion: tuple[Measure, ...] = (),
 ) -> Seen:
-    evidence = promotion_evidence(
-        bench.workload,
-        build or GateReport(verdicts=(), passed=True, goal=bench.workload.goal.statement),
-        model="planted",
+    seen = LiveMeasures(
         environment=differences or [],
         broken_rungs=rungs,
         live_parity=parity,
@@ -185,6 +183,8 @@ def _promoted(
         serving_usd_per_1000=usd,
         champion=champion,
     )
+    judged = build or GateReport(verdicts=(), passed=True, goal=bench.workload.goal.statement)
+    evidence = promotion_evidence(bench.workload.name, "planted", judged, seen)
     report = promotion_gates(bench.workload, evidence)
     return {verdict.gate: verdict.line for verdict in report.refused}
 

@@ -116,7 +116,7 @@ class Log1p(_Scaled, tag="log1p", frozen=True):
     @classmethod
     def fit(cls, frame: pl.LazyFrame, field: FieldSpec) -> Self:
         known = _known(frame, field)
-        mean, deviation = known.mapped(lambda x: np.sign(x) * np.log(np.abs(x) + 1.0)).moments()
+        mean, deviation = known.mapped(_signed_log).moments()
         return cls(field=field.name, **_scale(cls, field, known, known.median, mean, deviation))
 
     def _bent(self, value: pl.Expr) -> pl.Expr:

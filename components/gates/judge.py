@@ -124,35 +124,6 @@ def _means(rule: Rule, verdict: Verdict) -> str:
     return rule.in_plain_words(why) if rule.in_plain_words else why
 
 
-def promotion_evidence(
-    workload: Workload,
-    build: GateReport,
-    *,
-    model: str,
-    environment: Sequence[str],
-    broken_rungs: float | Measure,
-    live_parity: float,
-    latency_p95_ms: float | Measure,
-    serving_usd_per_1000: float | Measure,
-    champion: Sequence[Measure] = (),
-) -> Evidence:
-    """Return what can be measured only when a build is about to serve; a refused build is never promoted.
-
-    ``champion`` are the gains over the build that serves now on the same rows, of the whole and of slices.
-    """
-    refused = [] if build.passed else [verdict.gate for verdict in build.refused] or ["the report as a whole"]
-    measures: tuple[Measure, ...] = (
-        _measure("refused_build_gates", len(refused), ", ".join(refused)),
-        _measure("environment_differences", len(environment), ", ".join(environment)),
-        _measure("broken_rungs", broken_rungs),
-        _measure("live_parity", live_parity),
-        _measure("latency_p95_ms", latency_p95_ms),
-        _measure("serving_usd_per_1000", serving_usd_per_1000),
-        *champion,
-    )
-    return Evidence(workload=workload.name, model=model, split="promotion", measures=measures)
-
-
 def promotion_gates(workload: Workload, evidence: Evidence, *, not_compared: str = "") -> GateReport:
     """Judge the evidence of a promotion; ``not_compared`` says why the build that serves cannot be compared."""
     rules = promotion_policy(workload, evidence, not_comparable=not_compared)
@@ -278,9 +249,3 @@ def _verdict(
 
 def _asked(rule: Rule) -> str:
     return f"{rule.direction.replace('_', ' ')} {number(rule.limit)}"
-
-
-def _measure(name: str, value: float | Measure, detail: str = "") -> Measure:
-    if isinstance(value, Measure):
-        return value.model_copy(update={"name": name})
-    return Measure(name=name, value=value, source="promotion", detail=detail)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence
+from components.gates.own import own_gates
 from components.gates.registry import BUILD, PROMOTION, Gate, rules_of
 from components.gates.rule import Case, Rule
 from components.gates.rules import behaviour, calibration, data, graph, promotion, quality, serving, slices, training
@@ -16,8 +17,8 @@ CHAPTERS = (quality, calibration, graph, slices, data, behaviour, promotion, ser
 
 
 def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
-    """Return the rules of a build, the goal first."""
-    return _asked(BUILD, Case.of(workload, evidence))
+    """Return the rules of a build, the goal first, the user's own last."""
+    return _asked(BUILD | own_gates(workload.gates.own), Case.of(workload, evidence))
 
 
 def promotion_policy(workload: Workload, evidence: Evidence, *, not_comparable: str = "") -> tuple[Rule, ...]:

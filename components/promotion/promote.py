@@ -25,8 +25,9 @@ from components.builds.signing import public_key_path
 from components.declaration.targets import label_unit
 from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure
-from components.gates.judge import GateReport, promotion_evidence, promotion_gates
+from components.gates.judge import GateReport, promotion_gates
 from components.gates.policy import promotion_gate_names
+from components.gates.promotion_evidence import LiveMeasures, promotion_evidence
 from components.promotion.champion import Comparison, against_champion
 from components.promotion.record import PromotionRecord, now, write_record
 from components.promotion.rollouts import RolloutMovedError, alone, open_champion, rollout_of, unmoved
@@ -241,10 +242,7 @@ def _judged(
 
 
 def _evidence(workload: Workload, build: Build, live: LiveCheck, ladder: Ladder, found: Comparison | None) -> Evidence:
-    evidence = promotion_evidence(
-        workload,
-        GateReport.model_validate_json(build.read("gates.json")),
-        model=build.build_id,
+    seen = LiveMeasures(
         environment=environment_differences(dependency_graph()),
         broken_rungs=ladder_measure(ladder),
         live_parity=live.max_difference,
@@ -252,6 +250,8 @@ def _evidence(workload: Workload, build: Build, live: LiveCheck, ladder: Ladder,
         serving_usd_per_1000=live.usd_per_1000,
         champion=found.gains if found else (),
     )
+    report = GateReport.model_validate_json(build.read("gates.json"))
+    evidence = promotion_evidence(workload.name, build.build_id, report, seen)
     tables = {"slices_too_small": list(found.too_small)} if found and found.too_small else {}
     return evidence.model_copy(update={"tables": tables, "unit": label_unit(build.contract())})
 

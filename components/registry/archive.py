@@ -18,7 +18,7 @@ from components.builds.kept_builds import keep_build, workload_document
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.evaluation.evidence import parse_evidence
 from components.gates.judge import GateReport
-from components.registry.versions import PARAMETERS, Registered, register_build
+from components.registry.versions import PARAMETERS, Registered, RunFacts, register_build
 from components.settings import Home, Settings
 
 ENDING = ".bento"
@@ -85,13 +85,11 @@ def import_build(source: Path, home: Home, settings: Settings, key: Path) -> Reg
     pack_bento(build, home.room("bentoml"))
     evidence = parse_evidence(build.read("evidence.json"), where=f"evidence.json of build {build.build_id}")
     document = workload_document(build)
-    return register_build(
-        build,
-        home=home,
-        settings=settings,
+    facts = RunFacts(
         gates_passed=GateReport.model_validate_json(build.read("gates.json")).passed,
         metrics={measure.name: measure.value for measure in evidence.measures if measure.slice is None},
         parameters={name: document[name] for name in PARAMETERS},
         metric=document["goal"]["metric"],
         tags={"workload": build.manifest.workload, "goal": document["goal"]["statement"]},
     )
+    return register_build(build, facts, home, settings)

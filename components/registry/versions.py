@@ -7,6 +7,7 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,23 +59,24 @@ class Registered(Result):
         return self.stored.local()
 
 
-def register_build(
-    build: Build,
-    *,
-    home: Home,
-    settings: Settings,
-    gates_passed: bool,
-    metrics: Mapping[str, float],
-    parameters: Mapping[str, Any],
-    metric: str,
-    tags: Mapping[str, str],
-    trials: Sequence[Trial] = (),
-) -> Registered:
+@dataclass(frozen=True)
+class RunFacts:
+    """What is logged of a build beside its files; ``metric`` is what its candidates and trials were compared by."""
+
+    gates_passed: bool
+    metrics: Mapping[str, float]
+    parameters: Mapping[str, Any]
+    metric: str
+    tags: Mapping[str, str]
+    trials: Sequence[Trial] = ()
+
+
+def register_build(build: Build, facts: RunFacts, home: Home, settings: Settings) -> Registered:
     """Log a build as a run with its files, register it as a model version, and make it the challenger.
 
-    Each candidate and each trial of a search becomes a child of that run; ``metric`` is what they were compared by. A
-    build whose gates did not pass is registered, so that it can be looked at, but never becomes the challenger. Doing
-    it again for the same build changes nothing; the same build judged again is a version more.
+    Each candidate and each trial of a search becomes a child of that run. A build whose gates did not pass is
+    registered, so that it can be looked at, but never becomes the challenger. Doing it again for the same build changes
+    nothing; the same build judged again is a version more.
     """
     workload = build.manifest.workload
     provenance = msgspec.json.decode(build.read("provenance.json"))
@@ -82,13 +84,13 @@ def register_build(
         version = _version_of(client, workload, build.build_id, build.seal)
         if version is None:
             known = {"build_id": build.build_id, "seal": build.seal}
-            told = {**tags, **known, "gates": "passed" if gates_passed else "failed"}
-            version = _log(client, build, home, provenance, metrics, parameters, told)
+            told = {**facts.tags, **known, "gates": "passed" if facts.gates_passed else "failed"}
+            version = _log(client, build, home, provenance, facts.metrics, facts.parameters, told)
         training = TrainingRecord.model_validate(provenance["training"])
-        children = [child_of_candidate(one, training, metric) for one in training.candidates]
-        log_children(client, version.run_id, [*children, *map(child_of_trial, trials)])
+        children = [child_of_candidate(one, training, facts.metric) for one in training.candidates]
+        log_children(client, version.run_id, [*children, *map(child_of_trial, facts.trials)])
         files = _files_of(client, version.run_id)
-        if gates_passed:
+        if facts.gates_passed:
             client.set_registered_model_alias(workload, CHALLENGER, str(version.version))
     return Registered(
         digest=build.build_id,
@@ -98,7 +100,7 @@ def register_build(
         version=int(version.version),
         run_id=version.run_id,
         tracking_uri=tracking_uri(home, settings),
-        gates_passed=gates_passed,
+        gates_passed=facts.gates_passed,
         files=files,
     )
 

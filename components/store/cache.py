@@ -91,7 +91,7 @@ class Cache:
         # The mark first: what is deleted in part is not taken for whole.
         marker.unlink(missing_ok=True)
         folder = self.root / marker.relative_to(self.root / "cache").with_suffix("")
-        hidden = folder.with_name(f"{scratch_prefix('deleted')}{folder.name}")
+        hidden = folder.with_name(f"{scratch_prefix('deleted')}{folder.name.replace('.', '_')}")
         try:
             folder.rename(hidden)
         except FileNotFoundError:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.artefacts.errors import HostError
-from components.artefacts.storage import digest_bytes, held, scratch_prefix, take_lock, write_atomically
+from components.artefacts.storage import digest_bytes, held, scratch_prefix, take_lock, write_atomically, write_once
 from components.store.store import ConflictError, Document, Entry, File, Room, StoreError, checked
 
 # How often who waits for a lease looks again, and how long another may take to write a document.
@@ -76,7 +75,7 @@ class FolderStore:
     def delete(self, room: Room, name: str) -> None:
         folder = self._path(room, name)
         # First out of sight, in one step: a deletion that is interrupted leaves no half of an entry behind.
-        hidden = folder.with_name(f"{scratch_prefix('deleted')}{folder.name}")
+        hidden = folder.with_name(f"{scratch_prefix('deleted')}{folder.name.replace('.', '_')}")
         try:
             folder.rename(hidden)
         except FileNotFoundError:
@@ -95,33 +94,18 @@ class FolderStore:
 
     def write_document(self, room: Room, name: str, data: bytes, seen: str | None) -> str:
         path = self._path(room, name)
+        version = digest_bytes(data)
         if seen is None:
-            return self._create(path, data)
+            if not write_once(path, data):
+                raise ConflictError(f"{path} was written by somebody else meanwhile: nothing was written")
+            return version
         # One lock for all of a folder: a write takes no time.
         with held(path.with_name("documents"), WRITE_SECONDS):
             found = self.read_document(room, name)
-            version = digest_bytes(data)
             if (found.version if found else None) != seen:
                 raise ConflictError(f"{path} was changed by somebody else since it was read: nothing was written")
             write_atomically(path, data)
         return version
-
-    def _create(self, path: Path, data: bytes) -> str:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=scratch_prefix(path.name))
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(scratch).chmod(0o644)
-            # It gets its name when it is whole, and only if nobody else has it.
-            os.link(scratch, path)
-        except FileExistsError:
-            raise ConflictError(f"{path} was written by somebody else meanwhile: nothing was written") from None
-        finally:
-            Path(scratch).unlink()
-        return digest_bytes(data)
 
     def delete_document(self, room: Room, name: str) -> None:
         self._path(room, name).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -28,6 +29,7 @@ from components.store.store import ConflictError, Document, Entry, File, Room, S
 One = TypeVar("One")
 
 AT_ONCE = 8
+RECENT_SECONDS = 1.0
 # Content that no entry names may be of an entry that is being committed. Older content is sent again instead of being
 # relied on at half that age, so what is deleted is of no commit that is under way.
 KEPT_DAYS = 14
@@ -43,6 +45,8 @@ class ObjectStore:
         self._bucket = bucket
         self._cache = Cache(root, cache_bytes)
         self._fetching = threading.RLock()
+        # Manifests by their keys, and when they were read: a result names many files of an entry.
+        self._recent: dict[str, tuple[float, Cached]] = {}
 
     def where(self, room: Room, name: str = "", file: str = "") -> str:
         return f"{'/'.join(filter(None, (room, name, file)))} in {self._bucket.address}"
@@ -74,6 +78,7 @@ class ObjectStore:
         if not folder.is_dir():
             raise StoreError(f"{folder} is to be published and is not there")
         entry = self._sent(folder)
+        self._recent.pop(_key("entries", room, name), None)
         version = self._bucket.replace(_key("entries", room, name), msgspec.json.encode(entry))
         self._cache.add(room, name, Cached(entry, version))
 
@@ -112,6 +117,7 @@ class ObjectStore:
         return self._bucket.names(f"{_key('entries', room, below)}/" if below else f"entries/{room}/")
 
     def delete(self, room: Room, name: str) -> None:
+        self._recent.pop(_key("entries", room, name), None)
         self._bucket.delete(_key("entries", room, name))
         self._cache.remove(room, name)
 
@@ -153,8 +159,15 @@ class ObjectStore:
 
     def _manifest(self, room: Room, name: str) -> Cached | None:
         key = _key("entries", room, name)
+        read_at, known = self._recent.get(key, (-RECENT_SECONDS, None))
+        if known is not None and time.monotonic() - read_at < RECENT_SECONDS:
+            return known
         found = self._bucket.get(key)
-        return None if found is None else Cached(_decoded(key, found), found.version)
+        if found is None:
+            return None
+        manifest = Cached(_decoded(key, found), found.version)
+        self._recent[key] = time.monotonic(), manifest
+        return manifest
 
     def _sent(self, folder: Path) -> Entry:
         """Send what a folder holds and return it as an entry."""
@@ -221,7 +234,7 @@ def _put_in_place(folder: Path, target: Path) -> None:
                 raise
         else:
             return
-        hidden = target.with_name(f"{scratch_prefix('deleted')}{target.name}")
+        hidden = target.with_name(f"{scratch_prefix('deleted')}{target.name.replace('.', '_')}")
         try:
             target.rename(hidden)
         except FileNotFoundError:

@@ -9,8 +9,9 @@ import numpy as np
 from components.artefacts.answer_shape import differences
 from components.artefacts.build import Build, Golden, ServingSpec, open_build
 from components.artefacts.errors import BuildError, ServingError
-from components.artefacts.inference import Predictor, Row, inference_of
+from components.artefacts.inference import Inference, Predictor, Row, inference_of
 from data_contracts.description.spec import ContractSpec
+from deployments.data_plane.formats.content import JSON_TYPE
 from deployments.data_plane.formats.request import RowDecoder
 
 WARM_UP_ROWS = (1, 2, 8, 32, 128)
@@ -25,10 +26,23 @@ class Model(msgspec.Struct, frozen=True):
     decoder: RowDecoder
     predictor: Predictor
     load_seconds: float
+    inference: Inference | None = None
 
     @property
     def build_id(self) -> str:
         return self.build.build_id
+
+    @property
+    def body_types(self) -> tuple[str, ...]:
+        """Types of bodies that are rows: JSON, and what the kind of model reads."""
+        return (JSON_TYPE, *(self.inference.media_types if self.inference else ()))
+
+    def rows_of(self, body: bytes, said: str | None) -> list[Row]:
+        """Return the rows of a body whose content-type header is ``said``, one of ``body_types``, checked."""
+        kind = JSON_TYPE if said == JSON_TYPE else (said or "").partition(";")[0].strip().lower()
+        if kind == JSON_TYPE or self.inference is None:
+            return self.decoder.decode(body)
+        return self.decoder.check(self.inference.read_body(body, kind, self.contract))
 
 
 def load_model(
@@ -62,6 +76,7 @@ def load_model(
         decoder=RowDecoder(contract, serving.max_rows),
         predictor=predictor,
         load_seconds=0.0,
+        inference=inference,
     )
     if not check:
         return model

@@ -29,7 +29,6 @@ from deployments.data_plane.telemetry.tracing import Trace, Tracing
 
 # A body that comes with its headers is thrown away by the server. Reading one costs as much as the refusal itself.
 TINY_BODY = 4_096
-JSON_BODY = (JSON_TYPE,)
 # Tensors as JSON, or bytes behind it. Triton's client says neither.
 TENSOR_BODY = (JSON_TYPE, "application/octet-stream")
 BINARY = (("content-type", "application/octet-stream"),)
@@ -93,6 +92,7 @@ class Service:
     def take_over(self, model: Model) -> None:
         """Answer from now on with another build; what is in flight finishes with the old one."""
         self.model = model
+        self._body_types = model.body_types
         self.metrics.watch(model.serving.answer.bounds)
         # Each build has a queue of its own: rows that one contract let in are never answered by another build.
         self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large)
@@ -177,13 +177,14 @@ class Service:
         return refusal
 
     async def predict(self, request: Request) -> Reply:
-        """Answer rows given as JSON."""
+        """Answer rows given as JSON, or as what the kind of model reads."""
         arrived = time.perf_counter()
         admission = self.admission
         if admission.limits_rates:
             await admission.limit_rate(request)
         model, batcher, encoder = self.model, self._batcher, self._answers
-        rows = model.decoder.decode(await read_body(request, JSON_BODY, model.serving.max_body_bytes))
+        body = await read_body(request, self._body_types, model.serving.max_body_bytes)
+        rows = model.rows_of(body, request.header("content-type"))
         request.request_id = request_id = admission.request_id(request.header("x-request-id"))
         deadline = arrived + admission.patience(request)
         early = None

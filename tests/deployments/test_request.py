@@ -1,14 +1,18 @@
 """Every body is either rows that keep the contract or an error that says which row, field and reason."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from components.kinds.tabular.inference import TabularInference
 from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.flights import Flight
 from deployments.data_plane.documents.openapi import example_row
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder, TooManyRows
+from deployments.data_plane.model import load_model
 
 CONTRACT = Flight.spec()
 ROW = example_row(CONTRACT)
@@ -95,3 +99,27 @@ def test_bounds_of_integers_may_be_given_as_any_number() -> None:
     for bad in (b'{"n": 0}', b'{"n": 10}', b'{"n": 1.0}', b'{"n": 99999999999999999999}'):
         with pytest.raises(InvalidRow):
             decoder.decode(bad)
+
+
+def test_a_body_of_a_type_that_the_kind_reads_is_a_row(build: Path) -> None:
+    class Pictures(TabularInference):
+        media_types = ("image/png",)
+
+        def read_body(self, body: bytes, media_type: str, contract: ContractSpec) -> list[dict[str, Any]]:
+            return [{"picture": body, "kind": media_type}]
+
+    fields = (
+        FieldSpec(name="picture", dtype="bytes", description="", media_type="image/*", max_bytes=4),
+        FieldSpec(name="kind", dtype="string", description=""),
+    )
+    contract = ContractSpec(name="Photo", description="", fields=fields)
+    model = msgspec.structs.replace(
+        load_model(build), inference=Pictures(), contract=contract, decoder=RowDecoder(contract, 10)
+    )
+    assert model.body_types == ("application/json", "image/png")
+    assert model.rows_of(b"\xff\x00", "Image/PNG; q=1") == [(b"\xff\x00", "image/png")]
+    for said in ("application/json", "application/json; charset=utf-8"):
+        assert model.rows_of(b'{"picture": "QUI=", "kind": "a"}', said) == [(b"AB", "a")]
+    with pytest.raises(InvalidRow, match="row 0, field picture: Expected bytes of length <= 4"):
+        model.rows_of(b"12345", "image/png")
+    assert load_model(build).body_types == ("application/json",)

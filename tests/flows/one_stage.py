@@ -81,9 +81,9 @@ def run(name: str, workload: Any, known: dict[str, Any]) -> Any:
         case "expect":
             return expect.fn(known["validate"], contract, workload.name, home)
         case "prepare":
-            return prepare.fn(known["validate"], workload.split, workload.features, contract, home)
+            return prepare.fn(known["validate"], workload.split, workload.features, contract, kind.preparation, home)
         case "audit":
-            return audit.fn(known["prepare"], workload.audit, contract)
+            return audit.fn(known["prepare"], workload.audit, contract, kind.preparation)
         case "train":
             return train.fn(TrainingPart.of(workload), known["prepare"], kind, contract, home, settings)
         case "compress":

@@ -46,12 +46,14 @@ def up_to_expect(workload: Workload, home: Home) -> Expected:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+def shop(tmp_path: Path, home: Home, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that writes a workload with one expectation, on orders of half an hour ago."""
     moments = [datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=30)] * 200
     rows = pl.DataFrame({"placed": moments, "shop": ["a", "b"] * 100, "late": [True, False] * 100})
     rows.write_parquet(tmp_path / "orders.parquet")
     monkeypatch.syspath_prepend(tmp_path)
+    # What a run keeps is read in the home that the environment names.
+    monkeypatch.setenv("SLIPWAY_HOME", str(home.root))
 
     def made(module: str, expectation: str, arguments: dict[str, Any]) -> Path:
         (tmp_path / f"{module}.py").write_text(CONTRACT.format(expectation=expectation, arguments=arguments))

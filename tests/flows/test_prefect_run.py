@@ -32,6 +32,7 @@ def weigh(workload: Workload, home: Home, ran: list[int], folder: Path) -> Any:
     from prefect import flow
     from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
+    from components.run_ledger import recorded_run
     from flows.prefect_run import known_to_prefect
     from tasks.stage import stage
 
@@ -42,7 +43,7 @@ def weigh(workload: Workload, home: Home, ran: list[int], folder: Path) -> Any:
 
     @flow(name="weigh-it")
     def weigh_it() -> Any:
-        with known_to_prefect(home, workload.name):
+        with recorded_run(home, workload.name, "weigh-it"), known_to_prefect(home, workload.name):
             return weigh(workload, return_state=True)
 
     with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: folder}):

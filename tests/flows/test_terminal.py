@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from components.builds.live_check import LiveCheck
 from components.declaration.loading import read_workload
 from components.evaluation.evidence import Measure
-from components.gates.judge import GateReport, promotion_evidence, promotion_gates
+from components.gates.judge import GateReport, promotion_gates
+from components.gates.promotion_evidence import LiveMeasures, promotion_evidence
 from components.promotion.promote import Promotion, PromotionRefused, RolledBack
 from components.promotion.record import PromotionRecord
 from components.scoring.score import Scored
@@ -50,10 +51,7 @@ def test_a_promotion_shows_its_warnings_and_the_gain_over_the_champion_worst_sli
 ) -> None:
     workload = read_workload("flights")
     slices = [gain(0.01 * place, f"carrier={place}") for place in range(9, -1, -1)]
-    evidence = promotion_evidence(
-        workload,
-        GateReport(verdicts=(), passed=True, goal=workload.goal.statement),
-        model="flights-new",
+    seen = LiveMeasures(
         environment=[],
         broken_rungs=0,
         live_parity=0,
@@ -61,6 +59,8 @@ def test_a_promotion_shows_its_warnings_and_the_gain_over_the_champion_worst_sli
         serving_usd_per_1000=0.001,
         champion=[gain(-0.002), *slices],
     )
+    passed = GateReport(verdicts=(), passed=True, goal=workload.goal.statement)
+    evidence = promotion_evidence("flights", "flights-new", passed, seen)
     promotion = Promotion(
         build_id="flights-new",
         replaced="flights-old",
@@ -91,10 +91,7 @@ def test_a_refused_promotion_prints_a_gate_a_line_and_the_command_that_accepts_t
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     workload = read_workload("flights")
-    evidence = promotion_evidence(
-        workload,
-        GateReport(verdicts=(), passed=True, goal=workload.goal.statement),
-        model="flights-new",
+    seen = LiveMeasures(
         environment=["torch 9"],
         broken_rungs=0,
         live_parity=0,
@@ -102,6 +99,8 @@ def test_a_refused_promotion_prints_a_gate_a_line_and_the_command_that_accepts_t
         serving_usd_per_1000=0.001,
         champion=[gain(0.01)],
     )
+    passed = GateReport(verdicts=(), passed=True, goal=workload.goal.statement)
+    evidence = promotion_evidence("flights", "flights-new", passed, seen)
     record = PromotionRecord(
         at="2026-01-01T000000",
         build_id="flights-new",

@@ -37,8 +37,9 @@ from components.gates.judge import Context, judge
 from components.progress import report
 from components.registry.names import safe_name
 from components.registry.run import flattened
-from components.reports.dossier import Subject, render_dossier
+from components.reports.dossier import render_dossier
 from components.reports.model_card import write_card
+from components.reports.subject import Subject
 from components.settings import Home, Settings
 from deployments.data_plane.telemetry.exposition import render
 from deployments.data_plane.telemetry.metrics import Metrics

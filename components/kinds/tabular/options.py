@@ -57,8 +57,6 @@ class TabularOptions(TrainingOptions):
         return levels
 
 
-# The types of fields that a feature can be made of.
-TAKES = ("string", "integer", "number", "boolean", "datetime", "date")
 # What a ``model`` section may ask for only with some labels.
 FITS: dict[str, tuple[Target, ...]] = {
     "platt": ("binary",),
@@ -69,13 +67,7 @@ FITS: dict[str, tuple[Target, ...]] = {
 
 
 def check_options(options: TabularOptions, contract: ContractSpec) -> None:
-    """Raise WorkloadError for a field that no number is made of, or an option that means nothing for the label."""
-    for field in contract.inputs:
-        if field.dtype not in TAKES:
-            raise WorkloadError(
-                f"'kind': tabular takes no {field.dtype} as a feature, and '{field.name}' of {contract.name} is one: "
-                "make numbers of it in the source, leave it out, or choose a kind that takes it"
-            )
+    """Raise WorkloadError for an option that means nothing for the contract's label."""
     target = target_of(contract)
     label = f"'{contract.label.name}', a {target} label"
     if target not in FITS.get(options.calibration, (target,)):

@@ -138,7 +138,7 @@ def _predict_operation(model: Model, example: dict[str, Any]) -> dict[str, Any]:
     return _asking(
         "predict",
         "Answer one row or a list of rows.",
-        _json("Rows", one_row=example, two_rows=[example, example]),
+        _json("Rows", one_row=example, two_rows=[example, example]) | {kind: {} for kind in model.body_types[1:]},
         _answer("One prediction a row, in order.", _json("Answer", one_row=body)) | _errors(),
     )
 

@@ -10,34 +10,15 @@ import pytest
 
 from components.artefacts import storage
 from components.artefacts.storage import (
-    atomic_folder,
     digest_json,
     is_running,
     scratch_prefix,
     sweep,
     this_process,
     write_atomically,
+    write_once,
 )
 from tests.conftest import REPOSITORY
-
-
-def test_a_failed_folder_leaves_nothing_behind(tmp_path: Path) -> None:
-    def write_half() -> None:
-        with atomic_folder(tmp_path / "target") as folder:
-            (folder / "half").write_text("x")
-            raise RuntimeError("power cut")
-
-    with pytest.raises(RuntimeError):
-        write_half()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_first_of_two_equal_folders_wins(tmp_path: Path) -> None:
-    for text in ("first", "second"):
-        with atomic_folder(tmp_path / "target") as folder:
-            (folder / "file").write_text(text)
-    assert (tmp_path / "target" / "file").read_text() == "first"
-    assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
 def test_a_failed_write_keeps_the_old_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,21 +36,30 @@ def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
 
 def test_what_a_killed_process_left_is_swept_and_what_a_living_one_does_is_not(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from components.artefacts.storage import atomic_folder\n"
-        "with atomic_folder(Path(sys.argv[1], 'target')) as folder:\n"
-        "    (folder / 'half').write_text('x'); Path(sys.argv[1], 'whole').write_text('x')\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys, tempfile; from pathlib import Path\n"
+        "from components.artefacts.storage import scratch_prefix\n"
+        "folder = Path(tempfile.mkdtemp(dir=sys.argv[1], prefix=scratch_prefix('target')))\n"
+        "(folder / 'half').write_text('x'); Path(sys.argv[1], 'whole').write_text('x')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=REPOSITORY)
     (left,) = tmp_path.glob(".target.*")
-    with atomic_folder(tmp_path / "other"):
-        # Of another machine, and of a user.
-        foreign = tmp_path / f".target.00000000-{os.getpid()}-1.abc"
-        foreign.mkdir()
-        (tmp_path / ".hidden").write_text("mine")
-        assert sweep(tmp_path) == (left,)
-        assert foreign.is_dir()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", foreign.name, "other", "whole"]
+    own = tmp_path / f"{scratch_prefix('other')}abc"
+    # Of another machine, and of a user.
+    foreign = tmp_path / f".target.00000000-{os.getpid()}-1.abc"
+    for folder in (own, foreign):
+        folder.mkdir()
+    (tmp_path / ".hidden").write_text("mine")
+    assert sweep(tmp_path) == (left,)
+    assert {path.name for path in tmp_path.iterdir()} == {".hidden", foreign.name, own.name, "whole"}
+
+
+def test_a_file_that_is_written_once_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "key"
+    assert write_once(path, b"first", mode=0o600)
+    assert not write_once(path, b"second")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"first", 0o600)
+    assert [one.name for one in path.parent.iterdir()] == ["key"]
 
 
 def test_a_number_that_another_process_was_given_since_does_not_keep_a_leftover(tmp_path: Path) -> None:

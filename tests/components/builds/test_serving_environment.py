@@ -24,7 +24,8 @@ from tests.deployments.small_build import draw_sample, write_build
 
 OURS = {"components", "data_contracts", "deployments"}
 # Bento and MLflow bring their own, traces are an extra of the installation. Granian imports the uvloop it is told to.
-ELSEWHERE = {"bentoml", "opentelemetry", "pandas"}
+# Pillow is asked where a picture is read: the kind that does names it among its packages.
+ELSEWHERE = {"bentoml", "opentelemetry", "pandas", "pillow"}
 BY_NAME = {"uvloop"}
 
 

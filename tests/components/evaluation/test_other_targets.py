@@ -25,7 +25,8 @@ from components.evaluation.metrics import score
 from components.evaluation.slices import weak_slices
 from components.faults.bench import kept_rows
 from components.gates.judge import Context, judge
-from components.reports.dossier import Subject, render_dossier
+from components.reports.dossier import render_dossier
+from components.reports.subject import Subject
 from components.training.results import Candidate
 from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.flights import Flight

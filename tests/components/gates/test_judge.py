@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from components.declaration.loading import read_workload
 from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure, read_evidence, write_evidence
-from components.gates.judge import Context, GateReport, Verdict, judge, promotion_evidence, promotion_gates
+from components.gates.judge import Context, GateReport, Verdict, judge, promotion_gates
+from components.gates.promotion_evidence import LiveMeasures, promotion_evidence
 
 
 def measured(name: str, value: float, error: float = 0.0, n: int = 28_000) -> Measure:
@@ -48,7 +49,7 @@ def judged_at_promotion(workload: Workload, build: GateReport, **changed: Any) -
         "latency_p95_ms": 9.0,
         "serving_usd_per_1000": 0.001,
     }
-    return promotion_gates(workload, promotion_evidence(workload, build, model="mlp", **(good | changed)))
+    return promotion_gates(workload, promotion_evidence("flights", "mlp", build, LiveMeasures(**(good | changed))))
 
 
 @pytest.fixture(scope="module")
@@ -272,10 +273,7 @@ def test_a_promotion_is_judged_against_the_champion_on_the_whole_and_in_every_sl
 def test_a_promotion_says_the_unit_of_a_gain_over_the_champion(flights: Workload) -> None:
     goal = flights.goal.model_copy(update={"metric": "mae", "direction": "at_most", "threshold": 20.0})
     hours, build = flights.model_copy(update={"goal": goal}), judge(evidence(), flights)
-    given = promotion_evidence(
-        hours,
-        build,
-        model="m",
+    seen = LiveMeasures(
         environment=[],
         broken_rungs=0,
         live_parity=0.0,
@@ -283,6 +281,7 @@ def test_a_promotion_says_the_unit_of_a_gain_over_the_champion(flights: Workload
         serving_usd_per_1000=0.001,
         champion=gains_over_champion(2.0, []),
     )
+    given = promotion_evidence("flights", "m", build, seen)
     said = verdict(promotion_gates(hours, given.model_copy(update={"unit": "hours"})), "champion").reason
     assert said.startswith("In mean absolute error the model is 2 hours better than the champion")
 

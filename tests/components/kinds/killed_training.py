@@ -1,12 +1,12 @@
 """A training that is killed at its first write, then at its second, and so on: ``python -m ... PREPARED FOLDER``."""
 
 import os
+import pickle
 import signal
 import sys
 from pathlib import Path
 
 from components.catalog import find_kind
-from components.data.results import Prepared
 from components.settings import Settings
 from tests.components.training.killed_fits import KilledInCall
 from tests.components.training.small_training import parcels_spec, parcels_workload
@@ -22,7 +22,7 @@ def main(prepared: Path, folder: Path) -> None:
         process = os.fork()
         if process == 0:
             os.fsync = KilledInCall(os.fsync, kills + 1)
-            found = Prepared.model_validate_json(prepared.read_bytes())
+            found = pickle.loads(prepared.read_bytes())
             workload = parcels_workload(linear=True, checkpoint_minutes=1e-9)
             train = find_kind("tabular").train
             train(found, workload, parcels_spec(), folder, Settings(threads=1), lambda *_: None)

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from components.artefacts.errors import TrainingError, WorkloadError
+from components.catalog import check_kind
 from components.data.results import Prepared
 from components.declaration.workload import Workload
 from components.evaluation.metrics import score
@@ -151,7 +152,7 @@ def test_options_that_mean_nothing_for_a_label_are_refused(
 def test_a_field_that_no_number_is_made_of_is_refused_before_anything_is_read(dtype: str) -> None:
     photo = FieldSpec(name="photo", dtype=dtype, description="d", max_bytes=9, max_length=9)
     contract = msgspec.structs.replace(DAYS, fields=(photo, *DAYS.fields))
-    with pytest.raises(WorkloadError, match=f"tabular takes no {dtype} as a feature, and 'photo' of Parcel"):
-        check_options(TabularOptions(), contract)
-    later = msgspec.structs.replace(DAYS, fields=(msgspec.structs.replace(photo, available="after"), *DAYS.fields))
-    check_options(TabularOptions(), later)
+    with pytest.raises(
+        WorkloadError, match=f"tabular takes fields of the types .*; 'photo' of Parcel is of type {dtype}"
+    ):
+        check_kind(parcels_workload(), contract)

@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -272,8 +273,8 @@ def test_a_search_over_what_no_trial_varies_is_refused(example: Example, name: s
 def test_a_training_killed_at_write_after_write_ends_with_the_models_of_one_that_was_not(
     example: Example, tmp_path: Path
 ) -> None:
-    prepared = tmp_path / "prepared.json"
-    prepared.write_text(example.prepared.model_dump_json())
+    prepared = tmp_path / "prepared.pickle"
+    prepared.write_bytes(pickle.dumps(example.prepared))
     command = [sys.executable, "-W", "ignore", "-m", "tests.components.kinds.killed_training", str(prepared)]
     done = subprocess.run([*command, str(tmp_path / "killed")], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -10,12 +10,14 @@ from components.artefacts.errors import TrainingError
 from components.data.results import Prepared
 from components.evaluation.hold_out import check_finite
 from components.kinds.tabular.data import read_table
+from components.store.reference import Reference
 
 
 def prepared(folder: Path, value: float, label: float = 1.0) -> Prepared:
     frame = pl.DataFrame({"good": [1.0, 2.0, None], "bad": [0.0, value, 1.0], "label": [0.0, label, 1.0]})
     frame.write_parquet(folder / "train.features.parquet")
-    return Prepared.model_construct(path=folder, values=("good", "bad"), codes={})
+    facts = {"values": ("good", "bad"), "codes": {}}
+    return Prepared.model_construct(stored=Reference.of_path(folder), facts=facts)
 
 
 @pytest.mark.parametrize("value", [3.4e38, -3.4e38, float("nan")])

@@ -82,7 +82,7 @@ def test_a_function_beside_the_workload_file_compares_the_field_that_names_it(de
     }
     assert report.drifted == ("level",)
     # The record, our table and Evidently's charts tell its name.
-    assert '"test":"energy"' in report.model_dump_json()
+    assert report.windows[0].columns[0].model_dump(mode="json")["test"] == "energy"
     page = (tmp_path / "drift-a.html").read_text()
     assert "<td>energy, p = " in page
     assert "Data drift detected. Drift detection method: energy, distance. Drift score: " in page

@@ -15,6 +15,7 @@ from components.monitoring.columns import categories, numbers
 from components.monitoring.drift import DriftReport, compare_windows
 from components.monitoring.drift_rule import comparable, judged_columns
 from components.monitoring.drift_tests import FAR, TESTS, chi_square, kolmogorov_smirnov
+from components.store.reference import Reference, settled
 from data_contracts.contract import Contract, column
 
 RANDOM = np.random.default_rng(3)
@@ -46,7 +47,8 @@ def compared(
 ) -> DriftReport:
     rule = Monitoring(windows_in_a_row=in_a_row)
     base = readings() if reference is None else reference
-    return compare_windows(base, windows, Reading.spec(), rule, folder, seed=0)
+    report = compare_windows(base, windows, Reading.spec(), rule, folder, seed=0)
+    return settled(report, folder, Reference("reports", "readings"))
 
 
 def test_a_number_that_goes_missing_is_drift_of_its_missing_values(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from components.registry.versions import (
     CHALLENGER,
     CHAMPION,
     Registered,
+    RunFacts,
     aliased_build,
     latest_refused,
     register_build,
@@ -100,10 +101,7 @@ def register(
     metrics: dict[str, float] | None = None,
     parameters: dict[str, Any] | None = None,
 ) -> Registered:
-    return register_build(
-        build,
-        home=home,
-        settings=Settings(),
+    facts = RunFacts(
         gates_passed=passed,
         metrics=metrics or {"auc": 0.7},
         parameters=parameters or {"seed": 1},
@@ -111,6 +109,7 @@ def register(
         tags={"goal": "small"},
         trials=trials,
     )
+    return register_build(build, facts, home, Settings())
 
 
 def children(registered: Registered, tag: str = "trial") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The dossier holds what matters, opens without a network, and is not broken by what the data contains."""
 
+import base64
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,9 @@ from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure
 from components.gates.judge import judge
 from components.reports.charts import labels, rounded, ticks
-from components.reports.dossier import Subject, render_dossier, signed, write_dossier
+from components.reports.dossier import render_dossier, write_dossier
+from components.reports.numbers import signed
+from components.reports.subject import Subject
 from data_contracts.language.validation import ExpectationResult
 
 RAIN = {
@@ -267,3 +270,16 @@ def test_what_the_data_was_is_shown_reasons_expectations_and_shifts(flights: Wor
     assert re.search(r"late: missing</td><td class=\"n\">7<", page)
     assert "column mean to be between" in page
     assert re.search(r"temperature</code></td><td>test</td><td class=\"n\">0.413", page)
+
+
+def test_pictures_of_a_kind_are_shown_and_nothing_else_is_taken_for_one(flights: Workload) -> None:
+    png = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(16)).decode()
+    shown = {"png": png, "note": "answered 3 <b>, is 8"}
+    foreign = {"png": base64.b64encode(b"<svg onload=alert(1)>").decode(), "note": "no picture"}
+    tables = {"pictures": [{"title": "Worst mistakes", "note": "by probability", "pictures": [shown, foreign]}]}
+    asked = subject(flights)
+    page = render_dossier(replace(asked, evidence=asked.evidence.model_copy(update={"tables": tables})))
+    assert f'<img src="data:image/png;base64,{png}" alt="answered 3 &lt;b&gt;, is 8">' in page
+    assert '<a href="#pictures">Pictures</a>' in page
+    assert "no picture" not in page
+    assert 'id="pictures"' not in render_dossier(asked)

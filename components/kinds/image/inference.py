@@ -1,0 +1,84 @@
+"""Answer with an image build: pictures in, probabilities out. Imports NumPy, ONNX Runtime and Pillow alone."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.artefacts.inference import Answers, Batch, Inference, InvalidRow, Parts, Row
+from components.artefacts.onnx_session import open_session
+from data_contracts.description.media import images
+from data_contracts.description.spec import ContractSpec, FieldSpec
+
+PIXELS = "pixels"
+
+
+def picture_field(contract: ContractSpec) -> FieldSpec:
+    """Return the field that holds the picture."""
+    return next(field for field in contract.inputs if field.dtype == "bytes")
+
+
+def pixels_of(data: bytes, field: FieldSpec, channels: int, size: int) -> NDArray[np.uint8]:
+    """Return a picture as uint8 [channels, size, size], upright and stretched to a square; ValueError says why not."""
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(images.read(data, field))
+    # Transparent is white, as on a page.
+    if "A" in picture.mode or "transparency" in picture.info:
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if picture.size != (size, size):
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+    pixels = np.asarray(picture, dtype=np.uint8).reshape(size, size, channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+class ImagePredictor:
+    """A loaded graph, which takes pixels as uint8 [rows, channels, size, size] and has the normalisation inside."""
+
+    inputs = (PIXELS,)
+
+    def __init__(self, parts: Parts, contract: ContractSpec, threads: int, *, optimise: bool) -> None:
+        self._session = open_session(parts.model, threads, optimise=optimise)
+        (taken,) = self._session.get_inputs()
+        _, self._channels, self._size, _ = taken.shape
+        self._outputs = [self._session.get_outputs()[0].name]
+        self._field = picture_field(contract)
+        self._place = contract.inputs.index(self._field)
+
+    def tensors(self, rows: Sequence[Row]) -> Batch:
+        return {PIXELS: self._pixels([row[self._place] for row in rows])}
+
+    def tensors_of_columns(self, columns: Mapping[str, NDArray[Any]]) -> Batch:
+        return {PIXELS: self._pixels(columns[self._field.name].tolist())}
+
+    def predict(self, batch: Batch) -> Answers:
+        answers: NDArray[np.float32] = self._session.run(self._outputs, {PIXELS: batch[PIXELS]})[0]
+        return answers[:, 0] if answers.shape[1] == 1 else answers
+
+    def _pixels(self, pictures: Sequence[bytes]) -> NDArray[np.uint8]:
+        pixels = np.empty((len(pictures), self._channels, self._size, self._size), np.uint8)
+        for row, picture in enumerate(pictures):
+            try:
+                pixels[row] = pixels_of(picture, self._field, self._channels, self._size)
+            except ValueError as error:
+                raise InvalidRow(row, self._field.name, str(error)) from None
+        return pixels
+
+
+class ImageInference(Inference):
+    """One graph from pixels to the answer."""
+
+    media_types = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff")
+    packages = ("onnxruntime", "pillow")
+
+    def open(self, parts: Parts, contract: ContractSpec, threads: int = 1, *, optimise: bool = True) -> ImagePredictor:
+        return ImagePredictor(parts, contract, threads, optimise=optimise)
+
+    def read_body(self, body: bytes, media_type: str, contract: ContractSpec) -> list[dict[str, Any]]:
+        return [{picture_field(contract).name: base64.b64encode(body).decode()}]
+
+
+INFERENCE = ImageInference()

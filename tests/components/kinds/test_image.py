@@ -1,0 +1,205 @@
+"""The image kind on handwritten digits: what a picture becomes, what is trained, what is answered, what is a leak."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnx
+import polars as pl
+import pytest
+import torch
+from PIL import Image
+
+from components.artefacts.errors import TrainingError, WorkloadError
+from components.artefacts.inference import InvalidRow
+from components.catalog import find_kind
+from components.data.results import Prepared, Split
+from components.declaration.audit import AuditLimits
+from components.kinds.image.data import Pictures, read_pictures
+from components.kinds.image.inference import pixels_of
+from components.kinds.image.keeping import fitted_temperature
+from components.kinds.image.model import augmented
+from components.kinds.image.near_duplicates import repeated_pictures
+from components.kinds.image.options import ImageOptions
+from components.kinds.image.workload import check
+from components.settings import Settings
+from components.training.part import TrainingPart
+from components.training.results import Trained
+from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.digits import HandwrittenDigit, read_rows
+
+KIND = find_kind("image")
+CONTRACT = HandwrittenDigit.spec()
+SETTINGS = Settings(price_per_hour=0.085, threads=1)
+OPTIONS = {"size": 8, "channels": 1, "width": 12, "stages": 2, "shift": 1, "epochs": 12, "batch_size": 64}
+PLAIN = FieldSpec(name="picture", dtype="bytes", description="", media_type="image/*", max_bytes=10**6)
+
+
+@dataclass(frozen=True)
+class Example:
+    prepared: Prepared
+    workload: TrainingPart
+    trained: Trained
+
+
+def part(**model: Any) -> TrainingPart:
+    goal = {"metric": "accuracy", "unit": None, "training_usd": 1.0}
+    return TrainingPart.model_validate({"kind": "image", "goal": goal, "model": OPTIONS | model, "seed": 7})
+
+
+def prepare(folder: Path, rows: pl.DataFrame) -> Prepared:
+    folder.mkdir(parents=True)
+    ends = {"train": (0, 900), "validation": (900, 1_200), "test": (1_200, 1_500)}
+    splits = {}
+    for name, (start, end) in ends.items():
+        path = folder / f"{name}.parquet"
+        rows[start:end].write_parquet(path)
+        splits[name] = Split(name=name, path=path, rows=len(rows[start:end]), positives=None)
+    return Prepared(digest="d", path=folder, splits=splits, assets={}, facts={}, by="random")
+
+
+def train(prepared: Prepared, workload: TrainingPart, folder: Path) -> Trained:
+    return KIND.train(prepared, workload, CONTRACT, folder, SETTINGS, lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    folder = tmp_path_factory.mktemp("digits")
+    prepared = prepare(folder / "prepared", read_rows().collect())
+    return Example(prepared, part(), train(prepared, part(), folder / "training"))
+
+
+def encoded(pixels: np.ndarray, form: str = "PNG", **more: Any) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, form, **more)
+    return out.getvalue()
+
+
+def test_the_network_beats_the_linear_probe_beyond_doubt_and_is_chosen(example: Example) -> None:
+    trained = example.trained
+    assert [(one.name, one.family) for one in trained.candidates] == [("linear", "baseline"), ("network", "lightning")]
+    assert trained.candidate("linear").score > 0.85
+    assert trained.chosen == "network"
+    assert trained.best.score > 0.93
+    assert trained.comparison is not None
+    assert 0 < trained.comparison.low <= trained.comparison.difference
+
+
+def test_every_graph_answers_pictures_as_its_trainer_did(example: Example) -> None:
+    for candidate in example.trained.candidates:
+        own = pl.read_parquet(candidate.predictions)
+        for split in ("validation", "test"):
+            given = KIND.predict_file(candidate.parts, CONTRACT, example.prepared.splits[split].path)
+            expected = own.filter(pl.col("split") == split).sort("row")["answer"].to_list()
+            np.testing.assert_allclose(given, expected, atol=1e-5, rtol=0)
+            np.testing.assert_allclose(given.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_graph_takes_bytes_of_pixels_and_has_the_normalisation_inside(example: Example) -> None:
+    for candidate in example.trained.candidates:
+        graph = onnx.load(candidate.model).graph
+        (taken,) = graph.input
+        assert (taken.name, taken.type.tensor_type.elem_type) == ("pixels", onnx.TensorProto.UINT8)
+        assert [one.dim_param or one.dim_value for one in taken.type.tensor_type.shape.dim] == ["rows", 1, 8, 8]
+        assert [one.name for one in graph.output] == ["probabilities"]
+
+
+def test_a_training_run_again_on_its_folder_returns_what_it_had(example: Example) -> None:
+    written = example.trained.best.model.stat().st_mtime_ns
+    again = train(example.prepared, example.workload, example.trained.path)
+    assert again.digest == example.trained.digest
+    assert example.trained.best.model.stat().st_mtime_ns == written
+
+
+def test_a_picture_that_cannot_be_read_is_refused_by_its_row(example: Example) -> None:
+    predictor = KIND.inference.open(example.trained.best.parts, CONTRACT)
+    good = read_rows().collect()["picture"][0]
+    assert predictor.predict(predictor.tensors([(good,), (good,)])).shape == (2, 10)
+    with pytest.raises(InvalidRow, match="row 1, field picture: cannot be read as a picture"):
+        predictor.tensors([(good,), (good[:50],)])
+    with pytest.raises(InvalidRow, match="row 0, field picture: narrower than 8 pixels"):
+        predictor.tensors_of_columns({"picture": np.array([encoded(np.zeros((8, 5), np.uint8))], dtype=object)})
+
+
+def test_a_picture_as_a_body_is_the_row_that_json_has(example: Example) -> None:
+    picture = read_rows().collect()["picture"][0]
+    (row,) = KIND.inference.read_body(picture, "image/png", CONTRACT)
+    assert msgspec.convert(row["picture"], bytes) == picture
+
+
+def test_one_class_alone_teaches_nothing(tmp_path: Path) -> None:
+    prepared = prepare(tmp_path / "prepared", read_rows().filter(pl.col("digit") == "1").collect())
+    with pytest.raises(TrainingError, match="split train has 182 pictures of one class"):
+        read_pictures(prepared.splits["train"], ImageOptions(size=8, channels=1), CONTRACT)
+
+
+def test_pixels_are_upright_opaque_and_square() -> None:
+    grey = np.zeros((4, 8), np.uint8)
+    grey[:, 4:] = 200
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned right by a quarter
+    turned = pixels_of(encoded(grey, "PNG", exif=exif), PLAIN, 1, 8)
+    assert turned[0, 0, 4] < 50 < 150 < turned[0, 7, 4]
+    assert pixels_of(encoded(grey), PLAIN, 3, 8).shape == (3, 8, 8)
+    clear = np.zeros((8, 8, 4), np.uint8)
+    assert (pixels_of(encoded(clear), PLAIN, 3, 8) == 255).all()
+
+
+def test_augmentation_moves_each_picture_in_its_own_way_and_loses_nothing_else() -> None:
+    pixels = torch.zeros(64, 1, 8, 8, dtype=torch.uint8)
+    pixels[:, 0, 4, 4] = 9
+    moved = augmented(pixels, ImageOptions(size=8, channels=1, shift=2))
+    assert moved.dtype == torch.uint8
+    assert (moved.sum(dim=(1, 2, 3)) == 9).all()
+    assert {tuple(place) for place in moved.nonzero()[:, 2:].tolist()} <= {
+        (y, x) for y in range(2, 7) for x in range(2, 7)
+    }
+    assert len({tuple(place) for place in moved.nonzero()[:, 2:].tolist()}) > 10
+    assert (augmented(pixels, ImageOptions(shift=0)) == pixels).all()
+
+
+def test_a_temperature_is_found_again() -> None:
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(20_000, 5, generator=random) * 2
+    labels = torch.multinomial(torch.softmax(logits, dim=1), 1, generator=random)[:, 0].float()
+    assert fitted_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
+
+
+def test_copies_in_a_later_split_are_a_leak_also_scaled_and_compressed_anew(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    pictures = [
+        np.kron(random.integers(0, 255, (9, 9), dtype=np.uint8), np.ones((6, 6), np.uint8)) for _ in range(1_500)
+    ]
+    files = [encoded(one) for one in pictures]
+    rows = pl.DataFrame({"digit": ["0", "1"] * 750, "picture": files})
+    assert not list(repeated_pictures(prepare(tmp_path / "clean", rows), CONTRACT, AuditLimits()))
+    for place in range(30):
+        copied = Image.fromarray(pictures[place]).resize((70, 70))
+        files[1_200 + place] = encoded(np.asarray(copied), "JPEG", quality=85)
+    leaky = prepare(tmp_path / "leaky", rows.with_columns(picture=pl.Series(files)))
+    (found,) = repeated_pictures(leaky, CONTRACT, AuditLimits())
+    assert (found.kind, found.split, found.field) == ("near_duplicate_pictures", "test", "picture")
+    assert found.score == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (),
+        (msgspec.structs.replace(PLAIN, nullable=True),),
+        (msgspec.structs.replace(PLAIN, media_type="audio/*"),),
+        (PLAIN, msgspec.structs.replace(PLAIN, name="second")),
+    ],
+)
+def test_a_request_is_one_picture(fields: tuple[FieldSpec, ...]) -> None:
+    contract = ContractSpec(name="Photo", description="", fields=(*fields, CONTRACT.label))
+    with pytest.raises(WorkloadError, match=r"image takes one field, bytes with media_type='image/\.\.\.'"):
+        check(ImageOptions(), (), contract)
+    check(ImageOptions(), (), CONTRACT)
+
+
+def test_pictures_are_counted_by_their_labels() -> None:
+    assert len(Pictures(torch.zeros(3, 1, 8, 8), torch.zeros(3))) == 3
