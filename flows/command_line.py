@@ -150,7 +150,7 @@ def rollback(
 ) -> None:
     """Exchange the champion and the one before it: the previous serves again; done twice it is undone."""
     from components.declaration.loading import read_workload
-    from components.promotion.promote import roll_back
+    from components.promotion.rollback import roll_back
 
     declared = read_workload(workload)
     back = roll_back(declared, home(), Settings(), reason=reason, dry_run=dry_run)

@@ -9,7 +9,7 @@ import msgspec
 from components.artefacts.errors import SlipwayError
 from components.builds.signing import public_key_path
 from components.declaration.loading import read_workload
-from components.promotion.promote import champion_of
+from components.promotion.roles import champion_of
 from components.promotion.rollouts import copy_of
 from components.service.asking import ask
 from components.service.process import serving

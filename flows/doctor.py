@@ -114,7 +114,7 @@ def _leftovers(home: Home) -> Finding:
 
 def _registry(home: Home) -> Finding:
     """Have the registry's alias agree with the rollout document: a promotion may be killed between the two."""
-    from components.promotion.promote import agree_with_registry
+    from components.promotion.agreement import agree_with_registry
 
     mended = []
     try:

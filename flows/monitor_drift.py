@@ -6,7 +6,7 @@ Run it with ``slipway monitor WORKLOAD``, from the Prefect UI, or on a schedule 
 from prefect import flow
 
 from components.monitoring.monitor import Monitored
-from components.promotion.promote import champion_of
+from components.promotion.roles import champion_of
 from flows.build_model import WorkloadName
 from flows.data_stages import checked_and_prepared
 from flows.opening import opened

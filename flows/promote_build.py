@@ -8,7 +8,8 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from components.promotion.promote import Promotion, challenger_of
+from components.promotion.promote import Promotion
+from components.promotion.roles import challenger_of
 from components.registry.versions import latest_refused
 from flows.build_model import WorkloadName
 from flows.opening import opened

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from components.evaluation.evidence import Measure
     from components.gates.judge import GateReport
     from components.monitoring.monitor import Monitored
-    from components.promotion.promote import Promotion, RolledBack
+    from components.promotion.promote import Promotion
     from components.promotion.record import PromotionRecord
+    from components.promotion.rollback import RolledBack
     from components.run_ledger import RunRecord
     from components.settings import Home
     from flows.build_model import BuildOutcome

@@ -6,7 +6,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from components.promotion.promote import champion_of
+from components.promotion.roles import champion_of
 from components.scoring.score import Scored
 from flows.build_model import WorkloadName
 from flows.opening import opened

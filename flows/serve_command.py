@@ -62,7 +62,7 @@ def serve(
     """Serve the champion until stopped; a promotion or rollback takes effect without a restart."""
     from components.builds.signing import public_key_path
     from components.declaration.loading import read_workload
-    from components.promotion.promote import champion_of
+    from components.promotion.roles import champion_of
     from components.promotion.rollouts import followed
     from components.service.follow import serve_champion
 

@@ -21,7 +21,8 @@ from components.declaration.targets import Target, label_unit, shape_of
 from components.evaluation.behaviour_tests import behaviour, behaviour_measure
 from components.evaluation.decisions import decision_threshold, decisions
 from components.evaluation.evidence import Answers, Evaluated, Evidence, Measure, write_evidence
-from components.evaluation.hold_out import HoldOut, read_hold_out, record_use, uses_measure
+from components.evaluation.hold_out import HoldOut, read_hold_out
+from components.evaluation.hold_out_uses import record_use, uses_measure
 from components.evaluation.importance import Ask, asker, permutation_importance
 from components.evaluation.label_means import label_means
 from components.evaluation.metrics import (

@@ -11,7 +11,7 @@ from components.declaration.gates import Floor
 from components.declaration.targets import classes_of
 from components.evaluation.behaviour_tests import behaviour, behaviour_measure
 from components.evaluation.evidence import Evidence, Measure
-from components.evaluation.hold_out import Use, Uses, uses_measure
+from components.evaluation.hold_out_uses import Use, Uses, uses_measure
 from components.evaluation.importance import asker
 from components.faults.answers import overconfident
 from components.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, largest_slice, refusals

@@ -6,7 +6,8 @@ from components.builds.parity_ladder import Ladder, climb
 from components.builds.signing import public_key_path
 from components.builds.stage_budget import StageBudget, measure_stages
 from components.declaration.loading import known_workloads, read_workload
-from components.promotion.promote import challenger_of, champion_of, held_out
+from components.promotion.judging import held_out
+from components.promotion.roles import challenger_of, champion_of
 from components.promotion.rollouts import rollout_of
 from components.reproduction.rebuild import find_build
 from components.settings import Home, Settings

@@ -1,50 +1,32 @@
-"""Make a build the champion, or take that back: checked live first, written once, recorded in the ledger.
+"""Make a build the champion: checked live first, written once, recorded in the ledger.
 
 A judgement takes seconds to minutes, and a rollback may land meanwhile: what serves is looked at again before it is
 changed, and the change is refused if it is not what the judgement began with.
 """
 
 from collections.abc import Callable, Collection
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-from numpy.typing import NDArray
 from pydantic import Field
 
-from components.artefacts.build import Build, open_build
-from components.artefacts.errors import BuildError, GateError, HostError, SlipwayError
-from components.artefacts.rollout import Rollout, place_of, promoted, rolled_back, rollout_path
-from components.builds.kept_builds import folder_of_build
-from components.builds.live_check import LiveCheck, check_live
-from components.builds.packaging import json_rows
-from components.builds.parity_ladder import Ladder, climb
-from components.builds.rehearsal import ladder_measure
-from components.builds.signing import public_key_path
-from components.declaration.targets import label_unit
+from components.artefacts.build import Build
+from components.artefacts.errors import GateError, SlipwayError
+from components.artefacts.rollout import Rollout, place_of, promoted, rollout_path
+from components.builds.live_check import LiveCheck
 from components.declaration.workload import Workload
-from components.evaluation.evidence import Evidence, Measure
-from components.gates.judge import GateReport, promotion_gates
+from components.evaluation.evidence import Measure
+from components.gates.judge import GateReport
 from components.gates.policy import promotion_gate_names
-from components.gates.promotion_evidence import LiveMeasures, promotion_evidence
-from components.promotion.champion import Comparison, against_champion
+from components.promotion.agreement import put_in_place
+from components.promotion.judging import judge_live
 from components.promotion.record import PromotionRecord, now, write_record
-from components.promotion.rollouts import RolloutMovedError, alone, open_champion, rollout_of, unmoved
-from components.provenance import dependency_graph, environment_differences
+from components.promotion.rollouts import RolloutMovedError, rollout_of, unmoved
 from components.registry.versions import (
-    CHALLENGER,
-    CHAMPION,
-    aliased_build,
     check_registered,
-    latest_refused,
-    set_champion,
 )
 from components.result import Result
 from components.settings import Home, Settings
 from components.store.reference import Reference
-
-LIVE_ROWS = 500
 
 
 class Promotion(Result):
@@ -97,32 +79,6 @@ def check_accepted(accept: Collection[str]) -> None:
         )
 
 
-def challenger_of(workload: Workload, build_id: str | None, home: Home, settings: Settings) -> Build:
-    """Open the build to be promoted: the one named, else the registry's challenger."""
-    chosen = build_id or aliased_build(workload.name, CHALLENGER, home=home, settings=settings)
-    if chosen is None:
-        raise BuildError(f"{workload.name} has no challenger: {_instead_of_a_challenger(workload, home, settings)}")
-    folder = folder_of_build(home.store, chosen)
-    build = open_build(folder, public_key_path(settings.key()), build_id=chosen)
-    if build.manifest.workload != workload.name:
-        raise BuildError(f"build {chosen} is of workload {build.manifest.workload}, not {workload.name}")
-    return build
-
-
-def _instead_of_a_challenger(workload: Workload, home: Home, settings: Settings) -> str:
-    """Say why there is no challenger: nothing was built, or the latest build was refused."""
-    refused = latest_refused(workload.name, home=home, settings=settings)
-    if refused is None:
-        return f"run 'slipway build {workload.given}' first"
-    folder = folder_of_build(home.store, refused)
-    report = GateReport.model_validate_json(open_build(folder, public_key_path(settings.key())).read("gates.json"))
-    gates = ", ".join(verdict.gate for verdict in report.refused)
-    return (
-        f"its latest build, {refused}, was refused by its gates ({gates}). Why is in {folder / 'dossier.html'}; mend "
-        f"that and run 'slipway build {workload.given}' again"
-    )
-
-
 def promote_challenger(
     workload: Workload,
     build: Build,
@@ -141,7 +97,7 @@ def promote_challenger(
     """
     check_accepted(accept)
     before = rollout_of(home.store, workload.name)
-    live, evidence, report = _judged(workload, build, before, home, settings)
+    live, evidence, report = judge_live(workload, build, before, home, settings)
     refused = [] if report.passed else [verdict for verdict in report.refused if verdict.gate not in accept]
 
     record = PromotionRecord(
@@ -198,7 +154,7 @@ def _put_on_record(
             place = place_of(rollout_path(home.room("rollouts"), before.workload), build.path)
             file = written.name.rpartition("/")[2]
             after = promoted(before, build.build_id, place, f"every gate judged{accepted}", file)
-            _put_in_place(write, after, workload, home, settings)
+            put_in_place(write, after, workload, home, settings)
     except RolloutMovedError as moved:
         record = record.model_copy(update={"outcome": "overtaken"})
         show(record, write_record(home, record).local())
@@ -209,112 +165,3 @@ def _put_on_record(
     # Not within the lock: it may have to be sent somewhere.
     show(record, written.local())
     return written
-
-
-def _put_in_place(
-    write: Callable[[Rollout], None], after: Rollout, workload: Workload, home: Home, settings: Settings
-) -> None:
-    """Write who serves, then what the registry says of it; both within the same lock, so that both say the same."""
-    assert after.champion
-    write(after)
-    try:
-        set_champion(after.workload, after.champion, home=home, settings=settings)
-    except HostError as error:
-        raise HostError(
-            f"{after.champion} serves {after.workload} now, but the registry still names another champion ({error}); "
-            f"'slipway promote {workload.given} --build {after.champion}' mends that once it answers again"
-        ) from error
-
-
-def _judged(
-    workload: Workload, build: Build, before: Rollout, home: Home, settings: Settings
-) -> tuple[LiveCheck, Evidence, GateReport]:
-    """Return what a client saw of a build, the evidence of that and of the champion's answers, and the verdicts."""
-    ladder = climb(build)
-    if ladder.broken:
-        # Not served even to be looked at; and the data plane would only say that it refuses.
-        raise GateError(f"{build.build_id} is not promoted: parity-ladder: {ladder.told()}; build it again")
-    rows, evaluated = held_out(build)
-    live, answers = check_live(build, rows, evaluated, settings.price_per_hour)
-    found = against_champion(workload, build, before.champion, partial(open_champion, before, home, settings))
-    evidence = _evidence(workload, build, live, ladder.stepped("live", answers), found)
-    return live, evidence, promotion_gates(workload, evidence, not_compared=found.impossible if found else "")
-
-
-def _evidence(workload: Workload, build: Build, live: LiveCheck, ladder: Ladder, found: Comparison | None) -> Evidence:
-    seen = LiveMeasures(
-        environment=environment_differences(dependency_graph()),
-        broken_rungs=ladder_measure(ladder),
-        live_parity=live.max_difference,
-        latency_p95_ms=live.latency_p95_ms,
-        serving_usd_per_1000=live.usd_per_1000,
-        champion=found.gains if found else (),
-    )
-    report = GateReport.model_validate_json(build.read("gates.json"))
-    evidence = promotion_evidence(workload.name, build.build_id, report, seen)
-    tables = {"slices_too_small": list(found.too_small)} if found and found.too_small else {}
-    return evidence.model_copy(update={"tables": tables, "unit": label_unit(build.contract())})
-
-
-def held_out(build: Build) -> tuple[list[dict[str, object]], NDArray[Any]]:
-    """Return held-out rows as a client sends them, and the numbers evaluated for each, [rows, columns]."""
-    scored = pl.read_parquet(build.read("reference.parquet"), glob=False).head(LIVE_ROWS)
-    numbers = scored.select(pl.col(build.serving().answer.columns).cast(pl.Float64))
-    return json_rows(scored, build.contract()), numbers.to_numpy()
-
-
-class RolledBack(Result):
-    """Which build serves again, instead of which; the same once more exchanges them again."""
-
-    champion: str
-    replaced: str
-    undone: str = Field("", description="When this build was itself left by a rollback, if that was the last change.")
-
-
-def roll_back(workload: Workload, home: Home, settings: Settings, *, reason: str, dry_run: bool = False) -> RolledBack:
-    """Make the previous champion serve again; BuildError if there is none or it is damaged.
-
-    RolloutMovedError if who serves was changed meanwhile: what was to be left may serve no longer.
-    """
-    before = rollout_of(home.store, workload.name)
-    after = rolled_back(before, reason)
-    assert after.champion
-    assert before.champion
-    open_champion(after, home, settings)
-    check_registered(workload.name, after.champion, home=home, settings=settings)
-    if not dry_run:
-        try:
-            with unmoved(home.store, before) as write:
-                _put_in_place(write, after, workload, home, settings)
-        except RolloutMovedError as moved:
-            raise RolloutMovedError(
-                f"{workload.name} is not rolled back: {moved}. Nothing was changed; see 'slipway status "
-                f"{workload.given}' and roll back again if that is still wanted"
-            ) from None
-    last = before.history[-1]
-    undone = last.at if last.action == "rollback" else ""
-    return RolledBack(champion=after.champion, replaced=before.champion, undone=undone)
-
-
-def agree_with_registry(workload: str, home: Home, settings: Settings) -> list[str]:
-    """Point the registry's alias at the build that serves, if it names another one; return what was mended."""
-    with alone(home.store, workload):
-        champion = rollout_of(home.store, workload).champion
-        if champion is None:
-            return []
-        named = aliased_build(workload, CHAMPION, home=home, settings=settings)
-        if named == champion:
-            return []
-        set_champion(workload, champion, home=home, settings=settings)
-    return [f"the registry named {named or 'nothing'} as champion of {workload}: it names {champion} now"]
-
-
-def champion_of(workload: Workload, home: Home, settings: Settings) -> Build:
-    """Open the build that serves; BuildError if nothing was ever promoted."""
-    rollout = rollout_of(home.store, workload.name)
-    if rollout.champion is None:
-        raise BuildError(
-            f"{workload.name} has no champion yet: run 'slipway run {workload.given}', or 'slipway promote "
-            f"{workload.given}' if there is a build"
-        )
-    return open_champion(rollout, home, settings)

@@ -16,7 +16,7 @@ from components.catalog import find_kind
 from components.compression.part import CompressionPart
 from components.declaration.loading import contract_of, read_workload
 from components.evaluation.part import EvaluationPart
-from components.promotion.promote import challenger_of, champion_of
+from components.promotion.roles import challenger_of, champion_of
 from components.settings import Settings
 from components.training.part import TrainingPart
 from tasks.audit import audit

@@ -26,7 +26,7 @@ def reasons(home: Home, workload: Path) -> dict[str, str]:
 def at_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("SLIPWAY_HOME", str(home.root))
     # The machine that runs the tests need not be the pinned one: that is a gate's business, judged elsewhere.
-    monkeypatch.setattr("components.promotion.promote.environment_differences", lambda graph: ())
+    monkeypatch.setattr("components.promotion.judging.environment_differences", lambda graph: ())
     return home
 
 

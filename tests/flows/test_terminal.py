@@ -13,8 +13,9 @@ from components.declaration.loading import read_workload
 from components.evaluation.evidence import Measure
 from components.gates.judge import GateReport, promotion_gates
 from components.gates.promotion_evidence import LiveMeasures, promotion_evidence
-from components.promotion.promote import Promotion, PromotionRefused, RolledBack
+from components.promotion.promote import Promotion, PromotionRefused
 from components.promotion.record import PromotionRecord
+from components.promotion.rollback import RolledBack
 from components.scoring.score import Scored
 from flows.drawing import coloured, make_table, open_console
 from flows.run_tables import print_promotion, print_refusal, print_rollback

@@ -10,7 +10,7 @@ import yaml
 
 from components.declaration.loading import contract_of
 from components.evaluation.evidence import read_evidence
-from components.promotion.promote import challenger_of, champion_of
+from components.promotion.roles import challenger_of, champion_of
 from components.scoring.score import score_file
 from components.settings import Home
 from tasks.monitor import monitor

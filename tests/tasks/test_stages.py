@@ -19,8 +19,9 @@ from components.catalog import find_kind
 from components.declaration.loading import contract_of, parse_workload
 from components.evaluation.evidence import read_evidence
 from components.faults.graph import wrong_normaliser
-from components.promotion.promote import challenger_of, champion_of, roll_back
 from components.promotion.record import PromotionRecord
+from components.promotion.roles import challenger_of, champion_of
+from components.promotion.rollback import roll_back
 from components.scoring.score import score_file
 from components.settings import Home, Settings
 from tasks.monitor import monitor

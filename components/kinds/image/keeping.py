@@ -21,6 +21,7 @@ from components.evaluation.metrics import HIGHER_IS_BETTER, Interval, paired_dif
 from components.evaluation.units import Unit, units_of
 from components.kinds.image.data import Pictures, read_pictures
 from components.kinds.image.inference import PIXELS
+from components.kinds.image.mistakes import worst_mistakes
 from components.kinds.image.model import Answering, loss_of, probabilities, statistics
 from components.kinds.image.options import ImageOptions
 from components.training.onnx_export import export_network, finished
@@ -33,6 +34,8 @@ ANSWERED = ("validation", "test")
 ROWS_AT_ONCE = 512
 RESAMPLES = 1000
 NETWORK = "network"
+# Of the validation split; it goes into the build, for people.
+MISTAKES = "worst_mistakes.png"
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ def keep(work: Work, name: str, network: nn.Module, seconds: float, cut_off: str
         for split, given in answers.items()
     )
     frame.write_parquet(predictions)
+    write_atomically(_mistakes_file(work, name), _mistakes(work, answers["validation"]))
     value = work.score(labels.numpy(), answers["validation"])
     write_json(record, _Record(digest_bytes(data), value, round(seconds, 3), temperature, cut_off))
     kept = kept_candidate(work, name)
@@ -151,6 +155,7 @@ def kept_candidate(work: Work, name: str) -> Candidate | None:
         name=name,
         family=family,
         stored_model=model,
+        stored_assets={MISTAKES: _mistakes_file(work, name)},
         digest=known.digest,
         stored_predictions=predictions,
         score=known.score,
@@ -162,6 +167,17 @@ def kept_candidate(work: Work, name: str) -> Candidate | None:
 def _paths(work: Work, name: str) -> tuple[Path, Path, Path]:
     folder = work.folder / "candidates" / name
     return folder / "model.onnx", folder / "predictions.parquet", folder / "candidate.json"
+
+
+def _mistakes_file(work: Work, name: str) -> Path:
+    return work.folder / "candidates" / name / MISTAKES
+
+
+def _mistakes(work: Work, answers: NDArray[np.float32]) -> bytes:
+    pictures, label = work.pictures["validation"], work.contract.label
+    names = tuple(map(str, label.allowed)) or ("no", "yes")
+    each = answers if len(names) == answers.shape[1] else np.concatenate([1 - answers, answers], axis=1)
+    return worst_mistakes(pictures.pixels.numpy(), pictures.labels.numpy(), each, names)
 
 
 def _kept_answers(candidate: Candidate) -> NDArray[np.float32]:

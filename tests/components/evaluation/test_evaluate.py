@@ -20,7 +20,7 @@ from components.declaration.loading import read_workload
 from components.declaration.workload import Workload
 from components.evaluation.evaluate import evaluate
 from components.evaluation.evidence import Evidence, Measure, read_evidence
-from components.evaluation.hold_out import record_use, uses_measure
+from components.evaluation.hold_out_uses import record_use, uses_measure
 from components.evaluation.metrics import score
 from components.features.recipe import Recipe, write_recipe
 from components.gates.judge import Context, judge
@@ -310,7 +310,7 @@ def test_a_hold_out_that_judged_many_models_is_worn_out(tmp_path: Path, flights:
 JUDGE = """
 import sys
 from pathlib import Path
-from components.evaluation.hold_out import record_use
+from components.evaluation.hold_out_uses import record_use
 from components.store.folder import FolderStore
 for number in range(10):
     record_use(FolderStore(Path(sys.argv[1])), "rows", f"model {number} of {sys.argv[2]}")

@@ -16,11 +16,12 @@ from PIL import Image
 from components.artefacts.errors import TrainingError, WorkloadError
 from components.artefacts.inference import InvalidRow
 from components.catalog import find_kind
-from components.data.results import Prepared, Split
+from components.data.results import Prepared
 from components.declaration.audit import AuditLimits
 from components.kinds.image.data import Pictures, read_pictures
 from components.kinds.image.inference import pixels_of
 from components.kinds.image.keeping import fitted_temperature
+from components.kinds.image.mistakes import worst_mistakes
 from components.kinds.image.model import augmented
 from components.kinds.image.near_duplicates import repeated_pictures
 from components.kinds.image.options import ImageOptions
@@ -30,6 +31,7 @@ from components.training.part import TrainingPart
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.digits import HandwrittenDigit, read_rows
+from tests.components.kinds.small_digits import prepare_digits
 
 KIND = find_kind("image")
 CONTRACT = HandwrittenDigit.spec()
@@ -50,17 +52,6 @@ def part(**model: Any) -> TrainingPart:
     return TrainingPart.model_validate({"kind": "image", "goal": goal, "model": OPTIONS | model, "seed": 7})
 
 
-def prepare(folder: Path, rows: pl.DataFrame) -> Prepared:
-    folder.mkdir(parents=True)
-    ends = {"train": (0, 900), "validation": (900, 1_200), "test": (1_200, 1_500)}
-    splits = {}
-    for name, (start, end) in ends.items():
-        path = folder / f"{name}.parquet"
-        rows[start:end].write_parquet(path)
-        splits[name] = Split(name=name, path=path, rows=len(rows[start:end]), positives=None)
-    return Prepared(digest="d", path=folder, splits=splits, assets={}, facts={}, by="random")
-
-
 def train(prepared: Prepared, workload: TrainingPart, folder: Path) -> Trained:
     return KIND.train(prepared, workload, CONTRACT, folder, SETTINGS, lambda *_: None)
 
@@ -68,7 +59,7 @@ def train(prepared: Prepared, workload: TrainingPart, folder: Path) -> Trained:
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     folder = tmp_path_factory.mktemp("digits")
-    prepared = prepare(folder / "prepared", read_rows().collect())
+    prepared = prepare_digits(folder / "prepared", read_rows().collect())
     return Example(prepared, part(), train(prepared, part(), folder / "training"))
 
 
@@ -130,8 +121,24 @@ def test_a_picture_as_a_body_is_the_row_that_json_has(example: Example) -> None:
     assert msgspec.convert(row["picture"], bytes) == picture
 
 
+def test_the_worst_mistakes_are_kept_as_a_picture_with_the_candidate(example: Example) -> None:
+    for candidate in example.trained.candidates:
+        sheet = candidate.parts.assets["worst_mistakes.png"]
+        assert isinstance(sheet, Path)
+        with Image.open(sheet) as picture:
+            assert picture.width == 8 * 96
+
+
+def test_the_surest_mistake_comes_first() -> None:
+    pixels = np.stack([np.full((1, 8, 8), value, np.uint8) for value in (10, 60, 120, 200)])
+    answers = np.array([[0.9, 0.1], [0.6, 0.4], [0.99, 0.01], [0.2, 0.8]], np.float32)
+    sheet = np.asarray(Image.open(io.BytesIO(worst_mistakes(pixels, np.array([0, 1, 1, 1.0]), answers, ("no", "yes")))))
+    # The third was wrong and sure, the second wrong and unsure; the others were right.
+    assert [int(sheet[40, 96 * place + 40, 0]) for place in range(3)] == [120, 60, 255]
+
+
 def test_one_class_alone_teaches_nothing(tmp_path: Path) -> None:
-    prepared = prepare(tmp_path / "prepared", read_rows().filter(pl.col("digit") == "1").collect())
+    prepared = prepare_digits(tmp_path / "prepared", read_rows().filter(pl.col("digit") == "1").collect())
     with pytest.raises(TrainingError, match="split train has 182 pictures of one class"):
         read_pictures(prepared.splits["train"], ImageOptions(size=8, channels=1), CONTRACT)
 
@@ -175,11 +182,11 @@ def test_copies_in_a_later_split_are_a_leak_also_scaled_and_compressed_anew(tmp_
     ]
     files = [encoded(one) for one in pictures]
     rows = pl.DataFrame({"digit": ["0", "1"] * 750, "picture": files})
-    assert not list(repeated_pictures(prepare(tmp_path / "clean", rows), CONTRACT, AuditLimits()))
+    assert not list(repeated_pictures(prepare_digits(tmp_path / "clean", rows), CONTRACT, AuditLimits()))
     for place in range(30):
         copied = Image.fromarray(pictures[place]).resize((70, 70))
         files[1_200 + place] = encoded(np.asarray(copied), "JPEG", quality=85)
-    leaky = prepare(tmp_path / "leaky", rows.with_columns(picture=pl.Series(files)))
+    leaky = prepare_digits(tmp_path / "leaky", rows.with_columns(picture=pl.Series(files)))
     (found,) = repeated_pictures(leaky, CONTRACT, AuditLimits())
     assert (found.kind, found.split, found.field) == ("near_duplicate_pictures", "test", "picture")
     assert found.score == pytest.approx(0.1, abs=0.02)

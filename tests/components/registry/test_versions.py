@@ -18,7 +18,8 @@ from components.artefacts.rollout import Rollout, promoted, read_rollout, rollou
 from components.artefacts.storage import write_json
 from components.builds.signing import ensure_key, public_key_path, sign_build
 from components.declaration.loading import read_workload
-from components.promotion.promote import agree_with_registry, roll_back
+from components.promotion.agreement import agree_with_registry
+from components.promotion.rollback import roll_back
 from components.registry.names import plain_name
 from components.registry.versions import (
     CHALLENGER,

@@ -1,0 +1,39 @@
+"""The worst mistakes as a sheet of pictures: what a model was surest of and wrong about, for people to look at."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Pictures in a row and rows of a sheet; pixels of a picture, and of the words below it.
+ACROSS, DOWN = 8, 4
+SIDE, WORDS = 96, 28
+
+
+def worst_mistakes(
+    pixels: NDArray[np.uint8], labels: NDArray[np.float32], answers: NDArray[np.float32], names: tuple[str, ...]
+) -> bytes:
+    """Return a PNG of the pictures whose own class was given the smallest probability, the worst first.
+
+    ``pixels`` [rows, channels, size, size], ``answers`` [rows, classes]; below each what it is and what was said.
+    """
+    from PIL import Image, ImageDraw
+
+    truth, said = labels.astype(int), answers.argmax(axis=1)
+    own = answers[np.arange(len(truth)), truth]
+    wrong = np.flatnonzero(said != truth)
+    worst = wrong[np.argsort(own[wrong], kind="stable")][: ACROSS * DOWN]
+    rows = max(1, -(-len(worst) // ACROSS))
+    sheet = Image.new("RGB", (ACROSS * SIDE, rows * (SIDE + WORDS)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, row in enumerate(worst):
+        left, top = place % ACROSS * SIDE, place // ACROSS * (SIDE + WORDS)
+        picture = Image.fromarray(pixels[row].transpose(1, 2, 0).squeeze()).convert("RGB")
+        sheet.paste(picture.resize((SIDE - 4, SIDE - 4), Image.Resampling.NEAREST), (left + 2, top + 2))
+        told = f"{names[truth[row]]}\nsaid {names[said[row]]} {answers[row, said[row]]:.2f}"
+        draw.multiline_text((left + 2, top + SIDE - 2), told, fill="black", font_size=10, spacing=1)
+    if not len(worst):
+        draw.text((4, 4), "no mistakes", fill="black")
+    out = io.BytesIO()
+    sheet.save(out, "PNG", optimize=True)
+    return out.getvalue()
