@@ -16,6 +16,7 @@ from components.builds.results import Measured
 from components.compression.part import CompressionPart
 from components.data.versions import find_version
 from components.evaluation.part import EvaluationPart
+from components.gates.part import GatesPart
 from components.registry.versions import Registered
 from components.training.part import TrainingPart
 from flows.data_stages import checked_and_prepared
@@ -86,7 +87,7 @@ def build_model(workload: WorkloadName = "flights", data: DigestStart = "") -> B
             rehearsed=rehearsed,
             usd_per_hour=settings.price_per_hour,
         )
-        gates = gate(declared, measured)
+        gates = gate(GatesPart.of(declared), measured)
         inputs = BuildInputs(**dict(measured), snapshot=snapshot, validated=validated, expected=expected, gates=gates)
         packaged = package(declared, inputs, kind, contract, home, settings)
         registered = register(declared, packaged, trained, gates.passed, home, settings)

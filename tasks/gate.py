@@ -6,9 +6,9 @@ from typing import Any
 
 from components.builds.evidence import build_evidence, data_measures
 from components.builds.results import Measured
-from components.declaration.workload import Workload
 from components.gates.judge import Context, GateReport, judge
 from components.gates.own import own_modules
+from components.gates.part import GatesPart
 from components.imported_code import code_of
 from tasks.pages import verdicts
 from tasks.stage import stage
@@ -27,7 +27,7 @@ def _lines(report: GateReport) -> list[str]:
 
 
 @stage("gate", outside=_outside, artifact=verdicts, lines=_lines)
-def gate(workload: Workload, measured: Measured) -> GateReport:
+def gate(workload: GatesPart, measured: Measured) -> GateReport:
     """Judge the evidence; a refusal is a result, not an error: the build is kept to be looked at."""
     context = Context(measures=data_measures(measured, datetime.now(UTC).date()))
     return judge(build_evidence(measured), workload, context)

@@ -24,7 +24,7 @@ from components.artefacts.errors import WorkloadError
 from components.artefacts.inference import Parts, inference_of, kind_folders, read_rows
 from components.artefacts.storage import write_json
 from components.batch_prediction import RowByRow, predict_file
-from components.builds.packaging import json_rows
+from components.builds.core import json_rows
 from components.builds.serving_sources import copy_sources, source_files
 from components.catalog import check_kind, find_kind, known_kinds
 from components.declaration.loading import parse_workload

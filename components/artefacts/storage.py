@@ -174,6 +174,11 @@ def held(path: Path, seconds: float) -> Iterator[None]:
         yield
 
 
+def json_document(value: Any) -> bytes:
+    """Return a value as the bytes of an indented JSON file."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
 def write_json(path: Path, value: Any) -> Path:
     """Write a value as indented JSON, atomically."""
-    return write_atomically(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    return write_atomically(path, json_document(value))

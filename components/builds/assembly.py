@@ -1,25 +1,24 @@
 """Put together what a build holds: its evidence, where it comes from, dossier and card, and package it."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import polars as pl
+import yaml
 
-from components.artefacts.answer_shape import read_shape
-from components.artefacts.storage import write_atomically
+from components.artefacts.storage import json_document
+from components.builds.core import core_of
 from components.builds.evidence import build_evidence
 from components.builds.inputs import BuildInputs
 from components.builds.packaging import PackagedBuild, package_build
+from components.builds.part import ServedPart
 from components.catalog import Kind, kind_modules
 from components.compression.results import training_record
 from components.data.sources.source import source_modules
 from components.declaration.workload import Workload
-from components.evaluation.evidence import write_evidence
 from components.gates.own import own_modules
 from components.imported_code import code_of
 from components.provenance import CodeVersion, code_version, dependency_graph, environment_differences, machine
-from components.reports.dossier import write_dossier
+from components.reports.dossier import render_dossier
 from components.reports.model_card import write_card
 from components.reports.subject import Subject
 from components.run_ledger import stage_seconds
@@ -58,30 +57,26 @@ def assemble_build(
         lineage=_lineage(inputs, code),
         stages=seconds,
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        documents = {
-            "evidence.json": write_evidence(Path(scratch, "evidence.json"), evidence),
-            "gates.json": write_atomically(
-                Path(scratch, "gates.json"), inputs.gates.model_dump_json(indent=2).encode()
-            ),
-            "dossier.html": write_dossier(Path(scratch, "dossier.html"), subject),
-        }
-        return package_build(
-            workload,
-            contract,
-            home,
-            shipped=inputs.compressed.shipped.parts,
-            test_rows=inputs.prepared.splits["test"].path,
-            answers=pl.read_parquet(inputs.evaluated.answers.predictions, glob=False),
-            shape=read_shape(inputs.evaluated.answers.shape.read_bytes()),
-            documents=documents,
-            card=write_card(subject),
-            provenance=made,
-            code=code,
-            dependencies=graph,
-            key=key,
-            rehearsed=inputs.rehearsed.files,
-        )
+    documents = {
+        "evidence.json": evidence.model_dump_json(indent=2).encode() + b"\n",
+        "gates.json": inputs.gates.model_dump_json(indent=2).encode(),
+        "dossier.html": render_dossier(subject).encode(),
+        "card.md": write_card(subject).encode(),
+        "workload.yaml": yaml.safe_dump(workload.model_dump(mode="json"), sort_keys=False).encode(),
+        "provenance.json": json_document(made),
+        "dependencies.json": json_document(graph),
+        **_uncommitted(code),
+    }
+    answers, served = inputs.evaluated.answers, ServedPart.of(workload)
+    core = core_of(served, contract, inputs.compressed.shipped, inputs.prepared, answers, home)
+    return package_build(core, kind.name, documents, graph, inputs.rehearsed.files, home, key)
+
+
+def _uncommitted(code: CodeVersion) -> dict[str, bytes]:
+    if not code.diff and not code.untracked:
+        return {}
+    notes = "".join(f"untracked: {name}\n" for name in code.untracked)
+    return {"uncommitted.diff": (notes + code.diff).encode()}
 
 
 def _code_files(workload: Workload, kind: Kind) -> dict[str, str]:

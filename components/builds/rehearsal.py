@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import polars as pl
 
-from components.artefacts.answer_shape import read_shape
 from components.artefacts.build import Build, open_build, seal
 from components.artefacts.storage import digest_file, digest_json
+from components.builds.core import core_of, write_core
 from components.builds.live_check import check_live
-from components.builds.packaging import scored_rows, write_core
 from components.builds.parity_ladder import Ladder, climb
 from components.builds.part import ServedPart
 from components.builds.results import Rehearsed
@@ -41,17 +39,15 @@ def rehearse(
     settings: Settings,
 ) -> Rehearsed:
     """Climb the parity ladder and measure the stages of a request; what was found is kept among the evaluations."""
-    shape = read_shape(answers.shape.read_bytes())
-    predictions = pl.read_parquet(answers.predictions, glob=False)
-    scored = scored_rows(prepared.splits["test"].path, predictions, shape, contract, home)
+    core = core_of(workload, contract, shipped, prepared, answers, home)
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-") as scratch:
         made = Path(scratch)
-        core = write_core(made, workload, contract, shipped.parts, scored, shape)
+        names = write_core(made, core)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         seal(made, workload=workload.name, kind=kind.name, created=created)
         # Not signed yet: it was put together here, a moment ago, and is thrown away.
         ladder, budget = _rehearsed(open_build(made, None), settings)
-        files = {name: digest_file(made / name) for name in core}
+        files = {name: digest_file(made / name) for name in names}
     tables: dict[str, Any] = {"ladder": msgspec.to_builtins(ladder.rungs)}
     measures = [ladder_measure(ladder)]
     if budget is not None:

@@ -22,6 +22,7 @@ from components.evaluation.part import EvaluationPart
 from components.evaluation.slices import measurable, values_of
 from components.faults.answers import SPOILERS, Spoiler
 from components.gates.judge import Context, judge
+from components.gates.part import GatesPart
 from components.training.results import Shipped, Trained
 from data_contracts.description.spec import ContractSpec
 
@@ -157,6 +158,6 @@ def judged(bench: Bench, evidence: Evidence, *more: Measure, workload: Workload 
     facts = [Measure(name="training_usd", value=bench.trained.cost_usd, source="training")]
     given = {measure.name for measure in more}
     measures = (*more, *(fact for fact in facts if fact.name not in given))
-    report = judge(evidence, workload or bench.workload, Context(measures=measures))
+    report = judge(evidence, GatesPart.of(workload or bench.workload), Context(measures=measures))
     lines = {verdict.gate: verdict.line for verdict in report.refused}
     return lines | ({"warning": report.warnings[0]} if report.warnings else {})

@@ -19,6 +19,7 @@ from components.evaluation.evidence import Evidence, Measure, Record
 from components.evaluation.normal import norm
 from components.evaluation.power import ALPHA, detectable_difference, holm, rows_to_decide
 from components.evaluation.units import MIN_ROWS, MIN_UNITS
+from components.gates.part import GatesPart
 from components.gates.plain_words import Said, plain_words
 from components.gates.policy import policy, promotion_policy
 from components.gates.rule import Rule
@@ -101,7 +102,7 @@ class Context(Record):
     measures: tuple[Measure, ...] = Field((), description="Measured elsewhere: data age, size, leakage findings.")
 
 
-def judge(evidence: Evidence, workload: Workload, context: Context | None = None) -> GateReport:
+def judge(evidence: Evidence, workload: GatesPart, context: Context | None = None) -> GateReport:
     """Judge the evidence of a build by the workload's policy."""
     complete = evidence.with_measures(*(context.measures if context else ()))
     metric = workload.goal.metric
@@ -126,12 +127,13 @@ def _means(rule: Rule, verdict: Verdict) -> str:
 
 def promotion_gates(workload: Workload, evidence: Evidence, *, not_compared: str = "") -> GateReport:
     """Judge the evidence of a promotion; ``not_compared`` says why the build that serves cannot be compared."""
-    rules = promotion_policy(workload, evidence, not_comparable=not_compared)
-    return report([decide(rule, evidence) for rule in rules], workload)
+    part = GatesPart.of(workload)
+    rules = promotion_policy(part, evidence, not_comparable=not_compared)
+    return report([decide(rule, evidence) for rule in rules], part)
 
 
 def report(
-    verdicts: Iterable[Verdict], workload: Workload, warnings: Sequence[str] = (), said: Said | None = None
+    verdicts: Iterable[Verdict], workload: GatesPart, warnings: Sequence[str] = (), said: Said | None = None
 ) -> GateReport:
     """Collect verdicts; undecided ones stop a build unless the workload file says otherwise."""
     collected = tuple(verdicts)

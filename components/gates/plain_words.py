@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from components.declaration.targets import METRICS, title_of
-from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure, Record
+from components.gates.part import GatesPart
 from components.gates.texts import number, rests_on
 from components.gates.worse_slices import beside_whole
 
@@ -28,7 +28,7 @@ class Said(Record):
     warnings: tuple[str, ...] = Field((), description="Of the failings those that no gate asks about.")
 
 
-def plain_words(evidence: Evidence, workload: Workload, failed: Sequence[str] = ()) -> Said:
+def plain_words(evidence: Evidence, workload: GatesPart, failed: Sequence[str] = ()) -> Said:
     """Say what the evidence means for somebody who uses the answers; ``failed`` is what failed gates mean, in words."""
     good, bad = _decisions(evidence)
     ranking = _goal(evidence, workload)
@@ -57,7 +57,7 @@ def _broken_range(evidence: Evidence) -> list[str]:
     ]
 
 
-def _weaker(evidence: Evidence, workload: Workload) -> list[str]:
+def _weaker(evidence: Evidence, workload: GatesPart) -> list[str]:
     """Say in which slices, declared or found by search, the model is proven to be worse than on the whole."""
     metric = workload.goal.metric
     declared = [m for m, beside in beside_whole(evidence, metric) if beside == "worse"]
@@ -75,7 +75,7 @@ def _weaker(evidence: Evidence, workload: Workload) -> list[str]:
     return [f"Worse than on the whole, beyond doubt, where {'; where '.join(named[:SHOWN])}{more}"]
 
 
-def _goal(evidence: Evidence, workload: Workload) -> list[str]:
+def _goal(evidence: Evidence, workload: GatesPart) -> list[str]:
     metric = workload.goal.metric
     whole = evidence.find(metric)
     if whole is None:
@@ -144,7 +144,7 @@ def _offer(evidence: Evidence) -> str:
     )
 
 
-def _contradictions(evidence: Evidence, workload: Workload) -> list[str]:
+def _contradictions(evidence: Evidence, workload: GatesPart) -> list[str]:
     """Say in which metrics, besides the goal's, the baseline is better: proven or not, a person should know."""
     goal, worse, proven, rival = workload.goal.metric, [], True, ""
     for metric in dict.fromkeys(name for names in METRICS.values() for name in names):
@@ -163,7 +163,7 @@ def _contradictions(evidence: Evidence, workload: Workload) -> list[str]:
     return [f"{who} is better in {better}, {sure}: the goal asks for the {title_of(goal)} alone"]
 
 
-def _not_comparable(evidence: Evidence, workload: Workload) -> list[str]:
+def _not_comparable(evidence: Evidence, workload: GatesPart) -> list[str]:
     """Say that groups which must be served alike could not be compared at all: no gate is asked then."""
     if not workload.gates.sensitive or evidence.find("fairness_gap"):
         return []

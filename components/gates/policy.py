@@ -5,9 +5,9 @@
 
 from collections.abc import Mapping
 
-from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence
 from components.gates.own import own_gates
+from components.gates.part import GatesPart
 from components.gates.registry import BUILD, PROMOTION, Gate, rules_of
 from components.gates.rule import Case, Rule
 from components.gates.rules import behaviour, calibration, data, graph, promotion, quality, serving, slices, training
@@ -16,12 +16,12 @@ from components.gates.rules import behaviour, calibration, data, graph, promotio
 CHAPTERS = (quality, calibration, graph, slices, data, behaviour, promotion, serving, training)
 
 
-def policy(workload: Workload, evidence: Evidence) -> tuple[Rule, ...]:
+def policy(workload: GatesPart, evidence: Evidence) -> tuple[Rule, ...]:
     """Return the rules of a build, the goal first, the user's own last."""
     return _asked(BUILD | own_gates(workload.gates.own), Case.of(workload, evidence))
 
 
-def promotion_policy(workload: Workload, evidence: Evidence, *, not_comparable: str = "") -> tuple[Rule, ...]:
+def promotion_policy(workload: GatesPart, evidence: Evidence, *, not_comparable: str = "") -> tuple[Rule, ...]:
     """Return what a build must show on the machine that will serve it, also beside what serves now."""
     return _asked(PROMOTION, Case.of(workload, evidence, not_comparable))
 

@@ -10,8 +10,8 @@ from components.declaration.gates import Gates
 from components.declaration.goal import Goal
 from components.declaration.serving import Variants
 from components.declaration.targets import title_of
-from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Record
+from components.gates.part import GatesPart
 
 Direction = Literal["at_least", "at_most"]
 
@@ -68,7 +68,7 @@ class Case:
     not_comparable: str = ""
 
     @classmethod
-    def of(cls, workload: Workload, evidence: Evidence, not_comparable: str = "") -> "Case":
+    def of(cls, workload: GatesPart, evidence: Evidence, not_comparable: str = "") -> "Case":
         """Return the case of a workload; ``not_comparable`` says why what serves cannot be compared with."""
         return cls(
             goal=workload.goal,

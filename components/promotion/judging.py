@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from components.artefacts.build import Build
 from components.artefacts.errors import GateError
 from components.artefacts.rollout import Rollout
+from components.builds.core import json_rows
 from components.builds.live_check import LiveCheck, check_live
-from components.builds.packaging import json_rows
 from components.builds.parity_ladder import Ladder, climb
 from components.builds.rehearsal import ladder_measure
 from components.declaration.targets import label_unit

@@ -1,6 +1,6 @@
 """The dossier: one self-contained HTML page that says what a build is, how good it is, and why to believe it.
 
-    write_dossier(path, Subject(workload, contract, evidence, report, validated, expected, prepared, trained, lineage))
+    page = render_dossier(Subject(workload, contract, evidence, report, validated, expected, prepared, trained))
 
 Everything on the page is computed from evidence and results that lie beside it; nothing is fetched when it is opened.
 Each chapter is a module that says what the template needs for it.
@@ -11,7 +11,6 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from components.artefacts.storage import write_atomically
 from components.reports.chapters import card, data, making, pictures, quality, verdicts, where
 from components.reports.numbers import signed
 from components.reports.subject import Subject
@@ -34,11 +33,6 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cost": ("What it took", ("cost",)),
     "lineage": ("Lineage", ()),
 }
-
-
-def write_dossier(path: Path, subject: Subject) -> Path:
-    """Write the page, atomically, and return its path."""
-    return write_atomically(path, render_dossier(subject).encode())
 
 
 def render_dossier(subject: Subject) -> str:

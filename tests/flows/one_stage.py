@@ -16,6 +16,7 @@ from components.catalog import find_kind
 from components.compression.part import CompressionPart
 from components.declaration.loading import contract_of, read_workload
 from components.evaluation.part import EvaluationPart
+from components.gates.part import GatesPart
 from components.promotion.roles import challenger_of, champion_of
 from components.settings import Settings
 from components.training.part import TrainingPart
@@ -97,7 +98,7 @@ def run(name: str, workload: Any, known: dict[str, Any]) -> Any:
             answers = known["evaluate"].answers
             return rehearse.fn(part, shipped, known["prepare"], answers, kind, contract, home, settings)
         case "gate":
-            return gate.fn(workload, measured())
+            return gate.fn(GatesPart.of(workload), measured())
         case "package":
             return package.fn(workload, inputs(), kind, contract, home, settings)
         case "register":

@@ -17,6 +17,7 @@ from components.declaration.workload import Workload
 from components.evaluation.evidence import Evaluated
 from components.evaluation.part import EvaluationPart
 from components.gates.judge import GateReport
+from components.gates.part import GatesPart
 from components.registry.versions import Registered
 from components.settings import Home, Settings
 from components.training.part import TrainingPart
@@ -122,7 +123,7 @@ def stage_all(document: dict[str, Any], home: Home) -> Staged:
         rehearsed=rehearsed,
         usd_per_hour=settings.price_per_hour,
     )
-    gates = gate.fn(workload, measured)
+    gates = gate.fn(GatesPart.of(workload), measured)
     inputs = BuildInputs(**dict(measured), snapshot=snapshot, validated=validated, expected=expected, gates=gates)
     packaged = package.fn(workload, inputs, kind, contract, home, settings)
     registered = register.fn(workload, packaged, trained, gates.passed, home, settings)

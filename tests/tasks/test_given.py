@@ -14,6 +14,7 @@ from components.declaration.loading import contract_of, parse_workload
 from components.declaration.section import Part
 from components.declaration.workload import Workload
 from components.evaluation.part import EvaluationPart
+from components.gates.part import GatesPart
 from components.imported_code import files_beside
 from components.provenance import ROOT
 from components.stage_keys import StageKey, differences
@@ -49,7 +50,7 @@ def keys(staged: Staged, workload: Workload, **measured: object) -> Keys:
         compress: {"workload": CompressionPart.of(workload), "trained": made.trained, "kind": kind},
         evaluate: {"workload": EvaluationPart.of(workload), "trained": made.trained, "shipped": shipped, "kind": kind},
         rehearse: {"workload": ServedPart.of(workload), "answers": made.evaluated.answers, "kind": kind},
-        gate: {"workload": workload, "measured": judged},
+        gate: {"workload": GatesPart.of(workload), "measured": judged},
         package: {"workload": workload, "inputs": made, "kind": kind},
     }
     found = {}
@@ -93,9 +94,10 @@ TESTS = [{"name": "the airport alone", "set": {"origin": "JFK"}, "expect": "same
             ["evaluate", *JUDGED],
         ),
         (("gates", "parity"), 1e-4, ["rehearse", *JUDGED]),
-        (("serving", "decision_threshold"), 0.4, ["compress", "evaluate", "rehearse", *JUDGED]),
-        (("serving", "port"), 9000, ["rehearse", *JUDGED]),
-        (("audit", "duplicates"), 0.5, ["audit", *JUDGED]),
+        (("serving", "decision_threshold"), 0.4, ["compress", "evaluate", "rehearse", "package"]),
+        (("monitoring", "effect"), 0.2, ["package"]),
+        (("serving", "port"), 9000, ["rehearse", "package"]),
+        (("audit", "duplicates"), 0.5, ["audit", "package"]),
         (("model", "epochs"), 2, ["train", "compress", *JUDGED]),
     ],
 )

@@ -16,7 +16,7 @@ from components.gates.judge import judge, promotion_gates
 from components.gates.policy import policy, promotion_gate_names
 from components.gates.registry import build_gate, promotion_gate
 from components.gates.rule import Case, Rule, at_most
-from components.reports.dossier import write_dossier
+from components.reports.dossier import render_dossier
 from components.reports.subject import Subject
 from components.user_modules import find_modules_beside
 
@@ -42,7 +42,7 @@ def evidence(*more: Measure) -> Evidence:
     return Evidence(workload="flights", model="mlp", split="test", measures=more)
 
 
-def test_a_gate_of_one_function_is_judged_told_and_in_the_dossier(tmp_path: Path) -> None:
+def test_a_gate_of_one_function_is_judged_told_and_in_the_dossier() -> None:
     build_gate("tail")(tail)
     flights = read_workload("flights")
     assert "tail" not in [rule.gate for rule in policy(flights, evidence())]
@@ -58,7 +58,7 @@ def test_a_gate_of_one_function_is_judged_told_and_in_the_dossier(tmp_path: Path
     assert not report.passed
 
     subject = Subject(flights, contract_of(flights), measured, report, lineage={"code": "abc123"})
-    page = write_dossier(tmp_path / "dossier.html", subject).read_text()
+    page = render_dossier(subject)
     assert "tail" in page
     assert "look at the rows that are off most" in page
 

@@ -14,7 +14,7 @@ from components.declaration.workload import Workload
 from components.evaluation.evidence import Evidence, Measure
 from components.gates.judge import judge
 from components.reports.charts import labels, rounded, ticks
-from components.reports.dossier import render_dossier, write_dossier
+from components.reports.dossier import render_dossier
 from components.reports.numbers import signed
 from components.reports.subject import Subject
 from data_contracts.language.validation import ExpectationResult
@@ -85,8 +85,8 @@ def flights() -> Workload:
     return workload.model_copy(update={"goal": workload.goal.model_copy(update={"unit": None})})
 
 
-def test_a_dossier_is_one_page_that_fetches_nothing(flights: Workload, tmp_path: Path) -> None:
-    page = write_dossier(tmp_path / "dossier.html", subject(flights)).read_text()
+def test_a_dossier_is_one_page_that_fetches_nothing(flights: Workload) -> None:
+    page = render_dossier(subject(flights))
     assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", page)
     assert "@import" not in page
     assert "url(" not in page
