@@ -1,7 +1,6 @@
 """The kinds of model Slipway can train, found by folder: a new kind is a new folder and edits no existing file."""
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,8 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-import components.kinds
 from components.artefacts.errors import WorkloadError
-from components.artefacts.inference import Answers, Inference, Parts, inference_of
+from components.artefacts.inference import Answers, Inference, Parts, inference_of, kind_folders
 from components.batch_prediction import BatchPredictor, OpenBatches, RowByRow, predict_file
 from components.compression.results import Smaller
 from components.data.preparation import ONLY_SPLITS, Preparation
@@ -124,9 +122,8 @@ class Kind:
 
 
 def known_kinds() -> tuple[str, ...]:
-    """Return the names of the folders under ``components/kinds``."""
-    found = pkgutil.iter_modules(components.kinds.__path__)
-    return tuple(sorted(module.name for module in found if module.ispkg))
+    """Return the names of the folders under ``components/kinds``, and of a user's own in a folder ``kinds``."""
+    return tuple(sorted(kind_folders()))
 
 
 def kind_modules(name: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ What is answered is numbers: [rows], or [rows, columns] where a row has several;
 """
 
 import importlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -81,6 +82,8 @@ class Predictor(Protocol):
 class Inference(Protocol):
     """What ``inference.py`` of a kind offers as ``INFERENCE``; it imports NumPy, a runtime and this module alone."""
 
+    # What serving must install for it, beside what the data plane needs itself.
+    packages: tuple[str, ...] = ("onnxruntime",)
     # Types of request bodies that are one example and no JSON, such as "image/png".
     media_types: tuple[str, ...] = ()
 
@@ -92,15 +95,26 @@ class Inference(Protocol):
         raise InvalidRow(0, None, f"a body of type {media_type} is no row of {contract.name}")
 
 
+def kind_folders() -> dict[str, Path]:
+    """Return the folder of every kind by its name: ours, and those in a folder ``kinds`` where imports look.
+
+    A process that was begun elsewhere is told of a user's folder by PYTHONPATH.
+    """
+    package = importlib.import_module(_KINDS)
+    for place in sys.path:
+        theirs = str(Path(place, "kinds").absolute())
+        if Path(theirs).is_dir() and theirs not in package.__path__:
+            package.__path__.append(theirs)
+    found = [file.parent for place in package.__path__ for file in sorted(Path(place).glob("*/inference.py"))]
+    # Nobody takes the place of ours.
+    return {folder.name: folder for folder in reversed(found)}
+
+
 def inference_of(kind: str) -> Inference:
     """Return how a kind answers; BuildError if this version does not know it."""
-    name = f"{_KINDS}.{kind}.inference"
-    try:
-        inference: Inference = importlib.import_module(name).INFERENCE
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise
-        raise BuildError(f"of kind '{kind}', which this version does not know") from error
+    if kind not in kind_folders():
+        raise BuildError(f"of kind '{kind}', which this version does not know")
+    inference: Inference = importlib.import_module(f"{_KINDS}.{kind}.inference").INFERENCE
     return inference
 
 

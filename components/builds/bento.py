@@ -16,12 +16,13 @@ import yaml
 
 from components.artefacts.build import Build
 from components.artefacts.errors import HostError
+from components.artefacts.inference import inference_of
 from components.artefacts.lifetime import bound
 from components.artefacts.storage import scratch_prefix, write_atomically
 from components.builds.serving_sources import copy_sources
 
-# Those of the service that BentoML itself does not bring.
-PACKAGES = ("bentoml", "cryptography", "msgspec", "numpy", "onnxruntime", "prometheus-client", "pyarrow")
+# Those of the service that BentoML itself does not bring, beside those of the kind.
+PACKAGES = ("bentoml", "cryptography", "msgspec", "numpy", "prometheus-client", "pyarrow")
 SECONDS = 300
 
 
@@ -46,7 +47,7 @@ def pack_bento(build: Build, store: Path) -> str:
         tempfile.TemporaryDirectory(prefix=seen) as folder,
     ):
         context, packed = Path(folder), Path(scratch)
-        copy_sources(context)
+        copy_sources(context, build.manifest.kind)
         build.write_to(context / "build")
         if build.public_key is not None:
             shutil.copyfile(build.public_key, context / "signing.pub")
@@ -70,7 +71,10 @@ def export_bento(tag: str, store: Path, target: Path) -> Path:
 
 
 def _bentofile(build: Build, workload: str) -> dict[str, object]:
-    packages = [f"{name}=={importlib.metadata.version(name)}" for name in PACKAGES]
+    packages = [
+        f"{name}=={importlib.metadata.version(name)}"
+        for name in (*PACKAGES, *inference_of(build.manifest.kind).packages)
+    ]
     return {
         "service": "deployments.bento_service:Slipway",
         "name": workload,

@@ -61,7 +61,7 @@ def package_build(
             (folder / file).write_bytes(content)
         reference = sample(core.scored, REFERENCE_ROWS, seed).drop(stations_of(core.shape))
         reference.write_parquet(folder / "reference.parquet")
-        serving = serving_packages()
+        serving = serving_packages(kind)
         write_requirements(folder / REQUIREMENTS, serving)
         from components.builds.bill_of_materials import write_bill_of_materials
 

@@ -17,6 +17,7 @@ import numpy as np
 from components.artefacts.answer_shape import differences
 from components.artefacts.build import Build
 from components.artefacts.errors import ServingError
+from components.artefacts.inference import inference_of
 from components.builds.serving_sources import copy_sources
 from components.provenance import Package, dependency_graph
 from components.result import Result
@@ -25,14 +26,13 @@ from components.service.process import serving
 from components.virtual_environment import make_virtual_environment, pins_of
 
 REQUIREMENTS = "serving-requirements.txt"
-# What the data plane and the kinds' inference modules import; a test compares it with their import statements.
+# What the data plane imports; a test compares it with its import statements. A kind says what it needs beside it.
 IMPORTED = (
     "cryptography",
     "granian",
     "grpcio",
     "msgspec",
     "numpy",
-    "onnxruntime",
     "prometheus-client",
     "protobuf",
     "pyarrow",
@@ -50,9 +50,10 @@ class FreshEnvironment(Result):
     megabytes: float
 
 
-def serving_packages() -> dict[str, Package]:
-    """Return every package that serving needs, directly or not, as it is installed here."""
-    return {name: package for root in IMPORTED for name, package in dependency_graph(root).items()}
+def serving_packages(kind: str) -> dict[str, Package]:
+    """Return every package that serving a kind needs, directly or not, as it is installed here."""
+    roots = (*IMPORTED, *inference_of(kind).packages)
+    return {name: package for root in roots for name, package in dependency_graph(root).items()}
 
 
 def write_requirements(path: Path, packages: Mapping[str, Package]) -> Path:
@@ -76,7 +77,7 @@ def check_fresh_environment(build: Build) -> FreshEnvironment:
         listed.write_bytes(packages)
         python = make_virtual_environment(place, listed, what=f"the serving environment of build {build.build_id}")
         code = Path(scratch, "code")
-        copy_sources(code)
+        copy_sources(code, build.manifest.kind)
         arguments = [*build.asked_for(), "--port", "0", "--workers", "1", "--drain-seconds", "0"]
         with serving(arguments, python=python, code=code) as (endpoint, _):
             connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=30)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from components.artefacts.build import Build
-from components.artefacts.inference import MODEL
+from components.artefacts.inference import MODEL, inference_of
 from components.builds.serving_sources import copy_package
 from data_contracts.language.model_signature import output_column, signature_inputs
 
 LOADER = "deployments.mlflow_model"
-# What that module imports, directly or not, and MLflow, which brings pandas.
-PACKAGES = ("cryptography", "mlflow", "msgspec", "numpy", "onnxruntime", "pandas")
+# What that module imports, directly or not, beside what the kind needs, and MLflow, which brings pandas.
+PACKAGES = ("cryptography", "mlflow", "msgspec", "numpy", "pandas")
 EXAMPLE_ROWS = 5
 
 
@@ -46,7 +46,7 @@ def log_model(build: Build, folder: Path, run: str) -> Any:
     from mlflow.models import Model
 
     with tempfile.TemporaryDirectory(prefix="slipway-model-") as scratch:
-        package = copy_package(Path(scratch), build.public_key)
+        package = copy_package(Path(scratch), build.manifest.kind, build.public_key)
         return Model.log(
             artifact_path=None,
             name="model",
@@ -60,7 +60,10 @@ def log_model(build: Build, folder: Path, run: str) -> Any:
             input_example=pd.DataFrame(build.golden().rows[:EXAMPLE_ROWS]),
             # Asked of a server of its own by the tests; here it would load the build once more.
             validate_serving_input=False,
-            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in PACKAGES],
+            pip_requirements=[
+                f"{name}=={importlib.metadata.version(name)}"
+                for name in (*PACKAGES, *inference_of(build.manifest.kind).packages)
+            ],
             model_config={"answer": "everything"},
             metadata={"build_id": build.build_id, "kind": build.manifest.kind},
         )

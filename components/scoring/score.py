@@ -61,6 +61,22 @@ class Scored(Result):
     left_out: tuple[str, ...] = Field((), description="Columns of the file that did not go into the target.")
 
 
+class Question(msgspec.Struct, frozen=True):
+    """A build, opened anew with the same key and id, and what ``score_file`` takes; ``like`` as JSON.
+
+    As JSON both ways: what a damaged process answers is read here, and must not be able to run anything.
+    """
+
+    build: str
+    public_key: str | None
+    build_id: str
+    source: str
+    target: str
+    key: str | None
+    with_inputs: bool
+    like: str | None
+
+
 def score_apart(
     build: Build,
     source: Path,
@@ -74,9 +90,13 @@ def score_apart(
 
     SourceError too if the file does, HostError if the process ends for want of memory.
     """
-    given = (build.path, build.public_key, build.build_id, source, target, key, with_inputs, like)
+    public_key = None if build.public_key is None else str(build.public_key)
+    written = None if like is None else like.model_dump_json()
+    question = Question(
+        str(build.path), public_key, build.build_id, str(source), str(target), key, with_inputs, written
+    )
     try:
-        return apart.call(_score_reopened, *given)
+        return Scored.model_validate_json(apart.ask(__name__, msgspec.json.encode(question)))
     except apart.Died as death:
         told = f"{source} cannot be scored: the process that read it ended with {death}"
         if death.hint:
@@ -91,21 +111,19 @@ def score_apart(
             sweep(target.parent, below=False)
 
 
-def _score_reopened(
-    folder: Path,
-    public_key: Path | None,
-    build_id: str,
-    source: Path,
-    target: Path,
-    key: str | None,
-    with_inputs: bool,
-    like: Source | None,
-) -> Scored:
-    build = open_build(folder, public_key, build_id=build_id)
+def answer(asked: bytes) -> bytes:
+    """Score the file of a question, in the process that may end by it."""
+    told = msgspec.json.decode(asked, type=Question)
+    public_key = None if told.public_key is None else Path(told.public_key)
+    build = open_build(Path(told.build), public_key, build_id=told.build_id)
+    like = None if told.like is None else Source.model_validate_json(told.like)
     try:
-        return score_file(build, source, target, key=key, with_inputs=with_inputs, like=like)
+        scored = score_file(
+            build, Path(told.source), Path(told.target), key=told.key, with_inputs=told.with_inputs, like=like
+        )
     except MemoryError as error:
-        raise SourceError(f"{source} cannot be scored: it takes more memory than is free") from error
+        raise SourceError(f"{told.source} cannot be scored: it takes more memory than is free") from error
+    return scored.model_dump_json().encode()
 
 
 def score_file(

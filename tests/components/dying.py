@@ -8,10 +8,14 @@ import numpy as np
 from components.artefacts.errors import SourceError
 
 
+class Own(SourceError):
+    """An error that whoever asks does not know."""
+
+
 def answer(question: bytes) -> bytes:
     match question:
         case b"refuse":
-            raise SourceError("the file is no good")
+            raise Own("the file is no good")
         case b"fail":
             raise ZeroDivisionError("a defect")
         case b"die":

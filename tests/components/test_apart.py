@@ -9,52 +9,49 @@ from pathlib import Path
 
 import pytest
 
-from components.apart import Died, call
+from components.apart import Died, ask
 from components.artefacts.errors import SourceError
 from components.artefacts.machine import free_memory_bytes, memory_bytes
 from components.user_modules import child_environment
-from tests.components import dying
+
+MODULE = "tests.components.dying"
 
 
 def test_an_answer_is_not_mixed_with_what_is_printed() -> None:
-    assert call(dying.answer, b"ab") == b"abab"
+    assert ask(MODULE, b"ab") == b"abab"
 
 
-def test_an_error_of_ours_comes_back_as_it_was() -> None:
+def test_an_error_of_ours_comes_back_as_the_class_that_is_known() -> None:
     with pytest.raises(SourceError, match="the file is no good"):
-        call(dying.answer, b"refuse")
+        ask(MODULE, b"refuse")
 
 
 def test_a_defect_keeps_its_traceback() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError: a defect"):
-        call(dying.answer, b"fail")
+        ask(MODULE, b"fail")
 
 
 def test_more_memory_than_is_free_is_refused_and_not_taken() -> None:
     with pytest.raises(RuntimeError, match="MemoryError"):
-        call(dying.answer, b"much")
+        ask(MODULE, b"much")
 
 
 @pytest.mark.parametrize(("how", "told"), [(b"die", "SIGSEGV"), (b"exit", "exit code 7")])
 def test_a_death_is_told(how: bytes, told: str) -> None:
     with pytest.raises(Died, match=told):
-        call(dying.answer, how)
+        ask(MODULE, how)
 
 
 def test_the_process_ends_with_whoever_asked(tmp_path: Path) -> None:
     (tmp_path / "sleeping.py").write_text(
         "import os, pathlib, time\n"
         "def answer(question):\n"
-        "    pathlib.Path(question).write_text(str(os.getpid()))\n"
+        "    pathlib.Path(question.decode()).write_text(str(os.getpid()))\n"
         "    time.sleep(60)\n"
     )
     told = tmp_path / "process"
     asking = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"import sleeping, components.apart as apart; apart.call(sleeping.answer, {str(told)!r})",
-        ],
+        [sys.executable, "-c", f"from components.apart import ask; ask('sleeping', {str(told).encode()!r})"],
         env=child_environment() | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
     )
     end = time.monotonic() + 60

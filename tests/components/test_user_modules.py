@@ -22,7 +22,7 @@ print(json.dumps({
     "contract": contract_of(read_workload("mine")).name,
     "source": importlib.import_module("beside").__file__,
     "workloads": sorted(known_workloads()),
-    "plane": str(source_files()["deployments/bento_service.py"]),
+    "plane": str(source_files("tabular")["deployments/bento_service.py"]),
     "times": sys.path.count(str(Path.cwd())),
 }))
 """

@@ -37,7 +37,7 @@ def test_pictures_in_folders_become_a_service(tmp_path: Path, monkeypatch: pytes
 
     home = Home(root=tmp_path / "home")
     monkeypatch.setenv("SLIPWAY_HOME", str(home.root))
-    monkeypatch.setattr("components.promotion.promote.environment_differences", lambda graph: ())
+    monkeypatch.setattr("components.promotion.judging.environment_differences", lambda graph: ())
     workload = write_workload(tmp_path)
     with pytest.raises(ContractError, match=r"3 of 1,800 rows .* picture: cannot be read as a picture \(3\)"):
         end_to_end(str(workload))

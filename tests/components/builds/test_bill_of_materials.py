@@ -12,7 +12,7 @@ from components.builds.bill_of_materials import write_bill_of_materials
 from components.builds.serving_environment import serving_packages
 from components.provenance import dependency_graph
 
-PACKAGES = {**dependency_graph(), **serving_packages()}
+PACKAGES = {**dependency_graph(), **serving_packages("tabular")}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bill")
     (folder / "model.onnx").write_bytes(b"a model")
     return write_bill_of_materials(
-        folder / "bom.cdx.json", PACKAGES, serving_packages(), name="flights", graphs=[folder / "model.onnx"]
+        folder / "bom.cdx.json", PACKAGES, serving_packages("tabular"), name="flights", graphs=[folder / "model.onnx"]
     )
 
 
@@ -32,7 +32,7 @@ def test_it_follows_the_schema_and_the_validator_can_refuse(written: Path) -> No
 
 def test_every_package_is_there_with_its_edges_and_who_needs_it(written: Path) -> None:
     document = msgspec.json.decode(written.read_bytes())
-    packages, serving = PACKAGES, serving_packages()
+    packages, serving = PACKAGES, serving_packages("tabular")
     components = {one["name"]: one for one in document["components"]}
     assert {name: one["version"] for name, one in components.items()} == {n: p.version for n, p in packages.items()}
     assert {name for name, one in components.items() if one["scope"] == "required"} == set(serving)

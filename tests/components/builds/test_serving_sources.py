@@ -14,9 +14,9 @@ print(*sorted({"components", "data_contracts", "deployments"} & {name.partition(
 
 
 def test_the_package_imports_nothing_from_outside_of_itself(tmp_path: Path) -> None:
-    package = copy_package(tmp_path)
+    package = copy_package(tmp_path, "tabular")
     assert {str(path.relative_to(tmp_path / package)) for path in (tmp_path / package).rglob("*.py")} == {
-        *source_files(),
+        *source_files("tabular"),
         "__init__.py",
     }
     module = f"{package}.deployments.mlflow_model"
@@ -27,4 +27,4 @@ def test_the_package_imports_nothing_from_outside_of_itself(tmp_path: Path) -> N
 
 
 def test_the_name_follows_from_what_is_in_it(tmp_path: Path) -> None:
-    assert copy_package(tmp_path / "one") == copy_package(tmp_path / "two")
+    assert copy_package(tmp_path / "one", "tabular") == copy_package(tmp_path / "two", "tabular")

@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 
 from PIL import Image
-from tests.kinds.laws import Example
 
 from components.catalog import find_kind
 from components.declaration.targets import shape_of
@@ -12,6 +11,7 @@ from components.settings import Settings
 from components.training.part import TrainingPart
 from data_contracts.digits import HandwrittenDigit, read_rows
 from tests.components.kinds.small_digits import prepare_digits
+from tests.kinds.laws import Example
 
 MODEL = {"size": 8, "channels": 1, "width": 4, "stages": 2, "shift": 0, "epochs": 1, "batch_size": 64}
 GOAL = {"metric": "accuracy", "unit": None, "training_usd": 1.0}

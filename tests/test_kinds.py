@@ -1,0 +1,226 @@
+"""The laws that every kind keeps, over the catalog and over the kind that the how-to makes.
+
+A new kind takes part with one file, tests/kinds/<kind>/example.py.
+"""
+
+import fnmatch
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+import components.kinds
+from components.artefacts.answer_shape import differences
+from components.artefacts.build import ServingSpec, open_build, seal
+from components.artefacts.errors import WorkloadError
+from components.artefacts.inference import Parts, inference_of, kind_folders, read_rows
+from components.artefacts.storage import write_json
+from components.batch_prediction import RowByRow, predict_file
+from components.builds.core import json_rows
+from components.builds.serving_sources import copy_sources, source_files
+from components.catalog import check_kind, find_kind, known_kinds
+from components.declaration.loading import parse_workload
+from components.evaluation.hold_out import trainer_answers
+from data_contracts.description.spec import FieldSpec
+from data_contracts.description.types.registry import TYPES
+from deployments.data_plane.formats.request import InvalidRow, RowDecoder
+from tests.components.training.small_training import WORKLOAD
+from tests.kinds.laws import Example
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+KINDS = (*known_kinds(), "nearest")
+HEAVY = {"torch", "lightning", "prefect", "mlflow", "great_expectations", "evidently", "pandas", "polars", "pydantic"}
+SERVED = ("components.artefacts.", "data_contracts.description.", "components.kinds.")
+Make = Callable[[str], Example]
+
+ANSWER = """
+import sys
+from pathlib import Path
+from components.artefacts.build import open_build
+from components.artefacts.inference import inference_of, read_rows
+import msgspec
+
+build = open_build(Path(sys.argv[1]))
+rows = msgspec.json.decode(Path(sys.argv[2]).read_bytes())
+predictor = inference_of(build.manifest.kind).open(build.parts(), build.contract())
+answers = predictor.predict(predictor.tensors(read_rows(rows, build.contract())))
+print(msgspec.json.encode([answers.tolist(), sorted(set(sys.argv[3].split(",")) & set(sys.modules))]).decode())
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder_of_the_howto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Write the kind of the how-to where a user has it: in a folder ``kinds`` where imports look."""
+    folder = tmp_path_factory.mktemp("user")
+    page = (REPOSITORY / "docs" / "howto" / "new_kind.md").read_text()
+    for name, body in re.findall(r"^```python title=\"(kinds/[^\"]+)\"\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(body)
+    before = list(components.kinds.__path__)
+    sys.path.append(str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    components.kinds.__path__[:] = before
+    for name in [name for name in sys.modules if name.startswith("components.kinds.nearest")]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    made: dict[str, Example] = {}
+
+    def make_once(kind: str) -> Example:
+        if kind not in made:
+            module = importlib.import_module(f"tests.kinds.{kind}.example")
+            made[kind] = module.make_example(tmp_path_factory.mktemp(kind))
+        return made[kind]
+
+    return make_once
+
+
+def parts_of(example: Example) -> Parts:
+    return example.trained.best.parts
+
+
+def rows_of(example: Example, count: int = 20) -> list[dict[str, object]]:
+    """Return rows of the hold-out as a client sends them."""
+    return json_rows(pl.read_parquet(example.prepared.splits["test"].path).head(count), example.contract)
+
+
+def sealed(example: Example, kind: str, folder: Path) -> Path:
+    parts = parts_of(example)
+    named = {f"{name}.onnx": file for name, file in parts.graphs.items()}
+    named |= {f"assets/{name}": file for name, file in parts.assets.items()}
+    for name, file in named.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(file if isinstance(file, bytes) else file.read_bytes())
+    write_json(folder / "contract.json", example.contract)
+    serving = ServingSpec(
+        workload="w", answer=example.shape, port=0, max_rows=100, max_body_bytes=10**7, log_predictions=0
+    )
+    write_json(folder / "serving.json", serving)
+    seal(folder, workload="w", kind=kind, created="2026-01-01T00:00:00+00:00")
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_is_a_folder_with_files_of_fixed_names(kind: str) -> None:
+    folder, found = kind_folders()[kind], find_kind(kind)
+    assert (folder / "inference.py").is_file()
+    assert (folder / "workload.py").is_file()
+    assert (found.name, folder.name) == (kind, kind)
+    assert found.targets
+    assert set(found.takes) <= TYPES.keys()
+    assert (REPOSITORY / "tests" / "kinds" / kind / "example.py").is_file()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_kind_answers_with_imports_nothing_but_what_is_packed(kind: str) -> None:
+    for name, file in source_files(kind).items():
+        if name.startswith(f"components/kinds/{kind}/"):
+            ours = re.findall(
+                r"^\s*from ((?:components|data_contracts|tasks|flows|deployments)[\w.]*)", file.read_text(), re.M
+            )
+            assert [one for one in ours if not f"{one}.".startswith(SERVED)] == [], name
+            assert not [one for one in ours if one.startswith("components.kinds.") and f".{kind}" not in one], name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_trainer_answers_what_the_graph_answers(kind: str, make: Make) -> None:
+    example = make(kind)
+    split = example.prepared.splits["test"]
+    for candidate in example.trained.candidates:
+        given = find_kind(kind).predict_file(candidate.parts, example.contract, split.path)
+        own = trainer_answers(candidate, "test", split.rows)
+        assert differences(given, own.reshape(len(own), -1)).max() < 1e-4, candidate.name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_rows_are_answered_as_each_is_alone(kind: str, make: Make) -> None:
+    example = make(kind)
+    path, predictor = example.prepared.splits["test"].path, inference_of(kind).open(parts_of(example), example.contract)
+    many = find_kind(kind).predict_file(parts_of(example), example.contract, path)
+    service = predict_file(RowByRow(predictor, example.contract), example.contract, path)
+    np.testing.assert_allclose(many, service, atol=1e-5)
+    alone = [predictor.predict(predictor.tensors([row])) for row in read_rows(rows_of(example, 3), example.contract)]
+    np.testing.assert_allclose(np.concatenate(alone), many[:3], atol=1e-5)
+    assert len(find_kind(kind).batches(parts_of(example), example.contract).predict(empty(example))) == 0
+
+
+def empty(example: Example) -> object:
+    from components.data.record_batches import record_batch
+
+    frame = pl.read_parquet(example.prepared.splits["test"].path).head(0)
+    return record_batch(frame.select([field.name for field in example.contract.inputs]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_request_of_every_type_becomes_an_answer(kind: str, make: Make) -> None:
+    example, inference = make(kind), inference_of(kind)
+    decoder, predictor = RowDecoder(example.contract, 100), inference.open(parts_of(example), example.contract)
+    expected = predictor.predict(predictor.tensors(read_rows(rows_of(example), example.contract)))
+    asked = decoder.decode(msgspec.json.encode(rows_of(example)))
+    answers = predictor.predict(predictor.tensors(asked))
+    np.testing.assert_array_equal(answers, expected)
+    named = example.shape.named(example.shape.rounded(answers))
+    assert all(len(values) == len(asked) for values in named.values())
+    for claimed in inference.media_types:
+        bodies = {name: body for name, body in example.bodies.items() if fnmatch.fnmatch(name, claimed)}
+        assert bodies, f"the example of {kind} has no body of {claimed}"
+        for name, body in bodies.items():
+            rows = decoder.check(inference.read_body(body, name, example.contract))
+            assert np.isfinite(predictor.predict(predictor.tensors(rows))).all(), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_field_that_nobody_knows_is_refused_by_name(kind: str, make: Make) -> None:
+    example = make(kind)
+    with pytest.raises(InvalidRow) as refused:
+        RowDecoder(example.contract, 100).check([rows_of(example)[0] | {"nobody": 1}])
+    assert refused.value.field == "nobody"
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_field_that_a_kind_does_not_take_is_refused_in_one_line(kind: str, make: Make) -> None:
+    example, found = make(kind), find_kind(kind)
+    other = next((name for name in sorted(TYPES) if name not in found.takes), None)
+    if other is None:
+        pytest.skip(f"{kind} takes every type")
+    contract = msgspec.structs.replace(
+        example.contract, fields=(*example.contract.fields, FieldSpec(name="odd", dtype=other, description="Odd"))
+    )
+    workload = parse_workload({**WORKLOAD, "kind": kind}, "odd.yaml")
+    with pytest.raises(WorkloadError, match=rf"'kind': {kind} takes fields of the types .*'odd'.* is of type {other}"):
+        check_kind(workload, contract)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_build_opens_with_its_named_graphs_and_answers_from_its_packed_sources_alone(
+    kind: str, make: Make, tmp_path: Path
+) -> None:
+    example, code, asked = make(kind), tmp_path / "code", tmp_path / "rows.json"
+    build = open_build(sealed(example, kind, tmp_path / "build"))
+    parts = parts_of(example)
+    assert (build.parts().graphs.keys(), build.parts().assets.keys()) == (parts.graphs.keys(), parts.assets.keys())
+    copy_sources(code, kind)
+    asked.write_bytes(msgspec.json.encode(rows_of(example)))
+    command = [sys.executable, "-P", "-c", ANSWER, str(build.path), str(asked), ",".join(HEAVY)]
+    environment = os.environ | {"PYTHONPATH": str(code)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    answers, heavy = msgspec.json.decode(done.stdout)
+    predictor = inference_of(kind).open(parts, example.contract)
+    np.testing.assert_array_equal(
+        np.array(answers, dtype=np.float32),
+        predictor.predict(predictor.tensors(read_rows(rows_of(example), example.contract))),
+    )
+    assert heavy == []
