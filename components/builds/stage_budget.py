@@ -15,7 +15,6 @@ import numpy as np
 from components.artefacts.build import Build
 from components.artefacts.errors import ServingError
 from components.artefacts.lifetime import bound
-from components.artefacts.onnx_session import open_session
 from components.builds.live_check import LiveCheck
 from components.builds.parity_ladder import golden_tensors
 from components.catalog import find_kind
@@ -114,6 +113,9 @@ def _preprocessing_us(build: Build, calls: int = 300) -> float:
     graph = kind.preprocessing_graph(build.parts(), build.contract()) if kind.preprocessing_graph else None
     if graph is None:
         return 0.0
+    # Here, because a command that promotes reads this module before it needs a graph.
+    from components.artefacts.onnx_session import open_session
+
     session = open_session(graph)
     columns = golden_tensors(build, rows=1)
     feeds: dict[str, Any] = {tensor.name: columns[tensor.name] for tensor in session.get_inputs()}

@@ -53,3 +53,9 @@ def test_a_misspelt_option_is_refused_with_its_name(flights_with: Callable[..., 
 def test_an_option_out_of_bounds_is_refused_with_its_value(flights_with: Callable[..., Workload]) -> None:
     with pytest.raises(WorkloadError, match=r"'epochs': .*greater than or equal to 1 \(got 0\)"):
         kind_options(flights_with(epochs=0))
+
+
+def test_a_table_without_features_is_refused(flights_with: Callable[..., Workload]) -> None:
+    bare = flights_with().model_copy(update={"features": ()})
+    with pytest.raises(WorkloadError, match="'features': a table is learnt from its fields: say which transform"):
+        check_kind(bare, contract_of(bare))

@@ -39,7 +39,7 @@ def test_a_kind_names_what_its_training_imports(kind: str) -> None:
 import importlib, sys
 for name in {modules!r}:
     importlib.import_module(name)
-print(*set(sys.modules) & {{"torch", "lightning", "xgboost"}})
+print(*sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == {"torch", "lightning", "xgboost"} & set(LATER)
+    assert {"torch", "lightning"} <= set(done.stdout.split()) & set(LATER)

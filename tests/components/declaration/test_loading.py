@@ -34,7 +34,6 @@ def changed(document: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
         ("serving.port", 99_999, ["serving.port", "65535", "99999"]),
         ("split.test", {"start": "2013-08-01", "end": "2013-10-31"}, ["split", "test starts on 2013-08-01", "leaks"]),
         ("contract", "no colon", ["contract", "no colon"]),
-        ("features", [], ["features", "at least 1"]),
         ("seed", "many", ["seed", "many"]),
     ],
 )
