@@ -71,7 +71,7 @@ class ImagePredictor:
 class ImageInference(Inference):
     """One graph from pixels to the answer."""
 
-    media_types = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff")
+    media_types = tuple(images.FORMATS)
     packages = ("onnxruntime", "pillow")
 
     def open(self, parts: Parts, contract: ContractSpec, threads: int = 1, *, optimise: bool = True) -> ImagePredictor:

@@ -8,6 +8,9 @@ from data_contracts.description.spec import FieldSpec
 
 # Limits that ``media=`` of a field may set. Channels: 1 is grey, 3 is colour; an alpha channel is none.
 LIMITS = ("min_width", "max_width", "min_height", "max_height", "max_pixels", "channels")
+# Formats that are read, by their media types. No other reader is tried: Pillow has some that start programs (Ghostscript
+# for EPS), and bytes come from anybody.
+FORMATS = {f"image/{name.lower()}": name for name in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")}
 # Unless the contract says otherwise: a few kilobytes may unpack to gigabytes.
 MAX_PIXELS = 50_000_000
 UNREADABLE = "cannot be read as a picture"
@@ -20,7 +23,7 @@ def read(data: bytes, field: FieldSpec) -> Any:
     wanted, limits = _wanted(field), dict(field.media)
     most = limits.get("max_pixels", MAX_PIXELS)
     try:
-        picture = Image.open(io.BytesIO(data))
+        picture = Image.open(io.BytesIO(data), formats=tuple(FORMATS.values()))
         told = {"width": picture.width, "height": picture.height, "channels": _channels(picture.mode)}
         if wanted and picture.get_format_mimetype() != field.media_type:
             raise _Refused(wanted)

@@ -115,6 +115,13 @@ def test_a_picture_that_cannot_be_read_is_refused_by_its_row(example: Example) -
         predictor.tensors_of_columns({"picture": np.array([encoded(np.zeros((8, 5), np.uint8))], dtype=object)})
 
 
+def test_no_other_format_is_read_whatever_pillow_could_read() -> None:
+    # Pillow starts Ghostscript for an EPS file.
+    for form in ("EPS", "PPM", "TGA"):
+        with pytest.raises(ValueError, match="cannot be read as a picture"):
+            pixels_of(encoded(np.zeros((8, 8), np.uint8), form), PLAIN, 1, 8)
+
+
 def test_a_picture_as_a_body_is_the_row_that_json_has(example: Example) -> None:
     picture = read_rows().collect()["picture"][0]
     (row,) = KIND.inference.read_body(picture, "image/png", CONTRACT)
@@ -206,6 +213,13 @@ def test_a_request_is_one_picture(fields: tuple[FieldSpec, ...]) -> None:
     with pytest.raises(WorkloadError, match=r"image takes one field, bytes with media_type='image/\.\.\.'"):
         check(ImageOptions(), (), contract)
     check(ImageOptions(), (), CONTRACT)
+
+
+def test_a_media_type_that_nothing_reads_is_refused() -> None:
+    field = msgspec.structs.replace(PLAIN, media_type="image/heic")
+    contract = ContractSpec(name="Photo", description="", fields=(field, CONTRACT.label))
+    with pytest.raises(WorkloadError, match=r"image reads image/png, .*'picture' of Photo is image/heic"):
+        check(ImageOptions(), (), contract)
 
 
 def test_pictures_are_counted_by_their_labels() -> None:
