@@ -8,8 +8,8 @@ from data_contracts.description.spec import FieldSpec
 
 # Limits that ``media=`` of a field may set. Channels: 1 is grey, 3 is colour; an alpha channel is none.
 LIMITS = ("min_width", "max_width", "min_height", "max_height", "max_pixels", "channels")
-# Formats that are read, by their media types. No other reader is tried: Pillow has some that start programs (Ghostscript
-# for EPS), and bytes come from anybody.
+# Formats that are read, by their media types. No other reader is tried: Pillow has some that start programs, as
+# Ghostscript for EPS, and bytes come from anybody.
 FORMATS = {f"image/{name.lower()}": name for name in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")}
 # Unless the contract says otherwise: a few kilobytes may unpack to gigabytes.
 MAX_PIXELS = 50_000_000

@@ -9,17 +9,20 @@ import msgspec
 import numpy as np
 import onnx
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
+from onnx import TensorProto, helper
 from PIL import Image
 
 from components.artefacts.errors import TrainingError, WorkloadError
-from components.artefacts.inference import InvalidRow
+from components.artefacts.inference import InvalidRow, Parts
+from components.batch_prediction import RowByRow
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration.audit import AuditLimits
 from components.kinds.image.data import Pictures, read_pictures
-from components.kinds.image.inference import pixels_of
+from components.kinds.image.inference import CALL_BYTES, pixels_of
 from components.kinds.image.keeping import fitted_temperature
 from components.kinds.image.mistakes import worst_mistakes
 from components.kinds.image.model import augmented
@@ -120,6 +123,29 @@ def test_no_other_format_is_read_whatever_pillow_could_read() -> None:
     for form in ("EPS", "PPM", "TGA"):
         with pytest.raises(ValueError, match="cannot be read as a picture"):
             pixels_of(encoded(np.zeros((8, 8), np.uint8), form), PLAIN, 1, 8)
+
+
+def test_large_pictures_are_answered_a_few_in_a_call_however_many_are_asked() -> None:
+    size, rows = 512, 60
+    shape = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["rows", 3, size, size])
+    # It answers how many rows the call has.
+    nodes = [
+        helper.make_node("Shape", ["pixels"], ["counted"], start=0, end=1),
+        helper.make_node("Cast", ["counted"], ["one"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["counted", "width"], ["shape"], axis=0),
+        helper.make_node("Expand", ["one", "shape"], ["answers"]),
+    ]
+    width = helper.make_tensor("width", TensorProto.INT64, [1], [1])
+    told = helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["rows", 1])
+    graph = helper.make_graph(nodes, "counting", [shape], [told], [width])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    contract = ContractSpec(name="Photo", description="", fields=(PLAIN, CONTRACT.label))
+    predictor = KIND.inference.open(Parts({"model": model.SerializeToString()}), contract)
+    answers = predictor.predict({"pixels": np.zeros((rows, 3, size, size), np.uint8)})
+    assert answers.shape == (rows,)
+    assert answers.max() * 3 * size**2 <= CALL_BYTES
+    files = pa.record_batch({"picture": [encoded(np.zeros((8, 8), np.uint8))] * rows})
+    np.testing.assert_array_equal(RowByRow(predictor, contract).predict(files).shape, (rows,))
 
 
 def test_a_picture_as_a_body_is_the_row_that_json_has(example: Example) -> None:
