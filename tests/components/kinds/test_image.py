@@ -188,6 +188,20 @@ def test_pixels_are_upright_opaque_and_square() -> None:
     assert (pixels_of(encoded(clear), PLAIN, 3, 8) == 255).all()
 
 
+def test_sixteen_bit_grey_values_keep_their_shades_and_wider_ones_are_refused() -> None:
+    shades = np.linspace(0, 65_535, 64).astype(np.uint16).reshape(8, 8)
+    for form in ("PNG", "TIFF"):
+        found = pixels_of(encoded(shades, form), PLAIN, 1, 8)[0]
+        np.testing.assert_allclose(found, shades / 257, atol=1)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned right by a quarter
+    turned = pixels_of(encoded(shades, "TIFF", exif=exif), PLAIN, 1, 8)[0]
+    np.testing.assert_allclose(turned, np.rot90(shades, -1) / 257, atol=1)
+    for wide in (shades.astype(np.int32), shades.astype(np.float32)):
+        with pytest.raises(ValueError, match="grey values of more than 16 bits"):
+            pixels_of(encoded(wide, "TIFF"), PLAIN, 1, 8)
+
+
 def test_augmentation_moves_each_picture_in_its_own_way_and_loses_nothing_else() -> None:
     pixels = torch.zeros(64, 1, 8, 8, dtype=torch.uint8)
     pixels[:, 0, 4, 4] = 9
