@@ -53,6 +53,8 @@ def check(options: Section, features: Sequence[FeatureStep], contract: ContractS
             f"'kind': image reads {', '.join(images.FORMATS)}; '{taken[0].name}' of {contract.name} is "
             f"{taken[0].media_type}: name one of them, or image/* for any"
         )
+    if isinstance(options, ImageOptions) and options.search is not None:
+        raise WorkloadError("'model.search': image trains with the options that are declared: leave the section out")
 
 
 def leaks(prepared: Prepared, contract: ContractSpec, limits: AuditLimits) -> Iterable[Finding]:

@@ -262,5 +262,11 @@ def test_a_media_type_that_nothing_reads_is_refused() -> None:
         check(ImageOptions(), (), contract)
 
 
+def test_a_search_which_the_kind_does_not_do_is_refused() -> None:
+    options = ImageOptions.model_validate({"search": {"trials": 4, "ranges": {"width": {"choices": [8, 16]}}}})
+    with pytest.raises(WorkloadError, match=r"'model\.search': image trains with the options that are declared"):
+        check(options, (), CONTRACT)
+
+
 def test_pictures_are_counted_by_their_labels() -> None:
     assert len(Pictures(torch.zeros(3, 1, 8, 8), torch.zeros(3))) == 3
