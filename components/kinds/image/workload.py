@@ -53,6 +53,11 @@ def check(options: Section, features: Sequence[FeatureStep], contract: ContractS
             f"'kind': image reads {', '.join(images.FORMATS)}; '{taken[0].name}' of {contract.name} is "
             f"{taken[0].media_type}: name one of them, or image/* for any"
         )
+    if "pii" in taken[0].roles:
+        raise WorkloadError(
+            f"'kind': image learns from pictures as they are, and '{taken[0].name}' of {contract.name} is pii: of that "
+            "only hashes are kept. Take the role away, and keep who may read the store and the builds in bounds"
+        )
     if isinstance(options, ImageOptions) and options.search is not None:
         raise WorkloadError("'model.search': image trains with the options that are declared: leave the section out")
 

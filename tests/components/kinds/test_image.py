@@ -262,6 +262,14 @@ def test_a_media_type_that_nothing_reads_is_refused() -> None:
         check(ImageOptions(), (), contract)
 
 
+def test_a_pii_picture_is_refused_before_anything_is_read() -> None:
+    contract = ContractSpec(
+        name="Photo", description="", fields=(msgspec.structs.replace(PLAIN, roles=("pii",)), CONTRACT.label)
+    )
+    with pytest.raises(WorkloadError, match="'picture' of Photo is pii"):
+        check(ImageOptions(), (), contract)
+
+
 def test_a_search_which_the_kind_does_not_do_is_refused() -> None:
     options = ImageOptions.model_validate({"search": {"trials": 4, "ranges": {"width": {"choices": [8, 16]}}}})
     with pytest.raises(WorkloadError, match=r"'model\.search': image trains with the options that are declared"):
