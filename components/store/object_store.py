@@ -63,7 +63,8 @@ class ObjectStore:
         target = self._cache.folder(room, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         _put_in_place(folder, target)
-        self._cache.add(room, name, Cached(entry, version))
+        if not self._cache.add(room, name, Cached(entry, version)):
+            self.local(room, name)
         return True
 
     def work(self, room: Room, name: str) -> Path:
@@ -80,7 +81,8 @@ class ObjectStore:
         entry = self._sent(folder)
         self._recent.pop(_key("entries", room, name), None)
         version = self._bucket.replace(_key("entries", room, name), msgspec.json.encode(entry))
-        self._cache.add(room, name, Cached(entry, version))
+        if not self._cache.add(room, name, Cached(entry, version)):
+            self.local(room, name)
 
     def exists(self, room: Room, name: str, file: str = "") -> bool:
         found = self._manifest(room, name)
@@ -93,8 +95,9 @@ class ObjectStore:
         # Asked once for each process: what is committed does not change, and what is published again is rare.
         if not self._cache.in_use(room, name):
             with self._fetching:
-                if not self._cache.in_use(room, name):
-                    self._fetch(room, name, folder)
+                # Another process over the same folder may make room for its own before it is in use here.
+                while not self._cache.in_use(room, name) and not self._fetch(room, name, folder):
+                    pass
         return folder / checked(file) if file else folder
 
     def read(self, room: Room, name: str, file: str) -> bytes:
@@ -185,15 +188,16 @@ class ObjectStore:
     def _download(self, file: File, path: Path) -> None:
         self._bucket.download(f"blobs/{file.digest}", path, file.digest)
 
-    def _fetch(self, room: Room, name: str, folder: Path) -> None:
+    def _fetch(self, room: Room, name: str, folder: Path) -> bool:
+        """Put an entry, or a document, on this machine; False if it was deleted from there a moment ago."""
         found = self._manifest(room, name)
         if found is None:
             if (document := self.read_document(room, name)) is None:
                 raise StoreError(f"{self.where(room, name)} is not there: it was deleted, or made for another store")
             write_atomically(folder, document.data)
-            return
+            return True
         if self._cache.holds(room, name, found.version) and self._cache.use(room, name):
-            return
+            return True
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=scratch_prefix(folder.name)))
         try:
@@ -206,7 +210,7 @@ class ObjectStore:
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
-        self._cache.add(room, name, found)
+        return self._cache.add(room, name, found)
 
 
 def _key(what: str, room: Room, name: str) -> str:
