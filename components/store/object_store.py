@@ -27,6 +27,7 @@ from components.store.leases import hold
 from components.store.store import ConflictError, Document, Entry, File, Room, StoreError, checked
 
 One = TypeVar("One")
+Done = TypeVar("Done")
 
 AT_ONCE = 8
 RECENT_SECONDS = 1.0
@@ -150,15 +151,23 @@ class ObjectStore:
     def sweep(self, days: float = KEPT_DAYS) -> int:
         """Delete content that no entry names and that is older; return how much it was: of killed commits, of what
         was deleted."""
+        before = datetime.now(UTC) - timedelta(days=days)
+        old = [key for key, written in self._bucket.below("blobs/") if written < before]
+        # After the content: an entry that was written until then keeps what it names.
         named = set()
         for key, _ in self._bucket.below("entries/"):
             if found := self._bucket.get(key):
-                named |= {file.digest for file in _decoded(key, found).files.values()}
-        before = datetime.now(UTC) - timedelta(days=days)
-        old = [key for key, written in self._bucket.below("blobs/") if written < before]
-        unnamed = [key for key in old if key.removeprefix("blobs/") not in named]
-        _each(self._bucket.delete, unnamed)
-        return len(unnamed)
+                named |= {f"blobs/{file.digest}" for file in _decoded(key, found).files.values()}
+
+        def delete(key: str) -> bool:
+            # A commit may have sent it again meanwhile, and will name it.
+            written = self._bucket.age(key)
+            if written is None or written >= before:
+                return False
+            self._bucket.delete(key)
+            return True
+
+        return sum(_each(delete, [key for key in old if key not in named]))
 
     def _manifest(self, room: Room, name: str) -> Cached | None:
         key = _key("entries", room, name)
@@ -249,6 +258,6 @@ def _put_in_place(folder: Path, target: Path) -> None:
             hidden.unlink()
 
 
-def _each(do: Callable[[One], object], what: Iterable[One]) -> None:
+def _each(do: Callable[[One], Done], what: Iterable[One]) -> list[Done]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(do, what))
+        return list(pool.map(do, what))
