@@ -1,6 +1,7 @@
 """The layers, the doors and the lean data plane, as rules that run."""
 
 import graphlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -34,6 +35,25 @@ def test_no_module_of_ours_reaches_itself_by_its_imports(graph: grimp.ImportGrap
         graphlib.TopologicalSorter(imports).prepare()
     except graphlib.CycleError as circle:
         pytest.fail(f"a circle of imports: {' <- '.join(circle.args[1])}")
+
+
+# What may be imported of ours, by whom; everything else is forbidden, also what is not written yet.
+SERVING_SIDE = {
+    r"deployments(\..+)?": r"deployments\..+|components\.artefacts\..+|components\.kinds\.\w+\.inference"
+    r"|data_contracts\.description\..+",
+    r"components\.artefacts(\..+)?": r"components\.artefacts\..+|data_contracts\.description\..+",
+    r"data_contracts\.description(\..+)?": r"data_contracts\.description\..+",
+}
+
+
+def test_the_serving_side_imports_of_ours_what_it_may_and_nothing_else(graph: grimp.ImportGraph) -> None:
+    packages = {module for module in graph.modules if graph.find_children(module)}
+    for importer, allowed in SERVING_SIDE.items():
+        importers = [module for module in graph.modules if re.fullmatch(importer, module)]
+        assert importers
+        for module in importers:
+            found = graph.find_modules_directly_imported_by(module) - packages
+            assert [one for one in found if not re.fullmatch(allowed, one)] == [], module
 
 
 def test_the_contracts_of_our_workloads_are_known_to_nothing_but_each_other(graph: grimp.ImportGraph) -> None:

@@ -21,7 +21,7 @@ import components.kinds
 from components.artefacts.answer_shape import differences
 from components.artefacts.build import ServingSpec, open_build, seal
 from components.artefacts.errors import WorkloadError
-from components.artefacts.inference import Parts, inference_of, kind_folders, read_rows
+from components.artefacts.inference import Parts, described, inference_of, kind_folders, read_rows
 from components.artefacts.storage import write_json
 from components.batch_prediction import RowByRow, predict_file
 from components.builds.core import json_rows
@@ -30,7 +30,7 @@ from components.catalog import check_kind, find_kind, known_kinds
 from components.declaration.loading import parse_workload
 from components.evaluation.hold_out import trainer_answers
 from data_contracts.description.spec import FieldSpec
-from data_contracts.description.types.registry import TYPES
+from data_contracts.description.types.registry import TYPES, value_type
 from deployments.data_plane.formats.request import InvalidRow, RowDecoder
 from tests.components.training.small_training import WORKLOAD
 from tests.kinds.laws import Example
@@ -178,6 +178,27 @@ def test_a_request_of_every_type_becomes_an_answer(kind: str, make: Make) -> Non
         for name, body in bodies.items():
             rows = decoder.check(inference.read_body(body, name, example.contract))
             assert np.isfinite(predictor.predict(predictor.tensors(rows))).all(), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_large_values_a_kind_says_little_and_the_same_whoever_asks(kind: str, make: Make) -> None:
+    """A column is numbers or texts, one a row, small, and does not depend on the rows beside it."""
+    example, inference = make(kind), inference_of(kind)
+    rows = pl.read_parquet(example.prepared.splits["test"].path).head(20)
+    for field in example.contract.inputs:
+        if not value_type(field.dtype).is_large:
+            continue
+        values = [*rows[field.name].to_list(), None]
+        made, again = described(inference, field, values), described(inference, field, values)
+        alone = [described(inference, field, [value]) for value in values]
+        assert described(inference, field, []).keys() == made.keys()
+        for name, column in made.items():
+            assert column.dtype in (np.float64, object), name
+            assert column.shape == (len(values),), name
+            assert all(column.dtype != object or value is None or isinstance(value, str) for value in column), name
+            assert max(len(str(value)) for value in column) < 100, name
+            np.testing.assert_array_equal(column, again[name])
+            np.testing.assert_array_equal(column, np.concatenate([one[name] for one in alone]))
 
 
 @pytest.mark.parametrize("kind", KINDS)

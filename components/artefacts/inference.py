@@ -8,6 +8,7 @@ tuple in the order of the contract's inputs, decoded by the contract; what a gra
 What is answered is numbers: [rows], or [rows, columns] where a row has several; the build's answer shape writes them.
 """
 
+import hashlib
 import importlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,16 +16,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 from components.artefacts.errors import BuildError
 from data_contracts.description.field_types import decode_value
-from data_contracts.description.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.description.types.registry import value_type
 
 Row = tuple[Any, ...]
 # What graphs take, by the names of tensors; the first axis of each counts rows.
 Batch = Mapping[str, NDArray[Any]]
 Answers = NDArray[Any]
+# What stands for values: for each a double, NaN if unknown, or a short text, None if unknown; by what it says of them.
+Description = Mapping[str, NDArray[Any]]
 
 # The graph that compression makes smaller; most kinds have no other.
 MODEL = "model"
@@ -93,6 +98,32 @@ class Inference(Protocol):
     def read_body(self, body: bytes, media_type: str, contract: ContractSpec) -> list[dict[str, Any]]:
         """Return a body of one of the media types as rows that JSON would hold; the contract checks them after this."""
         raise InvalidRow(0, None, f"a body of type {media_type} is no row of {contract.name}")
+
+    def describe(self, field: FieldSpec, values: Sequence[Any]) -> Description:
+        """Return what stands for the values of a field of a large type; None is a missing one.
+
+        The prediction log has it in place of the values, and drift compares it: numbers, or texts as categories.
+        """
+        return {"size": sizes(field, values)}
+
+
+def sizes(field: FieldSpec, values: Sequence[Any]) -> NDArray[np.float64]:
+    """Return how many bytes each value of a large type has, NaN for a missing one."""
+    to_bytes = value_type(field.dtype).to_bytes
+    return np.array([np.nan if value is None else len(to_bytes(value)) for value in values], dtype=np.float64)
+
+
+def digests(field: FieldSpec, values: Sequence[Any]) -> NDArray[np.object_]:
+    """Return the SHA-256 of each value of a large type, None for a missing one."""
+    to_bytes = value_type(field.dtype).to_bytes
+    found = [None if value is None else hashlib.sha256(to_bytes(value)).hexdigest() for value in values]
+    return np.array(found, dtype=object)
+
+
+def described(inference: Inference, field: FieldSpec, values: Sequence[Any]) -> dict[str, NDArray[Any]]:
+    """Return what stands for the values of a field of a large type, by the names of columns: ``picture.size``."""
+    # No field has a dot in its name.
+    return {f"{field.name}.{name}": column for name, column in inference.describe(field, values).items()}
 
 
 def kind_folders() -> dict[str, Path]:

@@ -2,8 +2,9 @@
 
 Parquet parts ``<folder>/<day>/<time>-<pid>-<number>.parquet``, day and time in UTC and of the moment of writing, which
 is at most minutes after the answers. Columns: ``request_id``, ``row`` (place in the request), ``answered_at``,
-``build``, the numbers of the answer (``probability``), then the contract's inputs in their own types. Parts of builds
-with other contracts have other columns. A part is whole or absent.
+``build``, the numbers of the answer (``probability``), then the contract's inputs in their own types. Of a large value,
+such as a picture, there are its digest (``picture.sha256``) and what the kind says of it (``picture.size``), never the
+value. Parts of builds with other contracts have other columns. A part is whole or absent.
 """
 
 import os
@@ -38,6 +39,11 @@ def own_columns(
         pa.array([build] * len(moments), pa.string()),
     )
     return dict(zip(OWN_COLUMNS, columns, strict=True))
+
+
+def digest_column(field: str) -> str:
+    """Return the name of the column that tells values of a field of a large type apart."""
+    return f"{field}.sha256"
 
 
 def write_part(folder: Path, table: "pa.Table", number: int) -> Path:

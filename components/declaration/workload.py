@@ -7,7 +7,7 @@ Each section has a module of its own in this room, named as its key: the rooms t
 import shlex
 from typing import Any
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
 from components.declaration.audit import AuditLimits
 from components.declaration.features import FeatureStep
@@ -39,6 +39,17 @@ class Workload(Section):
     seed: int = Field(2013, ge=0, lt=2**32, description="Of everything that is drawn at random.")
     _written: dict[tuple[str | int, ...], Written] = PrivateAttr(default_factory=dict)
     _given: str = PrivateAttr("")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_schedule(cls, document: Any) -> Any:
+        # There was such a section, and nothing read it.
+        if isinstance(document, dict) and "schedule" in document:
+            raise ValueError(
+                "there is no section 'schedule' any more: schedules are those of Prefect's deployments (prefect.yaml, "
+                "or `prefect deployment schedule create`); take the section out"
+            )
+        return document
 
     @property
     def given(self) -> str:

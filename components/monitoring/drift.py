@@ -11,15 +11,17 @@ import polars as pl
 from pydantic import Field
 
 from components.artefacts.errors import DataError
+from components.artefacts.inference import Inference
 from components.artefacts.storage import digest_json, write_atomically
 from components.declaration.monitoring import Monitoring
+from components.monitoring.descriptions import described_fields, with_descriptions
 from components.monitoring.drift_page import header, with_header
 from components.monitoring.drift_rule import ColumnDrift, check_columns, comparable, in_a_row, judged_columns, rule_text
 from components.monitoring.evidently_page import Told, draw
 from components.result import Result
 from components.store.reference import Reference
 from data_contracts.description.spec import ContractSpec
-from data_contracts.language.drift_schema import drift_schema
+from data_contracts.language.drift_schema import DriftSchema, drift_schema
 
 # Tests on more rows find differences too small to matter, and the page grows with the rows.
 SAMPLE = 5_000
@@ -72,23 +74,29 @@ def compare_windows(
     seed: int,
     scores: tuple[str, ...] = (),
     title: str = "",
+    *,
+    inference: Inference | None = None,
 ) -> DriftReport:
     """Compare each window, in order of time, with the reference; write one page a window to ``folder``.
 
     Frames hold the contract's input fields and, where scored, the columns ``scores`` of the answers; ``title`` says
-    whose windows they are.
+    whose windows they are. Of large values what the kind's ``inference`` says of them is compared.
     """
     if not windows:
         raise DataError("there is no row to monitor: the monitored period is empty")
-    schema = drift_schema(contract)
+    schema, large = drift_schema(contract), [field.name for field in described_fields(contract)] if inference else []
     for where, frame in {"the reference": reference, **windows}.items():
-        if missing := schema.missing(frame.columns):
+        if missing := (*schema.missing(frame.columns), *(name for name in large if name not in frame.columns)):
             raise DataError(f"{where} has no column {', '.join(missing)}, which {contract.name} has: build it again")
     folder.mkdir(parents=True, exist_ok=True)
-    frames = {name: _sample(window, seed) for name, window in windows.items()}
-    base, several = _sample(reference, seed), [*schema.numbers, *scores]
-    check_columns(rule, (*several, *schema.categories))
-    sides = {name: comparable(base, window, several, schema.categories) for name, window in frames.items()}
+    base, frames = _sample(reference, seed), {name: _sample(window, seed) for name, window in windows.items()}
+    told = DriftSchema((), ())
+    if inference is not None:
+        base, told = with_descriptions(base, contract, inference)
+        frames = {name: with_descriptions(window, contract, inference)[0] for name, window in frames.items()}
+    several, categories = [*schema.numbers, *told.numbers, *scores], [*schema.categories, *told.categories]
+    check_columns(rule, (*several, *categories))
+    sides = {name: comparable(base, window, several, categories) for name, window in frames.items()}
     found = [
         WindowDrift(
             window=name,
@@ -104,7 +112,7 @@ def compare_windows(
         reference_rows=len(reference),
         windows=tuple(found),
         drifted=drifted,
-        rule=rule_text(rule, len(several) + len(schema.categories)),
+        rule=rule_text(rule, len(several) + len(categories)),
     )
     for window in found:
         _write_page(window, report, sides[window.window], several, title or contract.name)

@@ -9,6 +9,7 @@ from pydantic import Field
 from components.artefacts.answer_shape import AnswerShape, side_by_side
 from components.artefacts.build import Build
 from components.artefacts.errors import DataError
+from components.artefacts.inference import inference_of
 from components.artefacts.storage import write_atomically
 from components.catalog import find_kind
 from components.data.results import Prepared
@@ -85,6 +86,7 @@ def _monitored(workload: Workload, contract: ContractSpec, build: Build, prepare
         workload.seed,
         shape.columns,
         title=f"{workload.name}, build {build.build_id}",
+        inference=inference_of(build.manifest.kind),
     )
     quality = (_quality(name, window, workload, contract, shape) for name, window in windows.items())
     return Monitored(

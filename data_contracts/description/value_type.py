@@ -73,6 +73,10 @@ class ValueType:
         """Return how much memory a value may take: what bounds how many rows are worked on at once."""
         return 8
 
+    def to_bytes(self, value: Any) -> bytes:
+        """Return a value of a large type as bytes: what its size and its digest are of."""
+        raise NotImplementedError(f"{self.name} is no large type")
+
     def shape(self, field: FieldSpec) -> tuple[int, ...]:
         """Return the shape of one value in a tensor; -1 where values differ in it."""
         return ()

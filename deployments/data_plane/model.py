@@ -26,7 +26,7 @@ class Model(msgspec.Struct, frozen=True):
     decoder: RowDecoder
     predictor: Predictor
     load_seconds: float
-    inference: Inference | None = None
+    inference: Inference
 
     @property
     def build_id(self) -> str:
@@ -35,12 +35,12 @@ class Model(msgspec.Struct, frozen=True):
     @property
     def body_types(self) -> tuple[str, ...]:
         """Types of bodies that are rows: JSON, and what the kind of model reads."""
-        return (JSON_TYPE, *(self.inference.media_types if self.inference else ()))
+        return (JSON_TYPE, *self.inference.media_types)
 
     def rows_of(self, body: bytes, said: str | None) -> list[Row]:
         """Return the rows of a body whose content-type header is ``said``, one of ``body_types``, checked."""
         kind = JSON_TYPE if said == JSON_TYPE else (said or "").partition(";")[0].strip().lower()
-        if kind == JSON_TYPE or self.inference is None:
+        if kind == JSON_TYPE:
             return self.decoder.decode(body)
         return self.decoder.check(self.inference.read_body(body, kind, self.contract))
 

@@ -75,7 +75,7 @@ def batcher(
     **set_: Any,
 ) -> Batcher:
     nothing: Any = None
-    model = Model(nothing, nothing, SERVING, nothing, predictor, 0.0)
+    model = Model(nothing, nothing, SERVING, nothing, predictor, 0.0, nothing)
     options = msgspec.structs.replace(Options(batch_rows=4), **set_)
     return Batcher(model, metrics or Metrics(), options, log.append if log is not None else None, large)
 

@@ -1,7 +1,8 @@
 """Whatever was answered is in the log with the contract's own types, and logging never makes an answer wait."""
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.artefacts.errors import ServingError
+from components.artefacts.inference import Description, inference_of
+from components.kinds.image.inference import ImageInference
 from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.digits import HandwrittenDigit, read_rows
 from deployments.data_plane.formats.arrow_columns import arrow_column
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, RowDecoder
 from deployments.data_plane.load.batching import Answered
@@ -28,6 +32,13 @@ from deployments.data_plane.telemetry.prediction_log import PredictionLog
 from tests.deployments.hostile_tables import arrow
 from tests.deployments.processes import Running, wait_until
 from tests.deployments.small_build import Sample
+
+
+class NotDescribing(ImageInference):
+    """A kind with a fault."""
+
+    def describe(self, field: FieldSpec, values: Sequence[Any]) -> Description:
+        raise KeyError(field.name)
 
 
 @pytest.fixture(scope="module")
@@ -264,3 +275,43 @@ def test_half_a_surrogate_pair_is_refused_before_it_could_be_logged(model: Model
     body = msgspec.json.encode(dict.fromkeys(written_schema()) | {"text": "HERE"}).replace(b"HERE", b"\\ud800")
     with pytest.raises((MalformedRequest, InvalidRow)):
         decoder.decode(body)
+
+
+def asked_pictures(model: Model, *, as_table: bool = False) -> tuple[list[bytes], Answered, Model]:
+    contract = HandwrittenDigit.spec()
+    seeing = msgspec.structs.replace(model, contract=contract, inference=inference_of("image"))
+    pictures = read_rows().head(30).collect()["picture"].to_list()
+    inputs: Any = {"picture": pa.array(pictures)} if as_table else [(picture,) for picture in pictures]
+    answers = np.linspace(0, 1, 30, dtype=np.float32)
+    return pictures, Answered(seeing, time.time(), ["r"], [30], inputs, answers), seeing
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+def test_a_picture_is_logged_by_its_digest_and_what_the_kind_says_of_it(
+    model: Model, tmp_path: Path, as_table: bool
+) -> None:
+    pictures, asked, _ = asked_pictures(model, as_table=as_table)
+    log = PredictionLog(Options(predictions=tmp_path), Metrics())
+    log.start()
+    log.add(asked)
+    log.stop()
+    frame = written(tmp_path)
+    kept = [name for name in frame.columns if name.startswith("picture")]
+    assert kept == [f"picture.{name}" for name in ("sha256", "size", "brightness", "width", "height")]
+    assert frame["picture.sha256"].to_list() == [hashlib.sha256(picture).hexdigest() for picture in pictures]
+    assert frame["picture.size"].to_list() == list(map(len, pictures))
+    assert set(frame["picture.width"]) == {8.0}
+    assert not any(picture in file.read_bytes() for file in tmp_path.glob("*/*.parquet") for picture in pictures)
+
+
+def test_rows_that_a_kind_cannot_describe_are_lost_and_those_after_them_are_not(model: Model, tmp_path: Path) -> None:
+    _, asked, seeing = asked_pictures(model)
+    wrong = msgspec.structs.replace(seeing, inference=NotDescribing())
+    log = PredictionLog(Options(predictions=tmp_path), metrics := Metrics())
+    log.add(Answered(wrong, asked.at, asked.request_ids, asked.lengths, asked.inputs, asked.answers))
+    log.start()
+    wait_until(lambda: metrics.lost_predictions == 30)
+    log.add(asked)
+    log.stop()
+    assert metrics.lost_predictions == 30
+    assert written(tmp_path).height == 30

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.artefacts.inference import Answers, Batch, Inference, InvalidRow, Parts, Row
+from components.artefacts.inference import Answers, Batch, Description, Inference, InvalidRow, Parts, Row, sizes
 from components.artefacts.onnx_session import open_session
 from data_contracts.description.media import images
 from data_contracts.description.spec import ContractSpec, FieldSpec
@@ -33,6 +33,17 @@ def pixels_of(data: bytes, field: FieldSpec, channels: int, size: int) -> NDArra
         picture = picture.resize((size, size), Image.Resampling.BILINEAR)
     pixels = np.asarray(picture, dtype=np.uint8).reshape(size, size, channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def look_of(data: bytes | None, field: FieldSpec) -> tuple[float, float, float]:
+    """Return brightness (0 black, 1 white), width and height of a picture as it was stored; NaN for none."""
+    try:
+        picture = images.read(data, field) if data is not None else None
+    except ValueError:
+        picture = None
+    if picture is None:
+        return np.nan, np.nan, np.nan
+    return float(np.asarray(picture.convert("L")).mean() / 255), float(picture.width), float(picture.height)
 
 
 class ImagePredictor:
@@ -79,6 +90,10 @@ class ImageInference(Inference):
 
     def read_body(self, body: bytes, media_type: str, contract: ContractSpec) -> list[dict[str, Any]]:
         return [{picture_field(contract).name: base64.b64encode(body).decode()}]
+
+    def describe(self, field: FieldSpec, values: Sequence[Any]) -> Description:
+        looks = np.array([look_of(value, field) for value in values], dtype=np.float64).reshape(len(values), 3)
+        return {"size": sizes(field, values), **dict(zip(("brightness", "width", "height"), looks.T, strict=True))}
 
 
 INFERENCE = ImageInference()

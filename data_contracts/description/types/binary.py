@@ -24,6 +24,9 @@ class Bytes(ValueType):
     def most_bytes(self, field: FieldSpec) -> int:
         return field.max_bytes or 0
 
+    def to_bytes(self, value: Any) -> bytes:
+        return bytes(value)
+
     def json_schema(self, field: FieldSpec) -> dict[str, Any]:
         assert field.max_bytes is not None, "compilation asks for it"
         encoded = 4 * -(-field.max_bytes // 3)

@@ -51,6 +51,9 @@ class Text(String):
     def most_bytes(self, field: FieldSpec) -> int:
         return 1_000_000 if field.max_length is None else 4 * field.max_length
 
+    def to_bytes(self, value: Any) -> bytes:
+        return bytes(value.encode())
+
     def json_schema(self, field: FieldSpec) -> dict[str, Any]:
         return {**super().json_schema(field), "contentMediaType": field.media_type}
 

@@ -1,6 +1,7 @@
 """Vectors: finite doubles in order, of a fixed or a bounded number, such as an embedding or a reading of sensors."""
 
 import math
+import struct
 from typing import Any, ClassVar
 
 from data_contracts.description.spec import FieldSpec
@@ -28,6 +29,9 @@ class Vector(ValueType):
 
     def most_bytes(self, field: FieldSpec) -> int:
         return 8 * (field.max_length or 0)
+
+    def to_bytes(self, value: Any) -> bytes:
+        return struct.pack(f"<{len(value)}d", *value)
 
     def json_schema(self, field: FieldSpec) -> dict[str, Any]:
         return {**self.schema, "minItems": field.min_length or 0, "maxItems": field.max_length}

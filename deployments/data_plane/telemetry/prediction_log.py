@@ -1,8 +1,8 @@
 """Logs what was asked and answered, without ever making an answer wait: what it cannot keep up with is counted as lost.
 
 The parts are those of ``components/artefacts/prediction_log``; inputs are logged as they were decoded: nothing is
-rounded, and "" is not null. The event loop only hands references over; a thread makes columns, and writes when a part
-is full or old.
+rounded, and "" is not null. Of large values there is a digest, and what the kind says of them. The event loop only
+hands references over; a thread makes columns, and writes when a part is full or old.
 """
 
 import hashlib
@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.artefacts.errors import HostError, ServingError
-from components.artefacts.prediction_log import own_columns, write_part
-from data_contracts.description.spec import ContractSpec
+from components.artefacts.inference import Inference, described, digests
+from components.artefacts.prediction_log import digest_column, own_columns, write_part
+from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.description.types.registry import value_type
 from deployments.data_plane.formats.arrow_columns import arrow_values
 from deployments.data_plane.load.batching import Answered
 from deployments.data_plane.options import Options
@@ -99,8 +101,8 @@ class PredictionLog:
             answered = self._waiting.popleft()
             rows += len(answered.answers)
             alike.setdefault((answered.model.build_id, isinstance(answered.inputs, list)), []).append(answered)
-        tables = [table for batches in alike.values() if (table := self._table(batches)) is not None]
-        # What was not sampled is gone already.
+        tables = [table for batches in alike.values() if (table := self._described(batches)) is not None]
+        # What was not sampled, or is lost, is gone already.
         self._released += rows - sum(table.num_rows for table in tables)
         return tables
 
@@ -113,14 +115,25 @@ class PredictionLog:
             for schema in dict.fromkeys(table.schema for table in tables):
                 self._write_part(pa.concat_tables([table for table in tables if table.schema == schema]))
         except (OSError, ValueError) as error:
-            self._metrics.lost_predictions += rows
-            report("predictions lost", rows=rows, reason=f"{type(error).__name__}: {error}")
+            self._lose(rows, error)
         self._released += rows
+
+    def _lose(self, rows: int, error: Exception) -> None:
+        self._metrics.lost_predictions += rows
+        report("predictions lost", rows=rows, reason=f"{type(error).__name__}: {error}")
 
     def _write_part(self, table: Any) -> None:
         self._number += 1
         write_part(self._folder, table, self._number)
         self._metrics.logged_predictions += table.num_rows
+
+    def _described(self, batches: list[Answered]) -> Any:
+        """Return batches as a table; a kind that fails at describing them must not end the thread."""
+        try:
+            return self._table(batches)
+        except Exception as error:
+            self._lose(sum(len(batch.answers) for batch in batches), error)
+            return None
 
     def _table(self, batches: list[Answered]) -> Any:
         """Return batches of one build as columns, or None if the share to log left none of their rows."""
@@ -144,22 +157,40 @@ class PredictionLog:
             columns[name] = pa.array(np.ascontiguousarray(numbers))
         inputs = _inputs(batches, model.contract, keep)
         for field in model.contract.inputs:
-            if "pii" not in field.roles:
-                columns[field.name] = inputs[field.name]
-            elif self._options.pii == "hash":
-                columns[field.name] = _hashed(inputs[field.name], self._key)
+            values = inputs[field.name]
+            if "pii" in field.roles:
+                if self._options.pii == "hash":
+                    columns[field.name] = _hashed(_column(values, field), self._key)
+            elif value_type(field.dtype).is_large:
+                columns |= _stand_ins(model.inference, field, values)
+            else:
+                columns[field.name] = _column(values, field)
         return pa.table(columns)
 
 
+def _stand_ins(inference: Inference, field: FieldSpec, values: Any) -> dict[str, Any]:
+    """Return the digests of large values, and what the kind says of them, as Arrow columns by name."""
+    import pyarrow as pa
+
+    plain = values if isinstance(values, tuple) else values.to_pylist()
+    made = {digest_column(field.name): digests(field, plain), **described(inference, field, plain)}
+    kinds = {name: pa.string() if column.dtype == object else pa.float64() for name, column in made.items()}
+    return {name: pa.array(column, kinds[name], from_pandas=True) for name, column in made.items()}
+
+
+def _column(values: Any, field: FieldSpec) -> Any:
+    return arrow_values(values, field) if isinstance(values, tuple) else values
+
+
 def _inputs(batches: list[Answered], contract: ContractSpec, keep: NDArray[np.bool_] | None) -> dict[str, Any]:
-    """Return the inputs of batches that all came as rows, or all as columns, as Arrow columns by name."""
+    """Return the inputs by name: tuples of batches that all came as rows, Arrow columns of those that came as such."""
     import pyarrow as pa
 
     rows = [row for batch in batches if isinstance(batch.inputs, list) for row in batch.inputs]
     if rows:
         kept = rows if keep is None else compress(rows, keep)
-        values = zip(*kept, strict=True)
-        return {field.name: arrow_values(one, field) for one, field in zip(values, contract.inputs, strict=True)}
+        names = (field.name for field in contract.inputs)
+        return dict(zip(names, zip(*kept, strict=True), strict=True))
     tables = [pa.table(batch.inputs) for batch in batches]
     whole = pa.concat_tables(tables)
     whole = whole if keep is None else whole.filter(pa.array(keep))

@@ -156,3 +156,9 @@ def test_a_contract_whose_module_fails_is_told_in_one_line_with_file_and_line(
     with pytest.raises(WorkloadError, match=f"^'contract': {name}:Row cannot be imported: .*{told}") as refusal:
         contract_of(workload)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_schedule_is_refused_with_where_schedules_are(document: dict[str, Any]) -> None:
+    with pytest.raises(WorkloadError, match=r"no section 'schedule' any more: .*prefect\.yaml") as refusal:
+        parse_workload(document | {"schedule": {"build": "0 4 * * 1"}}, "test.yaml")
+    assert "\n" not in str(refusal.value)

@@ -80,6 +80,17 @@ def test_each_file_is_a_row_and_what_is_no_picture_is_refused_with_its_reason(fo
     }
 
 
+def test_the_order_of_rows_does_not_tell_the_label(tmp_path: Path) -> None:
+    for number in range(60):
+        place = tmp_path / "pictures" / ("cat", "dog")[number // 30] / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(picture())
+    source = Source(path=str(tmp_path / "pictures"), format="files")
+    snapshot = take_snapshot(source, Photo.spec(), Home(root=tmp_path / "home"))
+    first = pl.read_parquet(snapshot.path)["thing"].head(30)
+    assert 5 < (first == "cat").sum() < 25
+
+
 def test_a_picture_that_changes_is_another_source(folder: Path) -> None:
     source = Source(path=str(folder), format="files")
     before = source_fingerprint(source)

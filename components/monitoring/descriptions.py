@@ -1,0 +1,25 @@
+"""What the kind says of large values, such as the brightness of pictures, as columns that are compared."""
+
+import polars as pl
+
+from components.artefacts.inference import Inference, described
+from data_contracts.description.spec import ContractSpec, FieldSpec
+from data_contracts.description.types.registry import value_type
+from data_contracts.language.drift_schema import DriftSchema
+
+
+def described_fields(contract: ContractSpec) -> tuple[FieldSpec, ...]:
+    """Return the fields with large values; those that are pii are not compared."""
+    return tuple(one for one in contract.inputs if value_type(one.dtype).is_large and "pii" not in one.roles)
+
+
+def with_descriptions(
+    frame: pl.DataFrame, contract: ContractSpec, inference: Inference
+) -> tuple[pl.DataFrame, DriftSchema]:
+    """Return rows with what the kind says of their large values beside them, and which columns say it."""
+    columns: list[pl.Series] = []
+    for field in described_fields(contract):
+        for name, values in described(inference, field, frame[field.name].to_list()).items():
+            columns.append(pl.Series(name, values.tolist(), pl.String if values.dtype == object else pl.Float64))
+    numbers = tuple(column.name for column in columns if column.dtype == pl.Float64)
+    return frame.with_columns(columns), DriftSchema(numbers, tuple(c.name for c in columns if c.name not in numbers))
