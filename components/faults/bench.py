@@ -158,6 +158,7 @@ def judged(bench: Bench, evidence: Evidence, *more: Measure, workload: Workload 
     facts = [Measure(name="training_usd", value=bench.trained.cost_usd, source="training")]
     given = {measure.name for measure in more}
     measures = (*more, *(fact for fact in facts if fact.name not in given))
-    report = judge(evidence, GatesPart.of(workload or bench.workload), Context(measures=measures))
+    context = Context(measures=measures, options=tuple(bench.trained.options or ()))
+    report = judge(evidence, GatesPart.of(workload or bench.workload), context)
     lines = {verdict.gate: verdict.line for verdict in report.refused}
     return lines | ({"warning": report.warnings[0]} if report.warnings else {})
