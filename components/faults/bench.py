@@ -13,6 +13,7 @@ from components.artefacts.answer_shape import AnswerShape
 from components.artefacts.build import Build
 from components.batch_prediction import PredictFile
 from components.data.results import Prepared
+from components.declaration.split import TimeSplit
 from components.declaration.targets import shape_of
 from components.declaration.workload import Workload
 from components.evaluation.evaluate import evaluate_candidate
@@ -59,6 +60,16 @@ class Bench:
     def has_quantiles(self) -> bool:
         """Whether there are quantiles beside a number."""
         return self.hold_out.quantiles is not None
+
+    @property
+    def has_slices(self) -> bool:
+        """Whether there is a slice that can be measured."""
+        return largest_slice(self.hold_out.rows, self.hold_out.slices, self.hold_out.labels) is not None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the workload file promises an order of time: rows divided by lot have none to break."""
+        return isinstance(self.workload.split, TimeSplit)
 
     @property
     def shape(self) -> AnswerShape:
