@@ -9,6 +9,8 @@ import polars as pl
 import pyarrow as pa
 
 from components.artefacts.inference import Answers, Parts, Predictor
+from components.artefacts.parts_of_rows import in_parts
+from components.data.parquet import rows_at_once
 from components.data.record_batches import record_batch
 from data_contracts.description.spec import ContractSpec
 
@@ -48,9 +50,8 @@ class RowByRow:
         columns = [rows.column(name).to_pylist() for name in self._names]
         tuples = list(zip(*columns, strict=True))
         # Without rows one call is made as well: it knows how many columns an answer has.
-        starts = range(0, max(1, len(tuples)), SLICE)
-        parts = [self._predictor.predict(self._predictor.tensors(tuples[at : at + SLICE])) for at in starts]
-        return np.concatenate(parts)
+        parts = in_parts(lambda start, end: self._predictor.tensors(tuples[start:end]), len(tuples), SLICE)
+        return np.concatenate([self._predictor.predict(part) for part in parts])
 
 
 def predict_file(predictor: BatchPredictor, contract: ContractSpec, rows: Path | bytes) -> Answers:
@@ -58,6 +59,6 @@ def predict_file(predictor: BatchPredictor, contract: ContractSpec, rows: Path |
     frame = pl.scan_parquet(io.BytesIO(rows) if isinstance(rows, bytes) else rows, glob=False).select(
         [field.name for field in contract.inputs]
     )
-    parts = frame.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)
+    parts = frame.collect_batches(chunk_size=min(ROWS_AT_ONCE, rows_at_once(contract)), maintain_order=True)
     answers = [predictor.predict(record_batch(part)) for part in parts]
     return np.concatenate(answers) if answers else np.zeros(0, np.float32)

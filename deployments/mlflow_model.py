@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from components.artefacts.errors import ServingError
+from components.artefacts.inference import Answers, Row
+from components.artefacts.parts_of_rows import in_parts
 from data_contracts.description.spec import FieldSpec
 from deployments.data_plane.formats.request import InvalidRow, RowDecoder
 from deployments.data_plane.model import load_model
@@ -59,12 +61,17 @@ class FrameModel:
                 rows = self._decoder.check([dict(zip(names, row, strict=True)) for row in cut])
             except InvalidRow as error:
                 raise InvalidRow(start + error.row, error.field, error.reason) from None
-            parts.append(self._model.predictor.predict(self._model.predictor.tensors(rows)))
+            parts.append(self._answers(rows))
         answers = np.concatenate(parts)
         if not np.isfinite(answers).all():
             raise ServingError(f"build {self._model.build_id} answered with something that is not a number")
         named = shape.named(shape.rounded(answers))
         return pd.DataFrame(named, index=data.index) if self._answer == EVERYTHING else named[self._answer]
+
+    def _answers(self, rows: list[Row]) -> Answers:
+        predictor = self._model.predictor
+        parts = in_parts(lambda first, last: predictor.tensors(rows[first:last]), len(rows), SLICE)
+        return np.concatenate([predictor.predict(part) for part in parts])
 
 
 def _column(data: pd.DataFrame, field: FieldSpec) -> list[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from components.artefacts.inference import Parts
+from components.artefacts.parts_of_rows import in_parts
 from components.artefacts.storage import digest_file, digest_json
 from components.catalog import Kind, Progress
 from components.compression.measurement import (
@@ -24,6 +25,7 @@ from components.compression.measurement import (
 from components.compression.part import CompressionPart
 from components.compression.quantisation import NotPossibleError, half, int8_dynamic, int8_static
 from components.compression.results import AS_TRAINED, Compressed, Compression, Smaller, Variant
+from components.data.parquet import rows_at_once
 from components.data.results import Prepared
 from components.declaration.serving import Family, Variants
 from components.declaration.targets import shape_of, target_of
@@ -155,18 +157,22 @@ def _narrower(
     """Make the variants that any graph may have, of the model's."""
     model = parts.model
     assert isinstance(model, Path), "what was trained lies in files"
+    scaled_on = min(CALIBRATION_ROWS, rows_at_once(contract))
 
     def static(source: Path, target: Path) -> Path:
         frame = pl.read_parquet(prepared.splits[SPLIT].path, glob=False)
         # Spread over the whole split: it may be in the order of time.
-        rows = frame.gather_every(max(1, len(frame) // CALIBRATION_ROWS)).head(CALIBRATION_ROWS)
+        rows = frame.gather_every(max(1, len(frame) // scaled_on)).head(scaled_on)
         predictor = kind.inference.open(parts.with_model(source), contract)
-        batch = columns_of(predictor, rows, contract)
-        return int8_static(source, target, [{name: batch[name] for name in predictor.inputs}])
+        batches = in_parts(
+            lambda start, end: columns_of(predictor, rows[start:end], contract), len(rows), CALIBRATION_ROWS
+        )
+        feeds = ({name: batch[name] for name in predictor.inputs} for batch in batches)
+        return int8_static(source, target, feeds)
 
     ways: dict[Family, tuple[str, Callable[[Path, Path], Path]]] = {
         "int8-dynamic": ("int8 weights, activations scaled call by call", int8_dynamic),
-        "int8-static": (f"int8 weights and activations, scaled on {CALIBRATION_ROWS:,} {SPLIT} rows", static),
+        "int8-static": (f"int8 weights and activations, scaled on {scaled_on:,} {SPLIT} rows", static),
         "fp16": ("products in fp16, features and calibration as they are", half),
     }
     made = []

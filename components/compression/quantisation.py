@@ -6,7 +6,7 @@ because a rounded feature takes another branch and a rounded logit another proba
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def int8_dynamic(model: Path, target: Path) -> Path:
     return target
 
 
-def int8_static(model: Path, target: Path, batches: Sequence[Feeds]) -> Path:
+def int8_static(model: Path, target: Path, batches: Iterable[Feeds]) -> Path:
     """Write the graph with int8 weights and activations, scaled by what they are on the batches."""
     source = _named(onnx.load(model))
     with _quiet():
@@ -130,7 +130,7 @@ def _narrowed(model: onnx.ModelProto) -> onnx.ModelProto:
 class _Batches(CalibrationDataReader):  # type: ignore[misc]  # it ships no types
     """Hands out batches one by one, as the quantiser wants them."""
 
-    def __init__(self, batches: Sequence[Feeds]) -> None:
+    def __init__(self, batches: Iterable[Feeds]) -> None:
         self._left = iter(batches)
 
     def get_next(self) -> Any:

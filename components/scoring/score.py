@@ -23,6 +23,7 @@ from components import apart
 from components.artefacts.build import Build, open_build
 from components.artefacts.errors import HostError, SourceError
 from components.artefacts.storage import scratch_prefix, sweep
+from components.data.parquet import rows_at_once
 from components.data.sources.casting import BESIDE, cast_columns, contract_casts
 from components.data.sources.csv_files import SHORT, separator_of
 from components.data.sources.source import open_source
@@ -34,7 +35,8 @@ from data_contracts.description.spec import ContractSpec, FieldSpec
 
 # The column that holds a row's number, from 0, where no column of the file is its key.
 ROW = "row"
-# Rows that are answered at once. Always as many: with another number, an answer may differ in its last bit.
+# Rows that are answered at once; fewer where a row may be large. Always as many for one contract: with another number,
+# an answer may differ in its last bit.
 PART_ROWS = 131_072
 _UNWRITABLE = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS}
 
@@ -174,7 +176,7 @@ def _score(build: Build, source: Path, target: Path, key: str | None, with_input
         if twice := sorted({name for name in answerer.columns if answerer.columns.count(name) > 1}):
             raise SourceError(f"the answers would have the column '{twice[0]}' twice: name another key")
         try:
-            _stream(_keyed(opened, inputs, key), answerer, target)
+            _stream(_keyed(opened, inputs, key), inputs, answerer, target)
             if opened.format in ("parquet", "ipc"):
                 _check_all_came(opened, answerer.rows)
         except pl.exceptions.PolarsError as error:
@@ -218,10 +220,11 @@ def _keyed(opened: Opened, inputs: ContractSpec, key: str | None) -> pl.LazyFram
     return rows.select(KEY, *cast_columns(contract_casts(schema, inputs)), *beside)
 
 
-def _stream(rows: pl.LazyFrame, answerer: Answerer, target: Path) -> None:
+def _stream(rows: pl.LazyFrame, contract: ContractSpec, answerer: Answerer, target: Path) -> None:
     """Write the answers to the rows, a part after the other: the next is read while one is answered."""
     schema = answerer.answer(rows.collect_schema().to_frame()).schema
-    parts = rows.collect_batches(chunk_size=PART_ROWS, maintain_order=True)
+    size = min(PART_ROWS, rows_at_once(contract))
+    parts = rows.collect_batches(chunk_size=size, maintain_order=True)
     # What is asked for of a source are all of its columns and rows here: nothing is selected from the answers.
     answers = register_io_source(lambda *_: map(answerer.answer, parts), schema=schema)
     SINKS[target.suffix](answers, target)

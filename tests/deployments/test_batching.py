@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from components.artefacts.answer_shape import Binary
 from components.artefacts.build import ServingSpec
 from components.artefacts.inference import Batch
+from components.artefacts.parts_of_rows import PART_BYTES
 from deployments.data_plane.formats.request import InvalidRow, Row
 from deployments.data_plane.load.batching import Answered, Batcher, Expired, NoFiniteAnswer
 from deployments.data_plane.load.limits import Overloaded
@@ -111,6 +112,32 @@ def test_what_waits_in_one_tick_is_one_call_bounded_by_rows(large: ThreadPoolExe
     assert predictor.calls == [[0, 1, 2, 3], [4, 5], [6, 7, 8]]
     assert [batch.request_ids for batch in log] == [["id-0", "id-1", "id-2", "id-3"], ["id-4", "id-5"], ["id-6"]]
     assert log[2].lengths == [3]
+
+
+class Unpacking(Doubling):
+    """A model of rows that take a megabyte each, of which there is one number in memory."""
+
+    def tensors(self, rows: Sequence[Row]) -> dict[str, NDArray[Any]]:
+        return {"x": super().tensors(rows)["x"], "pixels": np.broadcast_to(np.uint8(0), (len(rows), 1_000_000))}
+
+    def tensors_of_columns(self, columns: Mapping[str, NDArray[Any]]) -> Batch:
+        return self.tensors([(value,) for value in columns["x"]])
+
+
+def test_rows_that_unpack_to_megabytes_are_answered_a_few_at_once(large: ThreadPoolExecutor) -> None:
+    predictor, most = Unpacking(), PART_BYTES // 1_000_000
+    values = [float(value) for value in range(40)]
+
+    async def run() -> list[Any]:
+        queue = batcher(predictor, large)
+        return await asyncio.gather(ask(queue, *values), ask(queue, *values[1:], -2.0), return_exceptions=True)
+
+    answers, unread = asyncio.run(run())
+    np.testing.assert_allclose(answers, np.array(values) / 100, rtol=1e-6)
+    assert unread.row == 39, "a row is counted from the first of its request"
+    given = batcher(predictor, large).answer_columns({"x": np.array(values)}, "id", dict)
+    np.testing.assert_allclose(given, np.array(values) / 100, rtol=1e-6)
+    assert max(len(call) for call in predictor.calls) <= most
 
 
 def test_a_linger_waits_for_more_but_not_when_the_batch_is_full(large: ThreadPoolExecutor) -> None:

@@ -13,6 +13,8 @@ from data_contracts.description.media import images
 from data_contracts.description.spec import ContractSpec, FieldSpec
 
 PIXELS = "pixels"
+# Of the pixels in one call of the graph, which computes in 32 bits and in many channels.
+CALL_BYTES = 4_000_000
 
 
 def picture_field(contract: ContractSpec) -> FieldSpec:
@@ -66,7 +68,13 @@ class ImagePredictor:
         return {PIXELS: self._pixels(columns[self._field.name].tolist())}
 
     def predict(self, batch: Batch) -> Answers:
-        answers: NDArray[np.float32] = self._session.run(self._outputs, {PIXELS: batch[PIXELS]})[0]
+        pixels = batch[PIXELS]
+        # As many in each call, whatever is asked: with another number an answer may differ in its last bit.
+        size = max(1, CALL_BYTES // (self._channels * self._size**2))
+        # Without rows one call is made as well: it knows how many columns an answer has.
+        starts = range(0, max(1, len(pixels)), size)
+        parts = [self._session.run(self._outputs, {PIXELS: pixels[at : at + size]})[0] for at in starts]
+        answers: NDArray[np.float32] = np.concatenate(parts)
         return answers[:, 0] if answers.shape[1] == 1 else answers
 
     def _pixels(self, pictures: Sequence[bytes]) -> NDArray[np.uint8]:
@@ -82,7 +90,7 @@ class ImagePredictor:
 class ImageInference(Inference):
     """One graph from pixels to the answer."""
 
-    media_types = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff")
+    media_types = tuple(images.FORMATS)
     packages = ("onnxruntime", "pillow")
 
     def open(self, parts: Parts, contract: ContractSpec, threads: int = 1, *, optimise: bool = True) -> ImagePredictor:

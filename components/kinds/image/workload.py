@@ -19,6 +19,7 @@ from components.settings import Settings
 from components.training.part import TrainingPart
 from components.training.processor_threads import let_waiting_threads_sleep
 from components.training.results import Trained
+from data_contracts.description.media import images
 from data_contracts.description.spec import ContractSpec
 
 if TYPE_CHECKING:
@@ -53,6 +54,18 @@ def check(options: Section, features: Sequence[FeatureStep], contract: ContractS
             "'kind': image takes one field, bytes with media_type='image/...' that may not be missing; "
             f'{contract.name} has {named}: for what is only known of the training data write available="after"'
         )
+    if str(taken[0].media_type) not in ("image/*", *images.FORMATS):
+        raise WorkloadError(
+            f"'kind': image reads {', '.join(images.FORMATS)}; '{taken[0].name}' of {contract.name} is "
+            f"{taken[0].media_type}: name one of them, or image/* for any"
+        )
+    if "pii" in taken[0].roles:
+        raise WorkloadError(
+            f"'kind': image learns from pictures as they are, and '{taken[0].name}' of {contract.name} is pii: of that "
+            "only hashes are kept. Take the role away, and keep who may read the store and the builds in bounds"
+        )
+    if isinstance(options, ImageOptions) and options.search is not None:
+        raise WorkloadError("'model.search': image trains with the options that are declared: leave the section out")
 
 
 def leaks(prepared: Prepared, contract: ContractSpec, limits: AuditLimits) -> Iterable[Finding]:

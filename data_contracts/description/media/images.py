@@ -8,9 +8,14 @@ from data_contracts.description.spec import FieldSpec
 
 # Limits that ``media=`` of a field may set. Channels: 1 is grey, 3 is colour; an alpha channel is none.
 LIMITS = ("min_width", "max_width", "min_height", "max_height", "max_pixels", "channels")
+# Formats that are read, by their media types. No other reader is tried: Pillow has some that start programs, as
+# Ghostscript for EPS, and bytes come from anybody.
+FORMATS = {f"image/{name.lower()}": name for name in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")}
 # Unless the contract says otherwise: a few kilobytes may unpack to gigabytes.
 MAX_PIXELS = 50_000_000
 UNREADABLE = "cannot be read as a picture"
+# What is black and what is white in 32 bits, or in fractions, no file says.
+UNBOUNDED = "grey values of more than 16 bits"
 
 
 def read(data: bytes, field: FieldSpec) -> Any:
@@ -20,8 +25,10 @@ def read(data: bytes, field: FieldSpec) -> Any:
     wanted, limits = _wanted(field), dict(field.media)
     most = limits.get("max_pixels", MAX_PIXELS)
     try:
-        picture = Image.open(io.BytesIO(data))
+        picture = Image.open(io.BytesIO(data), formats=tuple(FORMATS.values()))
         told = {"width": picture.width, "height": picture.height, "channels": _channels(picture.mode)}
+        if picture.mode in ("I", "F"):
+            raise _Refused(UNBOUNDED)
         if wanted and picture.get_format_mimetype() != field.media_type:
             raise _Refused(wanted)
         if picture.width * picture.height > most:
@@ -30,6 +37,8 @@ def read(data: bytes, field: FieldSpec) -> Any:
             if (told[of] - limits[word]) * sign > 0 or (sign == 0 and told[of] != limits[word]):
                 raise _Refused(text)
         picture.load()
+        if picture.mode.startswith("I;16"):
+            picture = _of_eight_bits(picture)
     except _Refused as error:
         raise ValueError(str(error)) from None
     except Exception:  # Pillow's readers raise nearly anything for bytes that are no picture
@@ -40,7 +49,7 @@ def read(data: bytes, field: FieldSpec) -> Any:
 def reasons(field: FieldSpec) -> list[str]:
     """Return every reason for which ``read`` may refuse."""
     told = [_wanted(field), *(rule[0] for rule in _rules(dict(field.media)))]
-    return [UNREADABLE, _too_many(dict(field.media).get("max_pixels", MAX_PIXELS)), *filter(None, told)]
+    return [UNREADABLE, UNBOUNDED, _too_many(dict(field.media).get("max_pixels", MAX_PIXELS)), *filter(None, told)]
 
 
 class _Refused(Exception):
@@ -68,4 +77,15 @@ def _rules(limits: Mapping[str, int]) -> list[tuple[str, str, str, int]]:
 
 
 def _channels(mode: str) -> int:
-    return 1 if mode in ("1", "L", "LA", "I", "I;16", "F") else 3
+    return 1 if mode in ("1", "L", "LA") or mode.startswith("I;16") else 3
+
+
+def _of_eight_bits(picture: Any) -> Any:
+    """Return a picture of 16-bit grey values with those of 8 bits: Pillow's own way makes all from 255 on white."""
+    from PIL import ImageOps
+
+    # Upright first: what the file says of that is not kept by another mode.
+    wide = ImageOps.exif_transpose(picture).convert("I")
+    # One of 65,536 shades may be transparent; of 256 it would be other ones, too.
+    wide.info.pop("transparency", None)
+    return wide.point(lambda value: value * (1 / 257) + 0.5).convert("L")

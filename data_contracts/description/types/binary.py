@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+import msgspec
+
 from data_contracts.description.spec import FieldSpec
 from data_contracts.description.value_type import Schema, ValueType
 
@@ -35,6 +37,9 @@ class Bytes(ValueType):
     def told_limits(self, field: FieldSpec) -> list[str]:
         inside = [f"{word.replace('_', ' ')} {limit:,}" for word, limit in field.media]
         return [str(field.media_type), f"at most {field.max_bytes:,} bytes", *inside, "base64"]
+
+    def of_example(self, example: Any) -> Any:
+        return msgspec.convert(example, bytes)
 
     def of_tensor(self, field: FieldSpec, value: Any, datatype: str) -> Any:
         return None if value in ("", b"") and field.nullable else value

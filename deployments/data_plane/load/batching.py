@@ -16,6 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from components.artefacts.inference import Batch
+from components.artefacts.parts_of_rows import in_parts
 from deployments.data_plane.formats.request import InvalidRow, Row
 from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
@@ -199,6 +201,18 @@ class Batcher:
         answers = self._model.predictor.predict(columns)
         return _Computed(rows, answers, taken, prepared, time.perf_counter())
 
+    def _compute_large(self, rows: list[Row]) -> _Computed:
+        """Answer the rows of a large request in parts: a small body may unpack to more than there is memory."""
+        taken, predictor = time.perf_counter(), self._model.predictor
+        parts, asked = [], 0.0
+        for part in in_parts(lambda start, end: predictor.tensors(rows[start:end]), len(rows), len(rows)):
+            began = time.perf_counter()
+            parts.append(predictor.predict(part))
+            asked += time.perf_counter() - began
+        ended = time.perf_counter()
+        # As if everything had been prepared first.
+        return _Computed(rows, np.concatenate(parts), taken, ended - asked, ended)
+
     def _record(self, computed: _Computed, batch: list[Pending]) -> list[Any]:
         """Count and log what was computed; return the answers as they are sent."""
         metrics = self._metrics
@@ -235,12 +249,12 @@ class Batcher:
         """
         count = len(next(iter(columns.values())))
         start = time.perf_counter()
-        batch = self._model.predictor.tensors_of_columns(columns)
-        parts = [
-            self._model.predictor.predict({name: values[at : at + SLICE] for name, values in batch.items()})
-            for at in range(0, count, SLICE)
-        ]
-        answers = np.concatenate(parts)
+        predictor = self._model.predictor
+
+        def tensors(first: int, last: int) -> Batch:
+            return predictor.tensors_of_columns({name: values[first:last] for name, values in columns.items()})
+
+        answers = np.concatenate([predictor.predict(part) for part in in_parts(tensors, count, SLICE)])
         check_finite(answers)
         end = time.perf_counter()
         if trace is not None:
@@ -261,7 +275,7 @@ class Batcher:
 
         def compute() -> _Computed:
             check_deadline(pending.arrived, pending.deadline)
-            computed = self._compute(pending.rows)
+            computed = self._compute_large(pending.rows)
             check_finite(computed.answers)
             return computed
 

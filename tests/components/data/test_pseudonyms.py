@@ -88,6 +88,11 @@ def test_a_field_that_nothing_is_known_for_says_what_to_do() -> None:
         made_up_value(FieldSpec(name="x", dtype="number", description="", gt=0))
 
 
+def test_the_example_of_bytes_stands_in_for_them_as_bytes() -> None:
+    field = FieldSpec(name="scan", dtype="bytes", description="", media_type="a/b", max_bytes=9, example="AAEC")
+    assert made_up_value(field) == b"\x00\x01\x02"
+
+
 def test_quarantine_holds_hashes_and_the_place_of_a_row(home: Home, tmp_path: Path) -> None:
     bad = [{"amount": -1.0}, {"amount": -2.0, "mail": "x" * 80}, {}]
     frame(*bad).write_parquet(tmp_path / "people.parquet")

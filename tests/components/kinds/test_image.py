@@ -10,12 +10,15 @@ import msgspec
 import numpy as np
 import onnx
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
+from onnx import TensorProto, helper
 from PIL import Image
 
 from components.artefacts.errors import TrainingError, WorkloadError
-from components.artefacts.inference import InvalidRow
+from components.artefacts.inference import InvalidRow, Parts
+from components.batch_prediction import RowByRow
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration.audit import AuditLimits
@@ -23,7 +26,7 @@ from components.evaluation.evaluate import evaluate
 from components.evaluation.evidence import read_evidence
 from components.evaluation.part import EvaluationPart
 from components.kinds.image.data import Pictures, read_pictures
-from components.kinds.image.inference import pixels_of
+from components.kinds.image.inference import CALL_BYTES, pixels_of
 from components.kinds.image.keeping import fitted_temperature
 from components.kinds.image.mistakes import worst_mistakes
 from components.kinds.image.model import augmented
@@ -119,6 +122,36 @@ def test_a_picture_that_cannot_be_read_is_refused_by_its_row(example: Example) -
         predictor.tensors_of_columns({"picture": np.array([encoded(np.zeros((8, 5), np.uint8))], dtype=object)})
 
 
+def test_no_other_format_is_read_whatever_pillow_could_read() -> None:
+    # Pillow starts Ghostscript for an EPS file.
+    for form in ("EPS", "PPM", "TGA"):
+        with pytest.raises(ValueError, match="cannot be read as a picture"):
+            pixels_of(encoded(np.zeros((8, 8), np.uint8), form), PLAIN, 1, 8)
+
+
+def test_large_pictures_are_answered_a_few_in_a_call_however_many_are_asked() -> None:
+    size, rows = 512, 60
+    shape = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["rows", 3, size, size])
+    # It answers how many rows the call has.
+    nodes = [
+        helper.make_node("Shape", ["pixels"], ["counted"], start=0, end=1),
+        helper.make_node("Cast", ["counted"], ["one"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["counted", "width"], ["shape"], axis=0),
+        helper.make_node("Expand", ["one", "shape"], ["answers"]),
+    ]
+    width = helper.make_tensor("width", TensorProto.INT64, [1], [1])
+    told = helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["rows", 1])
+    graph = helper.make_graph(nodes, "counting", [shape], [told], [width])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    contract = ContractSpec(name="Photo", description="", fields=(PLAIN, CONTRACT.label))
+    predictor = KIND.inference.open(Parts({"model": model.SerializeToString()}), contract)
+    answers = predictor.predict({"pixels": np.zeros((rows, 3, size, size), np.uint8)})
+    assert answers.shape == (rows,)
+    assert answers.max() * 3 * size**2 <= CALL_BYTES
+    files = pa.record_batch({"picture": [encoded(np.zeros((8, 8), np.uint8))] * rows})
+    np.testing.assert_array_equal(RowByRow(predictor, contract).predict(files).shape, (rows,))
+
+
 def test_a_picture_as_a_body_is_the_row_that_json_has(example: Example) -> None:
     picture = read_rows().collect()["picture"][0]
     (row,) = KIND.inference.read_body(picture, "image/png", CONTRACT)
@@ -181,6 +214,20 @@ def test_pixels_are_upright_opaque_and_square() -> None:
     assert (pixels_of(encoded(clear), PLAIN, 3, 8) == 255).all()
 
 
+def test_sixteen_bit_grey_values_keep_their_shades_and_wider_ones_are_refused() -> None:
+    shades = np.linspace(0, 65_535, 64).astype(np.uint16).reshape(8, 8)
+    for form in ("PNG", "TIFF"):
+        found = pixels_of(encoded(shades, form), PLAIN, 1, 8)[0]
+        np.testing.assert_allclose(found, shades / 257, atol=1)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned right by a quarter
+    turned = pixels_of(encoded(shades, "TIFF", exif=exif), PLAIN, 1, 8)[0]
+    np.testing.assert_allclose(turned, np.rot90(shades, -1) / 257, atol=1)
+    for wide in (shades.astype(np.int32), shades.astype(np.float32)):
+        with pytest.raises(ValueError, match="grey values of more than 16 bits"):
+            pixels_of(encoded(wide, "TIFF"), PLAIN, 1, 8)
+
+
 def test_augmentation_moves_each_picture_in_its_own_way_and_loses_nothing_else() -> None:
     pixels = torch.zeros(64, 1, 8, 8, dtype=torch.uint8)
     pixels[:, 0, 4, 4] = 9
@@ -232,6 +279,27 @@ def test_a_request_is_one_picture(fields: tuple[FieldSpec, ...]) -> None:
     with pytest.raises(WorkloadError, match=r"image takes one field, bytes with media_type='image/\.\.\.'"):
         check(ImageOptions(), (), contract)
     check(ImageOptions(), (), CONTRACT)
+
+
+def test_a_media_type_that_nothing_reads_is_refused() -> None:
+    field = msgspec.structs.replace(PLAIN, media_type="image/heic")
+    contract = ContractSpec(name="Photo", description="", fields=(field, CONTRACT.label))
+    with pytest.raises(WorkloadError, match=r"image reads image/png, .*'picture' of Photo is image/heic"):
+        check(ImageOptions(), (), contract)
+
+
+def test_a_pii_picture_is_refused_before_anything_is_read() -> None:
+    contract = ContractSpec(
+        name="Photo", description="", fields=(msgspec.structs.replace(PLAIN, roles=("pii",)), CONTRACT.label)
+    )
+    with pytest.raises(WorkloadError, match="'picture' of Photo is pii"):
+        check(ImageOptions(), (), contract)
+
+
+def test_a_search_which_the_kind_does_not_do_is_refused() -> None:
+    options = ImageOptions.model_validate({"search": {"trials": 4, "ranges": {"width": {"choices": [8, 16]}}}})
+    with pytest.raises(WorkloadError, match=r"'model\.search': image trains with the options that are declared"):
+        check(options, (), CONTRACT)
 
 
 def test_pictures_are_counted_by_their_labels() -> None:
