@@ -24,6 +24,7 @@ from components.settings import Settings
 from components.training.costs.estimate import Estimate, Prices
 from components.training.part import TrainingPart
 from components.training.results import Trained
+from components.user_code import told_of_theirs
 from data_contracts.description.spec import ContractSpec, DType
 
 # What is being done, how much of it is done, and how much there is in all.
@@ -132,11 +133,14 @@ def kind_modules(name: str) -> tuple[str, str]:
 
 
 def find_kind(name: str) -> Kind:
-    """Return a kind by name; WorkloadError says which are known."""
+    """Return a kind by name; WorkloadError says which are known, or what is wrong with its module."""
     if name not in known_kinds():
         raise WorkloadError(f"unknown kind '{name}'; known: {', '.join(known_kinds())}")
-    kind = importlib.import_module(kind_modules(name)[0]).KIND
-    assert isinstance(kind, Kind), f"components/kinds/{name}/workload.py defines no KIND"
+    file = kind_folders()[name] / "workload.py"
+    with told_of_theirs(f"'kind': {name}: {file} cannot be imported", WorkloadError):
+        kind = getattr(importlib.import_module(kind_modules(name)[0]), "KIND", None)
+    if not isinstance(kind, Kind) or kind.name != name:
+        raise WorkloadError(f"'kind': {name}: {file} must define KIND, a Kind of the name of its folder, {name}")
     return kind
 
 

@@ -29,5 +29,6 @@ def _lines(report: GateReport) -> list[str]:
 @stage("gate", outside=_outside, artifact=verdicts, lines=_lines)
 def gate(workload: GatesPart, measured: Measured) -> GateReport:
     """Judge the evidence; a refusal is a result, not an error: the build is kept to be looked at."""
-    context = Context(measures=data_measures(measured, datetime.now(UTC).date()))
+    options = tuple(measured.trained.options or ())
+    context = Context(measures=data_measures(measured, datetime.now(UTC).date()), options=options)
     return judge(build_evidence(measured), workload, context)

@@ -142,10 +142,15 @@ def kind_folders() -> dict[str, Path]:
 
 
 def inference_of(kind: str) -> Inference:
-    """Return how a kind answers; BuildError if this version does not know it."""
-    if kind not in kind_folders():
+    """Return how a kind answers; BuildError if this version does not know it, or its module is wrong."""
+    folder = kind_folders().get(kind)
+    if folder is None:
         raise BuildError(f"of kind '{kind}', which this version does not know")
-    inference: Inference = importlib.import_module(f"{_KINDS}.{kind}.inference").INFERENCE
+    try:
+        inference: Inference = importlib.import_module(f"{_KINDS}.{kind}.inference").INFERENCE
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise BuildError(f"of kind '{kind}', whose {folder / 'inference.py'} gives no INFERENCE: {why}") from error
     return inference
 
 

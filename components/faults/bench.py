@@ -13,6 +13,7 @@ from components.artefacts.answer_shape import AnswerShape
 from components.artefacts.build import Build
 from components.batch_prediction import PredictFile
 from components.data.results import Prepared
+from components.declaration.split import TimeSplit
 from components.declaration.targets import shape_of
 from components.declaration.workload import Workload
 from components.evaluation.evaluate import evaluate_candidate
@@ -59,6 +60,16 @@ class Bench:
     def has_quantiles(self) -> bool:
         """Whether there are quantiles beside a number."""
         return self.hold_out.quantiles is not None
+
+    @property
+    def has_slices(self) -> bool:
+        """Whether there is a slice that can be measured."""
+        return largest_slice(self.hold_out.rows, self.hold_out.slices, self.hold_out.labels) is not None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the workload file promises an order of time: rows divided by lot have none to break."""
+        return isinstance(self.workload.split, TimeSplit)
 
     @property
     def shape(self) -> AnswerShape:
@@ -158,6 +169,7 @@ def judged(bench: Bench, evidence: Evidence, *more: Measure, workload: Workload 
     facts = [Measure(name="training_usd", value=bench.trained.cost_usd, source="training")]
     given = {measure.name for measure in more}
     measures = (*more, *(fact for fact in facts if fact.name not in given))
-    report = judge(evidence, GatesPart.of(workload or bench.workload), Context(measures=measures))
+    context = Context(measures=measures, options=tuple(bench.trained.options or ()))
+    report = judge(evidence, GatesPart.of(workload or bench.workload), context)
     lines = {verdict.gate: verdict.line for verdict in report.refused}
     return lines | ({"warning": report.warnings[0]} if report.warnings else {})

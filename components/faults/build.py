@@ -207,5 +207,11 @@ FAULTS = (
     Fault("answers too dear", "promote", "serving-cost", dear_answers),
     Fault("a refused build promoted", "promote", "build-gates", refused_build),
     Fault("the champion is better", "promote", "champion", better_champion),
-    Fault("the champion is better in one slice", "promote", "champion-slices", better_champion_somewhere),
+    Fault(
+        "the champion is better in one slice",
+        "promote",
+        "champion-slices",
+        better_champion_somewhere,
+        lambda bench: bench.has_slices,
+    ),
 )

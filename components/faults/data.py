@@ -5,9 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from components.artefacts.errors import WorkloadError
 from components.declaration.loading import parse_workload
-from components.declaration.split import TimeSplit
 from components.evaluation.hold_out import labels_of
 from components.faults.bench import Bench, Fault, Seen
 from components.features.recipe import check_feature_field
@@ -20,15 +18,15 @@ WINDOW = 3_000
 Choice = Callable[[FieldSpec], Any]
 
 
-def _row(choose: Choice) -> Callable[[Bench, bool], Seen]:
-    """Return a fault that puts a bad value into one row and runs the contract's checks."""
+def _bad_value(name: str, choose: Choice) -> Fault:
+    """Return the fault that one row has a bad value, for the contract's checks; not every field can hold it."""
+
+    def holders(bench: Bench) -> list[FieldSpec]:
+        return [field for field in bench.contract.inputs if choose(field) is not _NOTHING]
 
     def run(bench: Bench, planted: bool) -> Seen:
         frame = bench.hold_out.rows.head(ROWS)
-        fields = [field for field in bench.contract.inputs if choose(field) is not _NOTHING]
-        if not fields:
-            raise WorkloadError("this contract has no field that could hold such a value")
-        field = fields[0]
+        field = holders(bench)[0]
         if planted:
             bad = pl.Series(field.name, [choose(field), *frame[field.name][1:].to_list()], frame.schema[field.name])
             frame = frame.with_columns(bad)
@@ -37,7 +35,7 @@ def _row(choose: Choice) -> Callable[[Bench, bool], Seen]:
         broken = [f"{reason} ({rows} rows)" for reason, rows in counts.items() if rows]
         return {"contract": "; ".join(broken)} if broken else {}
 
-    return run
+    return Fault(name, "validate", "contract", run, lambda bench: bool(holders(bench)))
 
 
 _NOTHING = object()
@@ -72,8 +70,7 @@ def future_feature(bench: Bench, planted: bool) -> Seen:
 
 def overlapping_splits(bench: Bench, planted: bool) -> Seen:
     document = bench.workload.model_dump(mode="json", exclude_unset=True)
-    split = bench.workload.split
-    if planted and isinstance(split, TimeSplit):
+    if planted:
         document["split"]["validation"]["start"] = document["split"]["train"]["end"]
     parse_workload(document, where="planted")
     return {}
@@ -95,13 +92,17 @@ def one_class(bench: Bench, planted: bool) -> Seen:
     return {}
 
 
+def _numbers(bench: Bench) -> list[str]:
+    return [field.name for field in bench.contract.inputs if field.dtype == "number"]
+
+
 def drifted_column(bench: Bench, planted: bool) -> Seen:
     """Shift one column of two windows by one standard deviation; the windows are otherwise rows drawn by lot."""
     inputs = [field.name for field in bench.contract.inputs]
     rows = bench.hold_out.rows.select(inputs).sample(fraction=1.0, shuffle=True, seed=bench.workload.seed)
     size = min(WINDOW, rows.height // 3)
     reference, first, second = (rows.slice(size * part, size) for part in range(3))
-    name = next(field.name for field in bench.contract.inputs if field.dtype == "number")
+    name = _numbers(bench)[0]
     if planted:
         moved = (pl.col(name) + reference[name].std()).alias(name)
         first, second = first.with_columns(moved), second.with_columns(moved)
@@ -113,13 +114,13 @@ def drifted_column(bench: Bench, planted: bool) -> Seen:
 
 
 FAULTS = (
-    Fault("a value out of its range", "validate", "contract", _row(out_of_range)),
-    Fault("a value that is not allowed", "validate", "contract", _row(not_allowed)),
-    Fault("a required value is missing", "validate", "contract", _row(missing)),
-    Fault("a number that is not finite", "validate", "contract", _row(not_finite)),
+    _bad_value("a value out of its range", out_of_range),
+    _bad_value("a value that is not allowed", not_allowed),
+    _bad_value("a required value is missing", missing),
+    _bad_value("a number that is not finite", not_finite),
     Fault("a feature known only afterwards", "prepare", "WorkloadError", future_feature),
-    Fault("splits that overlap in time", "declare", "WorkloadError", overlapping_splits),
+    Fault("splits that overlap in time", "declare", "WorkloadError", overlapping_splits, lambda bench: bench.in_order),
     Fault("the goal lowered, its sentence not", "declare", "WorkloadError", goal_lowered),
     Fault("a hold-out of one class", "evaluate", "SplitError", one_class),
-    Fault("a drifted column", "monitor", "drift", drifted_column),
+    Fault("a drifted column", "monitor", "drift", drifted_column, lambda bench: bool(_numbers(bench))),
 )

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from components.catalog import find_kind
 from components.data.audit.leakage import audit
 from components.data.results import Prepared, Split
-from components.declaration.split import TimeSplit
 from components.evaluation.evidence import Evidence
 from components.evaluation.hold_out import labels_of, leakage_measure
 from components.faults.bench import Bench, Fault, Seen, judged
+from data_contracts.description.spec import FieldSpec
 
 ROWS = 4_000
 Frames = dict[str, pl.DataFrame]
@@ -45,11 +45,15 @@ def rows_of_training(bench: Bench, frames: Frames) -> Frames:
 
 def answer_in_a_feature(bench: Bench, frames: Frames) -> Frames:
     """Write the answer into a field that is said to be known before it, as a bad join does."""
-    field = next(f for f in bench.contract.inputs if f.dtype in ("number", "integer") and not f.roles)
+    field = _plain_numbers(bench)[0]
     return {
         name: frame.with_columns(pl.Series(field.name, _told(frame, bench)).cast(frame.schema[field.name]))
         for name, frame in frames.items()
     }
+
+
+def _plain_numbers(bench: Bench) -> list[FieldSpec]:
+    return [field for field in bench.contract.inputs if field.dtype in ("number", "integer") and not field.roles]
 
 
 def _told(frame: pl.DataFrame, bench: Bench) -> NDArray[np.float64]:
@@ -85,14 +89,15 @@ def _written(bench: Bench, frames: Frames) -> Prepared:
     return bench.prepared.model_copy(update={"splits": splits})
 
 
-def _in_order(bench: Bench) -> bool:
-    """Whether the workload file promises an order of time: rows divided by lot have none to break."""
-    return isinstance(bench.workload.split, TimeSplit)
-
-
 FAULTS = (
     Fault("rows of training in the hold-out", "prepare", "leakage", _audited(rows_of_training)),
-    Fault("the answer in a feature", "prepare", "leakage", _audited(answer_in_a_feature)),
+    Fault(
+        "the answer in a feature",
+        "prepare",
+        "leakage",
+        _audited(answer_in_a_feature),
+        lambda b: bool(_plain_numbers(b)),
+    ),
     Fault("rows sorted by the answer", "prepare", "leakage", _audited(sorted_by_answer)),
-    Fault("training knows the future", "prepare", "leakage", _audited(later_rows_in_training), _in_order),
+    Fault("training knows the future", "prepare", "leakage", _audited(later_rows_in_training), lambda b: b.in_order),
 )

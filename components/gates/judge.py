@@ -100,11 +100,13 @@ class Context(Record):
     """What the gates must know besides the evidence of the evaluation."""
 
     measures: tuple[Measure, ...] = Field((), description="Measured elsewhere: data age, size, leakage findings.")
+    options: tuple[str, ...] = Field((), description="Keys of the model section that the kind has.")
 
 
 def judge(evidence: Evidence, workload: GatesPart, context: Context | None = None) -> GateReport:
     """Judge the evidence of a build by the workload's policy."""
-    complete = evidence.with_measures(*(context.measures if context else ()))
+    context = context or Context()
+    complete = evidence.with_measures(*context.measures)
     metric = workload.goal.metric
     worn = [m.detail for m in complete.named("hold_out_uses") if m.detail]
     others = [m for m in complete.measures if m.name.startswith(f"{metric}_by_")] if workload.goal.unit else []
@@ -112,7 +114,7 @@ def judge(evidence: Evidence, workload: GatesPart, context: Context | None = Non
     cut = complete.find("trainings_cut_off")
     # Where it is a gate, the verdict says it.
     unfinished = [cut.detail] if cut and cut.value and workload.gates.converged == "warning" else []
-    judged = [(rule, decide(rule, complete)) for rule in policy(workload, complete)]
+    judged = [(rule, decide(rule, complete)) for rule in policy(workload, complete, context.options)]
     verdicts = [verdict for _, verdict in judged]
     said = plain_words(complete, workload, [_means(rule, verdict) for rule, verdict in judged if verdict.failed])
     warnings = [*said.warnings, *unfinished, *worn, *([alike] if alike else [])]

@@ -3,7 +3,7 @@
 ``policy`` is judged when a build is made, ``promotion_policy`` on the machine that is about to serve it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from components.evaluation.evidence import Evidence
 from components.gates.own import own_gates
@@ -16,9 +16,9 @@ from components.gates.rules import behaviour, calibration, data, graph, promotio
 CHAPTERS = (quality, calibration, graph, slices, data, behaviour, promotion, serving, training)
 
 
-def policy(workload: GatesPart, evidence: Evidence) -> tuple[Rule, ...]:
-    """Return the rules of a build, the goal first, the user's own last."""
-    return _asked(BUILD | own_gates(workload.gates.own), Case.of(workload, evidence))
+def policy(workload: GatesPart, evidence: Evidence, options: Collection[str] = ()) -> tuple[Rule, ...]:
+    """Return the rules of a build, the goal first, the user's own last; remedies name the kind's ``options`` alone."""
+    return _asked(BUILD | own_gates(workload.gates.own), Case.of(workload, evidence, options=options))
 
 
 def promotion_policy(workload: GatesPart, evidence: Evidence, *, not_comparable: str = "") -> tuple[Rule, ...]:

@@ -1,6 +1,6 @@
 """One question to the evidence: what is asked, under which condition, in which words, and what helps if it fails."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,9 +66,13 @@ class Case:
     calibration: str
     evidence: Evidence
     not_comparable: str = ""
+    # Keys of the ``model`` section that its kind has: a remedy must not name one that the workload file cannot hold.
+    options: Collection[str] = ()
 
     @classmethod
-    def of(cls, workload: GatesPart, evidence: Evidence, not_comparable: str = "") -> "Case":
+    def of(
+        cls, workload: GatesPart, evidence: Evidence, not_comparable: str = "", options: Collection[str] = ()
+    ) -> "Case":
         """Return the case of a workload; ``not_comparable`` says why what serves cannot be compared with."""
         return cls(
             goal=workload.goal,
@@ -77,6 +81,7 @@ class Case:
             calibration=str(workload.model.get("calibration", "auto")),
             evidence=evidence,
             not_comparable=not_comparable,
+            options=options,
         )
 
     @property

@@ -36,9 +36,14 @@ class PromotionRecord(Record):
 
 
 def write_record(home: Home, record: PromotionRecord) -> Reference:
-    """Write a record below the workload's name, beside its rollout document, and return where it lies."""
+    """Write a record below the workload's name, beside its rollout document, and return where it lies.
+
+    The same judgement with another outcome takes the place of what was written of it before.
+    """
     name = f"{record.evidence.workload}/{record.at.replace(':', '')}-{record.build_id}.json"
-    home.store.write_document("rollouts", name, record.model_dump_json(indent=2).encode() + b"\n", None)
+    found = home.store.read_document("rollouts", name)
+    data = record.model_dump_json(indent=2).encode() + b"\n"
+    home.store.write_document("rollouts", name, data, found.version if found else None)
     return home.reference("rollouts", name)
 
 

@@ -94,14 +94,16 @@ def followed(home: Home, workload: str) -> Iterator[Path]:
 
 
 def _follow(home: Home, workload: str, ended: threading.Event) -> None:
-    seen, told = rollout_of(home.store, workload), ""
+    # Not the store's state now: who serves may have changed since the copy was made.
+    seen: Rollout | None = None
+    told = ""
     while not ended.wait(FOLLOW_SECONDS):
         try:
             now = rollout_of(home.store, workload)
             if now != seen:
                 copy_of(home, workload)
             seen, told = now, ""
-        except SlipwayError as error:
+        except (SlipwayError, OSError) as error:
             # What serves goes on; it is looked at again.
             if str(error) != told:
                 sys.stderr.write(f"slipway: {error}\n")

@@ -4,9 +4,11 @@ Each has a file in the room ``cache``: its manifest, which says that it is here 
 last use; and locked by every process that uses it, which therefore keeps it.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -40,12 +42,12 @@ class Cache:
         found = self._read(self._marker(room, name))
         return found is not None and found.version == version and self.folder(room, name).is_dir()
 
-    def add(self, room: Room, name: str, cached: Cached) -> None:
-        """Note that an entry lies here whole, use it, and make room for it if there is too little."""
-        marker = self._marker(room, name)
-        write_atomically(marker, msgspec.json.encode(cached))
-        self.use(room, name)
+    def add(self, room: Room, name: str, cached: Cached) -> bool:
+        """Note that an entry lies here whole, use it, and make room for it; False if it was deleted a moment ago."""
+        write_atomically(self._marker(room, name), msgspec.json.encode(cached))
+        kept = self.use(room, name)
         self._make_room()
+        return kept
 
     def use(self, room: Room, name: str) -> bool:
         """Keep an entry for as long as this process lives; False if it was deleted a moment ago."""
@@ -59,7 +61,7 @@ class Cache:
         if os.fstat(descriptor).st_nlink == 0:
             os.close(descriptor)
             return False
-        os.utime(marker)
+        os.utime(descriptor)
         self._let_go(marker)
         self._in_use[marker] = descriptor
         return True
@@ -76,16 +78,29 @@ class Cache:
 
     def _make_room(self) -> None:
         """Delete what was not used for longest and nobody uses, until the rest is within the limit."""
-        found = [(path.stat().st_mtime, path, self._read(path)) for path in (self.root / "cache").rglob("*.json")]
-        known = sorted((used, path, cached.entry.size) for used, path, cached in found if cached is not None)
+        known = sorted(self._known())
         size = sum(one for _, _, one in known)
         for _, marker, one in known:
             if size <= self.limit:
                 return
-            with marker.open("ab") as file:
-                if take_lock(file):
+            try:
+                # Not made anew if another process has deleted it meanwhile; left alone if one has fetched it again.
+                with marker.open("r+b") as file:
+                    if not take_lock(file) or os.fstat(file.fileno()).st_nlink == 0:
+                        continue
                     self._remove(marker)
-                    size -= one
+            except FileNotFoundError:
+                pass
+            size -= one
+
+    def _known(self) -> Iterator[tuple[float, Path, int]]:
+        """Yield when each entry was used last, its marker, and its size."""
+        for path in (self.root / "cache").rglob("*.json"):
+            cached = self._read(path)
+            with contextlib.suppress(FileNotFoundError):
+                used = path.stat().st_mtime
+                if cached is not None:
+                    yield used, path, cached.entry.size
 
     def _remove(self, marker: Path) -> None:
         # The mark first: what is deleted in part is not taken for whole.

@@ -27,6 +27,7 @@ from components.store.leases import hold
 from components.store.store import ConflictError, Document, Entry, File, Room, StoreError, checked
 
 One = TypeVar("One")
+Done = TypeVar("Done")
 
 AT_ONCE = 8
 RECENT_SECONDS = 1.0
@@ -63,7 +64,8 @@ class ObjectStore:
         target = self._cache.folder(room, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         _put_in_place(folder, target)
-        self._cache.add(room, name, Cached(entry, version))
+        if not self._cache.add(room, name, Cached(entry, version)):
+            self.local(room, name)
         return True
 
     def work(self, room: Room, name: str) -> Path:
@@ -80,7 +82,8 @@ class ObjectStore:
         entry = self._sent(folder)
         self._recent.pop(_key("entries", room, name), None)
         version = self._bucket.replace(_key("entries", room, name), msgspec.json.encode(entry))
-        self._cache.add(room, name, Cached(entry, version))
+        if not self._cache.add(room, name, Cached(entry, version)):
+            self.local(room, name)
 
     def exists(self, room: Room, name: str, file: str = "") -> bool:
         found = self._manifest(room, name)
@@ -93,8 +96,9 @@ class ObjectStore:
         # Asked once for each process: what is committed does not change, and what is published again is rare.
         if not self._cache.in_use(room, name):
             with self._fetching:
-                if not self._cache.in_use(room, name):
-                    self._fetch(room, name, folder)
+                # Another process over the same folder may make room for its own before it is in use here.
+                while not self._cache.in_use(room, name) and not self._fetch(room, name, folder):
+                    pass
         return folder / checked(file) if file else folder
 
     def read(self, room: Room, name: str, file: str) -> bytes:
@@ -147,15 +151,23 @@ class ObjectStore:
     def sweep(self, days: float = KEPT_DAYS) -> int:
         """Delete content that no entry names and that is older; return how much it was: of killed commits, of what
         was deleted."""
+        before = datetime.now(UTC) - timedelta(days=days)
+        old = [key for key, written in self._bucket.below("blobs/") if written < before]
+        # After the content: an entry that was written until then keeps what it names.
         named = set()
         for key, _ in self._bucket.below("entries/"):
             if found := self._bucket.get(key):
-                named |= {file.digest for file in _decoded(key, found).files.values()}
-        before = datetime.now(UTC) - timedelta(days=days)
-        old = [key for key, written in self._bucket.below("blobs/") if written < before]
-        unnamed = [key for key in old if key.removeprefix("blobs/") not in named]
-        _each(self._bucket.delete, unnamed)
-        return len(unnamed)
+                named |= {f"blobs/{file.digest}" for file in _decoded(key, found).files.values()}
+
+        def delete(key: str) -> bool:
+            # A commit may have sent it again meanwhile, and will name it.
+            written = self._bucket.age(key)
+            if written is None or written >= before:
+                return False
+            self._bucket.delete(key)
+            return True
+
+        return sum(_each(delete, [key for key in old if key not in named]))
 
     def _manifest(self, room: Room, name: str) -> Cached | None:
         key = _key("entries", room, name)
@@ -185,15 +197,16 @@ class ObjectStore:
     def _download(self, file: File, path: Path) -> None:
         self._bucket.download(f"blobs/{file.digest}", path, file.digest)
 
-    def _fetch(self, room: Room, name: str, folder: Path) -> None:
+    def _fetch(self, room: Room, name: str, folder: Path) -> bool:
+        """Put an entry, or a document, on this machine; False if it was deleted from there a moment ago."""
         found = self._manifest(room, name)
         if found is None:
             if (document := self.read_document(room, name)) is None:
                 raise StoreError(f"{self.where(room, name)} is not there: it was deleted, or made for another store")
             write_atomically(folder, document.data)
-            return
+            return True
         if self._cache.holds(room, name, found.version) and self._cache.use(room, name):
-            return
+            return True
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=scratch_prefix(folder.name)))
         try:
@@ -206,7 +219,7 @@ class ObjectStore:
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
-        self._cache.add(room, name, found)
+        return self._cache.add(room, name, found)
 
 
 def _key(what: str, room: Room, name: str) -> str:
@@ -245,6 +258,6 @@ def _put_in_place(folder: Path, target: Path) -> None:
             hidden.unlink()
 
 
-def _each(do: Callable[[One], object], what: Iterable[One]) -> None:
+def _each(do: Callable[[One], Done], what: Iterable[One]) -> list[Done]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(do, what))
+        return list(pool.map(do, what))

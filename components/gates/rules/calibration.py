@@ -41,13 +41,16 @@ def _bins_off(bins: list[dict[str, Any]] | None) -> str:
 def calibration_remedy(case: Case) -> str:
     """Say what would calibrate the answers: other rows to calibrate on, or a method that was not used yet."""
     method, numbers = case.calibration, case.goal.metric in METRICS["regression"]
-    if method == "none" or (numbers and method == "auto"):
+    choice = "calibration" in case.options
+    if choice and (method == "none" or (numbers and method == "auto")):
         return f"set model.calibration: {'shift' if numbers else 'auto'}, which is fitted on the validation split"
     if moved := _moved(case.evidence.tables.get("label_means", {}), case.evidence.unit):
         return (
             f"{moved}: what was fitted on the one does not hold on the other; calibrate on a validation split that is "
             "like what comes"
         )
+    if not choice:
+        return "bring more validation rows, or a validation split that is like what comes"
     done = "the answers are calibrated on the validation split already"
     if numbers or method == "isotonic":
         return f"{done} ({method}): bring more validation rows, or a validation split that is like what comes"

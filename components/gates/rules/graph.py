@@ -13,7 +13,7 @@ def parity(case: Case) -> Rule:
         "parity",
         case.gates.parity,
         "the largest difference between trainer and packaged graph",
-        "the export changes the answers: compare the recipe's columns with the graph's, one by one",
+        "the export changes the answers: compare what trainer and graph make of one row, step by step",
     )
 
 

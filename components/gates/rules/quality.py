@@ -25,7 +25,7 @@ def goal(case: Case) -> Rule:
 @build_gate("base-rate")
 def base_rate(case: Case) -> Rule:
     """It is better than the same answer for all."""
-    todo = "the features carry no signal: look for a broken join or shuffled labels"
+    todo = "the inputs carry no signal: look for a broken join or shuffled labels"
     least = case.gates.beat_baseline_by
     return gain_over(case, "the constant answer", "gain_over_base_rate", todo, threshold=least, strict=True)
 
@@ -40,9 +40,8 @@ def baseline(case: Case) -> Rule:
 @build_gate("floor")
 def floors(case: Case) -> tuple[Rule, ...]:
     """Every further metric that was declared, also of single classes, reaches its limit."""
-    of_class = (
-        "say what it costs to miss it (gates.costs), weigh it more (model.class_weight), or bring more rows of it"
-    )
+    weigh = "weigh it more (model.class_weight), " if "class_weight" in case.options else ""
+    of_class = f"say what it costs to miss it (gates.costs), {weigh}or bring more rows of it"
     return tuple(
         Rule(
             gate=f"floor-{floor.measure}",

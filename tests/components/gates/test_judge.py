@@ -56,7 +56,8 @@ def judged_at_promotion(workload: Workload, build: GateReport, **changed: Any) -
 def flights() -> Workload:
     """Return flights with limits that the figures of these tests lie beside."""
     workload = read_workload("flights")
-    goal = workload.goal.model_copy(update={"threshold": 0.66, "unit": None})
+    statement = workload.goal.statement.replace("0.60", "0.66")
+    goal = workload.goal.model_copy(update={"statement": statement, "threshold": 0.66, "unit": None})
     gates = workload.gates.model_copy(update={"calibration_error": 0.05})
     return workload.model_copy(update={"goal": goal, "gates": gates})
 
@@ -220,7 +221,8 @@ def test_a_refused_slice_says_from_which_value_on_it_would_pass(flights: Workloa
 
 
 def test_a_floor_of_slices_says_how_much_less_a_slice_gains_and_in_which_unit(flights: Workload) -> None:
-    goal = flights.goal.model_copy(update={"metric": "mae", "direction": "at_most", "threshold": 20.0})
+    aims = {"statement": f"{flights.goal.statement} MAE at most 20.", "metric": "mae", "direction": "at_most"}
+    goal = flights.goal.model_copy(update={**aims, "threshold": 20.0})
     hours = flights.model_copy(
         update={"goal": goal, "gates": flights.gates.model_copy(update={"slice_gap": 60.0, "slice_margin": 3.0})}
     )
@@ -271,7 +273,8 @@ def test_a_promotion_is_judged_against_the_champion_on_the_whole_and_in_every_sl
 
 
 def test_a_promotion_says_the_unit_of_a_gain_over_the_champion(flights: Workload) -> None:
-    goal = flights.goal.model_copy(update={"metric": "mae", "direction": "at_most", "threshold": 20.0})
+    aims = {"statement": f"{flights.goal.statement} MAE at most 20.", "metric": "mae", "direction": "at_most"}
+    goal = flights.goal.model_copy(update={**aims, "threshold": 20.0})
     hours, build = flights.model_copy(update={"goal": goal}), judge(evidence(), flights)
     seen = LiveMeasures(
         environment=[],

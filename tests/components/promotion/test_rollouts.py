@@ -1,9 +1,11 @@
 """Who serves is changed by whoever has seen the last state of it, whatever the store."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -126,3 +128,43 @@ def test_a_service_on_another_machine_learns_who_serves_now(
         while read_rollout(document, "w") != second:
             assert time.monotonic() < deadline, "it was not followed"
             time.sleep(0.05)
+
+
+def test_a_service_learns_of_what_changed_before_it_began_to_follow_and_after_a_failure(
+    tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, there = Home(tmp_path / "here", s3), Home(tmp_path / "there", s3)
+    monkeypatch.setattr(rollouts, "FOLLOW_SECONDS", 0.05)
+    first = written(here.store, promoted(Rollout(workload="w"), "w-1", "/elsewhere/w-1", "first"))
+    document, ended = copy_of(there, "w"), threading.Event()
+    second = written(here.store, promoted(first, "w-2", "/elsewhere/w-2", "better"))
+
+    def until(done: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + 60
+        while not done():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.02)
+
+    told: list[str] = []
+
+    def tells(word: str) -> bool:
+        told.append(capsys.readouterr().err)
+        return word in "".join(told)
+
+    # Neither a store nor a folder of this machine that fails for a moment ends it.
+    found = here.store.read_document("rollouts", "w.json")
+    assert found is not None
+    broken = here.store.write_document("rollouts", "w.json", b"none", found.version)
+    follower = threading.Thread(target=rollouts._follow, args=(there, "w", ended))
+    follower.start()
+    try:
+        until(lambda: tells("is not a rollout document"), "the store's failure was not told")
+        shutil.rmtree(document.parent)
+        document.parent.write_text("no folder")
+        here.store.write_document("rollouts", "w.json", found.data, broken)
+        until(lambda: tells("exists"), "the failure of this machine was not told")
+        document.parent.unlink()
+        until(lambda: document.exists() and read_rollout(document, "w") == second, "it was not followed")
+    finally:
+        ended.set()
+        follower.join()

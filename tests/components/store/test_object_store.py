@@ -2,6 +2,9 @@
 
 import json
 import pickle
+import time
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,29 @@ def test_what_no_entry_names_is_swept_once_it_is_old(tmp_path: Path, s3: str) ->
     assert store.sweep() == 0
     assert store.sweep(days=0) == 2
     assert opened(tmp_path / "other", s3).local("builds", "two", "graph").read_text() == "g"
+
+
+@pytest.mark.parametrize("after", ["entries/", "blobs/"])
+def test_content_that_a_commit_sends_again_while_old_content_is_swept_stays(
+    after: str, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = opened(tmp_path / "home", s3), opened(tmp_path / "other", s3)
+    _killed(store, s3, "commit")
+    below = store._bucket.below
+    # All that is there counts as old, so the commit relies on none of it.
+    monkeypatch.setattr("components.store.object_store.KEPT_DAYS", 0)
+
+    def listed_and_committed(prefix: str) -> Iterator[tuple[str, datetime]]:
+        yield from below(prefix)
+        if prefix == after:
+            # A storage tells whole seconds.
+            time.sleep(1.1)
+            files = {"rows": "of the killed one", "more": "of the killed one, too"}
+            assert other.commit("builds", "one", made(other, files))
+
+    monkeypatch.setattr(store._bucket, "below", listed_and_committed)
+    assert store.sweep(days=0) == 0
+    assert opened(tmp_path / "reader", s3).local("builds", "one", "rows").read_text() == "of the killed one"
 
 
 def test_an_absent_entry_and_an_unreachable_store_are_told_in_one_line(
