@@ -3,6 +3,7 @@
 One JSON file a run under ``runs/``; the newest of a workload is what ``slipway status`` shows.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +17,7 @@ from components.artefacts.errors import SlipwayError
 from components.artefacts.storage import is_running, sweep, this_process, write_json
 from components.settings import Home
 from components.stage_keys import StageKey
-from components.store.store import Room
+from components.store.store import Room, StoreError
 
 # The rooms with folders and files of ours; MLflow, Prefect and BentoML look after their own.
 SWEPT: tuple[Room, ...] = (
@@ -140,8 +141,17 @@ def recorded_run(home: Home, workload: str, flow: str) -> Iterator[Ledger]:
         _open.remove(ledger)
         record.seconds = (datetime.now(UTC) - now).total_seconds()
         ledger.save()
+        _send(home, ledger.path)
+
+
+def _send(home: Home, path: Path) -> None:
+    """Give the record of a run that has ended to the other machines; what the run came to does not hang on that."""
+    try:
         if home.store.elsewhere:
-            home.store.write_document("runs", f"{run_id}.json", ledger.path.read_bytes(), None)
+            found = home.store.read_document("runs", path.name)
+            home.store.write_document("runs", path.name, path.read_bytes(), found.version if found else None)
+    except StoreError as error:
+        sys.stderr.write(f"slipway: other machines do not see the run {path.stem}: {error}\n")
 
 
 def reason_of(error: BaseException) -> str:
@@ -178,6 +188,7 @@ def close_killed(home: Home) -> tuple[RunRecord, ...]:
             continue
         if record.state == "interrupted" and _decode(path.read_bytes()).state == "running":
             write_json(path, record)
+            _send(home, path)
             closed.append(record)
     return tuple(closed)
 

@@ -44,10 +44,11 @@ def check_live(
 ) -> tuple[LiveCheck, NDArray[np.float64]]:
     """Serve a build, send every row alone, and compare the answers with the evaluated ones, [rows, columns].
 
-    Also returns the numbers answered to the golden rows, sent together. The cost of 1,000 answers is that of one
-    connection that waits for each answer: an upper bound.
+    Also returns the numbers answered to the golden rows, as many sent together as the service takes at once. The
+    cost of 1,000 answers is that of one connection that waits for each answer: an upper bound.
     """
-    started, shape = time.perf_counter(), build.serving().answer
+    started, serves = time.perf_counter(), build.serving()
+    shape = serves.answer
     with serving([*build.asked_for(), "--port", "0", "--workers", "1", "--drain-seconds", "0"]) as (endpoint, _):
         start_seconds = time.perf_counter() - started
         address = urlsplit(endpoint.url)
@@ -62,7 +63,9 @@ def check_live(
                 answer = ask(connection, body)
                 seconds.append(time.perf_counter() - before)
                 answers.append(shape.read(answer["predictions"][0]))
-            together = ask(connection, msgspec.json.encode(build.golden().rows))["predictions"]
+            golden = [msgspec.json.encode(row) for row in build.golden().rows]
+            requests = bodies_within(golden, serves.max_rows, serves.max_body_bytes)
+            together = [one for body in requests for one in ask(connection, body)["predictions"]]
         finally:
             connection.close()
     p50, p95, p99 = (float(value) for value in np.quantile(seconds, [0.5, 0.95, 0.99]) * 1000)
@@ -78,3 +81,16 @@ def check_live(
         usd_per_1000=price_per_hour / 3600 / per_second * 1000,
     )
     return checked, np.array([shape.read(one) for one in together], dtype=np.float64)
+
+
+def bodies_within(rows: Sequence[bytes], most_rows: int, most_bytes: int) -> list[bytes]:
+    """Return rows, each as JSON, as lists of rows within the limits of a request; a row alone may be over them."""
+    bodies, size = list[list[bytes]](), 0
+    for row in rows:
+        # With the comma or the bracket behind it.
+        if not bodies or len(bodies[-1]) == most_rows or size + len(row) + 1 > most_bytes:
+            bodies.append([])
+            size = 1
+        bodies[-1].append(row)
+        size += len(row) + 1
+    return [b"[" + b",".join(body) + b"]" for body in bodies]

@@ -30,6 +30,7 @@ def check_against_contract(workload: Workload, contract: ContractSpec) -> None:
                     f"'gates.{key}': '{field}' is not an input of {contract.name}; inputs: {sorted(known)}"
                 )
     check_declared_values(workload, contract)
+    _check_body(workload, contract)
     _check_split(workload, contract)
 
 
@@ -71,6 +72,18 @@ def _check_floors(workload: Workload, contract: ContractSpec) -> None:
             raise WorkloadError(f"{key}: '{floor.of}' is no class of '{label.name}'; classes: {', '.join(classes)}")
         if floor.metric == workload.goal.metric:
             raise WorkloadError(f"{key}: {floor.metric} is the goal's metric: its limit is goal.threshold")
+
+
+def _check_body(workload: Workload, contract: ContractSpec) -> None:
+    """Refuse a limit of a request's body that a single row, which the contract allows, would break: bytes in base64."""
+    sizes = {field.name: 4 * -(-field.max_bytes // 3) for field in contract.inputs if field.max_bytes}
+    most = workload.serving.max_body_bytes
+    if sum(sizes.values()) > most:
+        raise WorkloadError(
+            f"'serving.max_body_bytes': a row of {contract.name} may have {sum(sizes.values()):,} bytes in "
+            f"{', '.join(sizes)}, as base64, and a request at most {most:,}: allow more there, or less with max_bytes "
+            "in the contract"
+        )
 
 
 def _check_split(workload: Workload, contract: ContractSpec) -> None:

@@ -85,17 +85,29 @@ def _renew(bucket: Bucket, key: str, lease: Lease, version: str, ended: threadin
     while not ended.wait(lease.seconds / 3):
         beat += 1
         try:
-            beating = msgspec.structs.replace(lease, beat=beat)
-            version = bucket.put(key, msgspec.json.encode(beating), version, unique=True)
+            version = _put(bucket, key, msgspec.structs.replace(lease, beat=beat), lease.token, version)
         except ConflictError:
             return
         except StoreError:
             # Not to be reached for a moment; if it stays so, what is done under the lease will say it.
             continue
     try:
-        bucket.put(key, msgspec.json.encode(FREE), version)
+        _put(bucket, key, FREE, lease.token, version)
     except StoreError:
         return
+
+
+def _put(bucket: Bucket, key: str, state: Lease, token: str, version: str) -> str:
+    """Write the state of a lease that is held with a token, return its version; ConflictError if another has it."""
+    data = msgspec.json.encode(state)
+    try:
+        return bucket.put(key, data, version, unique=True)
+    except ConflictError:
+        # A write before it may have arrived although its answer was an error.
+        found = bucket.get(key)
+        if found is None or _decoded(found).token != token:
+            raise
+        return bucket.put(key, data, found.version, unique=True)
 
 
 def _decoded(found: Document) -> Lease:

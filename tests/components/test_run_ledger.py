@@ -3,10 +3,12 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from components.artefacts.errors import SourceError
+from components.artefacts.storage import write_json
 from components.run_ledger import RunRecord, close_killed, current_ledger, own_run, recorded_run, runs_of
 from components.settings import Home
 from flows.ending import Stopped
@@ -57,6 +59,7 @@ def test_runs_come_newest_first_and_of_one_workload_only(home: Home) -> None:
 BESIDE = """
 import sys, time
 from pathlib import Path
+from components.artefacts.storage import write_json
 from components.run_ledger import recorded_run
 from components.settings import Home
 from flows.ending import Stopped
@@ -119,3 +122,24 @@ def test_whatever_ends_a_run_is_a_reason_and_its_stage_has_ended_too(
 
 def test_a_run_that_does_not_say_which_process_made_it_is_taken_for_ended() -> None:
     assert RunRecord(run_id="w-1", workload="w", flow="build", started="2026-01-01").told("running") == "interrupted"
+
+
+def test_a_store_that_is_away_hides_no_end_of_a_run(
+    tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("components.store.bucket.RETRIES", 0)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    away = Home(tmp_path / "home", "s3://slipway/away")
+    with recorded_run(away, "w", "build"):
+        pass
+    with pytest.raises(ValueError, match="no rows"), recorded_run(away, "w", "build"):
+        raise ValueError("no rows")
+    assert capsys.readouterr().err.count("other machines do not see the run w-") == 2
+
+
+def test_other_machines_learn_of_a_run_that_was_killed(tmp_path: Path, s3: str) -> None:
+    here, there = Home(tmp_path / "here", s3), Home(tmp_path / "there", s3)
+    killed = RunRecord(run_id="w-1", workload="w", flow="build", started="2026-01-01T00:00:00+00:00")
+    write_json(here.room("runs", "w-1.json"), killed)
+    assert [run.run_id for run in close_killed(here)] == ["w-1"]
+    assert [run.state for run in runs_of(there, "w")] == ["interrupted"]

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from components.artefacts.build import Build, open_build, seal
 from components.artefacts.storage import write_json
-from components.builds.live_check import check_live
+from components.builds.live_check import bodies_within, check_live
 from components.builds.parity_ladder import climb
 from components.builds.stage_budget import MEANINGS, measure_stages
 from tests.deployments.small_build import draw_sample, write_build
@@ -73,6 +73,26 @@ def test_a_service_that_answers_something_else_is_found_at_the_top(build: Build,
     assert broken is not None
     assert broken.name == "live"
     assert broken.turned[turned] > 0
+
+
+def test_golden_rows_are_sent_together_as_far_as_a_request_may_be_large(build: Build, tmp_path: Path) -> None:
+    golden = build.golden()
+    most = 5 * max(len(msgspec.json.encode(row)) for row in golden.rows)
+    assert most < len(msgspec.json.encode(golden.rows))
+    folder = tmp_path / "narrow"
+    shutil.copytree(build.path, folder)
+    write_json(folder / "serving.json", msgspec.to_builtins(build.serving()) | {"max_body_bytes": most})
+    seal(folder, workload="flights", kind="tabular", created="2026-11-21T00:00:00+00:00")
+    _, answers = check_live(open_build(folder), golden.rows, golden.matrix(), 0.085)
+    assert len(answers) == len(golden.rows)
+
+
+def test_bodies_are_as_long_as_the_limits_allow_and_hold_every_row_once() -> None:
+    rows = [b'{"x":1}', b'{"x":22}', b'{"x":3}']
+    assert bodies_within(rows, 9, 26) == [b'[{"x":1},{"x":22},{"x":3}]']
+    assert bodies_within(rows, 9, 25) == [b'[{"x":1},{"x":22}]', b'[{"x":3}]']
+    assert bodies_within(rows, 1, 99) == [b'[{"x":1}]', b'[{"x":22}]', b'[{"x":3}]']
+    assert bodies_within(rows, 9, 1) == [b'[{"x":1}]', b'[{"x":22}]', b'[{"x":3}]']
 
 
 def test_the_stages_of_a_request_are_measured_by_the_service_itself(build: Build) -> None:

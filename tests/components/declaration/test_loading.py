@@ -74,6 +74,18 @@ def test_the_shipped_workloads_are_sound() -> None:
     assert flights.goal.threshold == 0.60
 
 
+def test_a_request_must_have_room_for_the_largest_row_that_the_contract_allows() -> None:
+    digits = read_workload("digits")
+    for most, fits in ((133_336, True), (133_335, False)):
+        serving = digits.serving.model_copy(update={"max_body_bytes": most})
+        workload = digits.model_copy(update={"serving": serving})
+        if fits:
+            assert contract_of(workload).inputs[0].max_bytes == 100_000
+            continue
+        with pytest.raises(WorkloadError, match=r"'serving.max_body_bytes': a row .* 133,336 bytes in picture"):
+            contract_of(workload)
+
+
 def test_a_contract_that_cannot_be_imported_is_named(document: dict[str, Any]) -> None:
     workload = parse_workload({**document, "contract": "data_contracts.nowhere:Row"}, where="sample.yaml")
     with pytest.raises(WorkloadError, match=r"data_contracts\.nowhere:Row cannot be imported"):
