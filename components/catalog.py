@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
@@ -26,6 +26,10 @@ from components.training.part import TrainingPart
 from components.training.results import Trained
 from components.user_code import told_of_theirs
 from data_contracts.description.spec import ContractSpec, DType
+
+# Every command reads the catalog, and few measure: evaluation brings SciPy.
+if TYPE_CHECKING:
+    from components.evaluation.further import MeasureFurther
 
 # What is being done, how much of it is done, and how much there is in all.
 Progress = Callable[[str, int, int], None]
@@ -103,6 +107,8 @@ class Kind:
     # A faster way to answer many rows than the service's own.
     open_batches: OpenBatches | None = None
     preprocessing_graph: PreprocessingGraph | None = None
+    # What only the kind can measure or show of a model: it joins the evidence.
+    further: "MeasureFurther | None" = None
     # What ``train`` imports when it is called, for whoever has time to import it before.
     training_modules: tuple[str, ...] = ()
 

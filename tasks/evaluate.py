@@ -31,6 +31,14 @@ def evaluate(
     from components.evaluation.evaluate import evaluate as evaluate_model
 
     evaluated = evaluate_model(
-        trained, shipped, prepared, workload, contract, kind.predict_file, home.room("evaluations"), ledger=home.store
+        trained,
+        shipped,
+        prepared,
+        workload,
+        contract,
+        kind.predict_file,
+        home.room("evaluations"),
+        ledger=home.store,
+        further=kind.further,
     )
     return published(evaluated, home.reference("evaluations", evaluated.digest))

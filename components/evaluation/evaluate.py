@@ -21,6 +21,7 @@ from components.declaration.targets import Target, label_unit, shape_of
 from components.evaluation.behaviour_tests import behaviour, behaviour_measure
 from components.evaluation.decisions import decision_threshold, decisions
 from components.evaluation.evidence import Answers, Evaluated, Evidence, Measure, write_evidence
+from components.evaluation.further import MeasureFurther, with_further
 from components.evaluation.hold_out import HoldOut, read_hold_out
 from components.evaluation.hold_out_uses import record_use, uses_measure
 from components.evaluation.importance import Ask, asker, permutation_importance
@@ -57,10 +58,11 @@ def evaluate(
     room: Path,
     *,
     ledger: Store | None = None,
+    further: MeasureFurther | None = None,
 ) -> Evaluated:
     """Evaluate what ships of a training on the test split; what is written lies in ``room``, named after its content.
 
-    ``ledger`` is the store that counts how often a hold-out has judged.
+    ``ledger`` is the store that counts how often a hold-out has judged; ``further`` measures what only the kind can.
     """
     began = time.monotonic()
     goal, seed = workload.goal, workload.seed
@@ -72,6 +74,8 @@ def evaluate(
     shape = _shape(hold_out, workload, contract)
     ask = asker(shipped.parts, contract, predict_file, shape)
     evidence = _questioned(evidence, hold_out, workload, contract, ask)
+    if further is not None:
+        evidence = with_further(evidence, further(hold_out, shipped.parts, contract))
     reached = evidence.find(workload.goal.metric)
     assert reached is not None  # evaluate_candidate measures every metric
     if ledger is not None:

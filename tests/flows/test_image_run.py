@@ -1,6 +1,7 @@
 """Pictures from folders to a service that answers them: the whole slipway for a kind that is no table."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
+from components.artefacts.build import open_build
 from components.service.process import serving
 from components.settings import Home
 from data_contracts.digits import write_folders
@@ -45,6 +47,9 @@ def test_pictures_in_folders_become_a_service(tmp_path: Path, monkeypatch: pytes
         broken.unlink()
     done = end_to_end(str(workload))
     build = done.built.registered.build
+    opened = open_build(build)
+    (group,) = json.loads(opened.read("evidence.json"))["tables"]["pictures"]
+    assert group["pictures"][0]["png"].encode() in opened.read("dossier.html")
     picture = next((tmp_path / "pictures" / "7").glob("*.png")).read_bytes()
     with serving(["--build", str(build), "--port", "0", "--workers", "1"]) as (endpoint, _):
         client = httpx.Client(base_url=endpoint.url)

@@ -21,7 +21,7 @@ from components.evaluation.metrics import HIGHER_IS_BETTER, Interval, paired_dif
 from components.evaluation.units import Unit, units_of
 from components.kinds.image.data import Pictures, read_pictures
 from components.kinds.image.inference import PIXELS
-from components.kinds.image.mistakes import worst_mistakes
+from components.kinds.image.mistakes import FILE, worst_mistakes
 from components.kinds.image.model import Answering, loss_of, probabilities, statistics
 from components.kinds.image.options import ImageOptions
 from components.training.onnx_export import export_network, finished
@@ -34,8 +34,6 @@ ANSWERED = ("validation", "test")
 ROWS_AT_ONCE = 512
 RESAMPLES = 1000
 NETWORK = "network"
-# Of the validation split; it goes into the build, for people.
-MISTAKES = "worst_mistakes.png"
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ def kept_candidate(work: Work, name: str) -> Candidate | None:
         name=name,
         family=family,
         stored_model=model,
-        stored_assets={MISTAKES: _mistakes_file(work, name)},
+        stored_assets={FILE: _mistakes_file(work, name)},
         digest=known.digest,
         stored_predictions=predictions,
         score=known.score,
@@ -170,7 +168,7 @@ def _paths(work: Work, name: str) -> tuple[Path, Path, Path]:
 
 
 def _mistakes_file(work: Work, name: str) -> Path:
-    return work.folder / "candidates" / name / MISTAKES
+    return work.folder / "candidates" / name / FILE
 
 
 def _mistakes(work: Work, answers: NDArray[np.float32]) -> bytes:

@@ -1,13 +1,32 @@
 """The worst mistakes as a sheet of pictures: what a model was surest of and wrong about, for people to look at."""
 
+import base64
 import io
 
 import numpy as np
 from numpy.typing import NDArray
 
+from components.artefacts.inference import Parts
+from components.evaluation.further import Further
+from data_contracts.description.spec import ContractSpec
+
+# It goes into the build, for people.
+FILE = "worst_mistakes.png"
 # Pictures in a row and rows of a sheet; pixels of a picture, and of the words below it.
 ACROSS, DOWN = 8, 4
 SIDE, WORDS = 96, 28
+
+
+def shown_mistakes(parts: Parts, contract: ContractSpec) -> Further:
+    """Return the sheet of a candidate for its dossier: of the validation split, which may be looked at often."""
+    sheet = parts.assets[FILE]
+    png = base64.b64encode(sheet if isinstance(sheet, bytes) else sheet.read_bytes()).decode()
+    group = {
+        "title": "Worst mistakes",
+        "note": "Of the validation split, the answers first that gave the true class the smallest probability.",
+        "pictures": [{"png": png, "note": f"Below each: {contract.label.name} as it is, and as it was said to be."}],
+    }
+    return Further(tables={"pictures": [group]})
 
 
 def worst_mistakes(

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.artefacts.errors import WorkloadError
+from components.artefacts.inference import Parts
 from components.catalog import Kind, Progress
 from components.data.audit.findings import Finding
 from components.data.preparation import Preparation
@@ -19,6 +21,10 @@ from components.training.processor_threads import let_waiting_threads_sleep
 from components.training.results import Trained
 from data_contracts.description.media import images
 from data_contracts.description.spec import ContractSpec
+
+if TYPE_CHECKING:
+    from components.evaluation.further import Further
+    from components.evaluation.hold_out import HoldOut
 
 
 def train(
@@ -69,6 +75,13 @@ def leaks(prepared: Prepared, contract: ContractSpec, limits: AuditLimits) -> It
     return repeated_pictures(prepared, contract, limits)
 
 
+def further(hold_out: "HoldOut", parts: Parts, contract: ContractSpec) -> "Further":
+    """Return the worst mistakes, as pictures for the dossier."""
+    from components.kinds.image.mistakes import shown_mistakes
+
+    return shown_mistakes(parts, contract)
+
+
 KIND = Kind(
     name="image",
     options=ImageOptions,
@@ -77,5 +90,6 @@ KIND = Kind(
     train=train,
     check=check,
     preparation=Preparation(leaks=leaks, modules=("components.kinds.image.near_duplicates",)),
+    further=further,
     training_modules=("torch", "torch._dynamo", "components.kinds.image.candidates"),
 )

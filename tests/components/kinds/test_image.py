@@ -1,5 +1,6 @@
 """The image kind on handwritten digits: what a picture becomes, what is trained, what is answered, what is a leak."""
 
+import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from components.batch_prediction import RowByRow
 from components.catalog import find_kind
 from components.data.results import Prepared
 from components.declaration.audit import AuditLimits
+from components.evaluation.evaluate import evaluate
+from components.evaluation.evidence import read_evidence
+from components.evaluation.part import EvaluationPart
 from components.kinds.image.data import Pictures, read_pictures
 from components.kinds.image.inference import CALL_BYTES, pixels_of
 from components.kinds.image.keeping import fitted_temperature
@@ -31,7 +35,7 @@ from components.kinds.image.options import ImageOptions
 from components.kinds.image.workload import check
 from components.settings import Settings
 from components.training.part import TrainingPart
-from components.training.results import Trained
+from components.training.results import Shipped, Trained
 from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.digits import HandwrittenDigit, read_rows
 from tests.components.kinds.small_digits import prepare_digits
@@ -160,6 +164,28 @@ def test_the_worst_mistakes_are_kept_as_a_picture_with_the_candidate(example: Ex
         assert isinstance(sheet, Path)
         with Image.open(sheet) as picture:
             assert picture.width == 8 * 96
+
+
+def test_the_evidence_shows_the_worst_mistakes(example: Example, tmp_path: Path) -> None:
+    trained, options = example.trained, {"name": "digits", "goal": {"metric": "accuracy", "unit": None}, "seed": 7}
+    gates = {"costs": None, "behaviour": (), "sensitive": ()}
+    workload = EvaluationPart.model_validate(
+        options | {"features": (), "gates": gates, "serving": {"decision_threshold": 0.5}}
+    )
+    best = trained.best
+    shipped = Shipped(
+        stored_model=best.stored_model, stored_assets=best.stored_assets, digest=best.digest, changed=False
+    )
+    evaluated = evaluate(
+        trained, shipped, example.prepared, workload, CONTRACT, KIND.predict_file, tmp_path, further=KIND.further
+    )
+    tables = read_evidence(evaluated.evidence).tables
+    (group,) = tables["pictures"]
+    sheet = best.parts.assets["worst_mistakes.png"]
+    assert isinstance(sheet, Path)
+    assert base64.b64decode(group["pictures"][0]["png"]) == sheet.read_bytes()
+    # What every kind is measured by is there as well.
+    assert "learning" in tables
 
 
 def test_the_surest_mistake_comes_first() -> None:
