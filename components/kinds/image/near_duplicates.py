@@ -90,4 +90,5 @@ def near(asked: Looks, known: Looks) -> float:
 
 def _normal(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     values = grey.ravel().astype(np.float32)
-    return (values - values.mean()) / max(float(values.std()), 1.0)
+    normal: NDArray[np.float32] = (values - values.mean()) / max(float(values.std()), 1.0)
+    return normal
