@@ -19,10 +19,9 @@ import pytest
 
 import components.kinds
 from components.artefacts.answer_shape import differences
-from components.artefacts.build import ServingSpec, open_build, seal
+from components.artefacts.build import open_build
 from components.artefacts.errors import WorkloadError
 from components.artefacts.inference import Parts, described, inference_of, kind_folders, read_rows
-from components.artefacts.storage import write_json
 from components.batch_prediction import RowByRow, predict_file
 from components.builds.core import json_rows
 from components.builds.serving_sources import copy_sources, source_files
@@ -33,7 +32,7 @@ from data_contracts.description.spec import FieldSpec
 from data_contracts.description.types.registry import TYPES, value_type
 from deployments.data_plane.formats.request import InvalidRow, RowDecoder
 from tests.components.training.small_training import WORKLOAD
-from tests.kinds.laws import Example
+from tests.kinds.laws import Example, sealed
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 KINDS = (*known_kinds(), "nearest")
@@ -93,22 +92,6 @@ def parts_of(example: Example) -> Parts:
 def rows_of(example: Example, count: int = 20) -> list[dict[str, object]]:
     """Return rows of the hold-out as a client sends them."""
     return json_rows(pl.read_parquet(example.prepared.splits["test"].path).head(count), example.contract)
-
-
-def sealed(example: Example, kind: str, folder: Path) -> Path:
-    parts = parts_of(example)
-    named = {f"{name}.onnx": file for name, file in parts.graphs.items()}
-    named |= {f"assets/{name}": file for name, file in parts.assets.items()}
-    for name, file in named.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(file if isinstance(file, bytes) else file.read_bytes())
-    write_json(folder / "contract.json", example.contract)
-    serving = ServingSpec(
-        workload="w", answer=example.shape, port=0, max_rows=100, max_body_bytes=10**7, log_predictions=0
-    )
-    write_json(folder / "serving.json", serving)
-    seal(folder, workload="w", kind=kind, created="2026-01-01T00:00:00+00:00")
-    return folder
 
 
 @pytest.mark.parametrize("kind", KINDS)
