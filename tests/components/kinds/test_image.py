@@ -265,6 +265,22 @@ def test_copies_in_a_later_split_are_a_leak_also_scaled_and_compressed_anew(tmp_
     assert found.score == pytest.approx(0.1, abs=0.02)
 
 
+def test_pictures_taken_in_one_burst_are_a_leak_also_where_every_split_is_full_of_them(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    files = []
+    for _ in range(250):
+        scene = random.integers(20, 200, (9, 9), dtype=np.uint8)
+        shots = [np.kron(scene + brighter, np.ones((4, 4), np.uint8)) for brighter in range(6)]
+        files += [encoded(shot) for shot in shots]
+    burst = pl.DataFrame({"digit": ["0", "1"] * 750, "picture": files}).sample(fraction=1, shuffle=True, seed=1)
+    found = list(repeated_pictures(prepare_digits(tmp_path / "burst", burst), CONTRACT, AuditLimits()))
+    assert {one.split for one in found} == {"validation", "test"}
+    assert all(one.score > 0.5 for one in found)
+    # Digits are alike, too, but nobody copied them.
+    digits = prepare_digits(tmp_path / "digits", read_rows().collect())
+    assert not list(repeated_pictures(digits, CONTRACT, AuditLimits()))
+
+
 @pytest.mark.parametrize(
     "fields",
     [
