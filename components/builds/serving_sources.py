@@ -11,8 +11,9 @@ from components.artefacts.errors import HostError
 from components.artefacts.storage import digest_json
 from components.imported_code import code_of
 
-# Whole rooms: the service, what it shares with the pipeline, and the contract's plain description.
-ROOMS = ("deployments", "components/artefacts", "data_contracts/description")
+# Whole rooms: the service, what it shares with the pipeline, and the contract's plain description. By what is ours alone
+# its package is found: a user's own folder of that name may come first.
+ROOMS = {"deployments": "data_plane", "components/artefacts": "artefacts", "data_contracts/description": "description"}
 
 
 def source_files(kind: str) -> dict[str, Path]:
@@ -21,12 +22,12 @@ def source_files(kind: str) -> dict[str, Path]:
     Of the kind that is ``inference.py`` and the modules of its own folder that it imports.
     """
     found = {}
-    for room in ROOMS:
+    for room, ours in ROOMS.items():
         package, _, rest = room.partition("/")
-        spec = importlib.util.find_spec(package)
+        spec = importlib.util.find_spec(f"{package}.{ours}")
         if spec is None or not spec.submodule_search_locations:
             raise HostError(f"the package {package} is not installed, so it cannot be packed")
-        root = Path(next(iter(spec.submodule_search_locations)))
+        root = Path(next(iter(spec.submodule_search_locations))).parent
         files = [root / "__init__.py", *sorted((root / rest).rglob("*.py"))]
         found.update({f"{package}/{source.relative_to(root)}": source for source in files})
     place = f"components/kinds/{kind}/"
