@@ -11,8 +11,8 @@ from components.artefacts.errors import HostError
 from components.artefacts.storage import digest_json
 from components.imported_code import code_of
 
-# Whole rooms: the service, what it shares with the pipeline, and the contract's plain description. By what is ours alone
-# its package is found: a user's own folder of that name may come first.
+# Whole rooms: the service, what it shares with the pipeline, and the contract's plain description. A package is found
+# by what is ours alone: a user's own folder of its name may come first.
 ROOMS = {"deployments": "data_plane", "components/artefacts": "artefacts", "data_contracts/description": "description"}
 
 
