@@ -14,7 +14,7 @@ from components.data.audit.findings import Finding
 from components.data.results import Prepared
 from components.declaration.targets import HIGHER_IS_BETTER, Target, shape_of, target_of
 from components.evaluation.evidence import Measure
-from components.evaluation.metrics import Interval, interval
+from components.evaluation.metrics import Interval, interval, paired_difference
 from components.evaluation.units import MIN_UNITS, ROWS, Unit, units_of
 from components.training.results import Candidate, Shipped, Trained
 from data_contracts.description.spec import ContractSpec
@@ -173,6 +173,21 @@ def labels_of(rows: pl.DataFrame, contract: ContractSpec) -> NDArray[Any]:
             "cannot tell a good model from a bad one; choose a test split with more than one outcome"
         )
     return labels
+
+
+def difference_by_unit(
+    metric: str,
+    labels: NDArray[Any],
+    first: Answers,
+    second: Answers,
+    units: Mapping[str, tuple[Unit, ...]],
+    declared: str | None,
+    seed: int,
+    resamples: int = 1000,
+) -> Interval:
+    """Return score(first) - score(second) of answers to the same rows, drawn by the unit that gates draw by."""
+    unit, _ = decide_unit(metric, labels, first, units, declared, seed, resamples)
+    return paired_difference(metric, labels, first, second, resamples=resamples, seed=seed, unit=unit)
 
 
 def decide_unit(

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from components.artefacts.storage import digest_bytes, write_atomically, write_json
 from components.catalog import kind_options
 from components.data.results import Prepared
-from components.evaluation.hold_out import check_finite, decide_unit
-from components.evaluation.metrics import HIGHER_IS_BETTER, Interval, paired_difference, score
+from components.evaluation.hold_out import check_finite, difference_by_unit
+from components.evaluation.metrics import HIGHER_IS_BETTER, Interval, score
 from components.evaluation.units import Unit, units_of
 from components.kinds.image.data import Pictures, read_pictures
 from components.kinds.image.inference import PIXELS
@@ -94,8 +94,7 @@ def difference(work: Work, first: Candidate, second: Candidate) -> Interval:
     """Return score(first) - score(second) on the validation rows, drawn by the unit that gates draw by."""
     one, other = (_kept_answers(candidate) for candidate in (first, second))
     labels, goal, seed = work.pictures["validation"].labels.numpy(), work.workload.goal, work.workload.seed
-    unit, _ = decide_unit(goal.metric, labels, one, work.units, goal.unit, seed, RESAMPLES)
-    return paired_difference(goal.metric, labels, one, other, resamples=RESAMPLES, seed=seed, unit=unit)
+    return difference_by_unit(goal.metric, labels, one, other, work.units, goal.unit, seed, RESAMPLES)
 
 
 @torch.inference_mode()

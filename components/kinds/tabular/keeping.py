@@ -18,8 +18,8 @@ from components.artefacts.storage import digest_bytes, write_atomically, write_j
 from components.catalog import kind_options
 from components.data.results import Prepared
 from components.declaration.targets import shape_of
-from components.evaluation.hold_out import check_finite, decide_unit
-from components.evaluation.metrics import Interval, paired_difference, score
+from components.evaluation.hold_out import check_finite, difference_by_unit
+from components.evaluation.metrics import Interval, score
 from components.evaluation.units import Unit, units_of
 from components.features.recipe import Recipe, read_recipe, recipe_graph
 from components.kinds.tabular.calibration import calibrated, with_calibration
@@ -89,8 +89,7 @@ def with_options(work: Work, options: TabularOptions) -> Work:
 def difference(work: Work, first: NDArray[np.float32], second: NDArray[np.float32]) -> Interval:
     """Return score(first) - score(second) of answers to the validation rows, drawn by the unit that gates draw by."""
     labels, goal, seed = work.tables["validation"].labels.numpy(), work.workload.goal, work.workload.seed
-    unit, _ = decide_unit(goal.metric, labels, first, work.units, goal.unit, seed, RESAMPLES)
-    return paired_difference(goal.metric, labels, first, second, resamples=RESAMPLES, seed=seed, unit=unit)
+    return difference_by_unit(goal.metric, labels, first, second, work.units, goal.unit, seed, RESAMPLES)
 
 
 def keep_network(work: Work, name: str, network: torch.nn.Module, seconds: float, cut_off: str = "") -> Candidate:
