@@ -124,7 +124,7 @@ def built(seed: int, label: str, folder: Path, home: Home, monkeypatch: pytest.M
 
 def outcome_of(staged: Staged) -> BuildOutcome:
     """Return what the flow hands to whoever prints it."""
-    return BuildOutcome(**{name: getattr(staged, name) for name in BuildOutcome.model_fields})
+    return BuildOutcome(**dict(staged.inputs), packaged=staged.packaged, registered=staged.registered)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
