@@ -186,7 +186,7 @@ def test_rows_that_cannot_be_read_are_told_and_the_others_are_as_they_are_alone(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_large_values_a_kind_says_little_and_the_same_whoever_asks(kind: str, make: Make) -> None:
-    """A column is numbers or texts, one a row, small, and does not depend on the rows beside it."""
+    """A column is numbers, texts or vectors, one a row, small, and does not depend on the rows beside it."""
     example, inference = make(kind), inference_of(kind)
     rows = pl.read_parquet(example.prepared.splits["test"].path).head(20)
     for field in example.contract.inputs:
@@ -197,10 +197,13 @@ def test_of_large_values_a_kind_says_little_and_the_same_whoever_asks(kind: str,
         alone = [described(inference, field, [value]) for value in values]
         assert described(inference, field, []).keys() == made.keys()
         for name, column in made.items():
-            assert column.dtype in (np.float64, object), name
-            assert column.shape == (len(values),), name
-            assert all(column.dtype != object or value is None or isinstance(value, str) for value in column), name
-            assert max(len(str(value)) for value in column) < 100, name
+            assert len(column) == len(values), name
+            if column.ndim == 2:
+                assert (column.dtype, 2 <= column.shape[1] <= 64) == (np.float32, True), name
+            else:
+                assert column.dtype in (np.float64, object), name
+                assert all(column.dtype != object or value is None or isinstance(value, str) for value in column), name
+                assert max(len(str(value)) for value in column) < 100, name
             np.testing.assert_array_equal(column, again[name])
             np.testing.assert_array_equal(column, np.concatenate([one[name] for one in alone]))
 
