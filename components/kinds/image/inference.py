@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.artefacts.inference import Answers, Batch, Description, Inference, InvalidRow, Parts, Row, sizes
+from components.artefacts.inference import (
+    Answers,
+    Batch,
+    Description,
+    Inference,
+    InvalidRow,
+    InvalidRows,
+    Parts,
+    Row,
+    sizes,
+)
 from components.artefacts.onnx_session import open_session
 from data_contracts.description.media import images
 from data_contracts.description.spec import ContractSpec, FieldSpec
@@ -79,11 +89,14 @@ class ImagePredictor:
 
     def _pixels(self, pictures: Sequence[bytes]) -> NDArray[np.uint8]:
         pixels = np.empty((len(pictures), self._channels, self._size, self._size), np.uint8)
+        unread = list[InvalidRow]()
         for row, picture in enumerate(pictures):
             try:
                 pixels[row] = pixels_of(picture, self._field, self._channels, self._size)
             except ValueError as error:
-                raise InvalidRow(row, self._field.name, str(error)) from None
+                unread.append(InvalidRow(row, self._field.name, str(error)))
+        if unread:
+            raise InvalidRows(unread, {PIXELS: np.delete(pixels, [one.row for one in unread], axis=0)})
         return pixels
 
 
@@ -98,6 +111,10 @@ class ImageInference(Inference):
 
     def read_body(self, body: bytes, media_type: str, contract: ContractSpec) -> list[dict[str, Any]]:
         return [{picture_field(contract).name: base64.b64encode(body).decode()}]
+
+    def unpacked_bytes(self, contract: ContractSpec) -> int:
+        # Red, green, blue and transparent.
+        return 4 * images.most_pixels(picture_field(contract))
 
     def describe(self, field: FieldSpec, values: Sequence[Any]) -> Description:
         looks = np.array([look_of(value, field) for value in values], dtype=np.float64).reshape(len(values), 3)
