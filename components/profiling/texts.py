@@ -100,7 +100,7 @@ def _typed(texts: pl.Series) -> Understood | None:
         found = _reads(texts, kind)
         if found >= MOST:
             notes = () if found == 1 else (f"{1 - found:.1%} of the values are no {kind}",)
-            return Understood(kind, notes=notes)  # type: ignore[arg-type]
+            return Understood(kind, notes=notes)
     for forms, kind, read in ((DAY_FORMS, "date", _days), (MOMENT_FORMS, "datetime", _moments)):
         fits = [form for form in forms if _share(texts, read(texts, form).is_not_null()) >= MOST]
         if fits:
@@ -118,7 +118,7 @@ def _reads(texts: pl.Series, kind: str) -> float:
 
 
 def _share(texts: pl.Series, flags: pl.Series) -> float:
-    return float(flags.fill_null(False).mean() or 0.0)
+    return float(flags.fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
 
 
 def _days(texts: pl.Series, form: str) -> pl.Series:

@@ -4,6 +4,7 @@ Text becomes other text, which the contract then reads as any other: a value tha
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 import polars as pl
@@ -12,6 +13,8 @@ from components.artefacts.errors import SourceError
 from components.data.sources.casting import as_text
 from components.declaration.source import Source
 from data_contracts.description.spec import ContractSpec
+
+Told = TypeVar("Told")
 
 
 def as_in_source(contract: ContractSpec, source: Source) -> ContractSpec:
@@ -52,7 +55,7 @@ def rewritten(rows: pl.LazyFrame, source: Source, contract: ContractSpec) -> pl.
     return rows.with_columns(value.alias(name) for name, value in columns.items())
 
 
-def _here(told: Mapping[str, object], schema: pl.Schema) -> list[tuple[str, object]]:
+def _here(told: Mapping[str, Told], schema: pl.Schema) -> list[tuple[str, Told]]:
     return [(name, value) for name, value in told.items() if name in schema]
 
 
