@@ -22,7 +22,7 @@ import components.kinds
 from components.artefacts.answer_shape import differences
 from components.artefacts.build import Golden, open_build
 from components.artefacts.errors import WorkloadError
-from components.artefacts.inference import Parts, described, inference_of, kind_folders, read_rows
+from components.artefacts.inference import InvalidRows, Parts, described, inference_of, kind_folders, read_rows
 from components.artefacts.storage import write_json
 from components.batch_prediction import RowByRow, predict_file
 from components.builds.core import json_rows
@@ -182,8 +182,29 @@ def test_a_request_of_every_type_becomes_an_answer(kind: str, make: Make) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_rows_that_cannot_be_read_are_told_and_the_others_are_as_they_are_alone(kind: str, make: Make) -> None:
+    example = make(kind)
+    predictor = inference_of(kind).open(parts_of(example), example.contract)
+    rows, places = read_rows(rows_of(example, 5), example.contract), (1, 3)
+    large = [place for place, field in enumerate(example.contract.inputs) if field.dtype == "bytes"]
+    if not large:
+        pytest.skip(f"{kind} looks into no value")
+    asked = [
+        tuple(b"nothing" if at in large and number in places else value for at, value in enumerate(row))
+        for number, row in enumerate(rows)
+    ]
+    with pytest.raises(InvalidRows) as refused:
+        predictor.tensors(asked)
+    assert tuple(one.row for one in refused.value.unread) == places
+    alone = predictor.tensors([row for number, row in enumerate(rows) if number not in places])
+    assert alone.keys() == refused.value.others.keys()
+    for name, values in alone.items():
+        np.testing.assert_array_equal(values, refused.value.others[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_of_large_values_a_kind_says_little_and_the_same_whoever_asks(kind: str, make: Make) -> None:
-    """A column is numbers or texts, one a row, small, and does not depend on the rows beside it."""
+    """A column is numbers, texts or vectors, one a row, small, and does not depend on the rows beside it."""
     example, inference = make(kind), inference_of(kind)
     rows = pl.read_parquet(example.prepared.splits["test"].path).head(20)
     for field in example.contract.inputs:
@@ -194,10 +215,13 @@ def test_of_large_values_a_kind_says_little_and_the_same_whoever_asks(kind: str,
         alone = [described(inference, field, [value]) for value in values]
         assert described(inference, field, []).keys() == made.keys()
         for name, column in made.items():
-            assert column.dtype in (np.float64, object), name
-            assert column.shape == (len(values),), name
-            assert all(column.dtype != object or value is None or isinstance(value, str) for value in column), name
-            assert max(len(str(value)) for value in column) < 100, name
+            assert len(column) == len(values), name
+            if column.ndim == 2:
+                assert (column.dtype, 2 <= column.shape[1] <= 64) == (np.float32, True), name
+            else:
+                assert column.dtype in (np.float64, object), name
+                assert all(column.dtype != object or value is None or isinstance(value, str) for value in column), name
+                assert max(len(str(value)) for value in column) < 100, name
             np.testing.assert_array_equal(column, again[name])
             np.testing.assert_array_equal(column, np.concatenate([one[name] for one in alone]))
 
