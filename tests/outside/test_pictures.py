@@ -27,25 +27,24 @@ for number, (pixels, mark) in enumerate(zip(digits.images, digits.target)):
 """
 
 
-@pytest.fixture
-def marks(place: Place) -> Place:
-    """The place with the workload marks.yaml and its pictures."""
+def write_marks(place: Place) -> None:
+    """Write the workload marks.yaml and its pictures."""
     shutil.copytree(CASES / "marks", place.folder, dirs_exist_ok=True)
     place.run(place.command.path("python"), "-c", WRITE, expect=0)
-    return place
 
 
-def test_a_folder_for_each_class_becomes_a_service_that_other_tools_ask(marks: Place, triton: Path) -> None:
-    broken = marks.folder / "pictures" / "3" / "broken.png"
+def test_a_folder_for_each_class_becomes_a_service_that_other_tools_ask(place: Place, triton: Path) -> None:
+    write_marks(place)
+    broken = place.folder / "pictures" / "3" / "broken.png"
     broken.write_bytes(b"no picture")
-    refused = one_clear_line(marks.run("slipway", "build", "marks.yaml"))
+    refused = one_clear_line(place.run("slipway", "build", "marks.yaml"))
     assert "scan: cannot be read as a picture (1)" in refused
     broken.unlink()
-    marks.run("slipway", "build", "marks.yaml", expect=0)
-    marks.run("slipway", "promote", "marks.yaml", expect=0)
-    served = marks.serve("marks.yaml", "--grpc-port", "0")
-    files = [sorted((marks.folder / "pictures" / str(mark)).glob("*.png"))[0] for mark in range(10)]
-    answered = _by_curl(marks, f"{served.url}/v1/predict", files)
+    place.run("slipway", "build", "marks.yaml", expect=0)
+    place.run("slipway", "promote", "marks.yaml", expect=0)
+    served = place.serve("marks.yaml", "--grpc-port", "0")
+    files = [sorted((place.folder / "pictures" / str(mark)).glob("*.png"))[0] for mark in range(10)]
+    answered = _by_curl(place, f"{served.url}/v1/predict", files)
     # A small network that saw them three times is right more often than not.
     assert sum(given == file.parent.name for given, file in zip(answered, files, strict=True)) >= 6
     addresses = [served.url.removeprefix("http://"), served.said["grpc"]]
