@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,15 +20,27 @@ import pytest
 
 import components.kinds
 from components.artefacts.answer_shape import differences
-from components.artefacts.build import open_build
+from components.artefacts.build import Golden, open_build
 from components.artefacts.errors import WorkloadError
 from components.artefacts.inference import InvalidRows, Parts, described, inference_of, kind_folders, read_rows
+from components.artefacts.storage import write_json
 from components.batch_prediction import RowByRow, predict_file
 from components.builds.core import json_rows
 from components.builds.serving_sources import copy_sources, source_files
 from components.catalog import check_kind, find_kind, known_kinds
 from components.declaration.loading import parse_workload
+from components.declaration.workload import Workload
+from components.evaluation.evaluate import evaluate
+from components.evaluation.evidence import Evidence, read_evidence
 from components.evaluation.hold_out import trainer_answers
+from components.evaluation.part import EvaluationPart
+from components.gates.judge import judge
+from components.gates.part import GatesPart
+from components.registry.versions import RunFacts, register_build
+from components.reports.dossier import render_dossier
+from components.reports.subject import Subject
+from components.settings import Home, Settings
+from components.training.results import TrainingRecord
 from data_contracts.description.spec import FieldSpec
 from data_contracts.description.types.registry import TYPES, value_type
 from deployments.data_plane.formats.request import InvalidRow, RowDecoder
@@ -39,11 +52,16 @@ KINDS = (*known_kinds(), "nearest")
 HEAVY = {"torch", "lightning", "prefect", "mlflow", "great_expectations", "evidently", "pandas", "polars", "pydantic"}
 SERVED = ("components.artefacts.", "data_contracts.description.", "components.kinds.")
 Make = Callable[[str], Example]
+SORTS = WORKLOAD["goal"] | {
+    "statement": "Tell sorts apart: accuracy at least 0.9, 50 ms, 0.1 USD a training, 0.01 USD a thousand answers.",
+    "metric": "accuracy",
+    "threshold": 0.9,
+}
 
 ANSWER = """
 import sys
 from pathlib import Path
-from components.artefacts.build import open_build
+from components.artefacts.build import Golden, open_build
 from components.artefacts.inference import inference_of, read_rows
 import msgspec
 
@@ -252,3 +270,61 @@ def test_a_build_opens_with_its_named_graphs_and_answers_from_its_packed_sources
         predictor.predict(predictor.tensors(read_rows(rows_of(example), example.contract))),
     )
     assert heavy == []
+
+
+def test_candidates_of_any_names_are_compared_judged_shown_and_registered(make: Make, home: Home) -> None:
+    """Nothing outside a kind's folder knows what its candidates are called: this one has three of its own."""
+    example, names = make("nearest"), ["means", "medians", "scaled"]
+    trained, room = example.trained, home.room("work")
+    assert [one.name for one in trained.candidates] == names
+    assert trained.comparison is not None
+    workload = parse_workload({**WORKLOAD, "kind": "nearest", "goal": SORTS, "features": []}, "iris.yaml")
+    evidence = evaluated(example, workload, room)
+    rivals = {one.name: one.detail for one in evidence.measures if one.name.startswith("gain_over_") and not one.slice}
+    assert set(rivals) == {"gain_over_base_rate", "gain_over_baseline", "gain_over_other"}
+    assert {rivals["gain_over_other"], trained.chosen} <= set(names)
+    report = judge(evidence, GatesPart.of(workload))
+    assert {"goal", "baseline"} <= {verdict.gate for verdict in report.verdicts}
+    page = render_dossier(Subject(workload, example.contract, evidence, report, trained=trained))
+    assert re.findall(r'<td class="name">(means|medians|scaled)</td><td>(\w+)</td>', page) == [
+        ("means", "baseline"),
+        ("medians", "challenger"),
+        ("scaled", "challenger"),
+    ]
+    registered = registered_run(example, room, home)
+    assert {one.data.tags["candidate"]: one.data.tags["chosen"] for one in registered} == {
+        name: str(name == trained.chosen).lower() for name in names
+    }
+
+
+def evaluated(example: Example, workload: Workload, room: Path) -> Evidence:
+    kind, trained = find_kind(workload.kind), example.trained
+    part = EvaluationPart.of(workload)
+    found = evaluate(
+        trained, trained.as_trained, example.prepared, part, example.contract, kind.predict_file, room / "evaluated"
+    )
+    return read_evidence(found.evidence)
+
+
+def registered_run(example: Example, room: Path, home: Home) -> list[Any]:
+    """Register a build of the example and return the runs of its candidates."""
+    from mlflow import MlflowClient
+
+    folder, trained = room / "build", example.trained
+    folder.mkdir(parents=True)
+    (folder / "card.md").write_text("# iris")
+    record = TrainingRecord.model_validate(trained.model_dump())
+    made = {
+        "data": {"snapshot": "iris", "splits": {}},
+        "code": {"commit": None},
+        "training": record.model_dump(mode="json"),
+    }
+    write_json(folder / "provenance.json", made)
+    asked = json_rows(pl.read_parquet(example.prepared.splits["test"].path).head(3), example.contract)
+    said = trainer_answers(trained.best, "test", example.prepared.splits["test"].rows)[:3].tolist()
+    write_json(folder / "golden.json", Golden(rows=asked, columns=example.shape.columns, answers=said, tolerance=1e-5))
+    facts = RunFacts(gates_passed=True, metrics={}, parameters={}, metric="accuracy", tags={"goal": "tell sorts"})
+    registered = register_build(open_build(sealed(example, "nearest", folder)), facts, home, Settings())
+    client = MlflowClient(registered.tracking_uri)
+    experiment = client.get_run(registered.run_id).info.experiment_id
+    return list(client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{registered.run_id}'"))
