@@ -69,7 +69,7 @@ def trained(prepared: Prepared, home: Home) -> Trained:
 def test_a_training_that_was_killed_on_one_machine_goes_on_with_its_checkpoints_on_another(
     digits: Prepared, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[str, int]] = []
+    told: list[tuple[str, int, int]] = []
 
     def killed(what: str, done: int, total: int) -> None:
         if (what, done) == ("network", 3):
@@ -78,10 +78,11 @@ def test_a_training_that_was_killed_on_one_machine_goes_on_with_its_checkpoints_
     monkeypatch.setattr(progress, "_listeners", [killed])
     with pytest.raises(KeyboardInterrupt):
         trained(digits, Home(tmp_path / "here", s3))
-    monkeypatch.setattr(progress, "_listeners", [lambda what, done, total: told.append((what, done))])
+    monkeypatch.setattr(progress, "_listeners", [lambda *report: told.append(report)])
     there = trained(digits, Home(tmp_path / "there", s3))
-    # The second epoch was sent; of the linear probe nothing was left to do.
-    assert [one for one in told if one[0] != "train"] == [("network", 3), ("network", 4)]
+    # The second epoch was sent, and of the linear probe all of it.
+    assert [done for what, done, total in told if (what, total) == ("network", 4) and done] == [3, 4]
+    assert not [done for what, done, total in told if what == "linear" and 0 < done < total]
     assert there.digest == trained(digits, Home(tmp_path / "alone")).digest
 
 
