@@ -119,7 +119,7 @@ def batching_decisions(model: Model) -> Section:
 
     async def run(rounds: int) -> float:
         with ThreadPoolExecutor(1) as large:
-            queue = Batcher(null, Metrics(), Options(batch_rows=64), None, large)
+            queue = Batcher(null, Metrics(), Options(batch_rows=64), None, large, large)
             start = time.thread_time()
             for _ in range(rounds):
                 now = time.perf_counter()
@@ -186,7 +186,7 @@ def collecting(material: Material, model: Model) -> Section:
         log.start()
         spent = []
         with ThreadPoolExecutor(1) as large:
-            queue = Batcher(model, Metrics(), options, log.add, large)
+            queue = Batcher(model, Metrics(), options, log.add, large, large)
             for _ in range(ROUNDS):
                 start = time.thread_time()
                 await asyncio.gather(*[request(queue) for _ in range(1_024)])

@@ -41,9 +41,9 @@ def print_run(
     """
     given = shlex.quote(given or built.registered.workload)
     console = open_console()
-    told = _told(built, promoted, monitored, refused, given)
+    told = entries(built, promoted, monitored, refused, given)
     above = [line for name, text, style in told for line in _entry(console, name, text, style)]
-    below = _below(home, built, promoted, monitored, refused, given)
+    below = ["", *links(home, built, promoted, monitored, refused, given)]
     room = MOST_LINES - len(below) - 1
     if len(above) > room:
         above = [*above[: room - 1], Text(f"{'':{NAME}}and more: --verbose prints everything", style="dim")]
@@ -53,7 +53,7 @@ def print_run(
         console.print(Text(below_line), soft_wrap=True)
 
 
-def _told(
+def entries(
     built: "BuildOutcome",
     promoted: "Promotion | None",
     monitored: "Monitored | None",
@@ -164,7 +164,7 @@ def links_of(home: "Home", built: "BuildOutcome") -> list[str]:
     return lines
 
 
-def _below(
+def links(
     home: "Home",
     built: "BuildOutcome",
     promoted: "Promotion | None",
@@ -172,9 +172,9 @@ def _below(
     refused: "PromotionRecord | None",
     given: str,
 ) -> list[str]:
+    """Return the lines that say where to look next, and by which commands."""
     windows = monitored.drift.windows if monitored else ()
     return [
-        "",
         *links_of(home, built),
         *(link("drift", str(window.stored_report)) for window in windows[-1:]),
         # What serves is the champion, and this build is none before it was promoted.

@@ -32,6 +32,10 @@ class SlipwayError(Exception):
     def __init__(self, message: str = "") -> None:
         super().__init__(one_line(str(message)))
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows of it: the message, as the command line does."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 def one_line(text: str) -> str:
     """Return a text as one line that a terminal can show: signs that are none by their codes, cut in the middle."""

@@ -28,7 +28,8 @@ Row = tuple[Any, ...]
 # What graphs take, by the names of tensors; the first axis of each counts rows.
 Batch = Mapping[str, NDArray[Any]]
 Answers = NDArray[Any]
-# What stands for values: for each a double, NaN if unknown, or a short text, None if unknown; by what it says of them.
+# What stands for values, by what it says of them: for each a double or a short vector of 32 bits [values, length], NaN
+# if unknown, or a short text, None if unknown.
 Description = Mapping[str, NDArray[Any]]
 
 # The graph that compression makes smaller; most kinds have no other.
@@ -45,6 +46,18 @@ class InvalidRow(ValueError):
         self.row = row
         self.field = field
         self.reason = reason
+
+
+class InvalidRows(InvalidRow):
+    """Every row of a batch that cannot be read, in their order, and the tensors of the others; it reads as the first.
+
+    Whoever answers the others need not have them read again, which of pictures takes most of the time.
+    """
+
+    def __init__(self, unread: Sequence[InvalidRow], others: "Batch") -> None:
+        super().__init__(unread[0].row, unread[0].field, unread[0].reason)
+        self.unread = tuple(unread)
+        self.others = others
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -71,7 +84,10 @@ class Predictor(Protocol):
         """The names of a batch's tensors that the model's graph takes."""
 
     def tensors(self, rows: Sequence[Row]) -> Batch:
-        """Return rows as the graphs take them; InvalidRow for one that the kind cannot read."""
+        """Return rows as the graphs take them; InvalidRows for those that the kind cannot read.
+
+        InvalidRow for the first of them will do where reading a row costs nothing: the others are then read again.
+        """
 
     def tensors_of_columns(self, columns: Mapping[str, NDArray[Any]]) -> Batch:
         """Return a checked table, column by column, as the graphs take it.
@@ -99,10 +115,17 @@ class Inference(Protocol):
         """Return a body of one of the media types as rows that JSON would hold; the contract checks them after this."""
         raise InvalidRow(0, None, f"a body of type {media_type} is no row of {contract.name}")
 
+    def unpacked_bytes(self, contract: ContractSpec) -> int:
+        """Return how large a row may become at most while it is read; 0 where it stays about as large as its values.
+
+        What may be large is read in a thread, so that the service answers others meanwhile.
+        """
+        return 0
+
     def describe(self, field: FieldSpec, values: Sequence[Any]) -> Description:
         """Return what stands for the values of a field of a large type; None is a missing one.
 
-        The prediction log has it in place of the values, and drift compares it: numbers, or texts as categories.
+        The prediction log has it in place of the values, and drift compares it: numbers, texts as categories, vectors.
         """
         return {"size": sizes(field, values)}
 

@@ -18,7 +18,7 @@ from components.artefacts.answer_shape import DIGITS
 from data_contracts.description.spec import FieldSpec
 from data_contracts.description.types.registry import value_type
 from deployments.data_plane.formats.request import Row
-from deployments.data_plane.load.batching import check_finite
+from deployments.data_plane.load.computing import check_finite
 from deployments.data_plane.model import Model
 from deployments.data_plane.refusals import CannotExplain
 from deployments.data_plane.telemetry.tracing import Trace

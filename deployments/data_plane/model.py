@@ -27,6 +27,8 @@ class Model(msgspec.Struct, frozen=True):
     predictor: Predictor
     load_seconds: float
     inference: Inference
+    # How large a row may become while it is read; 0: about as large as its values are.
+    unpacked_bytes: int = 0
 
     @property
     def build_id(self) -> str:
@@ -77,6 +79,7 @@ def load_model(
         predictor=predictor,
         load_seconds=0.0,
         inference=inference,
+        unpacked_bytes=inference.unpacked_bytes(contract),
     )
     if not check:
         return model

@@ -8,7 +8,8 @@ import msgspec
 from deployments.data_plane.formats.content import CODINGS, WrongContentCoding, WrongContentType
 from deployments.data_plane.formats.negotiation import NotAcceptable
 from deployments.data_plane.formats.request import InvalidRow, MalformedRequest, TooManyRows
-from deployments.data_plane.load.batching import Expired, NoFiniteAnswer
+from deployments.data_plane.load.batching import Expired
+from deployments.data_plane.load.computing import NoFiniteAnswer
 from deployments.data_plane.load.limits import NotTaken, RateLimited
 from deployments.data_plane.protocol import CLOSE, JSON, BodyTooLarge, BodyTooLate, Disconnected, Headers, Reply
 

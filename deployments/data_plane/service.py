@@ -72,6 +72,7 @@ class Service:
         self._on_answered = on_answered
         self.tracing = tracing
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large-requests")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="large-rows")
         self.admission = Admission(options)
         self.access_log = AccessLog(options.access_log)
         self.price_per_hour = options.price_per_hour
@@ -95,7 +96,7 @@ class Service:
         self._body_types = model.body_types
         self.metrics.watch(model.serving.answer.bounds)
         # Each build has a queue of its own: rows that one contract let in are never answered by another build.
-        self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large)
+        self._batcher = Batcher(model, self.metrics, self._options, self._on_answered, self._large, self._reader)
         self._answers = Answers(model)
         self._bulk.take_over(model, self._batcher)
         # Under load, refusing must cost as little as it can.

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from components.artefacts.answer_shape import Binary
 from components.artefacts.build import ServingSpec
-from components.artefacts.inference import Batch
+from components.artefacts.inference import Batch, InvalidRows
 from components.artefacts.parts_of_rows import PART_BYTES
 from deployments.data_plane.formats.request import InvalidRow, Row
-from deployments.data_plane.load.batching import Answered, Batcher, Expired, NoFiniteAnswer
+from deployments.data_plane.load.batching import LOOP_BYTES, Answered, Batcher, Expired
+from deployments.data_plane.load.computing import NoFiniteAnswer
 from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
@@ -73,12 +74,14 @@ def batcher(
     large: ThreadPoolExecutor,
     log: list[Answered] | None = None,
     metrics: Metrics | None = None,
+    *,
+    unpacked_bytes: int = 0,
     **set_: Any,
 ) -> Batcher:
     nothing: Any = None
-    model = Model(nothing, nothing, SERVING, nothing, predictor, 0.0, nothing)
+    model = Model(nothing, nothing, SERVING, nothing, predictor, 0.0, nothing, unpacked_bytes)
     options = msgspec.structs.replace(Options(batch_rows=4), **set_)
-    return Batcher(model, metrics or Metrics(), options, log.append if log is not None else None, large)
+    return Batcher(model, metrics or Metrics(), options, log.append if log is not None else None, large, large)
 
 
 def ask(queue: Batcher, *values: float, patience: float = 10.0) -> "asyncio.Future[list[float]]":
@@ -98,6 +101,93 @@ def test_a_row_that_the_kind_cannot_read_is_refused_alone(large: ThreadPoolExecu
         (1, "x", "cannot be read"),
         (0, "x", "cannot be read"),
     ]
+
+
+class Reading(Doubling):
+    """A model of pictures, so to say: it tells of all rows that it cannot read, and remembers which it looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[float] = []
+        self.go_on = threading.Event()
+
+    def tensors(self, rows: Sequence[Row]) -> dict[str, NDArray[Any]]:
+        self.threads.add(threading.current_thread().name)
+        assert self.go_on.wait(60)
+        values = np.array([row[0] for row in rows])
+        self.read += values.tolist()
+        bad = [InvalidRow(place, "x", f"no picture: {value:g}") for place, value in enumerate(values) if value < 0]
+        if bad:
+            raise InvalidRows(bad, {"x": values[values >= 0]})
+        return {"x": values}
+
+
+@pytest.mark.parametrize("unpacked_bytes", [0, LOOP_BYTES])
+def test_a_batch_with_several_rows_that_cannot_be_read_is_read_once(
+    large: ThreadPoolExecutor, unpacked_bytes: int
+) -> None:
+    predictor, log = Reading(), list[Answered]()
+    predictor.go_on.set()
+
+    async def run() -> list[Any]:
+        queue = batcher(predictor, large, log, batch_rows=9, unpacked_bytes=unpacked_bytes)
+        asked = [ask(queue, 1), ask(queue, 2, -3), ask(queue, -4), ask(queue, 5, 6), ask(queue, 7, -8, -9)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    first, second, third, fourth, fifth = asyncio.run(run())
+    assert ([round(value * 100) for value in first], [round(value * 100) for value in fourth]) == ([1], [5, 6])
+    assert [(one.row, one.reason) for one in (second, third, fifth)] == [
+        (1, "no picture: -3"),
+        (0, "no picture: -4"),
+        (1, "no picture: -8"),
+    ]
+    assert predictor.read == [1, 2, -3, -4, 5, 6, 7, -8, -9]
+    assert [(batch.request_ids, batch.inputs, len(batch.answers)) for batch in log] == [
+        (["id-1", "id-5"], [(1,), (5,), (6,)], 3)
+    ]
+
+
+def test_a_batch_of_rows_none_of_which_can_be_read_asks_the_model_nothing(large: ThreadPoolExecutor) -> None:
+    predictor = Reading()
+    predictor.go_on.set()
+
+    async def run() -> list[Any]:
+        queue = batcher(predictor, large)
+        return await asyncio.gather(ask(queue, -1), ask(queue, -2, -3), return_exceptions=True)
+
+    assert [(type(one), one.row) for one in asyncio.run(run())] == [(InvalidRow, 0), (InvalidRow, 0)]
+    assert predictor.calls == []
+
+
+def test_rows_that_may_become_large_are_read_in_a_thread_and_what_comes_meanwhile_is_the_next_batch(
+    large: ThreadPoolExecutor,
+) -> None:
+    predictor = Reading()
+
+    async def run() -> list[list[float]]:
+        queue = batcher(predictor, large, unpacked_bytes=LOOP_BYTES // 2 + 1)
+        early = [ask(queue, 1), ask(queue, 2)]
+        # The loop goes on while the first batch is read.
+        await asyncio.sleep(0)
+        late = [ask(queue, value) for value in (3, 4, 5)]
+        await asyncio.sleep(0)
+        predictor.go_on.set()
+        return await asyncio.gather(*early, *late)
+
+    assert [round(answer[0] * 100) for answer in asyncio.run(run())] == [1, 2, 3, 4, 5]
+    assert predictor.calls == [[1, 2], [3, 4, 5]]
+    assert all(name.startswith("large") for name in predictor.threads)
+
+
+def test_one_row_that_stays_small_is_read_where_the_requests_come_in(large: ThreadPoolExecutor) -> None:
+    predictor = Reading()
+    predictor.go_on.set()
+
+    async def run() -> list[float]:
+        return await ask(batcher(predictor, large, unpacked_bytes=LOOP_BYTES), 1)
+
+    assert asyncio.run(run()) == [0.01]
+    assert predictor.threads == {threading.current_thread().name}
 
 
 def test_what_waits_in_one_tick_is_one_call_bounded_by_rows(large: ThreadPoolExecutor) -> None:

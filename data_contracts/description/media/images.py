@@ -46,6 +46,13 @@ def read(data: bytes, field: FieldSpec) -> Any:
     return picture
 
 
+def most_pixels(field: FieldSpec) -> int:
+    """Return how many pixels a picture that keeps the limits may have."""
+    limits = dict(field.media)
+    most = limits.get("max_pixels", MAX_PIXELS)
+    return min(most, limits.get("max_width", most) * limits.get("max_height", most))
+
+
 def reasons(field: FieldSpec) -> list[str]:
     """Return every reason for which ``read`` may refuse."""
     told = [_wanted(field), *(rule[0] for rule in _rules(dict(field.media)))]

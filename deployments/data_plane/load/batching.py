@@ -2,7 +2,8 @@
 
 Under light load a request is answered at once; under heavy load ticks are long and batches grow. A batch is bounded by
 rows and, if a linger is set, by the time it waits for more. Requests larger than a batch run in a thread of their own,
-so that they do not hold up the small ones.
+so that they do not hold up the small ones. So do batches whose rows may become large while they are read, as pictures
+do, in another thread: what comes meanwhile is the next batch.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,6 +21,14 @@ from numpy.typing import NDArray
 from components.artefacts.inference import Batch
 from components.artefacts.parts_of_rows import in_parts
 from deployments.data_plane.formats.request import InvalidRow, Row
+from deployments.data_plane.load.computing import (
+    Computed,
+    NoFiniteAnswer,
+    check_finite,
+    check_rows,
+    compute,
+    compute_in_parts,
+)
 from deployments.data_plane.load.limits import Overloaded
 from deployments.data_plane.model import Model
 from deployments.data_plane.options import Options
@@ -27,21 +37,12 @@ from deployments.data_plane.telemetry.tracing import Trace
 
 # Rows of a table in one call of the model.
 SLICE = 8_192
+# What rows may become in the event loop. A picture of a megabyte of pixels takes some ten milliseconds to read.
+LOOP_BYTES = 256_000
 
 
 class Expired(Exception):
     """The request's deadline passed while it waited; the work was not done."""
-
-
-class NoFiniteAnswer(Exception):
-    """A row keeps the contract, but what the model answers to it is not a number: which row, from 0.
-
-    A graph computes in 32 bits. A value beyond 3.4e38 is infinite there, and infinity less infinity is not a number.
-    """
-
-    def __init__(self, row: int) -> None:
-        super().__init__("the model has no finite answer to this row; a value in it may be too large to compute with")
-        self.row = row
 
 
 class Pending(msgspec.Struct, gc=False):
@@ -73,15 +74,6 @@ class Answered(msgspec.Struct, gc=False):
     answers: NDArray[np.float32]
 
 
-class _Computed(msgspec.Struct, gc=False):
-    rows: list[Row]
-    answers: NDArray[np.float32]
-    # Moments: rows in hand, tensors made, answered.
-    taken: float
-    prepared: float
-    computed: float
-
-
 class Batcher:
     """The queue in front of one model; it belongs to one event loop."""
 
@@ -92,15 +84,18 @@ class Batcher:
         options: Options,
         on_answered: Callable[[Answered], None] | None,
         large: ThreadPoolExecutor,
+        reader: ThreadPoolExecutor,
     ) -> None:
         self._model = model
         self._metrics = metrics
         self._options = options
         self._on_answered = on_answered
         self._large = large
+        self._reader = reader
         self._waiting: deque[Pending] = deque()
         self._queued_rows = 0
         self._scheduled = False
+        self._in_thread = False
 
     def submit(
         self,
@@ -143,37 +138,55 @@ class Batcher:
 
     def _flush(self) -> None:
         self._scheduled = False
+        if self._in_thread:
+            # Its end takes what waits by then.
+            return
         batch = self._take(time.perf_counter())
         if self._waiting:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
-        while batch and (unread := self._answer(batch)) is not None:
-            # A row that the kind cannot read is the affair of its own request: the others are answered without it.
-            batch = _without(batch, unread)
-
-    def _answer(self, batch: list[Pending]) -> InvalidRow | None:
-        """Answer a batch, or return which of its rows cannot be read."""
+        if not batch:
+            return
         rows = batch[0].rows if len(batch) == 1 else [row for pending in batch for row in pending.rows]
+        if len(rows) * self._model.unpacked_bytes > LOOP_BYTES:
+            self._in_thread = True
+            loop = asyncio.get_running_loop()
+            loop.run_in_executor(self._reader, compute, self._model.predictor, rows).add_done_callback(
+                partial(self._computed, batch)
+            )
+            return
         try:
-            computed = self._compute(rows)
+            computed = compute(self._model.predictor, rows)
+        except Exception as error:  # every kind of failure belongs to the requests that wait for this call
+            _fail(batch, error)
+        else:
+            self._answer(batch, computed)
+
+    def _computed(self, batch: list[Pending], done: "asyncio.Future[Computed]") -> None:
+        self._in_thread = False
+        if error := done.exception():
+            _fail(batch, error)
+        else:
+            self._answer(batch, done.result())
+        if self._waiting:
+            self._flush()
+
+    def _answer(self, batch: list[Pending], computed: Computed) -> None:
+        """Hand each request of a batch its answers, or why a row of it has none."""
+        try:
             if not np.isfinite(computed.answers).all():
                 batch, computed = _answerable(batch, computed)
                 if not batch:
-                    return None
+                    return
             answers = self._record(computed, batch)
-        except InvalidRow as error:
-            return error
-        except Exception as error:  # every kind of failure belongs to the requests that wait for this call
-            for pending in batch:
-                if not pending.future.done():
-                    pending.future.set_exception(error)
-            return None
+        except Exception as error:
+            _fail(batch, error)
+            return
         start = 0
         for pending in batch:
             end = start + len(pending.rows)
             _settle(pending, answers[start:end])
             start = end
-        return None
 
     def _take(self, now: float) -> list[Pending]:
         """Take from the queue up to a batch of rows; what expired is refused and not computed."""
@@ -194,26 +207,7 @@ class Batcher:
             room -= count
         return batch
 
-    def _compute(self, rows: list[Row]) -> _Computed:
-        taken = time.perf_counter()
-        columns = self._model.predictor.tensors(rows)
-        prepared = time.perf_counter()
-        answers = self._model.predictor.predict(columns)
-        return _Computed(rows, answers, taken, prepared, time.perf_counter())
-
-    def _compute_large(self, rows: list[Row]) -> _Computed:
-        """Answer the rows of a large request in parts: a small body may unpack to more than there is memory."""
-        taken, predictor = time.perf_counter(), self._model.predictor
-        parts, asked = [], 0.0
-        for part in in_parts(lambda start, end: predictor.tensors(rows[start:end]), len(rows), len(rows)):
-            began = time.perf_counter()
-            parts.append(predictor.predict(part))
-            asked += time.perf_counter() - began
-        ended = time.perf_counter()
-        # As if everything had been prepared first.
-        return _Computed(rows, np.concatenate(parts), taken, ended - asked, ended)
-
-    def _record(self, computed: _Computed, batch: list[Pending]) -> list[Any]:
+    def _record(self, computed: Computed, batch: list[Pending]) -> list[Any]:
         """Count and log what was computed; return the answers as they are sent."""
         metrics = self._metrics
         metrics.prepare_seconds += computed.prepared - computed.taken
@@ -273,13 +267,11 @@ class Batcher:
     def _run_large(self, loop: asyncio.AbstractEventLoop, pending: Pending) -> None:
         """Answer a request of many rows in a thread; one at a time, the others wait in the thread's queue."""
 
-        def compute() -> _Computed:
+        def answer() -> Computed:
             check_deadline(pending.arrived, pending.deadline)
-            computed = self._compute_large(pending.rows)
-            check_finite(computed.answers)
-            return computed
+            return compute_in_parts(self._model.predictor, pending.rows)
 
-        def finished(done: "asyncio.Future[_Computed]") -> None:
+        def finished(done: "asyncio.Future[Computed]") -> None:
             self._metrics.waiting_rows -= len(pending.rows)
             if error := done.exception():
                 if not pending.future.done():
@@ -288,43 +280,30 @@ class Batcher:
             self._metrics.queue.observe(done.result().taken - pending.queued)
             _settle(pending, self._record(done.result(), [pending]))
 
-        loop.run_in_executor(self._large, compute).add_done_callback(finished)
+        loop.run_in_executor(self._large, answer).add_done_callback(finished)
 
 
-def check_finite(answers: NDArray[np.float32]) -> None:
-    """Raise NoFiniteAnswer if one of the answers, [rows, ...], is not a number."""
-    if not (finite := np.isfinite(answers)).all():
-        raise NoFiniteAnswer(int(np.argmin(finite.reshape(len(answers), -1).all(axis=1))))
-
-
-def _answerable(batch: list[Pending], computed: _Computed) -> tuple[list[Pending], _Computed]:
+def _answerable(batch: list[Pending], computed: Computed) -> tuple[list[Pending], Computed]:
     """Refuse those requests of a batch that have a row without an answer; return the others and what is theirs."""
     kept, rows, answers, start = [], list[Row](), [], 0
     for pending in batch:
-        own = computed.answers[start : start + len(pending.rows)]
-        start += len(pending.rows)
+        end = start + len(pending.rows)
         try:
-            check_finite(own)
-        except NoFiniteAnswer as error:
-            if not pending.future.done():
-                pending.future.set_exception(error)
-            continue
-        kept.append(pending)
-        rows += pending.rows
-        answers.append(own)
+            check_rows(computed, start, end)
+        except (InvalidRow, NoFiniteAnswer) as error:
+            _fail([pending], error)
+        else:
+            kept.append(pending)
+            rows += pending.rows
+            answers.append(computed.answers[start:end])
+        start = end
     return kept, msgspec.structs.replace(computed, rows=rows, answers=np.concatenate(answers or [computed.answers[:0]]))
 
 
-def _without(batch: list[Pending], unread: InvalidRow) -> list[Pending]:
-    """Refuse the request that a row belongs to, counted from its own first row; return the others."""
-    start = 0
-    for place, pending in enumerate(batch):
-        if unread.row < start + len(pending.rows):
-            if not pending.future.done():
-                pending.future.set_exception(InvalidRow(unread.row - start, unread.field, unread.reason))
-            return [*batch[:place], *batch[place + 1 :]]
-        start += len(pending.rows)
-    raise ValueError(f"row {unread.row} is none of the {start} that were asked")
+def _fail(batch: list[Pending], error: BaseException) -> None:
+    for pending in batch:
+        if not pending.future.done():
+            pending.future.set_exception(error)
 
 
 def _settle(pending: Pending, answers: list[Any]) -> None:
