@@ -1,7 +1,7 @@
 """The kinds of model Slipway can train, found by folder: a new kind is a new folder and edits no existing file."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +20,7 @@ from components.declaration.serving import GRAPH_FAMILIES, Family
 from components.declaration.targets import Target, target_of
 from components.declaration.validation_errors import describe_validation_error
 from components.declaration.workload import Workload
+from components.progress import Progress as Progress
 from components.settings import Settings
 from components.training.costs.estimate import Estimate, Prices
 from components.training.part import TrainingPart
@@ -30,9 +31,6 @@ from data_contracts.description.spec import ContractSpec, DType
 # Every command reads the catalog, and few measure: evaluation brings SciPy.
 if TYPE_CHECKING:
     from components.evaluation.further import MeasureFurther
-
-# What is being done, how much of it is done, and how much there is in all.
-Progress = Callable[[str, int, int], None]
 
 
 class Train(Protocol):

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-Listener = Callable[[str, int, int], None]
+# What is being done, how much of it is done, and how much there is in all.
+Progress = Callable[[str, int, int], None]
 
-_listeners: list[Listener] = []
+_listeners: list[Progress] = []
 
 
-def listen(listener: Listener) -> None:
+def listen(listener: Progress) -> None:
     """Send every later report to ``listener(what, done, total)``; total is 0 if it is not known."""
     _listeners.append(listener)
 

@@ -10,6 +10,11 @@ class Visit(Contract):
     photo: bytes = column("Of the skin", media_type="image/*", max_bytes=1_000_000, media={"min_width": 64})
     letter: str = column("What the doctor wrote", media_type="text/plain", max_length=20_000)
     pulse: list[float] = column("A beat a second", min_length=60, max_length=60)
+
+A column whose name Python does not take has it as ``source_name``: the field is called so everywhere but in the class.
+
+class Flower(Contract):
+    sepal_length: float = column("Of the sepal", source_name="sepal length (cm)")
 """
 
 import typing
@@ -44,6 +49,7 @@ def column(
     media_type: str | None = None,
     max_bytes: int | None = None,
     media: Mapping[str, int] | None = None,
+    source_name: str | None = None,
     **unknown: Any,
 ) -> Any:
     """Declare one field of a contract; the rules are pydantic's own.
@@ -55,6 +61,8 @@ def column(
     if pattern is not None and pattern_fault(pattern):
         # pydantic would refuse the whole class, without saying which part of the pattern engines disagree on.
         extra, pattern = {**extra, "pattern": pattern}, None
+    extra |= {"source_name": source_name} if source_name is not None else {}
+    alias = source_name if isinstance(source_name, str) else None
     own = {"media_type": media_type, "max_bytes": max_bytes, "media": media}
     extra |= {word: value for word, value in own.items() if value is not None}
     if max_length is None and type(max_bytes) is int and max_bytes > 0:
@@ -62,7 +70,7 @@ def column(
         max_length = max_bytes
     rules = {"ge": ge, "gt": gt, "le": le, "lt": lt, "min_length": min_length, "max_length": max_length}
     given: dict[str, Any] = {key: rule for key, rule in {**rules, "pattern": pattern}.items() if rule is not None}
-    return Field(description=description, json_schema_extra={"slipway": extra}, **given)
+    return Field(description=description, json_schema_extra={"slipway": extra}, alias=alias, **given)
 
 
 class Contract(BaseModel):

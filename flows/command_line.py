@@ -16,6 +16,7 @@ from flows import (
     build_commands,
     data_commands,
     ending,
+    new_command,
     run_output,
     run_tables,
     serve_command,
@@ -60,6 +61,9 @@ def _options(
     ] = False,
 ) -> None:
     """Take what is said before a command."""
+
+
+app.command()(new_command.new)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Train: the baseline and the Lightning model on the same split; the better one is chosen."""
+"""Train: every candidate of the kind on the same split; the first stays unless a later one is better."""
 
 from components import progress
 from components.artefacts.storage import digest_json
@@ -22,7 +22,7 @@ def _artifact(trained: Trained) -> str:
             "chosen": trained.chosen,
             **scores,
             "hardware": trained.hardware.reason,
-            "stopped": trained.stopped,
+            "ended": trained.ended,
             "took": trained.account,
         }
     )

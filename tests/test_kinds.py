@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,15 +20,27 @@ import pytest
 
 import components.kinds
 from components.artefacts.answer_shape import differences
-from components.artefacts.build import open_build
+from components.artefacts.build import Golden, open_build
 from components.artefacts.errors import WorkloadError
 from components.artefacts.inference import InvalidRows, Parts, described, inference_of, kind_folders, read_rows
+from components.artefacts.storage import write_json
 from components.batch_prediction import RowByRow, predict_file
 from components.builds.core import json_rows
 from components.builds.serving_sources import copy_sources, source_files
 from components.catalog import check_kind, find_kind, known_kinds
 from components.declaration.loading import parse_workload
+from components.declaration.workload import Workload
+from components.evaluation.evaluate import evaluate
+from components.evaluation.evidence import Evidence, read_evidence
 from components.evaluation.hold_out import trainer_answers
+from components.evaluation.part import EvaluationPart
+from components.gates.judge import judge
+from components.gates.part import GatesPart
+from components.registry.versions import RunFacts, register_build
+from components.reports.dossier import render_dossier
+from components.reports.subject import Subject
+from components.settings import Home, Settings
+from components.training.results import TrainingRecord
 from data_contracts.description.spec import FieldSpec
 from data_contracts.description.types.registry import TYPES, value_type
 from deployments.data_plane.formats.request import InvalidRow, RowDecoder
@@ -39,11 +52,16 @@ KINDS = (*known_kinds(), "nearest")
 HEAVY = {"torch", "lightning", "prefect", "mlflow", "great_expectations", "evidently", "pandas", "polars", "pydantic"}
 SERVED = ("components.artefacts.", "data_contracts.description.", "components.kinds.")
 Make = Callable[[str], Example]
+SORTS = WORKLOAD["goal"] | {
+    "statement": "Tell sorts apart: accuracy at least 0.9, 50 ms, 0.1 USD a training, 0.01 USD a thousand answers.",
+    "metric": "accuracy",
+    "threshold": 0.9,
+}
 
 ANSWER = """
 import sys
 from pathlib import Path
-from components.artefacts.build import open_build
+from components.artefacts.build import Golden, open_build
 from components.artefacts.inference import inference_of, read_rows
 import msgspec
 
@@ -186,7 +204,7 @@ def test_rows_that_cannot_be_read_are_told_and_the_others_are_as_they_are_alone(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_large_values_a_kind_says_little_and_the_same_whoever_asks(kind: str, make: Make) -> None:
-    """A column is numbers or texts, one a row, small, and does not depend on the rows beside it."""
+    """A column is numbers, texts or vectors, one a row, small, and does not depend on the rows beside it."""
     example, inference = make(kind), inference_of(kind)
     rows = pl.read_parquet(example.prepared.splits["test"].path).head(20)
     for field in example.contract.inputs:
@@ -197,10 +215,13 @@ def test_of_large_values_a_kind_says_little_and_the_same_whoever_asks(kind: str,
         alone = [described(inference, field, [value]) for value in values]
         assert described(inference, field, []).keys() == made.keys()
         for name, column in made.items():
-            assert column.dtype in (np.float64, object), name
-            assert column.shape == (len(values),), name
-            assert all(column.dtype != object or value is None or isinstance(value, str) for value in column), name
-            assert max(len(str(value)) for value in column) < 100, name
+            assert len(column) == len(values), name
+            if column.ndim == 2:
+                assert (column.dtype, 2 <= column.shape[1] <= 64) == (np.float32, True), name
+            else:
+                assert column.dtype in (np.float64, object), name
+                assert all(column.dtype != object or value is None or isinstance(value, str) for value in column), name
+                assert max(len(str(value)) for value in column) < 100, name
             np.testing.assert_array_equal(column, again[name])
             np.testing.assert_array_equal(column, np.concatenate([one[name] for one in alone]))
 
@@ -249,3 +270,61 @@ def test_a_build_opens_with_its_named_graphs_and_answers_from_its_packed_sources
         predictor.predict(predictor.tensors(read_rows(rows_of(example), example.contract))),
     )
     assert heavy == []
+
+
+def test_candidates_of_any_names_are_compared_judged_shown_and_registered(make: Make, home: Home) -> None:
+    """Nothing outside a kind's folder knows what its candidates are called: this one has three of its own."""
+    example, names = make("nearest"), ["means", "medians", "scaled"]
+    trained, room = example.trained, home.room("work")
+    assert [one.name for one in trained.candidates] == names
+    assert trained.comparison is not None
+    workload = parse_workload({**WORKLOAD, "kind": "nearest", "goal": SORTS, "features": []}, "iris.yaml")
+    evidence = evaluated(example, workload, room)
+    rivals = {one.name: one.detail for one in evidence.measures if one.name.startswith("gain_over_") and not one.slice}
+    assert set(rivals) == {"gain_over_base_rate", "gain_over_baseline", "gain_over_other"}
+    assert {rivals["gain_over_other"], trained.chosen} <= set(names)
+    report = judge(evidence, GatesPart.of(workload))
+    assert {"goal", "baseline"} <= {verdict.gate for verdict in report.verdicts}
+    page = render_dossier(Subject(workload, example.contract, evidence, report, trained=trained))
+    assert re.findall(r'<td class="name">(means|medians|scaled)</td><td>(\w+)</td>', page) == [
+        ("means", "baseline"),
+        ("medians", "challenger"),
+        ("scaled", "challenger"),
+    ]
+    registered = registered_run(example, room, home)
+    assert {one.data.tags["candidate"]: one.data.tags["chosen"] for one in registered} == {
+        name: str(name == trained.chosen).lower() for name in names
+    }
+
+
+def evaluated(example: Example, workload: Workload, room: Path) -> Evidence:
+    kind, trained = find_kind(workload.kind), example.trained
+    part = EvaluationPart.of(workload)
+    found = evaluate(
+        trained, trained.as_trained, example.prepared, part, example.contract, kind.predict_file, room / "evaluated"
+    )
+    return read_evidence(found.evidence)
+
+
+def registered_run(example: Example, room: Path, home: Home) -> list[Any]:
+    """Register a build of the example and return the runs of its candidates."""
+    from mlflow import MlflowClient
+
+    folder, trained = room / "build", example.trained
+    folder.mkdir(parents=True)
+    (folder / "card.md").write_text("# iris")
+    record = TrainingRecord.model_validate(trained.model_dump())
+    made = {
+        "data": {"snapshot": "iris", "splits": {}},
+        "code": {"commit": None},
+        "training": record.model_dump(mode="json"),
+    }
+    write_json(folder / "provenance.json", made)
+    asked = json_rows(pl.read_parquet(example.prepared.splits["test"].path).head(3), example.contract)
+    said = trainer_answers(trained.best, "test", example.prepared.splits["test"].rows)[:3].tolist()
+    write_json(folder / "golden.json", Golden(rows=asked, columns=example.shape.columns, answers=said, tolerance=1e-5))
+    facts = RunFacts(gates_passed=True, metrics={}, parameters={}, metric="accuracy", tags={"goal": "tell sorts"})
+    registered = register_build(open_build(sealed(example, "nearest", folder)), facts, home, Settings())
+    client = MlflowClient(registered.tracking_uri)
+    experiment = client.get_run(registered.run_id).info.experiment_id
+    return list(client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{registered.run_id}'"))

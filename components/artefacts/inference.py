@@ -28,7 +28,8 @@ Row = tuple[Any, ...]
 # What graphs take, by the names of tensors; the first axis of each counts rows.
 Batch = Mapping[str, NDArray[Any]]
 Answers = NDArray[Any]
-# What stands for values: for each a double, NaN if unknown, or a short text, None if unknown; by what it says of them.
+# What stands for values, by what it says of them: for each a double or a short vector of 32 bits [values, length], NaN
+# if unknown, or a short text, None if unknown.
 Description = Mapping[str, NDArray[Any]]
 
 # The graph that compression makes smaller; most kinds have no other.
@@ -124,7 +125,7 @@ class Inference(Protocol):
     def describe(self, field: FieldSpec, values: Sequence[Any]) -> Description:
         """Return what stands for the values of a field of a large type; None is a missing one.
 
-        The prediction log has it in place of the values, and drift compares it: numbers, or texts as categories.
+        The prediction log has it in place of the values, and drift compares it: numbers, texts as categories, vectors.
         """
         return {"size": sizes(field, values)}
 

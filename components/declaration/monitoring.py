@@ -18,11 +18,11 @@ class Monitoring(Section):
         0.1,
         gt=0,
         description="Smallest distance that matters: Wasserstein in standard deviations for numbers, "
-        "Jensen-Shannon for categories, or what the tests that are named return.",
+        "Jensen-Shannon for categories, 2 AUC - 1 for vectors, or what the tests that are named return.",
     )
     windows_in_a_row: int = Field(2, ge=1, le=30)
     tests: dict[str, DriftTestName] = Field(
         default_factory=dict,
-        description="Which test compares what: a column, or all numbers, categories or missing values; the name of a "
-        "test of ours (ks, psi, chi-square, ...), or module:function of your own.",
+        description="Which test compares what: a column, or all numbers, categories, vectors or missing values; the "
+        "name of a test of ours (ks, psi, chi-square, ...), or module:function of your own.",
     )

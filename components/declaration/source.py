@@ -40,10 +40,50 @@ class Source(Section):
         None, description="postgresql://... or sqlite:///file; ${NAME} is replaced by that environment variable."
     )
 
+    rename: dict[str, str] = Field(
+        default_factory=dict,
+        description="Columns of the source and what the contract calls them; the same for files that are scored.",
+    )
+    dates: dict[str, str] = Field(
+        default_factory=dict,
+        description="Fields and the form in which their days or moments are written, such as %d.%m.%Y; ISO needs none.",
+    )
+    decimal_comma: tuple[str, ...] = Field(
+        (), description="Fields whose numbers are written with a comma before the decimals: 1.234,5."
+    )
+    values: dict[str, dict[str, str | None]] = Field(
+        default_factory=dict,
+        description="Fields, and texts that are read as others: {sold: {J: yes, N: no, '?': null}}.",
+    )
+
     @field_validator("path", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
         return str(value) if isinstance(value, Path) else value
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _as_said(cls, value: object) -> object:
+        # YAML reads a bare yes as true, and 1 as a number.
+        if not isinstance(value, dict):
+            return value
+        return {name: _texts(told) if isinstance(told, dict) else told for name, told in value.items()}
+
+    @field_validator("dates")
+    @classmethod
+    def _are_forms(cls, dates: dict[str, str]) -> dict[str, str]:
+        for name, form in dates.items():
+            if "%" not in form:
+                raise ValueError(f"{name}: {form!r} is no form of days: write it as %d.%m.%Y or %Y/%m/%d %H:%M")
+        return dates
+
+    @field_validator("rename")
+    @classmethod
+    def _to_different_names(cls, rename: dict[str, str]) -> dict[str, str]:
+        given = list(rename.values())
+        if twice := sorted({name for name in given if given.count(name) > 1}):
+            raise ValueError(f"two columns would be called {', '.join(twice)}: give each a name of its own")
+        return rename
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Source":
@@ -55,3 +95,11 @@ class Source(Section):
         if self.python is None and (self.packages or self.reads):
             raise ValueError("packages and reads say what a python function reads: leave them out")
         return self
+
+
+def _texts(told: dict[object, object]) -> dict[object, object]:
+    words = {True: "true", False: "false"}
+    return {
+        key: words[value] if isinstance(value, bool) else str(value) if isinstance(value, (int, float)) else value
+        for key, value in told.items()
+    }

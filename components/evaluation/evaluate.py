@@ -216,13 +216,19 @@ def _compressed(hold_out: HoldOut) -> list[Measure]:
 
 
 def _learning(trained: Trained) -> dict[str, Any]:
-    if not trained.curve:
-        return {}
-    epochs = [epoch.model_dump(mode="json") for epoch in trained.curve]
-    hardware = trained.hardware.model_dump(mode="json")
-    return {
-        "learning": {"epochs": epochs, "kept": trained.kept_epoch, "stopped": trained.stopped, "hardware": hardware}
-    }
+    """Return how each candidate that has epochs learnt."""
+    curves = [
+        {
+            "candidate": one.name,
+            "epochs": [epoch.model_dump(mode="json") for epoch in one.curve],
+            "kept": one.kept_epoch,
+            "stopped": one.stopped,
+            "hardware": (one.hardware or trained.hardware).model_dump(mode="json"),
+        }
+        for one in trained.candidates
+        if one.curve
+    ]
+    return {"learning": curves} if curves else {}
 
 
 def _shape(hold_out: HoldOut, workload: EvaluationPart, contract: ContractSpec) -> AnswerShape:

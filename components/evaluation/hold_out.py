@@ -93,11 +93,11 @@ def read_hold_out(
     graph = shape.point(answers)
     rivals = {"base_rate": _constant(prepared, contract, len(labels), metric)}
     # A model is no rival of its own: the best tree is compared with the linear floor, and with the best network.
-    for name, family in (("baseline", "baseline"), ("other", "lightning")):
-        if rival := _best(trained, family):
+    for name, role in (("baseline", "baseline"), ("other", "challenger")):
+        if rival := _best(trained, role):
             rivals[name] = Rival(shape.point(predict_file(rival.parts, contract, path)), rival.name)
             check_finite(rivals[name].answers, rival.name)
-    if "baseline" not in rivals and chosen.family == "baseline":
+    if "baseline" not in rivals and chosen.role == "baseline":
         rivals["baseline"] = Rival(graph, "the packaged model is the only baseline")
     if before is not None:
         rivals["uncompressed"] = Rival(shape.point(before), f"{chosen.name} as it was trained")
@@ -152,9 +152,9 @@ def label_scale(prepared: Prepared, contract: ContractSpec) -> float:
     return float(np.sqrt(np.mean(np.square(labels, dtype=np.float64))))
 
 
-def _best(trained: Trained, family: str) -> Candidate | None:
-    """Return the candidate of a family, other than the chosen one, that was best on the validation split."""
-    members = [one for one in trained.candidates if one.family == family and one.name != trained.chosen]
+def _best(trained: Trained, role: str) -> Candidate | None:
+    """Return the candidate of a role, other than the chosen one, that was best on the validation split."""
+    members = [one for one in trained.candidates if one.role == role and one.name != trained.chosen]
     metric = trained.comparison.metric if trained.comparison else None
     sign = 1 if HIGHER_IS_BETTER.get(metric or "", True) else -1
     return max(members, key=lambda one: sign * one.score, default=None)

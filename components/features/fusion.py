@@ -120,8 +120,8 @@ class _Fusion:
         }
         self._nodes: list[onnx.NodeProto] = []
         self._made: dict[Signature, str] = {}
-        # What each matrix is made of, row by row.
-        self._matrices: dict[str, list[str]] = {}
+        # What each matrix is made of, and in which of its rows.
+        self._matrices: dict[str, dict[str, int]] = {}
         self._new_constants: dict[str, onnx.TensorProto] = {}
 
     def run(self) -> onnx.ModelProto:
@@ -164,13 +164,13 @@ class _Fusion:
     def _rebuild(self, node: onnx.NodeProto, columns: Sequence[str], groups: list[list[int]]) -> None:
         """Write the stack anew: matrices of alike columns, single columns as they were, then the old order."""
         blocks = [self._matrix([columns[position] for position in group]) for group in groups]
-        order = [position for group in groups for position in group]
+        order = {position: place for place, position in enumerate(one for group in groups for one in group)}
         for position, column in enumerate(columns):
             if position not in order:
                 blocks.append(self._add("Unsqueeze", [column, self._constant(np.array([0], dtype=np.int64))]))
-                order.append(position)
+                order[position] = len(order)
         stacked = blocks[0] if len(blocks) == 1 else self._add("Concat", blocks, axis=0)
-        places = [order.index(position) for position in range(len(columns))]
+        places = [order[position] for position in range(len(columns))]
         if places != sorted(places):
             stacked = self._add("Gather", [stacked, self._constant(np.array(places, dtype=np.int64))], axis=0)
         self._nodes.append(helper.make_node("Transpose", [stacked], list(node.output), perm=[1, 0]))
@@ -183,15 +183,15 @@ class _Fusion:
             # A constant that all share stays a scalar: broadcasting one is cheaper.
             return self._constant(values[0].reshape(()) if (values == values[0]).all() else values)
         for matrix, rows in self._matrices.items():
-            if set(tensors) < set(rows):
-                places = np.array([rows.index(name) for name in tensors], dtype=np.int64)
+            if set(tensors) < rows.keys():
+                places = np.array([rows[name] for name in tensors], dtype=np.int64)
                 return self._add("Gather", [matrix, self._constant(places)], axis=0)
         matrix = self._computed(tensors)
         fields: list[str] = []
         self._signature(first, fields)
         # What follows from constants alone may be a scalar, and has no rows to take.
         if fields:
-            self._matrices[matrix] = list(tensors)
+            self._matrices[matrix] = {name: row for row, name in reversed(list(enumerate(tensors)))}
         return matrix
 
     def _computed(self, tensors: Sequence[str]) -> str:

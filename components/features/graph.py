@@ -29,10 +29,7 @@ def operator_sets(domains: Collection[str]) -> list[onnx.OperatorSetIdProto]:
 
 
 class GraphBuilder:
-    """Collects nodes, constants and the raw inputs they need; names are made unique.
-
-    The dot in them keeps them apart from the names of fields.
-    """
+    """Collects nodes, constants and the raw inputs they need; names are made unique, also among those of fields."""
 
     def __init__(self, fields: Sequence[FieldSpec]) -> None:
         self._fields = {field.name: field for field in fields}
@@ -62,7 +59,7 @@ class GraphBuilder:
             repr(value.tolist()).encode() if value.dtype == object else value.tobytes(),
         )
         if key not in self._known_constants:
-            name = f"constant.{len(self._constants)}"
+            name = self._free("constant", len(self._constants))
             self._constants.append(numpy_helper.from_array(value, name))
             self._known_constants[key] = name
         return self._known_constants[key]
@@ -74,9 +71,15 @@ class GraphBuilder:
     def add(self, op: str, inputs: Sequence[str], *, domain: str = "", **attributes: Any) -> str:
         """Add a node of one output and return its tensor."""
         self._count += 1
-        output = f"{op.lower()}.{self._count}"
+        output = self._free(op.lower(), self._count)
         self._nodes.append(helper.make_node(op, list(inputs), [output], name=output, domain=domain, **attributes))
         return output
+
+    def _free(self, word: str, number: int) -> str:
+        name = f"{word}.{number}"
+        while name in self._fields:
+            name += "."
+        return name
 
     def finite(self, field: str, fill: float = 0.0) -> tuple[str, str]:
         """Return a numeric input with ``fill`` for missing (NaN, infinite), and a bool tensor of what was missing."""

@@ -3,9 +3,11 @@
 ``fit_recipe`` learns it, ``Recipe.apply`` runs it in Polars (training), ``recipe_graph`` writes it as ONNX (serving).
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 import onnx
@@ -22,7 +24,7 @@ from components.features.graph import GraphBuilder
 from components.features.numeric import Clip, Impute, Log1p, QuantileBucket, RobustScale, Standardise
 from components.features.transform import FOLD, FOLDS, LABEL, Feature, Transform
 from components.row_hash import with_row_hash
-from data_contracts.description.spec import ContractSpec
+from data_contracts.description.spec import ContractSpec, FieldSpec
 
 AnyTransform = (
     Category
@@ -44,6 +46,8 @@ AnyTransform = (
 
 # The name in a workload file is the tag under which the fitted transform is stored.
 TRANSFORMS: dict[str, type[Transform]] = {transform.tag(): transform for transform in AnyTransform.__args__}
+# Values of the training split that are held in memory while transforms are fitted: 32 MB of numbers.
+VALUES_AT_ONCE = 4_000_000
 # Labels that are a number, or yes and no as 1 and 0.
 ANSWERS = ("boolean", "integer", "number")
 
@@ -96,25 +100,67 @@ def training_frame(train: pl.LazyFrame, contract: ContractSpec) -> pl.LazyFrame:
 
 def fit_recipe(train: pl.LazyFrame, steps: Sequence[FeatureStep], contract: ContractSpec) -> Recipe:
     """Fit every step on the training split; WorkloadError for a field or transform that cannot be a feature."""
-    train = training_frame(train, contract)
-    fits = [fit for step in steps for fit in _fits(train, step, contract)]
-    # Each holds a column of the training split in memory: two at a time keep two cores busy.
+    fits = [fit for step in steps for fit in _fits(step, contract)]
+    rows = int(train.select(pl.len()).collect(engine="streaming").item())
+    # To open a wide file once for each of its columns would cost the square of their number.
+    blocks = list(_in_blocks(fits, most=max(1, VALUES_AT_ONCE // max(rows, 1))))
+    # Two at a time keep two cores busy.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        recipe = Recipe(tuple(pool.map(lambda fit: fit(), fits)))
-    names = [feature.name for feature in recipe.features()]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+        fitted = pool.map(partial(_fit_block, train, contract, lazily=rows > VALUES_AT_ONCE), blocks)
+        recipe = Recipe(tuple(transform for block in fitted for transform in block))
+    count = Counter(feature.name for feature in recipe.features())
+    if twice := sorted(name for name, times in count.items() if times > 1):
         raise WorkloadError(f"features: {', '.join(twice)} made twice; a field goes through a transform once")
     return recipe
 
 
-def _fits(train: pl.LazyFrame, step: FeatureStep, contract: ContractSpec) -> list[Callable[[], AnyTransform]]:
-    """Return what is to be called to fit each transform of a step."""
+class _Fit(NamedTuple):
+    """One transform that is to be fitted, and on which fields."""
+
+    transform: type[Transform]
+    fields: tuple[FieldSpec, ...]
+    options: dict[str, Any]
+
+    def run(self, frame: pl.LazyFrame) -> Transform:
+        if self.transform.joint:
+            return self.transform.fit_joint(frame, self.fields, **self.options)
+        return self.transform.fit(frame, *self.fields, **self.options)
+
+
+def _fits(step: FeatureStep, contract: ContractSpec) -> list[_Fit]:
+    """Return what is to be fitted for a step."""
     check_step(step, contract)
-    transform = TRANSFORMS[step.transform]
-    fields = tuple(contract.field(name) for name in step.fields)
-    if transform.joint:
-        return [partial(transform.fit_joint, train, fields, **step.options)]  # type: ignore[list-item]
-    return [partial(transform.fit, train, field, **step.options) for field in fields]  # type: ignore[misc]
+    known = {field.name: field for field in contract.fields}
+    transform, fields = TRANSFORMS[step.transform], tuple(known[name] for name in step.fields)
+    groups = [fields] if transform.joint else [(field,) for field in fields]
+    return [_Fit(transform, group, step.options) for group in groups]
+
+
+def _in_blocks(fits: Sequence[_Fit], most: int) -> Iterator[list[_Fit]]:
+    """Return the fits in order, in blocks that need about ``most`` fields of the training split."""
+    block: list[_Fit] = []
+    held = 0
+    for fit in fits:
+        held += len(fit.fields)
+        if block and held > most:
+            yield block
+            block, held = [], len(fit.fields)
+        block.append(fit)
+    if block:
+        yield block
+
+
+def _fit_block(
+    train: pl.LazyFrame, contract: ContractSpec, block: Sequence[_Fit], *, lazily: bool
+) -> list[AnyTransform]:
+    """Fit some transforms on the fields that they need; ``lazily`` if not even one of them should be held in memory."""
+    names = list(dict.fromkeys(field.name for fit in block for field in fit.fields))
+    if any(fit.transform.sees_answers for fit in block):
+        train, names = training_frame(train, contract), [*names, LABEL, FOLD]
+    frame = train.select(names)
+    if not lazily:
+        frame = frame.collect(engine="streaming").lazy()
+    return [fit.run(frame) for fit in block]  # type: ignore[misc]
 
 
 def check_step(step: FeatureStep, contract: ContractSpec) -> None:
@@ -122,14 +168,17 @@ def check_step(step: FeatureStep, contract: ContractSpec) -> None:
     transform = TRANSFORMS.get(step.transform)
     if transform is None:
         raise WorkloadError(f"features: unknown transform '{step.transform}'; known: {', '.join(TRANSFORMS)}")
+    known = {field.name: field for field in contract.fields}
+    inputs = {field.name for field in contract.inputs}
     for name in step.fields:
-        check_feature_field(name, contract)
+        if name not in inputs or "pii" in known[name].roles:
+            check_feature_field(name, contract)
     if transform.sees_answers and contract.label.dtype not in ANSWERS:
         raise WorkloadError(
             f"features: '{step.transform}' takes the mean of the label, and '{contract.label.name}' is a "
             f"{contract.label.dtype}: take another transform, such as category or frequency"
         )
-    transform.check([contract.field(name) for name in step.fields], step.options)
+    transform.check([known[name] for name in step.fields], step.options)
 
 
 def check_feature_field(name: str, contract: ContractSpec) -> None:

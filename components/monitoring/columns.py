@@ -1,5 +1,6 @@
-"""A column as a test of drift is given it: finite numbers or few categories, and whether there is enough of it."""
+"""A column as a test of drift is given it: finite numbers, few categories or vectors; whether there is enough of it."""
 
+import numpy as np
 import polars as pl
 
 # With fewer values on one side there is nothing to compare.
@@ -13,6 +14,12 @@ def numbers(column: pl.Series) -> pl.Series:
     """Return a column as finite floats and nulls; what is not finite counts as missing."""
     values = column.cast(pl.Float64, strict=False)
     return values.set(~values.is_finite().fill_null(False), None)
+
+
+def vectors(column: pl.Series) -> pl.Series:
+    """Return a column of vectors of one length with nulls; one with a number that is not finite counts as missing."""
+    finite = np.isfinite(column.to_numpy()).all(axis=1) if len(column) else np.zeros(0, bool)
+    return pl.select(pl.when(pl.Series(finite)).then(column)).to_series().alias(column.name)
 
 
 def categories(reference: pl.Series, column: pl.Series) -> pl.Series:

@@ -20,6 +20,14 @@ def with_descriptions(
     columns: list[pl.Series] = []
     for field in described_fields(contract):
         for name, values in described(inference, field, frame[field.name].to_list()).items():
-            columns.append(pl.Series(name, values.tolist(), pl.String if values.dtype == object else pl.Float64))
-    numbers = tuple(column.name for column in columns if column.dtype == pl.Float64)
-    return frame.with_columns(columns), DriftSchema(numbers, tuple(c.name for c in columns if c.name not in numbers))
+            columns.append(pl.Series(name, values, pl.String if values.dtype == object else None))
+    sorts = {column.name: _sort(column) for column in columns}
+    return frame.with_columns(columns), DriftSchema(
+        *(tuple(name for name, found in sorts.items() if found == sort) for sort in DriftSchema._fields)
+    )
+
+
+def _sort(column: pl.Series) -> str:
+    if isinstance(column.dtype, pl.Array):
+        return "vectors"
+    return "categories" if column.dtype == pl.String else "numbers"

@@ -94,14 +94,16 @@ def compare_windows(
     if inference is not None:
         base, told = with_descriptions(base, contract, inference)
         frames = {name: with_descriptions(window, contract, inference)[0] for name, window in frames.items()}
-    several, categories = [*schema.numbers, *told.numbers, *scores], [*schema.categories, *told.categories]
-    check_columns(rule, (*several, *categories))
-    sides = {name: comparable(base, window, several, categories) for name, window in frames.items()}
+    schema = DriftSchema(
+        (*schema.numbers, *told.numbers, *scores), (*schema.categories, *told.categories), told.vectors
+    )
+    check_columns(rule, schema.columns)
+    sides = {name: comparable(base, window, schema) for name, window in frames.items()}
     found = [
         WindowDrift(
             window=name,
             rows=len(windows[name]),
-            columns=judged_columns(before, after, several, rule),
+            columns=judged_columns(before, after, rule),
             stored_report=folder / f"drift-{name}.html",
         )
         for name, (before, after) in sides.items()
@@ -112,10 +114,10 @@ def compare_windows(
         reference_rows=len(reference),
         windows=tuple(found),
         drifted=drifted,
-        rule=rule_text(rule, len(several) + len(categories)),
+        rule=rule_text(rule, len(schema.columns)),
     )
     for window in found:
-        _write_page(window, report, sides[window.window], several, title or contract.name)
+        _write_page(window, report, sides[window.window], title or contract.name)
     return report
 
 
@@ -130,9 +132,7 @@ def _sample(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
     return frame.sample(SAMPLE, seed=seed) if len(frame) > SAMPLE else frame
 
 
-def _write_page(
-    window: WindowDrift, report: DriftReport, sides: tuple[pl.DataFrame, pl.DataFrame], several: list[str], title: str
-) -> None:
+def _write_page(window: WindowDrift, report: DriftReport, sides: tuple[pl.DataFrame, pl.DataFrame], title: str) -> None:
     """Write the page of a window: what was decided, above what Evidently draws."""
     moved = ", ".join(window.moved)
     said = [
@@ -145,7 +145,7 @@ def _write_page(
         (one.name, f"{one.test}, p = {one.p_value:.3g}", f"{one.distance} {one.effect:.3g}", one.moved)
         for one in window.columns
     ]
-    page = draw(*sides, several, {name: _told(name, window.columns) for name in sides[0].columns})
+    page = draw(*sides, {name: _told(name, window.columns) for name in sides[0].columns})
     head = header(title, window.window, said, rows)
     write_atomically(window.report, with_header(page, title, window.window, head).encode())
 

@@ -14,9 +14,10 @@ import scipy
 
 from components.artefacts.errors import WorkloadError
 from components.declaration.monitoring import Monitoring
-from components.monitoring.columns import categories, enough, numbers
+from components.monitoring.columns import categories, enough, numbers, vectors
 from components.monitoring.drift_tests import DriftTest, Of, declared_test
 from components.result import Result
+from data_contracts.language.drift_schema import DriftSchema
 
 
 class ColumnDrift(Result):
@@ -44,25 +45,27 @@ def rule_text(rule: Monitoring, columns: int) -> str:
     )
 
 
-def comparable(
-    reference: pl.DataFrame, window: pl.DataFrame, several: list[str], names: Sequence[str]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return both with finite numbers and few categories."""
-    before = [numbers(reference[name]) for name in several] + [categories(reference[n], reference[n]) for n in names]
-    after = [numbers(window[name]) for name in several] + [categories(reference[n], window[n]) for n in names]
-    return pl.DataFrame(before), pl.DataFrame(after)
+def comparable(reference: pl.DataFrame, window: pl.DataFrame, schema: DriftSchema) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return both with finite numbers, few categories and vectors, each in its type: floats, texts, arrays."""
+    before, after = (
+        pl.DataFrame(
+            [numbers(frame[name]) for name in schema.numbers]
+            + [categories(reference[name], frame[name]) for name in schema.categories]
+            + [vectors(frame[name]) for name in schema.vectors]
+        )
+        for frame in (reference, window)
+    )
+    return before, after
 
 
-def judged_columns(
-    reference: pl.DataFrame, window: pl.DataFrame, several: Sequence[str], rule: Monitoring
-) -> tuple[ColumnDrift, ...]:
-    """Test every column's values, where there are enough, and its missing ones; ``several`` are numbers."""
+def judged_columns(reference: pl.DataFrame, window: pl.DataFrame, rule: Monitoring) -> tuple[ColumnDrift, ...]:
+    """Test every column's values, where there are enough, and its missing ones; both as ``comparable`` returns them."""
     found: list[tuple[str, Literal["values", "missing"], DriftTest, tuple[float, float]]] = []
     missing = declared_test(rule, "missing")
     for name in reference.columns:
         before, after = reference[name], window[name]
         if enough(before, after):
-            test = declared_test(rule, "numbers" if name in several else "categories", name)
+            test = declared_test(rule, _sort(before), name)
             found.append((name, "values", test, test(before.drop_nulls(), after.drop_nulls())))
         found.append((name, "missing", missing, missing(before, after)))
     p_values = [p_value for *_, (p_value, _) in found]
@@ -79,6 +82,12 @@ def judged_columns(
         )
         for (name, of, test, (p_value, effect)), proven in zip(found, sure, strict=True)
     )
+
+
+def _sort(column: pl.Series) -> Of:
+    if column.dtype == pl.String:
+        return "categories"
+    return "vectors" if isinstance(column.dtype, pl.Array) else "numbers"
 
 
 def check_columns(rule: Monitoring, columns: Sequence[str]) -> None:

@@ -5,8 +5,9 @@
 
 It returns a p-value (could the two be draws of one distribution?) and a distance (how far apart are they?), both finite
 for whatever a column holds: constants, huge integers, texts that are all different. Numbers come as finite floats,
-categories as texts of which the rare ones are one; neither has missing values, of which ``missing`` asks apart. A
-workload file chooses by name, or names a function of the user's own, which need not be registered.
+categories as texts of which the rare ones are one, vectors of one length as arrays; none has missing values, of which
+``missing`` asks apart. A workload file chooses by name, or names a function of the user's own, which need not be
+registered.
 """
 
 import math
@@ -28,12 +29,14 @@ from data_contracts.language.drift_schema import drift_schema
 
 # SciPy loads its parts when they are first used: statistics take two seconds, which most commands never need.
 
-Of = Literal["numbers", "categories", "missing"]
+Of = Literal["numbers", "categories", "vectors", "missing"]
 Compare = Callable[[pl.Series, pl.Series], tuple[float, float]]
 # Of a distance in standard deviations that are all zero.
 FAR = 1e6
 # Of numbers, for the population stability index: as many values of the reference in each.
 BINS = 10
+# For the domain classifier: deviations beyond which a number counts no more, and what is added to variances of one.
+FARTHEST, RIDGE = 5.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,36 @@ def population_stability(reference: pl.Series, window: pl.Series) -> tuple[float
     shares = (table + 0.5) / (table + 0.5).sum(axis=1, keepdims=True)
     index = float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
     return _independence(table[:, table.any(axis=0)]), max(index, 0.0)
+
+
+@drift_test("domain-classifier", of="vectors", distance="2 AUC - 1", default=True)
+def domain_classifier(reference: pl.Series, window: pl.Series) -> tuple[float, float]:
+    """Compare vectors by how well the sides can be told apart (Lopez-Paz & Oquab 2017); how far: 2 AUC - 1.
+
+    A linear discriminant over the numbers and their squares, so that it sees means and spreads, is fitted on half of
+    each side. The other halves are ranked by it: they were not fitted, so Mann-Whitney's p-value is what it says.
+    """
+    before, after = reference.to_numpy().astype(np.float64), window.to_numpy().astype(np.float64)
+    halves = len(before) // 2, len(after) // 2
+    fitted = np.concatenate([before[: halves[0]], after[: halves[1]]])
+    middle, spread = fitted.mean(axis=0), fitted.std(axis=0)
+    # A number that is always the same tells nothing.
+    scale = np.where(spread > 0, spread, np.inf)
+
+    def seen(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        near = np.clip((vectors - middle) / scale, -FARTHEST, FARTHEST)
+        return np.concatenate([near, near**2], axis=1)
+
+    sides = seen(before[: halves[0]]), seen(after[: halves[1]])
+    apart = [side - side.mean(axis=0) for side in sides]
+    within = sum(one.T @ one for one in apart) / len(fitted)
+    weights = np.linalg.solve(within + RIDGE * np.eye(len(within)), sides[1].mean(axis=0) - sides[0].mean(axis=0))
+    scores = seen(before[halves[0] :]) @ weights, seen(after[halves[1] :]) @ weights
+    if np.ptp(np.concatenate(scores)) == 0:
+        return 1.0, 0.0
+    found = scipy.stats.mannwhitneyu(scores[1], scores[0], alternative="greater", method="asymptotic")
+    auc = float(found.statistic) / (len(scores[0]) * len(scores[1]))
+    return float(found.pvalue), max(0.0, 2 * auc - 1)
 
 
 @drift_test("fisher", of="missing", distance="jensen-shannon", default=True)

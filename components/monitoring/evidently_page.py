@@ -23,8 +23,8 @@ class Told(NamedTuple):
     moved: bool
 
 
-def draw(reference: pl.DataFrame, window: pl.DataFrame, several: list[str], told: Mapping[str, Told]) -> str:
-    """Draw what can be drawn: columns with values on both sides that are not all the same; ``several`` are numbers."""
+def draw(reference: pl.DataFrame, window: pl.DataFrame, told: Mapping[str, Told]) -> str:
+    """Draw what can be drawn: numbers and categories with values on both sides that are not all the same."""
     drawn = [name for name in reference.columns if _drawable(reference[name], window[name])]
     if not drawn:
         return EMPTY
@@ -32,7 +32,9 @@ def draw(reference: pl.DataFrame, window: pl.DataFrame, several: list[str], told
         from evidently import DataDefinition, Dataset, Report
         from evidently.metrics import ValueDrift
 
-        split = [name for name in drawn if name in several], [name for name in drawn if name not in several]
+        split = tuple(
+            [name for name in drawn if (reference[name].dtype == pl.String) == texts] for texts in (False, True)
+        )
         definition = DataDefinition(numerical_columns=split[0], categorical_columns=split[1])
         sets = [
             Dataset.from_pandas(
@@ -67,6 +69,8 @@ def _known_to_evidently(told: Mapping[str, Told]) -> Iterator[dict[str, str]]:
 
 
 def _drawable(reference: pl.Series, window: pl.Series) -> bool:
+    if isinstance(reference.dtype, pl.Array):
+        return False
     largest = 0.0 if reference.dtype == pl.String else max(float(abs(one).max() or 0.0) for one in (reference, window))  # type: ignore[arg-type]
     # Evidently squares what it draws.
     return enough(reference, window) and reference.drop_nulls().n_unique() > 1 and largest < 1e100

@@ -100,7 +100,6 @@ def child_of_candidate(one: CandidateRecord, training: TrainingRecord, metric: s
     """Return the run of a candidate: its score on validation and, epoch by epoch, what it came to."""
     ended = int(time.time() * 1000)
     began = ended - round(one.seconds * 1000)
-    curve = training.curve if one.family == "lightning" else ()
     chosen = one.name == training.chosen
     return Child(
         tag="candidate",
@@ -114,7 +113,7 @@ def child_of_candidate(one: CandidateRecord, training: TrainingRecord, metric: s
         metrics=[
             (f"validation_{metric}", one.score, ended, 0),
             ("seconds", one.seconds, ended, 0),
-            *_curve(curve, began),
+            *_curve(one.curve, began),
         ],
     )
 

@@ -95,7 +95,7 @@ def _training(subject: Subject) -> list[str]:
     spent = subject.spent or trained.spent
     return [
         f"Trained on {trained.hardware.device} ({trained.hardware.reason}) in {spent.seconds:.0f} s "
-        f"for {spent.cost_usd:.4f} USD, seed {trained.seed}; ended: {trained.stopped}.",
+        f"for {spent.cost_usd:.4f} USD, seed {trained.seed}; ended: {cell(trained.ended)}.",
         "",
     ]
 

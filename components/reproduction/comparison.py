@@ -158,7 +158,9 @@ def _causes(recorded: Recorded, again: Recorded) -> list[str]:
             causes.append(f"hardware.{name} was {then}, now {now}")
     if recorded.training.seed != again.training.seed:
         causes.append(f"the seed was {recorded.training.seed}, now {again.training.seed}")
-    ended = (recorded.training.stopped, again.training.stopped)
-    if any("cap" in stopped for stopped in ended):
-        causes.append(f"a cap ended training ({ended[0]}, now {ended[1]}): where depends on the clock")
+    ends = [{one.name: one.stopped for one in build.training.candidates} for build in (recorded, again)]
+    for name in (one for one in ends[0] if one in ends[1]):
+        then, now = ends[0][name], ends[1][name]
+        if "cap" in f"{then} {now}":
+            causes.append(f"a cap ended the training of {name} ({then}, now {now}): where depends on the clock")
     return causes

@@ -26,6 +26,7 @@ from components.artefacts.storage import scratch_prefix, sweep
 from components.data.parquet import rows_at_once
 from components.data.sources.casting import BESIDE, cast_columns, contract_casts
 from components.data.sources.csv_files import SHORT, separator_of
+from components.data.sources.rewriting import as_in_source
 from components.data.sources.source import open_source
 from components.data.sources.source_files import FORMATS, Opened
 from components.declaration.source import Source
@@ -38,6 +39,8 @@ ROW = "row"
 # Rows that are answered at once; fewer where a row may be large. Always as many for one contract: with another number,
 # an answer may differ in its last bit.
 PART_ROWS = 131_072
+# Of a source: how its files are written, which those that are scored are, too.
+_HOW_WRITTEN = {"separator", "null_values", "max_unpacked_bytes", "rename", "dates", "decimal_comma", "values"}
 _UNWRITABLE = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS}
 
 
@@ -205,10 +208,11 @@ def _open(source: Path, inputs: ContractSpec, scratch: Path, key: str | None, li
     if key is not None and key not in names:
         beside = FieldSpec(name=key, dtype="string", description="The key of a row.")
         inputs = msgspec.structs.replace(inputs, fields=(*inputs.fields, beside))
-    written = like.model_dump(include={"separator", "null_values", "max_unpacked_bytes"}) if like else {}
+    written = like.model_dump(include=_HOW_WRITTEN) if like else {}
     file = Source(path=str(source), **written)
+    written_names = {field.name for field in as_in_source(inputs, file).fields}
     if like is not None and FORMATS.get(source.suffix.lower()) == "csv":
-        file = file.model_copy(update={"separator": separator_of(source, file, names)})
+        file = file.model_copy(update={"separator": separator_of(source, file, written_names)})
     return open_source(file, inputs, scratch)
 
 

@@ -7,11 +7,13 @@ it back. A training too short for any saving to matter is not probed at all, whi
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from components.artefacts.storage import write_atomically
 from components.training.batches import Batch
 from components.training.learner import Plan
 from components.training.results import HardwareChoice
@@ -55,6 +57,14 @@ def choose_compile(plan: Plan) -> HardwareChoice:
     except torch._dynamo.exc.TorchDynamoException as error:
         return _decided(hardware, False, f"not compiled: {type(error).__name__}")
     return decide(hardware, eager, compiled, plan.steps)
+
+
+def remembered_choice(plan: Plan, folder: Path) -> Plan:
+    """Return the plan with ``compile`` decided, as it was for this folder before: what goes on computes as it began."""
+    path = folder / "hardware.json"
+    if not path.is_file():
+        write_atomically(path, choose_compile(plan).model_dump_json(indent=2).encode())
+    return replace(plan, hardware=HardwareChoice.model_validate_json(path.read_bytes()))
 
 
 def decide(hardware: HardwareChoice, eager: Speed, compiled: Speed, steps: int) -> HardwareChoice:

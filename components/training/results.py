@@ -15,6 +15,8 @@ from components.training.costs.peak_memory import PeakMemory
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Stopped = Literal["finished", "early stopping", "time cap", "cost cap"]
+# Of a candidate: a baseline is what the others are compared with, a challenger what should be better.
+Role = Literal["baseline", "challenger"]
 
 
 class HardwareChoice(Result):
@@ -27,11 +29,19 @@ class HardwareChoice(Result):
     reason: str = Field(description="Why, with the figures that were measured.")
 
 
+class Epoch(Result):
+    """What one epoch of a fit came to."""
+
+    training_loss: float = Field(description="Mean over the batches while they were learnt, dropout included.")
+    validation_loss: float = Field(description="Mean over the rows, of the averaged weights if there is an average.")
+    score: float = Field(description="The goal's metric on validation, signed so that higher is better.")
+
+
 class Candidate(Result):
     """One model that could be packaged: its main graph, and what else it answers with."""
 
     name: str
-    family: Literal["baseline", "lightning"]
+    role: Role
     stored_model: Reference = Field(alias="model", description="ONNX from raw contract fields to the output.")
     stored_graphs: dict[str, Reference] = Field(
         default_factory=dict, alias="graphs", description="Further graphs by name."
@@ -45,7 +55,29 @@ class Candidate(Result):
     )
     score: float = Field(description="The goal's metric on the validation split.")
     seconds: float = Field(ge=0, description="Wall-clock time of fitting, resumed parts included.")
-    cut_off: str = Field("", description="The cap that ended it before it was done; empty if none did.")
+    stopped: Stopped = Field("finished", description="What ended its fitting.")
+    curve: tuple[Epoch, ...] = Field((), description="Epoch by epoch; empty if it has no epochs.")
+    hardware: HardwareChoice | None = Field(None, description="What it was fitted on, if that was chosen for it.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Keys of the model section that a search chose for it."
+    )
+
+    @property
+    def cut_off(self) -> str:
+        """The cap that ended it before it was done; empty if none did."""
+        return self.stopped if "cap" in self.stopped else ""
+
+    @property
+    def kept_epoch(self) -> int | None:
+        """Number of the epoch, from 1, whose weights it has; None without a curve."""
+        scores = [epoch.score for epoch in self.curve]
+        return scores.index(max(scores)) + 1 if scores else None
+
+    @property
+    def ended(self) -> str:
+        """What ended it, in words: 'network: early stopping after 12 epochs'."""
+        after = f" after {len(self.curve)} epochs" if self.curve else ""
+        return f"{self.name}: {self.stopped}{after}"
 
     @property
     def model(self) -> Path:
@@ -98,14 +130,6 @@ class Shipped(Result):
 def _parts(model: Reference, graphs: dict[str, Reference], assets: dict[str, Reference]) -> Parts:
     places = [{name: one.local() for name, one in some.items()} for some in ({MODEL: model, **graphs}, assets)]
     return Parts(*places)
-
-
-class Epoch(Result):
-    """What one epoch of the network came to."""
-
-    training_loss: float = Field(description="Mean over the batches while they were learnt, dropout included.")
-    validation_loss: float = Field(description="Mean over the rows, of the averaged weights if there is an average.")
-    score: float = Field(description="The goal's metric on validation, signed so that higher is better.")
 
 
 class EstimateCheck(Result):
@@ -197,10 +221,7 @@ class Trained(Result):
         None, alias="search", description="trials.json of a search for options; None without a search."
     )
     hardware: HardwareChoice
-    stopped: Stopped
-    epochs: int = Field(description="Epochs of the Lightning model that were begun.")
-    curve: tuple[Epoch, ...] = Field((), description="Of the Lightning model, epoch by epoch.")
-    options: dict[str, Any] | None = Field(None, description="Of the Lightning model: those of a search's best trial.")
+    options: dict[str, Any] | None = Field(None, description="The model section as it was used, after a search.")
     seconds: float
     cost_usd: float = Field(description="Of the seconds, at the price that was set when it ran.")
     seed: int
@@ -240,10 +261,9 @@ class Trained(Result):
         return f"training was cut off: {', '.join(cut)}; what ships, {self.chosen}, {ships}"
 
     @property
-    def kept_epoch(self) -> int | None:
-        """Number of the epoch, from 1, whose weights the Lightning model has; None without a curve."""
-        scores = [epoch.score for epoch in self.curve]
-        return scores.index(max(scores)) + 1 if scores else None
+    def ended(self) -> str:
+        """What ended the fitting of each candidate, in one line."""
+        return "; ".join(one.ended for one in self.candidates)
 
     @property
     def best(self) -> Candidate:
@@ -283,7 +303,9 @@ class CandidateRecord(Result):
     digest: str
     score: float
     seconds: float
-    family: str = Field("", description="Empty in builds that did not keep it.")
+    role: str = Field("", description="Empty in builds that did not keep it.")
+    stopped: Stopped = "finished"
+    curve: tuple[Epoch, ...] = ()
 
 
 class TrainingRecord(Result):
@@ -294,12 +316,9 @@ class TrainingRecord(Result):
     candidates: tuple[CandidateRecord, ...]
     chosen: str
     hardware: HardwareChoice
-    stopped: Stopped
-    epochs: int
     seconds: float
     cost_usd: float
     seed: int
-    curve: tuple[Epoch, ...] = Field((), description="Of the Lightning model, epoch by epoch.")
     comparison: Comparison | None = Field(None, description="What the choice rested on.")
     variant: str = Field("as trained", description="Which graph of the chosen candidate ships.")
     shipped: str | None = Field(None, description="Its SHA-256; None in builds that had no variants.")

@@ -19,10 +19,11 @@ from data_contracts.description.spec import ContractSpec, Expectation, FieldSpec
 from data_contracts.description.types.registry import value_type
 from data_contracts.language.expectation_arguments import check_expectations
 from data_contracts.language.fault import fault
+from data_contracts.language.field_names import name_fault
 from data_contracts.language.field_rules import OWN_RULES, RULES, rules_of
 from data_contracts.language.types.registry import COLUMN_TYPES, column_type
 
-_WORDS = ("roles", "available", "unit", "example", *RULES, *OWN_RULES)
+_WORDS = ("roles", "available", "unit", "example", *RULES, *OWN_RULES, "source_name")
 # What Slipway writes beside the columns of a contract, under names that people read.
 _TAKEN = {
     **dict.fromkeys(("position", "reasons"), "a column of the quarantine file"),
@@ -33,14 +34,22 @@ _TAKEN = {
 _HOOKS = ("__init__", "__get_pydantic_core_schema__", "model_post_init", "_as_sent", "_storable")
 
 
+def taken_names() -> frozenset[str]:
+    """Return the names that no field may have, whatever the label is; ``label`` may be that of the label alone."""
+    return frozenset(_TAKEN) | {"probability", "probabilities", "value"}
+
+
 def spec_of(contract: type[BaseModel], base: type[BaseModel]) -> ContractSpec:
     """Compile a contract; ``base`` is the class whose configuration and validators every judge knows."""
     _refuse_code(contract, base)
     fields = tuple(_field_spec(name, info) for name, info in contract.model_fields.items())
+    names = [field.name for field in fields]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise TypeError(f"{contract.__name__}: more than one field is called {', '.join(map(repr, twice))}")
     labels = [field for field in fields if "label" in field.roles]
     if len(labels) != 1:
-        names = [field.name for field in labels]
-        raise TypeError(f"{contract.__name__} has {len(labels)} label fields {names}; a contract has exactly one")
+        told = [field.name for field in labels]
+        raise TypeError(f"{contract.__name__} has {len(labels)} label fields {told}; a contract has exactly one")
     _check_label(labels[0])
     _refuse_taken(fields, labels[0])
     given: dict[str, Any] = {key: getattr(contract, key) for key in ("expectations", "quarantine_tolerance")}
@@ -80,10 +89,11 @@ def _refuse_code(contract: type[BaseModel], base: type[BaseModel]) -> None:
 
 
 def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
-    if not name.isidentifier():
-        raise fault(name, "a name has letters, digits and _ alone, and begins with none of the digits")
     extra = info.json_schema_extra
     declared: dict[str, Any] = dict(extra.get("slipway", {})) if isinstance(extra, dict) else {}  # type: ignore[arg-type]
+    name = declared.get("source_name", name)
+    if wrong := name_fault(name):
+        raise fault(ascii(name), wrong)
     own = {word: declared[word] for word in OWN_RULES if word in declared}
     dtype, nullable, allowed = _type_of(name, info.annotation, own)
     _refuse_words(name, info, declared.get("unknown", {}))
@@ -159,8 +169,8 @@ def _refuse_words(name: str, info: FieldInfo, unknown: dict[str, Any]) -> None:
         raise fault(name, f"column(...) does not take {word}; {advice}")
     if not info.is_required():
         raise fault(name, "a default, which no other judge of a row knows; write `| None` if it may be missing")
-    if info.alias or info.validation_alias or info.serialization_alias:
-        raise fault(name, "an alias, which no other judge of a row knows; name the field as the column is named")
+    if any(one not in (None, name) for one in (info.alias, info.validation_alias, info.serialization_alias)):
+        raise fault(name, "an alias, which no other judge of a row knows; write source_name=... in column(...)")
 
 
 def _roles(name: str, dtype: str, roles: object) -> tuple[Role, ...]:
@@ -198,7 +208,10 @@ def _refuse_taken(fields: Iterable[FieldSpec], label: FieldSpec) -> None:
         if name in (answers or ["value"]) or (not answers and name.startswith("quantile_")):
             taken = "a column of the answers"
         if taken and not (field is label and field.name == "label"):
-            raise fault(field.name, f"{taken} is called so: choose another name, in the source too")
+            raise fault(
+                field.name,
+                f"{taken} is called so: give the column another name with source.rename in the workload file",
+            )
 
 
 def _check_label(label: FieldSpec) -> None:

@@ -12,10 +12,16 @@ class DriftSchema(NamedTuple):
 
     numbers: tuple[str, ...]
     categories: tuple[str, ...]
+    vectors: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.numbers, *self.categories, *self.vectors)
 
     def missing(self, columns: Collection[str]) -> tuple[str, ...]:
         """Return which of its columns are not among those."""
-        return tuple(name for name in (*self.numbers, *self.categories) if name not in columns)
+        return tuple(name for name in self.columns if name not in columns)
 
 
 def drift_schema(contract: ContractSpec) -> DriftSchema:

@@ -297,10 +297,12 @@ def test_a_picture_is_logged_by_its_digest_and_what_the_kind_says_of_it(
     log.stop()
     frame = written(tmp_path)
     kept = [name for name in frame.columns if name.startswith("picture")]
-    assert kept == [f"picture.{name}" for name in ("sha256", "size", "brightness", "width", "height")]
+    assert kept == [f"picture.{name}" for name in ("sha256", "size", "brightness", "width", "height", "embedding")]
     assert frame["picture.sha256"].to_list() == [hashlib.sha256(picture).hexdigest() for picture in pictures]
     assert frame["picture.size"].to_list() == list(map(len, pictures))
     assert set(frame["picture.width"]) == {8.0}
+    said = inference_of("image").describe(HandwrittenDigit.spec().inputs[0], pictures)
+    np.testing.assert_array_equal(frame["picture.embedding"].to_numpy(), said["embedding"])
     assert not any(picture in file.read_bytes() for file in tmp_path.glob("*/*.parquet") for picture in pictures)
 
 

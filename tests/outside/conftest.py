@@ -71,6 +71,18 @@ def _install(folder: Path, together: Path) -> None:
     shutil.rmtree(sources)
 
 
+@pytest.fixture(scope="session")
+def triton(together: Path) -> Path:
+    """The Python of an environment that holds tritonclient: what it needs of protobuf is not what Slipway does."""
+
+    def make(folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "tritonclient[http,grpc]>=2.73"], check=True)
+
+    return made_once(together / "triton", make) / "bin" / "python"
+
+
 @pytest.fixture
 def place(tmp_path: Path, command: Command) -> Iterator[Place]:
     """An empty folder with an empty home beside it, from which commands are run; what was started is stopped."""

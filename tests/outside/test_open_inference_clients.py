@@ -1,9 +1,7 @@
 """tritonclient as its users use it: over HTTP and gRPC, by its defaults and with its options, the evaluated answers."""
 
-import fcntl
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,20 +11,6 @@ from tests.outside.places import Place
 pytestmark = pytest.mark.outside
 
 CLIENT = Path(__file__).parent / "triton_client.py"
-
-
-@pytest.fixture(scope="session")
-def triton(together: Path) -> Path:
-    """The Python of an environment that holds tritonclient: what it needs of protobuf is not what Slipway does."""
-    folder = together / "triton"
-    with (together / "triton.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "ready").is_file():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, "install", "tritonclient[http,grpc]>=2.73"], check=True)
-            (folder / "ready").touch()
-    return folder / "bin" / "python"
 
 
 def test_every_way_of_tritonclient_gives_the_evaluated_answers(champion: Place, triton: Path) -> None:

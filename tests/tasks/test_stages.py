@@ -85,7 +85,7 @@ def test_the_packaged_graph_takes_only_what_is_known_before_departure(staged: St
 
 def test_two_candidates_are_trained_and_the_chosen_one_is_compared(staged: Staged) -> None:
     trained = staged.trained
-    assert {candidate.family for candidate in trained.candidates} == {"baseline", "lightning"}
+    assert {candidate.role for candidate in trained.candidates} == {"baseline", "challenger"}
     assert trained.comparison is not None
     assert trained.comparison.low <= trained.comparison.difference <= trained.comparison.high
     assert trained.hardware.reason

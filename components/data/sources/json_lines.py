@@ -27,7 +27,7 @@ def open_json_lines(file: Located, source: Source, contract: ContractSpec, scrat
     """Return the rows of a JSON-lines file; ContractError names a required key that no line has."""
     path = Path(file.place)
     required = {field.name for field in contract.fields if not field.nullable}
-    keys = _keys(file, required)
+    keys = keys_of(file, required)
     with path.open("rb") as stream:
         if stream.read(len(MARK)) == MARK:
             # Polars takes it for a part of the first line.
@@ -85,12 +85,12 @@ def find_inexact_integer(file: Located, names: Collection[str]) -> str | None:
     return None
 
 
-def _keys(file: Located, required: set[str]) -> set[str]:
+def keys_of(file: Located, required: Collection[str] = frozenset()) -> set[str]:
     """Return the keys of the first lines, and of as many more as it takes to find all that are required."""
     keys: set[str] = set()
     for line in _objects(file):
         keys |= line.found.keys()
-        if line.read >= HEAD and required <= keys:
+        if line.read >= HEAD and keys.issuperset(required):
             break
     return keys
 

@@ -11,6 +11,7 @@ import polars as pl
 from components.artefacts.errors import SourceError
 from components.artefacts.storage import digest_file, digest_json
 from components.data.sources.found_files import files_below, matching_files
+from components.data.sources.rewriting import as_in_source, rewritten
 from components.data.sources.source_files import Opened, find_files, is_remote, open_files
 from components.data.sources.source_tables import open_query, public_uri
 from components.declaration.source import Source
@@ -26,7 +27,7 @@ def open_source(source: Source, contract: ContractSpec, scratch: Path | None = N
     is not given, to a temporary folder that goes with the frame.
     """
     if source.python is not None:
-        return Opened(_call(source.python), source)
+        return Opened(rewritten(_call(source.python), source, contract), source)
     if scratch is None:
         folder = tempfile.TemporaryDirectory(prefix="slipway-source-")
         opened = _open(source, contract, Path(folder.name))
@@ -84,9 +85,12 @@ def describe_source(source: Source) -> str:
 
 
 def _open(source: Source, contract: ContractSpec, scratch: Path) -> Opened:
+    asked = as_in_source(contract, source)
     if source.sql is not None:
-        return Opened(open_query(source, contract, scratch), source)
-    return open_files(source, contract, scratch)
+        opened = Opened(open_query(source, asked, scratch), source)
+    else:
+        opened = open_files(source, asked, scratch)
+    return opened._replace(rows=rewritten(opened.rows, source, contract))
 
 
 def _package_digest(name: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from components.artefacts.inference import (
     sizes,
 )
 from components.artefacts.onnx_session import open_session
+from components.kinds.image.embedding import LENGTH, SIDE, embedding
 from data_contracts.description.media import images
 from data_contracts.description.spec import ContractSpec, FieldSpec
 
@@ -47,15 +48,29 @@ def pixels_of(data: bytes, field: FieldSpec, channels: int, size: int) -> NDArra
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def look_of(data: bytes | None, field: FieldSpec) -> tuple[float, float, float]:
-    """Return brightness (0 black, 1 white), width and height of a picture as it was stored; NaN for none."""
+class Look(NamedTuple):
+    """Brightness (0 black, 1 white), width, height and embedding of a picture as it was stored; NaN for none."""
+
+    brightness: float = np.nan
+    width: float = np.nan
+    height: float = np.nan
+    embedding: NDArray[np.float32] = np.full(LENGTH, np.nan, np.float32)
+
+
+def look_of(data: bytes | None, field: FieldSpec) -> Look:
+    """Return what a picture looks like; nothing is known of one that is missing or cannot be read."""
+    from PIL import Image
+
     try:
         picture = images.read(data, field) if data is not None else None
     except ValueError:
         picture = None
     if picture is None:
-        return np.nan, np.nan, np.nan
-    return float(np.asarray(picture.convert("L")).mean() / 255), float(picture.width), float(picture.height)
+        return Look()
+    grey = picture.convert("L")
+    small = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    bright = float(np.asarray(grey).mean() / 255)
+    return Look(bright, float(picture.width), float(picture.height), embedding(np.asarray(small)))
 
 
 class ImagePredictor:
@@ -117,8 +132,14 @@ class ImageInference(Inference):
         return 4 * images.most_pixels(picture_field(contract))
 
     def describe(self, field: FieldSpec, values: Sequence[Any]) -> Description:
-        looks = np.array([look_of(value, field) for value in values], dtype=np.float64).reshape(len(values), 3)
-        return {"size": sizes(field, values), **dict(zip(("brightness", "width", "height"), looks.T, strict=True))}
+        looks = [look_of(value, field) for value in values]
+        return {
+            "size": sizes(field, values),
+            "brightness": np.array([look.brightness for look in looks], np.float64),
+            "width": np.array([look.width for look in looks], np.float64),
+            "height": np.array([look.height for look in looks], np.float64),
+            "embedding": np.array([look.embedding for look in looks], np.float32).reshape(len(looks), LENGTH),
+        }
 
 
 INFERENCE = ImageInference()

@@ -35,14 +35,13 @@ def train(
     settings: Settings,
     progress: Progress,
 ) -> Trained:
-    """Train the linear probe and the network, and choose by the goal's metric on the validation split."""
+    """Train every candidate, and choose by the goal's metric on the validation split."""
     let_waiting_threads_sleep()
     # Reading a workload file must not cost the seconds that importing torch and lightning takes.
     with without_garbage():
-        from components.kinds.image.candidates import train_candidates
-        from components.kinds.image.keeping import open_work
+        from components.kinds.image.candidates import train_all
 
-    return train_candidates(open_work(prepared, workload, contract, folder), settings, progress)
+    return train_all(prepared, workload, contract, folder, settings, progress)
 
 
 def check(options: Section, features: Sequence[FeatureStep], contract: ContractSpec) -> None:

@@ -10,17 +10,10 @@ import numpy as np
 
 from components.data.results import Prepared
 from components.kinds.tabular.candidates import network_plan
-from components.kinds.tabular.keeping import (
-    Work,
-    cardinalities_of,
-    difference,
-    judged,
-    keep,
-    keep_network,
-    open_work,
-)
+from components.kinds.tabular.keeping import Work, cardinalities_of, learnt, learnt_network, open_work
 from components.kinds.tabular.linear import ITERATIONS, fit_linear
 from components.kinds.tabular.trees import Boosting
+from components.selection.keeping import Learnt, keep_candidate
 from components.settings import Settings
 from components.training.costs.cards import card_estimates
 from components.training.costs.estimate import FURTHER_TRIAL, Estimate, Part, Prices, Spent
@@ -40,9 +33,9 @@ def estimate_candidates(
     prepared: Prepared, workload: TrainingPart, contract: ContractSpec, prices: Prices, settings: Settings
 ) -> Estimate:
     """Probe each part of the training and return what the whole is expected to take; nothing is kept."""
-    with tempfile.TemporaryDirectory() as folder, MemoryMeter() as memory:
+    with MemoryMeter() as memory:
         opening = now()
-        work = open_work(prepared, workload, contract, Path(folder))
+        work = open_work(prepared, workload, contract)
         parts = [Part(name="reading", once=now() - opening)]
         plan = network_plan(work, settings)
         parts += _probed(work, plan)
@@ -84,7 +77,10 @@ def _probed(work: Work, plan: Plan) -> list[Part]:
     network = network_part(plan)
     graphs = ("network", *(one.name for one in floor))
     # One after the other, as in the training: the first also loads what exports.
-    exports = [measure(lambda name=name: keep_network(work, name, plan.network().eval(), 0.0)) for name in graphs]  # type: ignore[misc]
+    exports = [
+        measure(lambda name=name: _kept(work, learnt_network(work, name, plan.network().eval(), 0.0)))  # type: ignore[misc]
+        for name in graphs
+    ]
     export = Part(name="export", once=sum(exports, tree_export))
     choice = Part(name="choice", once=measure(lambda: _compare(work)) * (len(graphs) + 1))
     search = [_search(network, work)] if work.options.search is not None else []
@@ -113,7 +109,7 @@ def _trees(work: Work, threads: int) -> tuple[Part, Spent]:
         fitted.append(now() - started)
         started = now()
         graph = stacked(made.graph(columns), values, columns - values)
-        keep(work, f"trees-{trees}", graph, lambda table, made=made: made.raw(table.matrix()), 0.0)  # type: ignore[misc]
+        _kept(work, learnt(work, "trees", graph, lambda table, made=made: made.raw(table.matrix()), 0.0))  # type: ignore[misc]
         exported.append(now() - started)
     once, each = _between((fitted[0], fitted[1]), TREES)
     base, every = _between((exported[0], exported[1]), TREES)
@@ -135,8 +131,13 @@ def _linear(work: Work, threads: int) -> Part:
 def _compare(work: Work) -> None:
     """Compare two arbitrary candidates as the choice between them does."""
     rows, random = len(work.tables["validation"].labels), np.random.default_rng(0)
-    first, second = (judged(work, random.random((rows, work.head.columns), dtype=np.float32)) for _ in range(2))
-    difference(work, first, second)
+    first, second = (random.random((rows, work.head.columns), dtype=np.float32) for _ in range(2))
+    work.validation.difference(first, second)
+
+
+def _kept(work: Work, learnt: Learnt) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        keep_candidate(Path(folder), "probed", "baseline", learnt, work.validation.score)
 
 
 def _search(network: Part, work: Work) -> Part:

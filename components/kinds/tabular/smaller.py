@@ -57,15 +57,15 @@ def smaller_models(
     families: Sequence[Family],
 ) -> list[Smaller]:
     """Return what can be made of the chosen candidate, with a note where nothing can."""
-    work = open_work(prepared, workload, contract, folder)
+    work = open_work(prepared, workload, contract)
     if trained.options is not None:
         # What a search found best is what a student is a narrower form of.
         work = with_options(work, TabularOptions.model_validate(trained.options))
     made: list[Smaller] = []
     if "pruned" in families:
-        made += _pruned(work, trained.best.model, prepared)
+        made += _pruned(work, trained.best.model, prepared, folder)
     if "distilled" in families:
-        made.append(_distilled(work, trained, prepared, settings))
+        made.append(_distilled(work, trained, prepared, folder, settings))
     return made
 
 
@@ -73,7 +73,7 @@ def _not_made(family: Family, why: str) -> Smaller:
     return Smaller(name=family, family=family, note=why, model=None)
 
 
-def _pruned(work: Work, model: Path, prepared: Prepared) -> Iterator[Smaller]:
+def _pruned(work: Work, model: Path, prepared: Prepared, folder: Path) -> Iterator[Smaller]:
     graph = onnx.load(model)
     ensembles = [node for node in graph.graph.node if node.op_type in ENSEMBLES]
     if not ensembles:
@@ -88,7 +88,7 @@ def _pruned(work: Work, model: Path, prepared: Prepared) -> Iterator[Smaller]:
     turn = work.head.columns
     for share in SHARES:
         kept = turn * max(1, round(share * trees / turn))
-        path = work.folder / f"pruned-{kept}.onnx"
+        path = folder / f"pruned-{kept}.onnx"
         pruned, note = first_trees(graph, kept), f"the first {kept} of {trees} trees"
         if target_of(work.contract) != "regression":
             # Fewer trees give probabilities nearer to the middle; numbers are in the label's units as they are.
@@ -124,7 +124,7 @@ def _calibrated_anew(graph: onnx.ModelProto, path: Path, work: Work, prepared: P
     return with_calibration(graph, calibration, work.head.tensor, work.head.columns)
 
 
-def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Settings) -> Smaller:
+def _distilled(work: Work, trained: Trained, prepared: Prepared, folder: Path, settings: Settings) -> Smaller:
     """Train a narrow perceptron on the teacher's answers to the training rows (Hinton, Vinyals & Dean 2015).
 
     Its epochs are chosen by how near it is to the teacher, so that the labels of the validation split can judge it.
@@ -145,10 +145,10 @@ def _distilled(work: Work, trained: Trained, prepared: Prepared, settings: Setti
     worked = trained.seconds if trained.cpu_seconds is None else trained.cpu_seconds / trained.hardware.threads
     taken = Spent(trained.seconds, min(trained.seconds, worked))
     budget = budget_of(options.time_cap_minutes, goal.training_usd, settings.price_per_hour).less(taken)
-    fitted = fit(plan, work.folder / "student", budget)
+    fitted = fit(plan, folder / "student", budget)
     network = make_network(*network_inputs(student), student.options, student.head.columns)
     network.load_state_dict(fitted.weights)
-    path = work.folder / "distilled.onnx"
+    path = folder / "distilled.onnx"
     validation = student.tables["validation"]
     # Towards the teacher, whose answers are calibrated.
     raw = network_answers(student.head, network.eval(), validation)

@@ -1,4 +1,4 @@
-"""The tabular kind: gradient-boosted trees and a network side by side, rows of a contract in, numbers out."""
+"""The tabular kind: trees, a linear model and a network side by side, rows of a contract in, numbers out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -36,13 +36,13 @@ def train(
     settings: Settings,
     progress: Progress,
 ) -> Trained:
-    """Train the baseline and the network, and choose by the goal's metric on the validation split."""
+    """Train every candidate, and choose by the goal's metric on the validation split."""
     let_waiting_threads_sleep()
     # Reading a workload file must not cost the seconds that importing torch and lightning takes.
     with without_garbage():
-        from components.kinds.tabular.candidates import train_candidates
+        from components.kinds.tabular.candidates import train_all
 
-    return train_candidates(prepared, workload, contract, folder, settings, progress)
+    return train_all(prepared, workload, contract, folder, settings, progress)
 
 
 def estimate(

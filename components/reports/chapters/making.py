@@ -34,7 +34,8 @@ def _cost(subject: Subject) -> dict[str, str]:
     spent = subject.spent or trained.spent
     cpu = f", {spent.cpu_seconds:.0f} s of processor time" if spent.cpu_seconds is not None else ""
     lines = {
-        "training": f"{spent.seconds:.0f} s on the clock{cpu}; {trained.stopped} after {trained.epochs} epochs",
+        "training": f"{spent.seconds:.0f} s on the clock{cpu}",
+        "ended": trained.ended,
         "price": f"{spent.cost_usd:.4f} USD",
         "memory": trained.memory.text if trained.memory else "not known: a part ran in an earlier process",
     }
@@ -54,6 +55,7 @@ def _candidates(subject: Subject) -> list[dict[str, Any]]:
     return [
         {
             "name": one.name,
+            "role": one.role,
             "score": f"{one.score:.4f}",
             "seconds": f"{one.seconds:.1f}",
             "chosen": one.name == subject.trained.chosen,
@@ -62,12 +64,12 @@ def _candidates(subject: Subject) -> list[dict[str, Any]]:
     ]
 
 
-def _learning(tables: Mapping[str, Any]) -> dict[str, Any] | None:
-    found = tables.get("learning")
-    if found is None:
-        return None
-    losses = [(epoch["training_loss"], epoch["validation_loss"]) for epoch in found["epochs"]]
-    return {**found, "svg": Markup(learning(losses, found["kept"]))}
+def _learning(tables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    drawn = []
+    for found in tables.get("learning", []):
+        losses = [(epoch["training_loss"], epoch["validation_loss"]) for epoch in found["epochs"]]
+        drawn.append({**found, "svg": Markup(learning(losses, found["kept"]))})
+    return drawn
 
 
 def _choice(subject: Subject) -> str:

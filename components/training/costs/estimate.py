@@ -101,7 +101,8 @@ def check_estimate(estimate: Estimate, trained: Trained) -> EstimateCheck:
 
     The epochs that were taken are known afterwards, so what is left to be wrong is the cost of each.
     """
-    spent = {part.name: part.taking(trained.epochs if part.unit == "epoch" else part.most) for part in estimate.parts}
+    epochs = {one.name: len(one.curve) for one in trained.candidates if one.curve}
+    spent = {part.name: part.taking(epochs.get(part.name, part.most)) for part in estimate.parts}
     cpu = sum(one.cpu for one in spent.values())
     taken = {candidate.name: candidate.seconds for candidate in trained.candidates}
     return EstimateCheck(

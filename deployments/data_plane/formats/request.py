@@ -16,7 +16,7 @@ from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.description.types.registry import value_type
 
 # What msgspec says where: "Expected `int`, got `str` - at `$[3].plane_age`".
-_PLACE = re.compile(r" - at `\$(?:\[(?P<row>\d+|\.\.\.)\])?(?:\.(?P<field>[^`\[.]+))?[^`]*`$")
+_PLACE = re.compile(r" - at `\$(?:\[(?P<row>\d+|\.\.\.)\])?(?:\.(?P<field>.*))?`$")
 # What JSON takes for blanks, however many.
 _BLANKS = re.compile(rb"[ \t\n\r]*")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<field>.*)`$")
@@ -40,7 +40,9 @@ class RowDecoder:
         # Rows hold no references to each other: the garbage collector need not look at them.
         self._type = msgspec.defstruct(
             contract.name,
-            [(field.name, annotation(field)) for field in self.fields],
+            # A column may be called what no attribute of Python is.
+            [(f"field_{place}", annotation(field)) for place, field in enumerate(self.fields)],
+            rename={f"field_{place}": field.name for place, field in enumerate(self.fields)},
             forbid_unknown_fields=True,
             kw_only=True,
             gc=False,
@@ -116,8 +118,13 @@ class RowDecoder:
         if found := _ABSENT.match(what):
             absent = self._allowed[found["field"]]
             return InvalidRow(row, absent.name, f"missing; {'send null if unknown' if absent.nullable else 'required'}")
-        name = place["field"] if place else None
-        field = self._allowed.get(name or "")
+        field = self._named(place["field"] or "" if place else "")
+        name = field.name if field else None
         if field and what.startswith("Invalid enum value"):
             what = f"{what}; allowed: {', '.join(str(value) for value in field.allowed)}"
         return InvalidRow(row, name, what.replace("`", ""))
+
+    def _named(self, path: str) -> FieldSpec | None:
+        """Return the field that a path of msgspec's begins with: a name may have dots and brackets of its own."""
+        found = [name for name in self._allowed if path == name or path.startswith((f"{name}[", f"{name}."))]
+        return self._allowed[max(found, key=len)] if found else None

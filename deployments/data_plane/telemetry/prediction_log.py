@@ -170,12 +170,19 @@ class PredictionLog:
 
 def _stand_ins(inference: Inference, field: FieldSpec, values: Any) -> dict[str, Any]:
     """Return the digests of large values, and what the kind says of them, as Arrow columns by name."""
-    import pyarrow as pa
-
     plain = values if isinstance(values, tuple) else values.to_pylist()
     made = {digest_column(field.name): digests(field, plain), **described(inference, field, plain)}
-    kinds = {name: pa.string() if column.dtype == object else pa.float64() for name, column in made.items()}
-    return {name: pa.array(column, kinds[name], from_pandas=True) for name, column in made.items()}
+    return {name: _said(column) for name, column in made.items()}
+
+
+def _said(column: NDArray[Any]) -> Any:
+    """Return what a kind says of values as an Arrow column; what is unknown is null."""
+    import pyarrow as pa
+
+    if column.ndim == 1:
+        return pa.array(column, pa.string() if column.dtype == object else pa.float64(), from_pandas=True)
+    flat, unknown = pa.array(column.ravel(), pa.float32()), pa.array(np.isnan(column).any(axis=1))
+    return pa.FixedSizeListArray.from_arrays(flat, column.shape[1], mask=unknown)
 
 
 def _column(values: Any, field: FieldSpec) -> Any:

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -25,7 +24,7 @@ from components.evaluation.metrics import score
 from components.features.recipe import Recipe, write_recipe
 from components.gates.judge import Context, judge
 from components.store.folder import FolderStore
-from components.training.results import Candidate, HardwareChoice, Trained
+from components.training.results import Candidate, HardwareChoice, Role, Trained
 from data_contracts.description.spec import ContractSpec
 from data_contracts.flights import Flight
 
@@ -45,8 +44,6 @@ def trained_with(candidates: tuple[Candidate, ...]) -> Trained:
         chosen="mlp",
         comparison=None,
         hardware=HardwareChoice(device="cpu", precision="32-true", compile=False, threads=1, reason="a test"),
-        stopped="finished",
-        epochs=1,
         seconds=12.0,
         cost_usd=0.01,
         seed=1,
@@ -95,7 +92,7 @@ def situation(tmp_path: Path) -> Situation:
         splits=splits,
         facts={"values": (), "codes": {}},
     )
-    candidates = (candidate(tmp_path, "mlp", "lightning", good), candidate(tmp_path, "xgboost", "baseline", weak))
+    candidates = (candidate(tmp_path, "mlp", "challenger", good), candidate(tmp_path, "xgboost", "baseline", weak))
     return Situation(tmp_path, trained_with(candidates), prepared, labels, good)
 
 
@@ -117,9 +114,7 @@ def contract_rows(labels: NDArray[np.bool_], first_day: int, random: np.random.G
     return pl.DataFrame(values | rest).select(field.name for field in FIELDS)
 
 
-def candidate(
-    folder: Path, name: str, family: Literal["baseline", "lightning"], answers: NDArray[np.float32]
-) -> Candidate:
+def candidate(folder: Path, name: str, role: Role, answers: NDArray[np.float32]) -> Candidate:
     """Write a candidate whose 'model' is a Parquet of its answers."""
     table = pl.DataFrame({"split": ["test"] * len(answers), "row": np.arange(len(answers)), "answer": answers})
     # Row order in the file is not promised, the row number is.
@@ -127,7 +122,7 @@ def candidate(
     table.write_parquet(folder / f"{name}.parquet")
     return Candidate(
         name=name,
-        family=family,
+        role=role,
         model=folder / f"{name}.parquet",
         digest=name,
         predictions=folder / f"{name}.predictions.parquet",
@@ -259,7 +254,7 @@ def test_a_broken_slice_is_named(situation: Situation, flights: Workload) -> Non
     answers = situation.answers.copy()
     broken = pl.read_parquet(situation.prepared.splits["test"].path)["origin"].to_numpy() == "JFK"
     answers[broken] = np.random.default_rng(1).permutation(answers[broken])
-    shuffled = candidate(situation.folder, "mlp", "lightning", answers)
+    shuffled = candidate(situation.folder, "mlp", "challenger", answers)
     trained = trained_with((shuffled, situation.trained.candidates[1]))
     done = evaluate(
         trained, trained.as_trained, situation.prepared, flights, Flight.spec(), predict, situation.folder / "e"

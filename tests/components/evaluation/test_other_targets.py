@@ -337,7 +337,7 @@ def test_the_trainers_probabilities_of_classes_are_read_in_the_order_of_rows(tmp
     table.reverse().write_parquet(tmp_path / "answers.parquet")
     candidate = Candidate(
         name="mlp",
-        family="lightning",
+        role="challenger",
         model=tmp_path / "model.onnx",
         digest="d",
         predictions=tmp_path / "answers.parquet",

@@ -52,7 +52,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     onnx.save(linear(pl.read_parquet(prepared.splits["train"].path)), model)
     best = Candidate(
         name="linear",
-        family="baseline",
+        role="baseline",
         model=model,
         digest=digest_file(model),
         predictions=folder / "linear.parquet",
@@ -70,8 +70,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         chosen="linear",
         comparison=None,
         hardware=HardwareChoice(device="cpu", precision="32-true", compile=False, threads=1, reason="a test"),
-        stopped="finished",
-        epochs=1,
         seconds=1,
         cost_usd=0.001,
         seed=1,

@@ -100,7 +100,7 @@ def fitted(folder: Path, recipe: Recipe, train: pl.DataFrame, noise: float, name
     path = write_atomically(folder / f"{name}.onnx", graph.SerializeToString())
     return Candidate(
         name=name,
-        family="baseline" if name == "linear" else "lightning",
+        role="baseline" if name == "linear" else "challenger",
         model=path,
         digest=digest_file(path),
         predictions=folder / f"{name}.parquet",
@@ -138,8 +138,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         chosen="mlp",
         comparison=None,
         hardware=HardwareChoice(device="cpu", precision="32-true", compile=False, threads=1, reason="a test"),
-        stopped="finished",
-        epochs=1,
         seconds=1,
         cost_usd=0.001,
         seed=1,

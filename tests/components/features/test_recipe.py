@@ -2,6 +2,7 @@
 
 import math
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from components.declaration.features import FeatureStep
 from components.features.recipe import TRANSFORMS, Recipe, fit_recipe, read_recipe, recipe_graph, write_recipe
 from components.kinds.tabular.inference import Tensors
 from data_contracts.contract import Contract, column
+from data_contracts.description.spec import ContractSpec, FieldSpec
 from data_contracts.language.frame_schema import frame_schema
 
 
@@ -264,3 +266,62 @@ def test_numbers_too_large_to_scale_are_refused_with_their_name(train: pl.LazyFr
     ):
         fit_recipe(large, [FeatureStep(transform="standardise", fields=("number",))], CONTRACT)
     fit_recipe(large, [FeatureStep(transform="log1p", fields=("number",))], CONTRACT)
+
+
+class CountedFrame:
+    """Counts how often a lazy frame is computed while it is looked at."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened = 0
+        collect = pl.LazyFrame.collect
+
+        def counted(frame: pl.LazyFrame, **options: Any) -> Any:
+            self.opened += "PARQUET" in frame.explain(optimized=False).upper()
+            return collect(frame, **options)
+
+        monkeypatch.setattr(pl.LazyFrame, "collect", counted)
+
+
+@pytest.mark.parametrize(("columns", "most", "opened"), [(10, 4_000_000, 2), (300, 4_000_000, 2), (300, 20 * 100, 16)])
+def test_a_file_is_opened_once_for_a_block_of_columns_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, columns: int, most: int, opened: int
+) -> None:
+    names = [f"x{place}" for place in range(columns)]
+    fields = [FieldSpec(name=name, dtype="number", description="") for name in names]
+    label = FieldSpec(name="late", dtype="boolean", description="", roles=("label",), available="after")
+    contract = ContractSpec(name="Wide", description="", fields=(*fields, label))
+    frame = pl.DataFrame(np.random.default_rng(0).normal(size=(100, columns)), schema=names)
+    frame.with_columns(late=pl.int_range(pl.len()) % 2 == 0).write_parquet(tmp_path / "train.parquet")
+    monkeypatch.setattr("components.features.recipe.VALUES_AT_ONCE", most)
+    counted = CountedFrame(monkeypatch)
+    recipe = fit_recipe(
+        pl.scan_parquet(tmp_path / "train.parquet"),
+        [FeatureStep(transform="standardise", fields=tuple(names))],
+        contract,
+    )
+    # Once more for the number of rows.
+    assert counted.opened == opened
+    assert len(recipe.steps) == columns
+
+
+def test_a_column_too_long_for_memory_is_fitted_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"text": ["a", "b", "a"], "code": [1, 2, 1], "late": [True, False, True]})
+    frame.write_parquet(tmp_path / "train.parquet")
+    steps = [
+        FeatureStep(transform="category", fields=("text", "code")),
+        FeatureStep(transform="target_mean", fields=("text",), smoothing=2.0),
+    ]
+    whole = fit_recipe(pl.scan_parquet(tmp_path / "train.parquet"), steps, CONTRACT_OF_TWO)
+    monkeypatch.setattr("components.features.recipe.VALUES_AT_ONCE", 1)
+    assert fit_recipe(pl.scan_parquet(tmp_path / "train.parquet"), steps, CONTRACT_OF_TWO) == whole
+
+
+CONTRACT_OF_TWO = ContractSpec(
+    name="Two",
+    description="",
+    fields=(
+        FieldSpec(name="text", dtype="string", description=""),
+        FieldSpec(name="code", dtype="integer", description=""),
+        FieldSpec(name="late", dtype="boolean", description="", roles=("label",), available="after"),
+    ),
+)

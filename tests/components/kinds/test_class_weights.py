@@ -63,7 +63,7 @@ def test_an_epoch_is_scored_by_what_would_ship(tmp_path: Path) -> None:
     workload = parcels_workload(class_weight="balanced")
     goal = workload.goal.model_copy(update={"metric": "log_loss", "direction": "at_most"})
     prepared = prepare_parcels(tmp_path, workload, rows=400)
-    work = open_work(prepared, workload.model_copy(update={"goal": goal}), parcels_spec(), tmp_path)
+    work = open_work(prepared, workload.model_copy(update={"goal": goal}), parcels_spec())
     score = network_plan(work, Settings(threads=1)).task.score
     labels = work.tables["validation"].labels
     # Far off, and told by no number of rows: a line through the logits mends all of it.

@@ -25,9 +25,9 @@ from components.declaration.audit import AuditLimits
 from components.evaluation.evaluate import evaluate
 from components.evaluation.evidence import read_evidence
 from components.evaluation.part import EvaluationPart
+from components.kinds.image.candidates import fitted_temperature
 from components.kinds.image.data import Pictures, read_pictures
 from components.kinds.image.inference import CALL_BYTES, pixels_of
-from components.kinds.image.keeping import fitted_temperature
 from components.kinds.image.mistakes import worst_mistakes
 from components.kinds.image.model import augmented
 from components.kinds.image.near_duplicates import repeated_pictures
@@ -78,7 +78,7 @@ def encoded(pixels: np.ndarray, form: str = "PNG", **more: Any) -> bytes:
 
 def test_the_network_beats_the_linear_probe_beyond_doubt_and_is_chosen(example: Example) -> None:
     trained = example.trained
-    assert [(one.name, one.family) for one in trained.candidates] == [("linear", "baseline"), ("network", "lightning")]
+    assert [(one.name, one.role) for one in trained.candidates] == [("linear", "baseline"), ("network", "challenger")]
     assert trained.candidate("linear").score > 0.85
     assert trained.chosen == "network"
     assert trained.best.score > 0.93

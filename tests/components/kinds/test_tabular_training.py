@@ -57,10 +57,10 @@ def test_three_candidates_are_trained_and_the_first_stays_unless_beaten_beyond_d
     example: Example,
 ) -> None:
     trained = example.trained
-    assert [(one.name, one.family) for one in trained.candidates] == [
+    assert [(one.name, one.role) for one in trained.candidates] == [
         ("xgboost", "baseline"),
         ("linear", "baseline"),
-        ("network", "lightning"),
+        ("network", "challenger"),
     ]
     assert all(one.score > 0.6 for one in trained.candidates)
     # The network's score is higher here, but within what chance alone gives.
@@ -129,7 +129,7 @@ def test_a_model_that_is_better_beyond_doubt_is_chosen(
 def test_a_time_cap_still_gives_usable_models_and_is_said(example: Example, tmp_path: Path) -> None:
     workload = parcels_workload(time_cap_minutes=1e-6, epochs=500)
     trained = train(example.prepared, workload, tmp_path)
-    assert trained.stopped == "time cap"
+    assert trained.candidate("network").stopped == "time cap"
     assert "training was cut off: xgboost by the time cap, network by the time cap" in trained.cut_off
     assert all(0.3 < one.score < 1 for one in trained.candidates)
 
@@ -283,7 +283,7 @@ def test_a_training_killed_at_write_after_write_ends_with_the_models_of_one_that
     ended = train(example.prepared, example.workload, tmp_path / "killed")
     assert ended.digest == example.trained.digest
     assert [one.score for one in ended.candidates] == [one.score for one in example.trained.candidates]
-    assert ended.curve == example.trained.curve
+    assert ended.candidate("network").curve == example.trained.candidate("network").curve
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_what_the_workload_file_says_of_training_reaches_the_network(
     ends = []
     for name, given in (("without", {}), ("with", option)):
         work = open_work(
-            example.prepared, parcels_workload(**{"precision": "fp32", "epochs": 1} | given), parcels_spec(), tmp_path
+            example.prepared, parcels_workload(**{"precision": "fp32", "epochs": 1} | given), parcels_spec()
         )
         ends.append(fit(network_plan(work, SETTINGS), tmp_path / name, Budget(600.0)).weights)
     assert any(not torch.equal(value, ends[1][key]) for key, value in ends[0].items())
@@ -318,4 +318,4 @@ def test_two_processes_train_a_workload_that_asks_for_them(example: Example, tmp
     trained = train(example.prepared, parcels_workload(devices=2, strategy="ddp"), tmp_path)
     network = trained.candidate("network")
     assert network.score > 0.6
-    assert trained.epochs == 4
+    assert len(network.curve) == 4

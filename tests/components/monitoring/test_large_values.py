@@ -1,4 +1,4 @@
-"""Pictures are compared by what the kind says of them: brightness, width, height, size."""
+"""Pictures are compared by what the kind says of them: brightness, width, height, size, and an embedding."""
 
 import io
 from datetime import date
@@ -29,7 +29,7 @@ from tests.kinds.laws import sealed
 
 CONTRACT = HandwrittenDigit.spec()
 SPLITS = ("train", "validation", "test", "monitor")
-SAID = ("size", "brightness", "width", "height")
+SAID = ("size", "brightness", "width", "height", "embedding")
 
 
 def compared(reference: pl.DataFrame, window: pl.DataFrame, folder: Path, contract: ContractSpec) -> DriftReport:
@@ -49,9 +49,15 @@ def wider(picture: bytes) -> bytes:
     return out.getvalue()
 
 
+def turned(picture: bytes) -> bytes:
+    out = io.BytesIO()
+    Image.open(io.BytesIO(picture)).rotate(90).save(out, "PNG")
+    return out.getvalue()
+
+
 @pytest.fixture(scope="module")
 def digits() -> pl.DataFrame:
-    return read_rows().collect().sample(fraction=1, shuffle=True, seed=1)
+    return read_rows().collect().sample(fraction=1, shuffle=True, seed=2)
 
 
 def test_pictures_that_became_darker_are_drift_and_others_are_not(digits: pl.DataFrame, tmp_path: Path) -> None:
@@ -66,6 +72,23 @@ def test_pictures_that_became_darker_are_drift_and_others_are_not(digits: pl.Dat
     wide = window.with_columns(pl.col("picture").map_elements(wider, return_dtype=pl.Binary))
     assert "picture.width" in compared(reference, wide, tmp_path / "wide", CONTRACT).drifted
     assert "Drift in column 'picture.brightness'" in loud.windows[0].report.read_text()
+
+
+def test_pictures_that_are_as_bright_but_turned_are_drift_by_their_embedding(
+    digits: pl.DataFrame, tmp_path: Path
+) -> None:
+    reference, window = digits.head(900), digits.tail(300)
+    lying = window.with_columns(pl.col("picture").map_elements(turned, return_dtype=pl.Binary))
+    found = compared(reference, lying, tmp_path, CONTRACT)
+    # How a file is packed may change with it.
+    assert set(found.windows[0].moved) - {"picture.size"} == {"picture.embedding"}
+    (embedded,) = [one for one in found.windows[0].columns if one.name == "picture.embedding"]
+    assert (embedded.test, embedded.distance) == ("domain-classifier", "2 AUC - 1")
+    assert embedded.effect > 0.5
+    # Evidently draws no vectors; the table above its charts has them.
+    page = found.windows[0].report.read_text()
+    assert "<td>picture.embedding</td><td>domain-classifier, p = " in page
+    assert "Drift in column 'picture.embedding'" not in page
 
 
 def test_pictures_that_are_personal_are_not_compared(digits: pl.DataFrame, tmp_path: Path) -> None:

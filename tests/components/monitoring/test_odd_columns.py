@@ -17,6 +17,7 @@ from components.monitoring.drift_rule import comparable, judged_columns
 from components.monitoring.drift_tests import FAR, TESTS, chi_square, kolmogorov_smirnov
 from components.store.reference import Reference, settled
 from data_contracts.contract import Contract, column
+from data_contracts.language.drift_schema import DriftSchema
 
 RANDOM = np.random.default_rng(3)
 
@@ -137,9 +138,9 @@ def odd_columns(size: int) -> st.SearchStrategy[pl.DataFrame]:
 def test_odd_columns_give_p_values_and_distances_whatever_they_hold(data: st.DataObject) -> None:
     sizes = st.sampled_from([0, 1, 3, 40])
     reference, window = (data.draw(odd_columns(data.draw(sizes))) for _ in range(2))
-    before, after = comparable(reference, window, ["level"], ["place"])
+    before, after = comparable(reference, window, DriftSchema(("level",), ("place",)))
     named = {"level": data.draw(st.sampled_from([name for name, one in TESTS.items() if one.of == "numbers"]))}
-    found = judged_columns(before, after, ["level"], Monitoring(tests=named))
+    found = judged_columns(before, after, Monitoring(tests=named))
     assert {one.column for one in found if one.of == "missing"} == {"level", "place"}
     for one in found:
         assert 0 <= one.p_value <= 1
@@ -171,6 +172,7 @@ def test_of_calm_windows_no_more_raise_an_alarm_than_the_rule_says(rows: int, tr
     for _ in range(tries):
         reference, window = calm(800), calm(rows)
         names = [name for name in reference.columns if name[0] != "c"]
-        before, after = comparable(reference, window, names, [n for n in reference.columns if n[0] == "c"])
-        alarms += any(one.moved for one in judged_columns(before, after, names, rule))
+        schema = DriftSchema(tuple(names), tuple(name for name in reference.columns if name[0] == "c"))
+        before, after = comparable(reference, window, schema)
+        alarms += any(one.moved for one in judged_columns(before, after, rule))
     assert alarms <= most

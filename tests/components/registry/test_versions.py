@@ -47,17 +47,21 @@ PROVENANCE = {
     "code": {"commit": "f084cf5"},
     "training": {
         "candidates": [
-            {"name": "xgboost", "family": "baseline", "digest": "a1", "score": 0.7, "seconds": 2.0},
-            {"name": "network", "family": "lightning", "digest": "b2", "score": 0.6, "seconds": 1.5},
+            {"name": "xgboost", "role": "baseline", "digest": "a1", "score": 0.7, "seconds": 2.0},
+            {
+                "name": "network",
+                "role": "challenger",
+                "digest": "b2",
+                "score": 0.6,
+                "seconds": 1.5,
+                "curve": [
+                    {"training_loss": 0.7, "validation_loss": 0.69, "score": 0.55},
+                    {"training_loss": 0.6, "validation_loss": 0.65, "score": 0.6},
+                ],
+            },
         ],
         "chosen": "xgboost",
-        "curve": [
-            {"training_loss": 0.7, "validation_loss": 0.69, "score": 0.55},
-            {"training_loss": 0.6, "validation_loss": 0.65, "score": 0.6},
-        ],
         "hardware": {"device": "cpu", "precision": "32-true", "compile": False, "threads": 1, "reason": "small"},
-        "stopped": "finished",
-        "epochs": 2,
         "seconds": 3.5,
         "cost_usd": 0.0,
         "seed": 1,

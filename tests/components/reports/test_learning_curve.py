@@ -19,18 +19,23 @@ TRAINED = Trained(
     path=Path(),
     candidates=(
         Candidate(
-            name="network", family="lightning", model=Path(), digest="b", predictions=Path(), score=0.68, seconds=1
+            name="network",
+            role="challenger",
+            model=Path(),
+            digest="b",
+            predictions=Path(),
+            score=0.68,
+            seconds=1,
+            stopped="early stopping",
+            curve=tuple(
+                Epoch(training_loss=training, validation_loss=validation, score=score)
+                for (training, validation), score in zip(LOSSES, SCORES, strict=True)
+            ),
         ),
     ),
     chosen="network",
     comparison=None,
     hardware=HardwareChoice(device="cpu", precision="32-true", compile=False, threads=1, reason="a test"),
-    stopped="early stopping",
-    epochs=5,
-    curve=tuple(
-        Epoch(training_loss=training, validation_loss=validation, score=score)
-        for (training, validation), score in zip(LOSSES, SCORES, strict=True)
-    ),
     seconds=12.0,
     cost_usd=0.01,
     seed=1,
@@ -38,12 +43,12 @@ TRAINED = Trained(
 
 
 def test_the_kept_epoch_is_the_first_of_the_best() -> None:
-    assert TRAINED.kept_epoch == 2
-    assert TRAINED.model_copy(update={"curve": ()}).kept_epoch is None
+    assert TRAINED.best.kept_epoch == 2
+    assert TRAINED.best.model_copy(update={"curve": ()}).kept_epoch is None
 
 
 def test_the_evidence_holds_the_choice_of_hardware_with_its_reason() -> None:
-    assert _learning(TRAINED)["learning"]["hardware"]["reason"] == "a test"
+    assert _learning(TRAINED)["learning"][0]["hardware"]["reason"] == "a test"
 
 
 def test_the_page_draws_both_losses_and_says_which_epoch_was_kept_and_what_ended_it() -> None:

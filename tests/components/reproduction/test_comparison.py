@@ -7,7 +7,7 @@ from components.provenance import Package
 from components.reproduction.comparison import Reproduction, compare
 from components.reproduction.environment import environment_changes
 from components.reproduction.recorded import Recorded, RecordedCode, RecordedData, RecordedMachine
-from components.training.results import CandidateRecord, HardwareChoice, TrainingRecord
+from components.training.results import CandidateRecord, HardwareChoice, Stopped, TrainingRecord
 
 
 def record(
@@ -16,7 +16,7 @@ def record(
     packaged: str | None = None,
     auc: float = 0.7,
     threads: int = 2,
-    stopped: str = "finished",
+    stopped: Stopped = "finished",
     prepared: str = "p",
 ) -> Recorded:
     manifest = Manifest(
@@ -30,11 +30,9 @@ def record(
         assets={"recipe.json": "assets/recipe.json"},
     )
     training = {
-        "candidates": (CandidateRecord(name="network", digest=model, score=auc, seconds=1.0),),
+        "candidates": (CandidateRecord(name="network", digest=model, score=auc, seconds=1.0, stopped=stopped),),
         "chosen": "network",
         "hardware": HardwareChoice(device="cpu", precision="32-true", compile=False, threads=threads, reason="a test"),
-        "stopped": stopped,
-        "epochs": 1,
         "seconds": 1.0,
         "cost_usd": 0.0,
         "seed": 1,
@@ -71,7 +69,7 @@ def test_another_model_with_the_same_metrics_is_equal_and_what_changed_is_named(
     )
     assert found.causes == (
         "hardware.threads was 2, now 1",
-        "a cap ended training (finished, now time cap): where depends on the clock",
+        "a cap ended the training of network (finished, now time cap): where depends on the clock",
     )
 
 
