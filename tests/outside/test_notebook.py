@@ -25,5 +25,5 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(place: Place) -> None
     cells = json.loads((place.folder / "notebook.ipynb").read_text())["cells"]
     shown = [output["data"] for cell in cells for output in cell.get("outputs", ()) if "data" in output]
     # The run is a page, with its verdict first, and the file of answers is a frame with a row for each row asked.
-    assert any("tumours: promoted." in "".join(data.get("text/html", ())) for data in shown)
+    assert any("wines: promoted." in "".join(data.get("text/html", ())) for data in shown)
     assert "shape: (5, " in "".join(shown[-1]["text/plain"])
