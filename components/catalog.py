@@ -14,7 +14,7 @@ from components.batch_prediction import BatchPredictor, OpenBatches, RowByRow, p
 from components.compression.results import Smaller
 from components.data.preparation import ONLY_SPLITS, Preparation
 from components.data.results import Prepared
-from components.declaration.features import FeatureStep
+from components.declaration.features import FeatureStep, automatic_features
 from components.declaration.metrics import FILE as METRICS_FILE
 from components.declaration.section import Section
 from components.declaration.serving import GRAPH_FAMILIES, Family
@@ -177,6 +177,13 @@ def check_kind(workload: Workload, contract: ContractSpec) -> None:
         raise WorkloadError(f"'features': {kind.name} learns from whole examples and makes none: leave the section out")
     if kind.check is not None:
         kind.check(kind_options(workload), workload.features, contract)
+
+
+def with_features(workload: Workload, contract: ContractSpec) -> Workload:
+    """Return a workload with features by the types of its fields, where its kind makes some and the file names none."""
+    if workload.features or find_kind(workload.kind).preparation.make is None:
+        return workload
+    return workload.model_copy(update={"features": automatic_features(contract)})
 
 
 def kind_options(workload: Workload | TrainingPart) -> Section:

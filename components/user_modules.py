@@ -47,10 +47,15 @@ def forget_contracts() -> None:
 def find_modules_beside(workload: str, file: Path) -> None:
     """Have imports look beside a workload file that was given by its path, after the working directory.
 
-    One that was given by its name lies in a folder ``deployments/``, and its contract in the folder above.
+    One in a folder ``deployments/`` has its contract in the folder above.
     """
-    if workload.endswith((".yaml", ".yml")) and file.parent != Path.cwd():
-        find_user_modules(file.parent)
+    if not workload.endswith((".yaml", ".yml")):
+        return
+    above = [file.parent.parent] if file.parent.name == "deployments" else []
+    for folder in (file.parent, *above):
+        # Ours are found by their own names.
+        if folder not in (Path.cwd(), ROOT) and not folder.is_relative_to(ROOT / "deployments"):
+            find_user_modules(folder)
 
 
 def child_environment() -> dict[str, str]:
