@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.artefacts.errors import WorkloadError
-from components.declaration.targets import HIGHER_IS_BETTER, Metric, Target, target_of, title_of
+from components.declaration.metrics import find_metric, known_metrics, title_of
+from components.declaration.targets import Target, target_of
 from data_contracts.description.spec import ContractSpec
 
-METRIC: dict[Target, Metric] = {"binary": "auc", "multiclass": "accuracy", "regression": "r2"}
+METRIC: dict[Target, str] = {"binary": "auc", "multiclass": "accuracy", "regression": "r2"}
 # What the same answer for all has: the least that can be asked. An error has no such figure.
 LEAST: dict[str, float] = {"auc": 0.5, "pr_auc": 0.0, "accuracy": 0.0, "macro_f1": 0.0, "r2": 0.0}
 BUDGETS = {"latency_p95_ms": 100, "training_usd": 1, "serving_usd_per_1000": 0.1}
@@ -40,10 +41,13 @@ def filled(document: Mapping[str, Any], contract: ContractSpec, name: str) -> di
 def _goal(said: Mapping[str, Any], contract: ContractSpec) -> dict[str, Any]:
     goal: dict[str, Any] = {"metric": METRIC[target_of(contract)], **BUDGETS, **said}
     metric = goal["metric"]
-    if metric not in HIGHER_IS_BETTER:
-        # Which metrics there are is told where the section is checked.
+    known = find_metric(metric) if isinstance(metric, str) else None
+    if isinstance(metric, str) and known is None:
+        raise WorkloadError(f"'goal.metric': there is no metric '{metric[:80]}'; known: {', '.join(known_metrics())}")
+    if known is None:
+        # What a name must be is told where the section is checked.
         return goal
-    goal.setdefault("direction", "at_least" if HIGHER_IS_BETTER[metric] else "at_most")
+    goal.setdefault("direction", "at_least" if known.higher_is_better else "at_most")
     if "threshold" not in goal:
         if metric not in LEAST:
             raise WorkloadError(
