@@ -98,7 +98,7 @@ def run(name: str, workload: Any, known: dict[str, Any]) -> Any:
             answers = known["evaluate"].answers
             return rehearse.fn(part, shipped, known["prepare"], answers, kind, contract, home, settings)
         case "gate":
-            return gate.fn(GatesPart.of(workload), measured())
+            return gate.fn(GatesPart.of(workload), measured(), kind)
         case "package":
             return package.fn(workload, inputs(), kind, contract, home, settings)
         case "register":

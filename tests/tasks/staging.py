@@ -123,7 +123,7 @@ def stage_all(document: dict[str, Any], home: Home) -> Staged:
         rehearsed=rehearsed,
         usd_per_hour=settings.price_per_hour,
     )
-    gates = gate.fn(GatesPart.of(workload), measured)
+    gates = gate.fn(GatesPart.of(workload), measured, kind)
     inputs = BuildInputs(**dict(measured), snapshot=snapshot, validated=validated, expected=expected, gates=gates)
     packaged = package.fn(workload, inputs, kind, contract, home, settings)
     registered = register.fn(workload, packaged, trained, gates.passed, home, settings)

@@ -50,7 +50,7 @@ def keys(staged: Staged, workload: Workload, **measured: object) -> Keys:
         compress: {"workload": CompressionPart.of(workload), "trained": made.trained, "kind": kind},
         evaluate: {"workload": EvaluationPart.of(workload), "trained": made.trained, "shipped": shipped, "kind": kind},
         rehearse: {"workload": ServedPart.of(workload), "answers": made.evaluated.answers, "kind": kind},
-        gate: {"workload": GatesPart.of(workload), "measured": judged},
+        gate: {"workload": GatesPart.of(workload), "measured": judged, "kind": kind},
         package: {"workload": workload, "inputs": made, "kind": kind},
     }
     found = {}
