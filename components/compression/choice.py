@@ -234,7 +234,7 @@ def _measured(
     predictors = {name: kind.inference.open(graph, contract) for name, graph in graphs.items()}
     speeds = time_graphs(predictors, frame, contract)
     losses = metric_losses(target, labels, answers, workload.seed)
-    named = [str(value) for value in contract.label.allowed] if target == "multiclass" else ["no", "yes"]
+    named = [str(value) for value in contract.label.allowed] or ["no", "yes"]
     truth = [] if target == "regression" else [named[int(label)] for label in labels]
     progress("variants", len(graphs) + 1, len(graphs) + 1)
     variants = []

@@ -51,7 +51,13 @@ def _check_costs(workload: Workload, contract: ContractSpec) -> None:
     if unknown := [name for name in costs.classes if name not in allowed]:
         told = f"the classes are {', '.join(allowed)}" if allowed else f"it is a {label.dtype} and has no classes"
         raise WorkloadError(f"'gates.costs.classes': {', '.join(unknown)} is no class of '{label.name}'; {told}")
-    if not costs.classes and label.dtype != "boolean":
+    binary = target_of(contract) == "binary"
+    if costs.classes and binary:
+        raise WorkloadError(
+            f"'gates.costs.classes': '{label.name}' has two values, of which {classes_of(contract)[1]} counts as yes: "
+            "give false_alarm and miss instead"
+        )
+    if not costs.classes and not binary:
         raise WorkloadError(
             f"'gates.costs': false_alarm and miss are about yes or no, and '{label.name}' is a {label.dtype}; "
             + ("give classes: what it costs to miss each" if allowed else "leave the costs out")

@@ -67,13 +67,16 @@ def limits_of(metric: str) -> tuple[float, float]:
 
 
 def classes_of(contract: ContractSpec) -> tuple[str, ...]:
-    """Return the names of the classes that the contract's label tells apart, in the order of their places."""
+    """Return the names of the classes that the contract's label tells apart, in the order of their places.
+
+    Of two the second is what the probability is of.
+    """
     return ("no", "yes") if contract.label.dtype == "boolean" else tuple(str(one) for one in contract.label.allowed)
 
 
 def target_of(contract: ContractSpec) -> Target:
     """Return what kind of answer the contract's label asks for."""
-    if contract.label.dtype == "boolean":
+    if contract.label.dtype == "boolean" or len(contract.label.allowed) == 2:
         return "binary"
     return "multiclass" if contract.label.allowed else "regression"
 
@@ -99,7 +102,7 @@ def shape_of(
     """
     label, target = contract.label, target_of(contract)
     if target == "binary":
-        return Binary(label=label.name, threshold=threshold)
+        return Binary(label=label.name, threshold=threshold, classes=label.allowed)
     if target == "multiclass":
         weights = tuple((misses or {}).get(str(one), 1.0) for one in label.allowed)
         return Multiclass(label=label.name, classes=label.allowed, weights=weights)

@@ -7,7 +7,7 @@ from typing import Any
 
 from components.artefacts.errors import WorkloadError
 from components.declaration.behaviour import BehaviourTest
-from components.declaration.targets import HIGHER_IS_BETTER, limits_of, target_of
+from components.declaration.targets import HIGHER_IS_BETTER, classes_of, limits_of, target_of
 from components.declaration.workload import Workload
 from components.declaration.yaml_document import told_kind
 from data_contracts.description.field_types import decode_value
@@ -41,7 +41,8 @@ def _check_test(workload: Workload, place: tuple[str | int, ...], test: Behaviou
                 f"{workload.told_place(*place, 'add', name)}: '{name}' is whole, and {number} is not (below 2^53): "
                 "its sum would be cut"
             )
-    classes = tuple(str(one) for one in contract.label.allowed)
+    # The probability of yes or no is of one class alone.
+    classes = classes_of(contract) if target_of(contract) == "multiclass" else ()
     if test.of is not None and test.of not in classes:
         known = f"its classes are {', '.join(classes)}" if classes else f"it is a {contract.label.dtype} and has none"
         raise WorkloadError(

@@ -142,7 +142,13 @@ def _questioned(
     if not workload.gates.behaviour:
         return evidence.model_copy(update={"tables": evidence.tables | tables})
     tables["behaviour"] = behaviour(
-        ask, hold_out.rows, workload.gates.behaviour, contract, classes=hold_out.classes, seed=seed
+        ask,
+        hold_out.rows,
+        workload.gates.behaviour,
+        contract,
+        # Of two classes an answer has one probability.
+        classes=hold_out.classes if hold_out.target == "multiclass" else (),
+        seed=seed,
     )
     extended = evidence.with_measures(behaviour_measure(tables["behaviour"]))
     return extended.model_copy(update={"tables": evidence.tables | tables})
@@ -189,7 +195,7 @@ def yes_or_no(hold_out: HoldOut, workload: EvaluationPart, resamples: int) -> tu
     decided, tables = decisions(hold_out, workload, resamples)
     said = (graph >= decision_threshold(workload)).astype(np.int64)
     seed, unit = workload.seed, hold_out.unit
-    rates = rate_measures(labels.astype(np.int64), said, ("no", "yes"), seed, resamples, unit)
+    rates = rate_measures(labels.astype(np.int64), said, hold_out.classes or ("no", "yes"), seed, resamples, unit)
     calibration = calibration_measure({"yes": (labels, graph)}, seed, resamples, unit)
     return [calibration, *rates, *decided], tables | {"calibration": calibration_bins(labels, graph)}
 

@@ -164,9 +164,10 @@ def labels_of(rows: pl.DataFrame, contract: ContractSpec) -> NDArray[Any]:
     """Return the labels: yes or no, the place among the allowed values, or numbers; SplitError if all are the same."""
     label = contract.label
     column = rows[label.name]
-    if target_of(contract) == "multiclass":
+    if label.allowed:
         column = column.replace_strict(list(label.allowed), list(range(len(label.allowed))), return_dtype=pl.Int64)
-    labels: NDArray[Any] = column.cast(pl.Boolean).to_numpy() if label.dtype == "boolean" else column.to_numpy()
+    is_binary = target_of(contract) == "binary"
+    labels: NDArray[Any] = column.cast(pl.Boolean).to_numpy() if is_binary else column.to_numpy()
     if len(np.unique(labels)) < 2:
         raise SplitError(
             f"every one of the {len(labels):,} rows of the hold-out has {label.name} = {rows[label.name][0]}: it "

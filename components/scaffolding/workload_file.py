@@ -19,6 +19,7 @@ SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 FEW_ROWS = 100
 LATENCY_MS, TRAINING_USD, SERVING_USD = 100, 1, 0.1
 MIN_CLASS_ROWS = 20
+SMALL = 20_000
 
 
 def workload_text(name: str, profile: Profile, goal: str | None) -> str:
@@ -33,7 +34,7 @@ def workload_text(name: str, profile: Profile, goal: str | None) -> str:
         _model(profile),
         _audit(profile),
         _gates(profile),
-        "serving: {port: 8080}",
+        _serving(profile),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -233,6 +234,12 @@ def _gates(profile: Profile) -> str:
         lines.append(f"  baseline_margin: {0.02 if profile.table.rows < 5_000 else 0.005}")
         lines.append(f"  calibration_error: {_calibration(profile):g}")
     return "gates:\n" + "\n".join(lines)
+
+
+def _serving(profile: Profile) -> str:
+    if profile.table.rows >= SMALL:
+        return "serving: {port: 8080}"
+    return "# So few rows cannot tell what a smaller model would lose.\nserving:\n  port: 8080\n  variants: {allow: []}"
 
 
 def _calibration(profile: Profile) -> float:

@@ -18,6 +18,7 @@ from components.settings import Home
 from flows import command_line
 
 COMMANDS = [
+    "new",
     "run",
     "build",
     "promote",

@@ -11,6 +11,7 @@ import itertools
 import math
 import zlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -30,6 +31,9 @@ WITHOUT_SPACES = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{My
 
 TEXT, TIMES = "text", "times"
 
+if TYPE_CHECKING:
+    from datasketch import MinHash
+
 
 class KnownTexts:
     """The texts of an earlier split, with which those of later ones are compared."""
@@ -46,7 +50,7 @@ class KnownTexts:
     def _alike(self) -> float:
         """How many of the texts are nearly the same as another one of them."""
         own = _sample(self._long, OWN_SAMPLE)
-        return sum(self._index.has_like(text) for text in own) / len(own)
+        return self._index.alike(own) / len(own)
 
     def repeated_in(self, later: pl.Series, limit: float) -> Recurrence | None:
         """Return how many later texts are (nearly) the same as one of these; None if chance explains them.
@@ -67,7 +71,7 @@ class KnownTexts:
         if self._long.is_empty() or new.is_empty():
             return None
         texts, part = _sample(new, SAMPLE), int(new[TIMES].sum()) / rows
-        share = sum(self._index.has_like(text) for text in texts) / len(texts) * part
+        share = self._index.alike(texts) / len(texts) * part
         if share <= limit:
             return None
         chance = self._alike * part
@@ -115,16 +119,20 @@ class _Index:
 
         self._texts, self._similarity = texts, similarity
         self._signatures = functools.partial(MinHash.generator, num_perm=BUCKETS * HASHES, seed=SEED, hashfunc=int)
+        # Shingles are hashes already.
         self._shingles = [_shingles(text) for text in texts]
         self._buckets = MinHashLSH(num_perm=BUCKETS * HASHES, params=(BUCKETS, HASHES))
         for place, signature in enumerate(self._signatures(self._shingles)):
             self._buckets.insert(place, signature)
 
-    def has_like(self, text: str) -> bool:
-        """Return whether another text is at least so similar."""
-        own = _shingles(text)
-        # Shingles are hashes already.
-        (signature,) = self._signatures([own])
+    def alike(self, texts: Sequence[str]) -> int:
+        """Return of how many texts another one is known that is at least so similar."""
+        shingles = [_shingles(text) for text in texts]
+        # All at once: for each call the permutations are drawn anew, which takes as long as two texts.
+        signatures = self._signatures(shingles)
+        return sum(self._has_like(*one) for one in zip(texts, shingles, signatures, strict=True))
+
+    def _has_like(self, text: str, own: frozenset[int], signature: "MinHash") -> bool:
         return any(
             _jaccard(own, self._shingles[place]) >= self._similarity
             for place in itertools.islice(self._buckets.query(signature), LOOKED_AT)
