@@ -22,6 +22,7 @@ from flows import (
     serve_command,
     serving_output,
     terminal,
+    validate_command,
 )
 from flows.refusals import refusal_of
 from flows.run_flow import home, run_flow
@@ -64,6 +65,7 @@ def _options(
 
 
 app.command()(new_command.new)
+app.command()(validate_command.validate)
 
 
 @app.command()

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from components.artefacts.errors import WorkloadError
+from components.declaration.metrics import CLASS_METRICS, metrics_for
 from components.declaration.split import GroupSplit, StratifiedSplit, TimeSplit
-from components.declaration.targets import CLASS_METRICS, METRICS, classes_of, target_of
+from components.declaration.targets import classes_of, target_of
 from components.declaration.values import check_declared_values
 from components.declaration.workload import Workload
 from data_contracts.description.spec import ContractSpec, Role
@@ -14,10 +15,10 @@ from data_contracts.description.spec import ContractSpec, Role
 def check_against_contract(workload: Workload, contract: ContractSpec) -> None:
     """Raise WorkloadError for a key of any section that does not fit the contract."""
     target, metric = target_of(contract), workload.goal.metric
-    if metric not in METRICS[target]:
+    if metric not in (metrics := metrics_for(target, workload.kind)):
         raise WorkloadError(
             f"'goal.metric': {metric} cannot judge '{contract.label.name}', a {contract.label.dtype}; "
-            f"for {target} answers: {', '.join(METRICS[target])}"
+            f"for {target} answers: {', '.join(metrics)}"
         )
     _check_unit(workload, contract)
     _check_costs(workload, contract)
@@ -68,7 +69,7 @@ def _check_floors(workload: Workload, contract: ContractSpec) -> None:
     target, classes, label = target_of(contract), classes_of(contract), contract.label
     for place, floor in enumerate(workload.gates.floors):
         key = f"'gates.floors.{place}'"
-        allowed = (*METRICS[target], *(CLASS_METRICS if classes else ()))
+        allowed = (*metrics_for(target, workload.kind), *(CLASS_METRICS if classes else ()))
         if floor.metric not in allowed:
             raise WorkloadError(
                 f"{key}: {floor.metric} cannot judge '{label.name}', a {label.dtype}; "

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from components.declaration.targets import HIGHER_IS_BETTER, title_of
+from components.declaration.metrics import sign_of, title_of
 from components.profiling.profile import Profile, label_facts, metric_of
 from components.profiling.relations import STRONG
 from components.scaffolding.features import feature_steps
@@ -41,7 +41,7 @@ def workload_text(name: str, profile: Profile, goal: str | None) -> str:
 
 def _goal(profile: Profile, said: str | None) -> str:
     metric = metric_of(profile.label)
-    direction = "at_least" if HIGHER_IS_BETTER[metric] else "at_most"
+    direction = "at_least" if sign_of(metric) > 0 else "at_most"
     threshold = threshold_of(profile)
     reached = profile.baseline
     why = (
@@ -69,7 +69,7 @@ def threshold_of(profile: Profile) -> float:
     Three deviations of the metric on the test split from the quick model's value: one-sided intervals must clear it.
     """
     metric, reached = metric_of(profile.label), profile.baseline
-    higher = HIGHER_IS_BETTER[metric]
+    higher = sign_of(metric) > 0
     if reached is None:
         return {"auc": 0.5, "accuracy": 0.0, "macro_f1": 0.0}.get(metric, _rounded_up(2 * _deviation(profile)))
     room = 3.5 * reached.spread

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from components.artefacts.answer_shape import AnswerShape, side_by_side
 from components.data.results import Prepared
+from components.declaration.metrics import sign_of
 from components.declaration.targets import shape_of
 from components.evaluation.hold_out import Answers, difference_by_unit, labels_of, trainer_answers
-from components.evaluation.metrics import HIGHER_IS_BETTER, Interval, score
+from components.evaluation.metrics import Interval, score
 from components.evaluation.units import Unit, units_of
 from components.training.part import TrainingGoal, TrainingPart
 from components.training.results import Candidate, Comparison
@@ -34,9 +35,9 @@ class Validation:
     both: "Validation | None" = None
 
     @property
-    def sign(self) -> int:
+    def sign(self) -> float:
         """1 where more of the goal's metric is better, -1 where less is."""
-        return 1 if HIGHER_IS_BETTER[self.goal.metric] else -1
+        return sign_of(self.goal.metric)
 
     def score(self, answers: Answers, labels: NDArray[Any] | None = None) -> float:
         """Return the goal's metric of answers [rows] or [rows, columns], what it judges first."""

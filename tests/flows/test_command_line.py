@@ -19,6 +19,7 @@ from flows import command_line
 
 COMMANDS = [
     "new",
+    "validate",
     "run",
     "build",
     "promote",

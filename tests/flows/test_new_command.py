@@ -70,6 +70,25 @@ def test_what_cannot_be_is_one_line(slipway: Any, tmp_path: Path, arguments: tup
     assert not (tmp_path / "deployments").exists()
 
 
+def test_a_workload_and_its_rows_are_checked_without_a_run(slipway: Any, tmp_path: Path) -> None:
+    table(tmp_path / "mails.csv")
+    # Another name than in the test above: a module that was imported stays.
+    assert slipway("new", "posts", "--data", "mails.csv")[0] == 0
+    code, out, _ = slipway("validate", "posts", "--data")
+    assert code == 0
+    assert "80 rows, 0 of them refused" in out
+    pl.DataFrame({"row": [1, -5, 2], "class": ["ham", "eggs", "spam"]}).write_csv(tmp_path / "mails.csv")
+    code, out, _ = slipway("validate", "posts", "--data", "--json")
+    rows = json.loads(out)["rows"]
+    assert (code, rows["rows"], rows["refused"]) == (3, 3, 1)
+    assert set(rows["reasons"]) == {"row_column: below 0", "class: not an allowed value"}
+    pl.DataFrame({"line": [1], "class": ["ham"]}).write_csv(tmp_path / "mails.csv")
+    code, _, err = slipway("validate", "posts", "--data")
+    assert code != 0
+    assert "has no column 'row_column'" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.slow
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", ["iris", "breast_cancer", "diabetes"])

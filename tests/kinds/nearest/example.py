@@ -26,7 +26,7 @@ class Iris(Contract):
 def make_example(folder: Path) -> Example:
     random, splits = np.random.default_rng(3), {}
     for name in ("train", "validation", "test"):
-        sort = random.integers(0, 3, 60)
+        sort = random.integers(0, 3, 150)
         path = folder / f"{name}.parquet"
         pl.DataFrame(
             {
@@ -35,9 +35,9 @@ def make_example(folder: Path) -> Example:
                 "sort": np.array(["setosa", "versicolor", "virginica"])[sort],
             }
         ).write_parquet(path)
-        splits[name] = Split(name=name, path=path, rows=60, positives=None)
+        splits[name] = Split(name=name, path=path, rows=150, positives=None)
     prepared = Prepared(digest="iris", path=folder, splits=splits)
-    goal = TrainingGoal(metric="accuracy", unit=None, training_usd=0.1)
+    goal = TrainingGoal(metric="margin", unit=None, training_usd=0.1)
     workload = TrainingPart(kind="nearest", goal=goal, model={}, seed=3)
     (folder / "training").mkdir()
     trained = find_kind("nearest").train(
