@@ -14,7 +14,8 @@ from components.batch_prediction import BatchPredictor, OpenBatches, RowByRow, p
 from components.compression.results import Smaller
 from components.data.preparation import ONLY_SPLITS, Preparation
 from components.data.results import Prepared
-from components.declaration.features import FeatureStep
+from components.declaration.features import FeatureStep, automatic_features
+from components.declaration.metrics import FILE as METRICS_FILE
 from components.declaration.section import Section
 from components.declaration.serving import GRAPH_FAMILIES, Family
 from components.declaration.targets import Target, target_of
@@ -107,6 +108,8 @@ class Kind:
     preprocessing_graph: PreprocessingGraph | None = None
     # What only the kind can measure or show of a model: it joins the evidence.
     further: "MeasureFurther | None" = None
+    # What makes a model of it better, besides data, as the gates advise it.
+    improve: tuple[str, ...] = ()
     # What ``train`` imports when it is called, for whoever has time to import it before.
     training_modules: tuple[str, ...] = ()
 
@@ -131,9 +134,11 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(sorted(kind_folders()))
 
 
-def kind_modules(name: str) -> tuple[str, str]:
-    """Return the modules that are found by a kind's name: what defines it, and by what it answers."""
-    return f"components.kinds.{name}.workload", f"components.kinds.{name}.inference"
+def kind_modules(name: str) -> tuple[str, ...]:
+    """Return the modules that are found by a kind's name: what defines it, by what it answers, metrics of its own."""
+    folder = kind_folders().get(name)
+    own = ("metrics",) if folder is not None and (folder / METRICS_FILE).is_file() else ()
+    return tuple(f"components.kinds.{name}.{module}" for module in ("workload", "inference", *own))
 
 
 def find_kind(name: str) -> Kind:
@@ -172,6 +177,13 @@ def check_kind(workload: Workload, contract: ContractSpec) -> None:
         raise WorkloadError(f"'features': {kind.name} learns from whole examples and makes none: leave the section out")
     if kind.check is not None:
         kind.check(kind_options(workload), workload.features, contract)
+
+
+def with_features(workload: Workload, contract: ContractSpec) -> Workload:
+    """Return a workload with features by the types of its fields, where its kind makes some and the file names none."""
+    if workload.features or find_kind(workload.kind).preparation.make is None:
+        return workload
+    return workload.model_copy(update={"features": automatic_features(contract)})
 
 
 def kind_options(workload: Workload | TrainingPart) -> Section:

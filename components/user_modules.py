@@ -6,6 +6,7 @@ A folder with one of our names there (``deployments/``, ``tasks/``) would be tak
 one is installed as a checkout, whose packages Python's own search does not know.
 """
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -30,13 +31,31 @@ def find_user_modules(folder: Path) -> None:
             data_contracts.__path__.append(contracts)
 
 
+def forget_contracts() -> None:
+    """Have every contract imported anew: in a program that lives long, as a notebook, its file is edited meanwhile."""
+    # What a contract is made with takes a third of a second to import; the command line starts with this module.
+    from data_contracts.contract import Contract
+
+    known = [Contract]
+    for contract in known:
+        known += contract.__subclasses__()
+    for name in {contract.__module__ for contract in known[1:]} - {"__main__"}:
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+
+
 def find_modules_beside(workload: str, file: Path) -> None:
     """Have imports look beside a workload file that was given by its path, after the working directory.
 
-    One that was given by its name lies in a folder ``deployments/``, and its contract in the folder above.
+    One in a folder ``deployments/`` has its contract in the folder above.
     """
-    if workload.endswith((".yaml", ".yml")) and file.parent != Path.cwd():
-        find_user_modules(file.parent)
+    if not workload.endswith((".yaml", ".yml")):
+        return
+    above = [file.parent.parent] if file.parent.name == "deployments" else []
+    for folder in (file.parent, *above):
+        # Ours are found by their own names.
+        if folder not in (Path.cwd(), ROOT) and not folder.is_relative_to(ROOT / "deployments"):
+            find_user_modules(folder)
 
 
 def child_environment() -> dict[str, str]:

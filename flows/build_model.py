@@ -87,7 +87,7 @@ def build_model(workload: WorkloadName = "flights", data: DigestStart = "") -> B
             rehearsed=rehearsed,
             usd_per_hour=settings.price_per_hour,
         )
-        gates = gate(GatesPart.of(declared), measured)
+        gates = gate(GatesPart.of(declared), measured, kind)
         inputs = BuildInputs(**dict(measured), snapshot=snapshot, validated=validated, expected=expected, gates=gates)
         packaged = package(declared, inputs, kind, contract, home, settings)
         registered = register(declared, packaged, trained, gates.passed, home, settings)

@@ -22,6 +22,7 @@ from flows import (
     serve_command,
     serving_output,
     terminal,
+    validate_command,
 )
 from flows.refusals import refusal_of
 from flows.run_flow import home, run_flow
@@ -64,6 +65,7 @@ def _options(
 
 
 app.command()(new_command.new)
+app.command()(validate_command.validate)
 
 
 @app.command()
@@ -195,10 +197,16 @@ def score(
 
 
 @app.command()
-def monitor(workload: Workload, as_json: Json = False) -> None:
+def monitor(
+    workload: Workload,
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare what the service was asked: its prediction log.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Compare later data with what the champion was measured on."""
 
-    monitored = run_flow("monitor_drift", as_json, workload=workload)
+    monitored = run_flow("monitor_drift", as_json, workload=workload, live=live)
     terminal.print_json(monitored) if as_json else run_tables.print_monitored(monitored)
 
 

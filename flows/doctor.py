@@ -11,12 +11,13 @@ from typing import Literal
 
 from components.artefacts.errors import HostError, SlipwayError
 from components.artefacts.storage import sweep
-from components.declaration.loading import known_workloads, read_workload
+from components.declaration.loading import known_workloads
 from components.provenance import dependency_graph, environment_differences, how_to_pin, machine
 from components.result import Result
 from components.run_ledger import SWEPT, close_killed
 from components.settings import Home, Settings
 from flows.killed_runs import crash_ended
+from flows.opening import checked_workload
 from flows.orchestrator import check_reachable
 
 FREE_BYTES = 5_000_000_000
@@ -86,7 +87,7 @@ def _workloads(names: Sequence[str]) -> tuple[Finding, ...]:
     found = []
     for name in names:
         try:
-            port = read_workload(name).serving.port
+            port = checked_workload(name).serving.port
         except SlipwayError as error:
             found.append(Finding(check=f"workload {name}", state="failed", found=str(error)))
             continue

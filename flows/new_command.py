@@ -1,21 +1,17 @@
 """The command ``slipway new``: look at a table, say what was understood, and write the two files that it needs."""
 
-import re
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from components.artefacts.errors import WorkloadError
 from flows import terminal
 
 if TYPE_CHECKING:
     from components.profiling.columns import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
 def new(
@@ -31,20 +27,10 @@ def new(
     as_json: Json = False,
 ) -> None:
     """Look at a table and write its contract and its workload file; then: slipway run NAME."""
-    from components.profiling.profile import profile_table
-    from components.scaffolding.scaffold import refuse_existing, scaffold_files, write_scaffold
-    from data_contracts.language.compilation import taken_names
+    from components.scaffolding.scaffold import Wanted, check_new, scaffold
 
-    if not _NAME.match(name):
-        raise WorkloadError(f"'{name}' is no name of a workload: {_instead(name)}")
-    files = scaffold_files(name, Path())
-    if not force:
-        refuse_existing(files)
-    with tempfile.TemporaryDirectory(prefix="slipway-new-") as scratch:
-        profile = profile_table(
-            data, Path(scratch), label=label, time=time, group=group, choose_label=_asked, taken=taken_names()
-        )
-    write_scaffold(name, profile, files, goal)
+    files = check_new(name, Path(), force=force)
+    profile = scaffold(data, files, Wanted(label, time, group, goal), _asked)
     if as_json:
         terminal.print_json(
             {
@@ -63,12 +49,6 @@ def new(
     from flows.new_output import print_profile
 
     print_profile(name, profile, files)
-
-
-def _instead(name: str) -> str:
-    from components.scaffolding.names import workload_name
-
-    return f"small letters, digits and underscores, such as {workload_name(name)}"
 
 
 def _asked(table: "Table") -> str | None:

@@ -29,9 +29,8 @@ def print_profile(name: str, profile: "Profile", files: "Scaffold") -> None:
     for old, fresh in profile.source.rename.items():
         console.print(f"the column '{old}' is called '{fresh}' from here on", soft_wrap=True)
     label = profile.label
-    what = {"binary": "yes or no", "multiclass": f"{len(label.classes)} classes", "regression": "a number"}[
-        label.target
-    ]
+    yes = f"the probability of {label.classes[1][0]}" if label.target == "binary" and label.classes else "yes or no"
+    what = {"binary": yes, "multiclass": f"{len(label.classes)} classes", "regression": "a number"}[label.target]
     console.print(f"label: {label.column.name} ({what}); split: {profile.division}", soft_wrap=True)
     if (reached := profile.baseline) is not None:
         console.print(

@@ -5,14 +5,14 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.catalog import Kind, check_kind, find_kind, kind_options
-from components.declaration.loading import contract_of, find_workload, read_workload
+from components.catalog import Kind, check_kind, find_kind, kind_options, with_features
+from components.declaration.loading import contract_of, read_workload
 from components.declaration.workload import Workload
 from components.gates.own import own_gates
 from components.monitoring.drift_tests import check_declared
 from components.run_ledger import Ledger, recorded_run
 from components.settings import Home, Settings
-from components.user_modules import find_modules_beside, find_user_modules
+from components.user_modules import find_user_modules
 from components.workload_lock import only_run_of
 from data_contracts.description.spec import ContractSpec
 from flows.killed_runs import end_with_worker, said_of_worker, started_by_worker
@@ -34,9 +34,9 @@ class Opened:
 def checked_workload(workload: str) -> Workload:
     """Read a workload file and check all of it that can be checked before anything runs."""
     declared = read_workload(workload)
-    find_modules_beside(workload, find_workload(workload))
     kind_options(declared)
     contract = contract_of(declared)
+    declared = with_features(declared, contract)
     check_kind(declared, contract)
     check_declared(declared.monitoring, contract)
     own_gates(declared.gates.own)

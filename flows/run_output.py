@@ -105,7 +105,7 @@ def _verdict(built: "BuildOutcome", promoted: "Promotion | None", refused: "Prom
 
 
 def _model(built: "BuildOutcome", evidence: "Evidence") -> str:
-    from components.declaration.targets import title_of
+    from components.declaration.metrics import title_of
     from components.gates.texts import number, rests_on
 
     metric = built.evaluated.metric

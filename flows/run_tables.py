@@ -86,12 +86,12 @@ def _stages(run: "RunRecord") -> Table:
 
 
 def _models(built: "BuildOutcome") -> Table:
-    from components.declaration.targets import METRICS
+    from components.declaration.metrics import known_metrics
     from components.evaluation.evidence import read_evidence
 
     evidence = read_evidence(built.evaluated.evidence)
     rows = []
-    for metric in (name for names in METRICS.values() for name in names):
+    for metric in known_metrics():
         found = (evidence.find(metric), evidence.find(f"baseline_{metric}"))
         if any(found):
             rows.append((metric, *(_interval(m.value, m.low, m.high) if m else "" for m in found)))

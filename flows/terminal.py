@@ -52,7 +52,9 @@ class Progress:
         if not self._drawn.console.is_terminal:
             if what not in self._bars:
                 self._bars[what] = rich.progress.TaskID(0)
-                self._drawn.console.print(f"· {what}")
+                # Not through the console: in a notebook that makes a display of its own of each line.
+                sys.stderr.write(f"· {what}\n")
+                sys.stderr.flush()
             return
         if what not in self._bars:
             for earlier in self._bars.values():

@@ -6,6 +6,7 @@ from typing import Any
 
 from components.builds.evidence import build_evidence, data_measures
 from components.builds.results import Measured
+from components.catalog import Kind
 from components.gates.judge import Context, GateReport, judge
 from components.gates.own import own_modules
 from components.gates.part import GatesPart
@@ -27,8 +28,9 @@ def _lines(report: GateReport) -> list[str]:
 
 
 @stage("gate", outside=_outside, artifact=verdicts, lines=_lines)
-def gate(workload: GatesPart, measured: Measured) -> GateReport:
+def gate(workload: GatesPart, measured: Measured, kind: Kind) -> GateReport:
     """Judge the evidence; a refusal is a result, not an error: the build is kept to be looked at."""
-    options = tuple(measured.trained.options or ())
-    context = Context(measures=data_measures(measured, datetime.now(UTC).date()), options=options)
+    options = tuple(kind.options.model_fields)
+    measures = data_measures(measured, datetime.now(UTC).date())
+    context = Context(measures=measures, options=options, improve=kind.improve)
     return judge(build_evidence(measured), workload, context)

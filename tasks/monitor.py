@@ -4,6 +4,7 @@ from components.artefacts.build import Build
 from components.data.results import Prepared
 from components.declaration.loading import contract_of
 from components.declaration.workload import Workload
+from components.monitoring.live import monitor_log
 from components.monitoring.monitor import Monitored, monitor_build
 from components.settings import Home
 from tasks.pages import table, text
@@ -20,3 +21,9 @@ def _artifact(monitored: Monitored) -> str:
 def monitor(workload: Workload, build: Build, prepared: Prepared, home: Home) -> Monitored:
     """Compare what came after the hold-out with the build's reference."""
     return monitor_build(workload, contract_of(workload), build, prepared, home)
+
+
+@stage("monitor", cached=False, artifact=_artifact, lines=lambda monitored: [monitored.drift.verdict])
+def monitor_answered(workload: Workload, build: Build, home: Home) -> Monitored:
+    """Compare what the build was asked, by its prediction log, with its reference."""
+    return monitor_log(workload, contract_of(workload), build, home)

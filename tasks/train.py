@@ -1,18 +1,23 @@
 """Train: every candidate of the kind on the same split; the first stays unless a later one is better."""
 
+from pathlib import Path
+
 from components import progress
 from components.artefacts.storage import digest_json
-from components.catalog import Kind, kind_modules
+from components.catalog import Kind, kind_modules, kind_options
 from components.data.results import Prepared
 from components.settings import Home, Settings
 from components.stage_keys import code_part
-from components.store.reference import Reference, made_in
+from components.store.reference import Reference, handed_on, made_in
 from components.training.costs.accounting import accounted
 from components.training.part import TrainingPart
 from components.training.results import Trained
 from data_contracts.description.spec import ContractSpec
 from tasks.pages import table
 from tasks.stage import stage
+
+# Of a kind whose options do not say it.
+MINUTES = 5.0
 
 
 def _artifact(trained: Trained) -> str:
@@ -44,9 +49,21 @@ def train(
     workload: TrainingPart, prepared: Prepared, kind: Kind, contract: ContractSpec, home: Home, settings: Settings
 ) -> Trained:
     """Train every candidate of the workload's kind."""
-    return made_in(
-        training_of(workload, prepared, home),
-        lambda folder: accounted(
-            lambda: kind.train(prepared, workload, contract, folder, settings, progress.report), folder, settings.watts
-        ),
-    )
+    entry = training_of(workload, prepared, home)
+    report = handed_on(entry, progress.report, interval(workload))
+
+    def make(folder: Path) -> Trained:
+        if any(folder.rglob("hardware*.json")):
+            from components.training.hardware import forget_other_hardware
+
+            forget_other_hardware(folder)
+        return accounted(
+            lambda: kind.train(prepared, workload, contract, folder, settings, report), folder, settings.watts
+        )
+
+    return made_in(entry, make)
+
+
+def interval(workload: TrainingPart) -> float:
+    """Return after how many seconds of training, at the end of an epoch, other machines are given its checkpoints."""
+    return 60 * float(getattr(kind_options(workload), "checkpoint_minutes", MINUTES))

@@ -28,6 +28,7 @@ from components.batch_prediction import RowByRow, predict_file
 from components.builds.core import json_rows
 from components.builds.serving_sources import copy_sources, source_files
 from components.catalog import check_kind, find_kind, known_kinds
+from components.declaration.checks import check_against_contract
 from components.declaration.loading import parse_workload
 from components.declaration.workload import Workload
 from components.evaluation.evaluate import evaluate
@@ -53,9 +54,9 @@ HEAVY = {"torch", "lightning", "prefect", "mlflow", "great_expectations", "evide
 SERVED = ("components.artefacts.", "data_contracts.description.", "components.kinds.")
 Make = Callable[[str], Example]
 SORTS = WORKLOAD["goal"] | {
-    "statement": "Tell sorts apart: accuracy at least 0.9, 50 ms, 0.1 USD a training, 0.01 USD a thousand answers.",
-    "metric": "accuracy",
-    "threshold": 0.9,
+    "statement": "Tell sorts apart: margin at least 0.6, 50 ms, 0.1 USD a training, 0.01 USD a thousand answers.",
+    "metric": "margin",
+    "threshold": 0.6,
 }
 
 ANSWER = """
@@ -295,6 +296,32 @@ def test_candidates_of_any_names_are_compared_judged_shown_and_registered(make: 
     assert {one.data.tags["candidate"]: one.data.tags["chosen"] for one in registered} == {
         name: str(name == trained.chosen).lower() for name in names
     }
+
+
+def test_a_goal_and_a_floor_may_ask_for_a_metric_of_the_kinds_own(make: Make, home: Home) -> None:
+    example, floor = make("nearest"), {"metric": "margin", "at_least": 0.999}
+    document = {**WORKLOAD, "kind": "nearest", "features": [], "split": {"by": "random"}}
+    asked = parse_workload({**document, "goal": SORTS}, "iris.yaml")
+    accurate = SORTS | {"metric": "accuracy"}
+    floored = parse_workload({**document, "goal": accurate, "gates": {"floors": [floor]}}, "iris.yaml")
+    for workload in (asked, floored):
+        check_against_contract(workload, example.contract)
+    evidence = evaluated(example, asked, home.room("goal"))
+    whole, gain = evidence.find("margin"), evidence.find("gain_over_baseline")
+    assert whole is not None
+    assert gain is not None
+    assert whole.low is not None
+    assert -1 < whole.low < whole.value < whole.high < 1  # type: ignore[operator]
+    assert gain.unit == "margin"
+    goal = next(one for one in judge(evidence, GatesPart.of(asked)).verdicts if one.gate == "goal")
+    assert (goal.state, goal.reason[:20]) == ("passed", "The mean margin is 0")
+    below = judge(evaluated(example, floored, home.room("floor")), GatesPart.of(floored))
+    assert {one.gate: one.state for one in below.verdicts}["floor-margin"] == "failed"
+    with pytest.raises(WorkloadError, match=r"'goal.metric': margin cannot judge 'sort'.*: macro_f1, accuracy"):
+        check_against_contract(asked.model_copy(update={"kind": "tabular"}), example.contract)
+    wrong = parse_workload({**document, "goal": SORTS | {"direction": "at_most"}}, "iris.yaml")
+    with pytest.raises(WorkloadError, match="margin is better the larger it is: say at_least"):
+        check_against_contract(wrong, example.contract)
 
 
 def evaluated(example: Example, workload: Workload, room: Path) -> Evidence:

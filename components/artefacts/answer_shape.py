@@ -112,10 +112,14 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True, tag_field="target"):
         raise NotImplementedError
 
 
-class Binary(_Shape, frozen=True, kw_only=True, tag="binary"):
-    """A probability of yes, and yes from a threshold on."""
+class Binary(_Shape, frozen=True, kw_only=True, tag="binary", omit_defaults=True):
+    """A probability of yes, and yes from a threshold on.
+
+    ``classes`` are what no and yes are called, in this order, if the label is no boolean.
+    """
 
     threshold: float
+    classes: tuple[str | int, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -123,17 +127,19 @@ class Binary(_Shape, frozen=True, kw_only=True, tag="binary"):
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        return Output("probability", "number"), Output(self.label, "boolean")
+        return Output("probability", "number"), Output(self.label, _kind(self.classes))
 
     def values(self, answers: Answers) -> list[NDArray[Any]]:
-        return [answers, answers >= self.threshold]
+        said = answers >= self.threshold
+        return [answers, _array(self.classes)[said.astype(np.intp)] if self.classes else said]
 
     def decided(self, answers: Answers) -> NDArray[Any]:
-        return np.where(answers >= self.threshold, "yes", "no")
+        no, yes = map(str, self.classes or ("no", "yes"))
+        return np.where(answers >= self.threshold, yes, no)
 
     def writer(self) -> Writer:
-        label, threshold = _text(self.label), self.threshold
-        yes, no = f",{label}:true}}", f",{label}:false}}"
+        threshold = self.threshold
+        no, yes = (f",{_text(self.label)}:{_text(one)}}}" for one in self.classes or (False, True))
 
         def write(answers: Sequence[float]) -> str:
             return ",".join([f'{{"probability":{p!r}{yes if p >= threshold else no}' for p in answers])
@@ -145,7 +151,12 @@ class Binary(_Shape, frozen=True, kw_only=True, tag="binary"):
 
     def schema(self, label: FieldSpec) -> dict[str, Any]:
         told = f"{label.description}: probability >= {self.threshold:g}"
-        return _object({"probability": _PROBABILITY, self.label: {"type": "boolean", "description": told}})
+        decision: dict[str, Any] = {"type": _kind(self.classes)}
+        probability = _PROBABILITY
+        if self.classes:
+            decision["enum"] = list(self.classes)
+            probability = {**_PROBABILITY, "description": f"Of {self.classes[1]}."}
+        return _object({"probability": probability, self.label: {**decision, "description": told}})
 
 
 class Multiclass(_Shape, frozen=True, kw_only=True, tag="multiclass"):
@@ -163,8 +174,7 @@ class Multiclass(_Shape, frozen=True, kw_only=True, tag="multiclass"):
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        kind: DType = "integer" if isinstance(self.classes[0], int) else "string"
-        return *(Output(name, "number") for name in self.columns), Output(self.label, kind)
+        return *(Output(name, "number") for name in self.columns), Output(self.label, _kind(self.classes))
 
     @property
     def tensor(self) -> str:
@@ -175,8 +185,7 @@ class Multiclass(_Shape, frozen=True, kw_only=True, tag="multiclass"):
         return "probability", "The largest of the probabilities that were answered to a row."
 
     def values(self, answers: Answers) -> list[NDArray[Any]]:
-        kind: type = np.int64 if isinstance(self.classes[0], int) else object
-        return [*answers.T, np.array(self.classes, dtype=kind)[self._places(answers)]]
+        return [*answers.T, _array(self.classes)[self._places(answers)]]
 
     def leading(self, answers: Answers) -> Answers:
         largest: Answers = answers.max(axis=1)
@@ -206,8 +215,7 @@ class Multiclass(_Shape, frozen=True, kw_only=True, tag="multiclass"):
         return [prediction["probabilities"][str(one)] for one in self.classes]
 
     def schema(self, label: FieldSpec) -> dict[str, Any]:
-        kind = "integer" if isinstance(self.classes[0], int) else "string"
-        decision = {"type": kind, "enum": list(self.classes), "description": label.description}
+        decision = {"type": _kind(self.classes), "enum": list(self.classes), "description": label.description}
         parts = {str(one): _PROBABILITY for one in self.classes}
         return _object({"probabilities": _object(parts), self.label: decision})
 
@@ -309,6 +317,17 @@ _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _kind(classes: tuple[str | int, ...]) -> DType:
+    """Return the type of a decision between classes; without any it is yes or no."""
+    if not classes:
+        return "boolean"
+    return "integer" if isinstance(classes[0], int) else "string"
+
+
+def _array(classes: tuple[str | int, ...]) -> NDArray[Any]:
+    return np.array(classes, dtype=np.int64 if isinstance(classes[0], int) else object)
 
 
 def _text(value: str | int) -> str:

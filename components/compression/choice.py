@@ -27,6 +27,7 @@ from components.compression.quantisation import NotPossibleError, half, int8_dyn
 from components.compression.results import AS_TRAINED, Compressed, Compression, Smaller, Variant
 from components.data.parquet import rows_at_once
 from components.data.results import Prepared
+from components.declaration.metrics import metrics_for
 from components.declaration.serving import Family, Variants
 from components.declaration.targets import shape_of, target_of
 from components.evaluation.decisions import decision_threshold
@@ -233,8 +234,8 @@ def _measured(
         progress("variants", number, len(graphs) + 1)
     predictors = {name: kind.inference.open(graph, contract) for name, graph in graphs.items()}
     speeds = time_graphs(predictors, frame, contract)
-    losses = metric_losses(target, labels, answers, workload.seed)
-    named = [str(value) for value in contract.label.allowed] if target == "multiclass" else ["no", "yes"]
+    losses = metric_losses(metrics_for(target, workload.kind), labels, answers, workload.seed)
+    named = [str(value) for value in contract.label.allowed] or ["no", "yes"]
     truth = [] if target == "regression" else [named[int(label)] for label in labels]
     progress("variants", len(graphs) + 1, len(graphs) + 1)
     variants = []

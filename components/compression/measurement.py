@@ -11,8 +11,8 @@ import polars as pl
 from components.artefacts.answer_shape import AnswerShape, differences
 from components.artefacts.inference import Answers, Batch, Predictor
 from components.compression.results import AS_TRAINED, ClassLoss, MetricLoss, Speed
-from components.declaration.targets import Target
-from components.evaluation.metrics import HIGHER_IS_BETTER, METRICS, replicates, score, statistic, summarise
+from components.declaration.metrics import sign_of
+from components.evaluation.metrics import replicates, score, statistic, summarise
 from data_contracts.description.spec import ContractSpec
 
 # What the data plane gives the model in one call at most.
@@ -78,10 +78,9 @@ def _speed(base_row: Answers, base_batch: Answers, row: Answers, batch: Answers)
 
 
 def metric_losses(
-    target: Target, labels: Answers, answers: Mapping[str, Answers], seed: int
+    names: Sequence[str], labels: Answers, answers: Mapping[str, Answers], seed: int
 ) -> dict[str, tuple[MetricLoss, ...]]:
-    """Return what every metric of a target loses in each graph; all see the same resamples, so losses are paired."""
-    names = METRICS[target]
+    """Return what each of some metrics loses in each graph; all see the same resamples, so losses are paired."""
     drawn = replicates(
         [statistic(metric, labels, given) for given in answers.values() for metric in names],
         len(labels),
@@ -94,7 +93,7 @@ def metric_losses(
     for name, given in answers.items():
         made = []
         for place, metric in enumerate(names):
-            sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+            sign = sign_of(metric)
             value = score(metric, labels, given)
             lost = sign * (drawn[places[AS_TRAINED], place] - drawn[places[name], place])
             found = summarise(sign * (base[metric] - value), lost, len(labels), 0.95)

@@ -29,11 +29,7 @@ def judge_expectations(validated: Validated, contract: ContractSpec, home: Home,
     except TypeError as error:
         raise ContractError(f"{where}: {' '.join(str(error).split())}") from error
     if failed := [result for result in found if not result.success]:
-        first = failed[0]
-        more = f" (and {len(failed) - 1} more expectations fail)" if len(failed) > 1 else ""
-        raise ContractError(
-            f"{where}: {contract.name} expects {first.expectation} {first.arguments}, observed {first.observed} "
-            f"({first.basis}){more}; see {docs}/index.html"
-        )
+        told = "; ".join(f"{one.expectation} {one.arguments}, observed {one.observed} ({one.basis})" for one in failed)
+        raise ContractError(f"{where}: {contract.name} expects {told}; see {docs}/index.html")
     home.store.publish("reports", pages)
     return Expected(expectations=found, stored_docs=home.reference("reports", pages))

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from components.artefacts.errors import WorkloadError
+from components.declaration.metrics import CLASS_METRICS, metrics_for
 from components.declaration.split import GroupSplit, StratifiedSplit, TimeSplit
-from components.declaration.targets import CLASS_METRICS, METRICS, classes_of, target_of
+from components.declaration.targets import classes_of, target_of
 from components.declaration.values import check_declared_values
 from components.declaration.workload import Workload
 from data_contracts.description.spec import ContractSpec, Role
@@ -14,10 +15,10 @@ from data_contracts.description.spec import ContractSpec, Role
 def check_against_contract(workload: Workload, contract: ContractSpec) -> None:
     """Raise WorkloadError for a key of any section that does not fit the contract."""
     target, metric = target_of(contract), workload.goal.metric
-    if metric not in METRICS[target]:
+    if metric not in (metrics := metrics_for(target, workload.kind)):
         raise WorkloadError(
             f"'goal.metric': {metric} cannot judge '{contract.label.name}', a {contract.label.dtype}; "
-            f"for {target} answers: {', '.join(METRICS[target])}"
+            f"for {target} answers: {', '.join(metrics)}"
         )
     _check_unit(workload, contract)
     _check_costs(workload, contract)
@@ -51,7 +52,13 @@ def _check_costs(workload: Workload, contract: ContractSpec) -> None:
     if unknown := [name for name in costs.classes if name not in allowed]:
         told = f"the classes are {', '.join(allowed)}" if allowed else f"it is a {label.dtype} and has no classes"
         raise WorkloadError(f"'gates.costs.classes': {', '.join(unknown)} is no class of '{label.name}'; {told}")
-    if not costs.classes and label.dtype != "boolean":
+    binary = target_of(contract) == "binary"
+    if costs.classes and binary:
+        raise WorkloadError(
+            f"'gates.costs.classes': '{label.name}' has two values, of which {classes_of(contract)[1]} counts as yes: "
+            "give false_alarm and miss instead"
+        )
+    if not costs.classes and not binary:
         raise WorkloadError(
             f"'gates.costs': false_alarm and miss are about yes or no, and '{label.name}' is a {label.dtype}; "
             + ("give classes: what it costs to miss each" if allowed else "leave the costs out")
@@ -62,7 +69,7 @@ def _check_floors(workload: Workload, contract: ContractSpec) -> None:
     target, classes, label = target_of(contract), classes_of(contract), contract.label
     for place, floor in enumerate(workload.gates.floors):
         key = f"'gates.floors.{place}'"
-        allowed = (*METRICS[target], *(CLASS_METRICS if classes else ()))
+        allowed = (*metrics_for(target, workload.kind), *(CLASS_METRICS if classes else ()))
         if floor.metric not in allowed:
             raise WorkloadError(
                 f"{key}: {floor.metric} cannot judge '{label.name}', a {label.dtype}; "

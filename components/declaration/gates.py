@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from components.declaration.behaviour import BehaviourTest
-from components.declaration.section import Reference, Section
-from components.declaration.targets import CLASS_METRICS, FloorMetric
+from components.declaration.metrics import CLASS_METRICS
+from components.declaration.section import Name, Reference, Section
 
 
 class Costs(Section):
@@ -29,7 +29,7 @@ class Costs(Section):
 class Floor(Section):
     """A limit on a metric besides the goal's, of the whole or of one class."""
 
-    metric: FloorMetric = Field(description="A metric of the label, or recall, precision or f1 of a class.")
+    metric: Name = Field(description="A metric of the label, or recall, precision or f1 of a class.")
     of: str | None = Field(None, description="The class that recall, precision or f1 is of; yes or no for such labels.")
     at_least: float | None = None
     at_most: float | None = None

@@ -5,15 +5,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from components.declaration.section import Section
-from components.declaration.targets import Metric
+from components.declaration.section import Name, Section
 
 
 class Goal(Section):
     """What the model is for, as a person says it and as the gates read it."""
 
     statement: str = Field(min_length=20, description="The goal in a sentence that names every figure below.")
-    metric: Metric = Field(description="What decides between models and at the gate.")
+    metric: Name = Field(description="What decides between models and at the gate: auc, macro_f1, rmse, a kind's own.")
     direction: Literal["at_least", "at_most"] = Field(description="Which side of the threshold is good.")
     threshold: float = Field(description="What the metric must reach on the hold-out.")
     unit: Literal["row", "day", "group"] | None = Field(

@@ -10,12 +10,18 @@ from pydantic import ValidationError
 
 from components.artefacts.errors import WorkloadError
 from components.declaration.checks import check_against_contract
+from components.declaration.defaults import filled, is_complete
 from components.declaration.validation_errors import describe_validation_error
 from components.declaration.workload import Workload
 from components.declaration.yaml_document import Written, YamlFault, read_yaml
 from components.user_code import told
+from components.user_modules import find_modules_beside
 from data_contracts.contract import Contract
 from data_contracts.description.spec import ContractSpec
+
+# What pydantic says of a field that is called like its type, as `date: date`, and what to do.
+_CLASH = "clashing with a type annotation"
+_ADVICE = '; give the attribute another name and the column its own: day: date = column("...", source_name="date")'
 
 
 def known_workloads() -> dict[str, Path]:
@@ -61,7 +67,14 @@ def read_workload(name_or_path: str) -> Workload:
         raise WorkloadError(f"{path.name}: {error}") from error
     if not isinstance(document.values, dict):
         raise WorkloadError(f"{path.name} holds no mapping of keys; see deployments/flights.yaml for a whole one")
-    workload = parse_workload(document.values, where=path.name, written=document.written)
+    find_modules_beside(name_or_path, path)
+    values = document.values
+    if "contract" in values and not is_complete(values):
+        try:
+            values = filled(values, compiled_contract(str(values["contract"]), name_or_path), path.stem)
+        except WorkloadError as error:
+            raise WorkloadError(f"{path.name}: {error}") from error
+    workload = parse_workload(values, where=path.name, written=document.written)
     workload._given = name_or_path
     return workload
 
@@ -81,28 +94,35 @@ def parse_workload(
 
 def contract_of(workload: Workload) -> ContractSpec:
     """Return the compiled contract of a workload; WorkloadError if its class cannot be found or compiled."""
-    module, _, name = workload.contract.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (Exception, SystemExit) as error:
-        # The module is the user's own and may raise anything.
-        where = (
-            _looked_for(workload) if isinstance(error, ModuleNotFoundError) and _is_or_holds(error.name, module) else ""
-        )
-        raise WorkloadError(f"'contract': {workload.contract} cannot be imported: {told(error)}{where}") from error
-    if not (isinstance(found, type) and issubclass(found, Contract)):
-        raise WorkloadError(f"'contract': {workload.contract} is not a subclass of data_contracts.contract.Contract")
-    try:
-        contract = found.spec()
-    except TypeError as error:
-        raise WorkloadError(f"'contract': {workload.contract}: {error}") from error
+    contract = compiled_contract(workload.contract, workload._given)
     check_against_contract(workload, contract)
     return contract
 
 
-def _looked_for(workload: Workload) -> str:
-    by_path = workload._given.endswith((".yaml", ".yml"))
-    beside = f", beside the workload file ({Path(workload._given).resolve().parent})" if by_path else ""
+def compiled_contract(reference: str, given: str = "") -> ContractSpec:
+    """Return a contract given as module:class, compiled; WorkloadError if it cannot be found or compiled.
+
+    ``given`` is how the workload was named that names it.
+    """
+    module, _, name = reference.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:
+        # The module is the user's own and may raise anything.
+        absent = isinstance(error, ModuleNotFoundError) and _is_or_holds(error.name, module)
+        hint = _looked_for(given) if absent else _ADVICE if _CLASH in str(error) else ""
+        raise WorkloadError(f"'contract': {reference} cannot be imported: {told(error)}{hint}") from error
+    if not (isinstance(found, type) and issubclass(found, Contract)):
+        raise WorkloadError(f"'contract': {reference} is not a subclass of data_contracts.contract.Contract")
+    try:
+        return found.spec()
+    except TypeError as error:
+        raise WorkloadError(f"'contract': {reference}: {error}") from error
+
+
+def _looked_for(given: str) -> str:
+    by_path = given.endswith((".yaml", ".yml"))
+    beside = f", beside the workload file ({Path(given).resolve().parent})" if by_path else ""
     return f"; looked for in {Path.cwd()}{beside}"
 
 

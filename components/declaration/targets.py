@@ -1,4 +1,4 @@
-"""What can be predicted and how it is scored: names alone, so that reading a workload file stays quick."""
+"""What can be predicted, and the shape of answers about it."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -7,73 +7,19 @@ from components.artefacts.answer_shape import AnswerShape, Binary, Multiclass, R
 from data_contracts.description.spec import ContractSpec
 
 Target = Literal["binary", "multiclass", "regression", "quantiles"]
-# What a goal may ask for; quantile metrics are measured, not yet asked for.
-Metric = Literal["auc", "pr_auc", "log_loss", "brier", "macro_f1", "accuracy", "cross_entropy", "rmse", "mae", "r2"]
-# What a floor may ask of one class besides.
-FloorMetric = Literal[Metric, "recall", "precision", "f1"]
-CLASS_METRICS = ("recall", "precision", "f1")
-
-# Answers: probability of yes [rows]; probabilities [rows, classes] for labels 0, 1, ...; numbers [rows];
-# quantiles in rising order [rows, quantiles], of which the outermost two are the interval.
-METRICS: dict[Target, tuple[str, ...]] = {
-    "binary": ("auc", "pr_auc", "log_loss", "brier"),
-    "multiclass": ("macro_f1", "accuracy", "cross_entropy"),
-    "regression": ("rmse", "mae", "r2"),
-    "quantiles": ("coverage", "width"),
-}
-HIGHER_IS_BETTER = {
-    "auc": True,
-    "pr_auc": True,
-    "log_loss": False,
-    "brier": False,
-    "macro_f1": True,
-    "accuracy": True,
-    "cross_entropy": False,
-    "rmse": False,
-    "mae": False,
-    "r2": True,
-    "coverage": True,
-    "width": False,
-}
-# Errors that are in the label's own unit: hours of hours.
-IN_LABEL_UNIT = ("rmse", "mae", "pinball", "width")
-
-
-# As a person writes them.
-TITLES = {
-    "auc": "AUC",
-    "pr_auc": "PR-AUC",
-    "log_loss": "log-loss",
-    "brier": "Brier score",
-    "macro_f1": "macro F1",
-    "cross_entropy": "cross-entropy",
-    "rmse": "root mean square error",
-    "mae": "mean absolute error",
-    "r2": "R²",
-    "f1": "F1",
-}
-
-
-def title_of(metric: str) -> str:
-    """Return a metric's name as a person writes it."""
-    return TITLES.get(metric, metric.replace("_", " "))
-
-
-def limits_of(metric: str) -> tuple[float, float]:
-    """Return the smallest and the largest value that a metric can have."""
-    if metric in ("log_loss", "cross_entropy", "rmse", "mae", "width"):
-        return 0.0, float("inf")
-    return (float("-inf"), 1.0) if metric == "r2" else (0.0, 1.0)
 
 
 def classes_of(contract: ContractSpec) -> tuple[str, ...]:
-    """Return the names of the classes that the contract's label tells apart, in the order of their places."""
+    """Return the names of the classes that the contract's label tells apart, in the order of their places.
+
+    Of two the second is what the probability is of.
+    """
     return ("no", "yes") if contract.label.dtype == "boolean" else tuple(str(one) for one in contract.label.allowed)
 
 
 def target_of(contract: ContractSpec) -> Target:
     """Return what kind of answer the contract's label asks for."""
-    if contract.label.dtype == "boolean":
+    if contract.label.dtype == "boolean" or len(contract.label.allowed) == 2:
         return "binary"
     return "multiclass" if contract.label.allowed else "regression"
 
@@ -99,7 +45,7 @@ def shape_of(
     """
     label, target = contract.label, target_of(contract)
     if target == "binary":
-        return Binary(label=label.name, threshold=threshold)
+        return Binary(label=label.name, threshold=threshold, classes=label.allowed)
     if target == "multiclass":
         weights = tuple((misses or {}).get(str(one), 1.0) for one in label.allowed)
         return Multiclass(label=label.name, classes=label.allowed, weights=weights)

@@ -7,7 +7,8 @@ from typing import Any
 
 from components.artefacts.errors import WorkloadError
 from components.declaration.behaviour import BehaviourTest
-from components.declaration.targets import HIGHER_IS_BETTER, limits_of, target_of
+from components.declaration.metrics import find_metric
+from components.declaration.targets import classes_of, target_of
 from components.declaration.workload import Workload
 from components.declaration.yaml_document import told_kind
 from data_contracts.description.field_types import decode_value
@@ -41,7 +42,8 @@ def _check_test(workload: Workload, place: tuple[str | int, ...], test: Behaviou
                 f"{workload.told_place(*place, 'add', name)}: '{name}' is whole, and {number} is not (below 2^53): "
                 "its sum would be cut"
             )
-    classes = tuple(str(one) for one in contract.label.allowed)
+    # The probability of yes or no is of one class alone.
+    classes = classes_of(contract) if target_of(contract) == "multiclass" else ()
     if test.of is not None and test.of not in classes:
         known = f"its classes are {', '.join(classes)}" if classes else f"it is a {contract.label.dtype} and has none"
         raise WorkloadError(
@@ -76,14 +78,15 @@ def _words(value: object) -> str:
 
 def _check_limit(workload: Workload, place: tuple[str | int, ...], metric: str, direction: str) -> None:
     """Raise WorkloadError for a limit outside of what the metric can be, or on the side that is no better."""
-    limit = workload_value(workload, place)
-    low, high = limits_of(metric)
+    limit, known = workload_value(workload, place), find_metric(metric)
+    assert known is not None, "held against the contract before"
+    low, high = known.ends
     if not low <= limit <= high:
         raise WorkloadError(
             f"{workload.told_place(*place)}: {metric} lies between {low:g} and {high:g}: {limit:g} is reached by every "
             "model, or by none"
         )
-    if HIGHER_IS_BETTER.get(metric, True) != (direction == "at_least"):
+    if known.higher_is_better != (direction == "at_least"):
         better = "at_least" if direction == "at_most" else "at_most"
         larger = "larger" if better == "at_least" else "smaller"
         raise WorkloadError(f"{workload.told_place(*place)}: {metric} is better the {larger} it is: say {better}")

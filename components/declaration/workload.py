@@ -7,7 +7,7 @@ Each section has a module of its own in this room, named as its key: the rooms t
 import shlex
 from typing import Any
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from components.declaration.audit import AuditLimits
 from components.declaration.features import FeatureStep
@@ -26,12 +26,16 @@ class Workload(Section):
 
     goal: Goal
     name: Name = Field(description="What its builds, its service and its registered model are called.")
-    kind: Name = Field(description="What family of models learns it: the name of a folder under components/kinds.")
+    kind: Name = Field(
+        "tabular", description="What family of models learns it: the name of a folder under components/kinds."
+    )
     contract: Reference = Field(description="What a row must be: module:class of a contract.")
     source: Source
     split: SplitRule
     audit: AuditLimits = AuditLimits()
-    features: tuple[FeatureStep, ...] = Field((), description="Of kinds that learn from fields one by one.")
+    features: tuple[FeatureStep, ...] = Field(
+        (), description="Of kinds that learn from fields one by one; by the type of each field if not said, or auto."
+    )
     model: dict[str, Any] = Field(default_factory=dict, description="Options of the kind.")
     gates: Gates = Gates()
     serving: Serving = Serving()
@@ -39,6 +43,11 @@ class Workload(Section):
     seed: int = Field(2013, ge=0, lt=2**32, description="Of everything that is drawn at random.")
     _written: dict[tuple[str | int, ...], Written] = PrivateAttr(default_factory=dict)
     _given: str = PrivateAttr("")
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _by_type(cls, features: object) -> object:
+        return () if features == "auto" else features
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,7 @@ evaluated = evaluate(trained, shipped, prepared, workload, contract, predict_fil
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from components.artefacts.storage import digest_file, digest_json, scratch_prefi
 from components.batch_prediction import PredictFile
 from components.data.results import Prepared
 from components.data.splits.split_report import is_compared
+from components.declaration.metrics import metrics_for, sign_of
 from components.declaration.targets import Target, label_unit, shape_of
 from components.evaluation.behaviour_tests import behaviour, behaviour_measure
 from components.evaluation.decisions import decision_threshold, decisions
@@ -27,8 +28,6 @@ from components.evaluation.hold_out_uses import record_use, uses_measure
 from components.evaluation.importance import Ask, asker, permutation_importance
 from components.evaluation.label_means import label_means
 from components.evaluation.metrics import (
-    HIGHER_IS_BETTER,
-    METRICS,
     calibration_bins,
     replicates,
     score,
@@ -114,7 +113,7 @@ def evaluate_candidate(
     whole = goal_measures(metric, hold_out, slice=None, rows=None, seed=seed, resamples=resamples)
     slices, small = slice_measures(metric, hold_out, seed=seed, resamples=resamples)
     measures = [
-        *_metrics(hold_out, seed, resamples),
+        *_metrics(hold_out, metrics_for(hold_out.target, workload.kind), seed, resamples),
         *(measure for measure in whole if measure.name != metric),
         *_by_unit(hold_out, metric),
         _parity(hold_out),
@@ -142,18 +141,24 @@ def _questioned(
     if not workload.gates.behaviour:
         return evidence.model_copy(update={"tables": evidence.tables | tables})
     tables["behaviour"] = behaviour(
-        ask, hold_out.rows, workload.gates.behaviour, contract, classes=hold_out.classes, seed=seed
+        ask,
+        hold_out.rows,
+        workload.gates.behaviour,
+        contract,
+        # Of two classes an answer has one probability.
+        classes=hold_out.classes if hold_out.target == "multiclass" else (),
+        seed=seed,
     )
     extended = evidence.with_measures(behaviour_measure(tables["behaviour"]))
     return extended.model_copy(update={"tables": evidence.tables | tables})
 
 
-def _metrics(hold_out: HoldOut, seed: int, resamples: int) -> list[Measure]:
+def _metrics(hold_out: HoldOut, names: Sequence[str], seed: int, resamples: int) -> list[Measure]:
     """Return every metric of the label, of the model and of the baseline, and what the model gains over that in each.
 
     A gain above zero is better, whichever way the metric goes.
     """
-    labels, unit, names = hold_out.labels, hold_out.unit, METRICS[hold_out.target]
+    labels, unit = hold_out.labels, hold_out.unit
     baseline, rows = hold_out.rivals.get("baseline"), len(labels)
     asked = {"": hold_out.graph} | ({"baseline_": baseline.answers} if baseline else {})
     values = {prefix: [score(m, labels, answers) for m in names] for prefix, answers in asked.items()}
@@ -169,7 +174,7 @@ def _metrics(hold_out: HoldOut, seed: int, resamples: int) -> list[Measure]:
     if baseline is None:
         return made
     for i, metric in enumerate(names):
-        sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+        sign = sign_of(metric)
         value, draws = sign * (values[""][i] - values["baseline_"][i]), sign * (drawn[""][i] - drawn["baseline_"][i])
         gain = summarise(value, draws, rows, unit=unit)
         made.append(Measure.of(f"{metric}_over_baseline", gain, source=SOURCE, unit=metric, detail=baseline.detail))
@@ -189,7 +194,7 @@ def yes_or_no(hold_out: HoldOut, workload: EvaluationPart, resamples: int) -> tu
     decided, tables = decisions(hold_out, workload, resamples)
     said = (graph >= decision_threshold(workload)).astype(np.int64)
     seed, unit = workload.seed, hold_out.unit
-    rates = rate_measures(labels.astype(np.int64), said, ("no", "yes"), seed, resamples, unit)
+    rates = rate_measures(labels.astype(np.int64), said, hold_out.classes or ("no", "yes"), seed, resamples, unit)
     calibration = calibration_measure({"yes": (labels, graph)}, seed, resamples, unit)
     return [calibration, *rates, *decided], tables | {"calibration": calibration_bins(labels, graph)}
 

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from components.artefacts.errors import BuildError
 from components.artefacts.storage import write_atomically
-from components.declaration.targets import IN_LABEL_UNIT
+from components.declaration.metrics import find_metric
 from components.evaluation.metrics import Interval
 from components.evaluation.normal import norm
 from components.evaluation.units import MIN_ROWS, MIN_UNITS
@@ -108,7 +108,8 @@ class Evidence(Record):
 
     def unit_of(self, metric: str) -> str:
         """Return what a metric is in; empty for what has no unit, or none that the contract says."""
-        return self.unit if metric in IN_LABEL_UNIT else ""
+        known = find_metric(metric)
+        return "" if known is None else self.unit if known.in_label_unit else known.unit
 
     def with_measures(self, *more: Measure) -> "Evidence":
         """Return the evidence with further measures, e.g. of cost or latency."""

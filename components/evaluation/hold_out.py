@@ -12,7 +12,8 @@ from components.artefacts.errors import SplitError, TrainingError
 from components.batch_prediction import PredictFile
 from components.data.audit.findings import Finding
 from components.data.results import Prepared
-from components.declaration.targets import HIGHER_IS_BETTER, Target, shape_of, target_of
+from components.declaration.metrics import sign_of
+from components.declaration.targets import Target, shape_of, target_of
 from components.evaluation.evidence import Measure
 from components.evaluation.metrics import Interval, interval, paired_difference
 from components.evaluation.units import MIN_UNITS, ROWS, Unit, units_of
@@ -128,8 +129,8 @@ def check_finite(answers: Answers, model: str, split: str = "test") -> None:
     if wrong.any():
         raise TrainingError(
             f"the model {model} has no finite answer to {wrong.sum():,} of {len(wrong):,} rows of the {split} split, "
-            f"the first is row {int(wrong.argmax())}: values lie far from those it learnt from. Bound the fields in "
-            "the contract (ge, le), or clip them (features)"
+            f"the first is row {int(wrong.argmax())}: it lies far from those it learnt from. Bound in the contract "
+            "what a row may be"
         )
 
 
@@ -155,8 +156,7 @@ def label_scale(prepared: Prepared, contract: ContractSpec) -> float:
 def _best(trained: Trained, role: str) -> Candidate | None:
     """Return the candidate of a role, other than the chosen one, that was best on the validation split."""
     members = [one for one in trained.candidates if one.role == role and one.name != trained.chosen]
-    metric = trained.comparison.metric if trained.comparison else None
-    sign = 1 if HIGHER_IS_BETTER.get(metric or "", True) else -1
+    sign = sign_of(trained.comparison.metric) if trained.comparison else 1.0
     return max(members, key=lambda one: sign * one.score, default=None)
 
 
@@ -164,9 +164,10 @@ def labels_of(rows: pl.DataFrame, contract: ContractSpec) -> NDArray[Any]:
     """Return the labels: yes or no, the place among the allowed values, or numbers; SplitError if all are the same."""
     label = contract.label
     column = rows[label.name]
-    if target_of(contract) == "multiclass":
+    if label.allowed:
         column = column.replace_strict(list(label.allowed), list(range(len(label.allowed))), return_dtype=pl.Int64)
-    labels: NDArray[Any] = column.cast(pl.Boolean).to_numpy() if label.dtype == "boolean" else column.to_numpy()
+    is_binary = target_of(contract) == "binary"
+    labels: NDArray[Any] = column.cast(pl.Boolean).to_numpy() if is_binary else column.to_numpy()
     if len(np.unique(labels)) < 2:
         raise SplitError(
             f"every one of the {len(labels):,} rows of the hold-out has {label.name} = {rows[label.name][0]}: it "

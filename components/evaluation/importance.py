@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from components.artefacts.answer_shape import AnswerShape
 from components.artefacts.inference import Parts
 from components.batch_prediction import PredictFile
+from components.declaration.metrics import sign_of
 from components.evaluation.hold_out import Answers
-from components.evaluation.metrics import HIGHER_IS_BETTER, score
+from components.evaluation.metrics import score
 from data_contracts.description.spec import ContractSpec
 
 Ask = Callable[[pl.DataFrame], Answers]
@@ -49,7 +50,7 @@ def permutation_importance(
     random = np.random.default_rng(seed)
     picked = np.sort(random.permutation(len(labels))[:most])
     sample, truth = rows[picked], labels[picked]
-    sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+    sign = sign_of(metric)
     whole = score(metric, truth, ask(sample))
     table = []
     for field in fields:

@@ -6,6 +6,7 @@ import polars as pl
 
 from components.data.results import Prepared
 from components.declaration.targets import target_of
+from components.evaluation.hold_out import labels_of
 from data_contracts.description.spec import ContractSpec
 
 
@@ -18,8 +19,8 @@ def label_means(prepared: Prepared, contract: ContractSpec) -> dict[str, dict[st
         if name not in prepared.splits:
             continue
         rows = pl.read_parquet(prepared.splits[name].path, glob=False, columns=[contract.label.name])
-        labels = rows[contract.label.name].cast(pl.Float64)
-        of = "yes" if contract.label.dtype == "boolean" else "number"
+        labels = pl.Series(labels_of(rows, contract)).cast(pl.Float64)
+        of = "yes" if target_of(contract) == "binary" else "number"
         # A single row has no deviation.
         deviation = labels.std() if len(labels) > 1 else 0.0
         found[name] = {"of": of, "mean": labels.mean(), "deviation": deviation, "rows": len(labels)}

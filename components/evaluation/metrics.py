@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.declaration.targets import HIGHER_IS_BETTER as HIGHER_IS_BETTER
-from components.declaration.targets import METRICS as METRICS
+from components.artefacts.errors import WorkloadError
+from components.declaration.metrics import Metric, Score, metric_of
+from components.declaration.targets import Target
 from components.evaluation.units import ROWS, Unit
 from components.evaluation.weighted_scores import (
     Numbers,
@@ -25,6 +26,7 @@ from components.evaluation.weighted_scores import (
     mean_loss,
     root_mean,
 )
+from components.user_code import told_of_theirs
 
 RANKED = frozenset({"auc", "pr_auc"})
 BINS, BIN_ROWS = 15, 20
@@ -123,8 +125,11 @@ def replicates(statistics: Sequence[Statistic], rows: int, resamples: int, seed:
 
 
 def statistic(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> Statistic:
-    """Return the metric as a function of row weights."""
+    """Return the metric as a function of row weights; a kind's own is asked about the rows that were drawn."""
     truth, given = _checked(metric, labels, answers)
+    known = metric_of(metric)
+    if known.score is not None:
+        return _asked(known, known.score, truth, given)
     if metric == "auc":
         return area_under_roc(truth, given)
     if metric == "pr_auc":
@@ -136,6 +141,22 @@ def statistic(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> Stati
     if metric == "rmse":
         return root_mean(row_losses(metric, truth, given))
     return mean_loss(row_losses(metric, truth, given))
+
+
+# What labels are to a metric of a kind's own.
+_TYPES: dict[Target, type[Any]] = {"binary": np.bool_, "multiclass": np.int64}
+
+
+def _asked(known: Metric, score: Score, truth: Numbers, given: Numbers) -> Statistic:
+    labels = truth.astype(_TYPES.get(known.target or "regression", np.float64))
+    where = f"metric {known.name} of kind {known.kind}"
+
+    def compute(weights: Numbers) -> float:
+        drawn = np.repeat(np.arange(len(labels)), weights.astype(np.int64))
+        with told_of_theirs(where, WorkloadError):
+            return float(score(labels[drawn], given[drawn]))
+
+    return compute
 
 
 def row_losses(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> Numbers:
@@ -206,9 +227,7 @@ def calibration_bins(labels: NDArray[Any], probabilities: NDArray[Any]) -> list[
 
 
 def _checked(metric: str, labels: NDArray[Any], answers: NDArray[Any]) -> tuple[Numbers, Numbers]:
-    target = next((target for target, metrics in METRICS.items() if metric in metrics), None)
-    if target is None:
-        raise ValueError(f"unknown metric '{metric}'; known: {', '.join(HIGHER_IS_BETTER)}")
+    target = metric_of(metric).target
     truth, given = np.asarray(labels, dtype=np.float64), np.asarray(answers, dtype=np.float64)
     columns = 2 if target in ("multiclass", "quantiles") else 1
     if truth.ndim != 1 or given.ndim != columns or len(given) != len(truth):

@@ -6,7 +6,6 @@ from components.declaration.behaviour import BehaviourTest
 from components.declaration.features import FeatureStep
 from components.declaration.gates import Costs
 from components.declaration.section import Name, Part
-from components.declaration.targets import Metric
 
 
 class DecisionGates(Part):
@@ -38,7 +37,7 @@ class EvaluationGates(DecisionGates):
 class EvaluationGoal(Part):
     """The metric that the goal names, and what its interval draws."""
 
-    metric: Metric
+    metric: Name
     unit: Literal["row", "day", "group"] | None
 
 
@@ -46,6 +45,7 @@ class EvaluationPart(DecisionPart):
     """What evaluation is told."""
 
     name: Name
+    kind: Name
     goal: EvaluationGoal
     features: tuple[FeatureStep, ...]
     gates: EvaluationGates

@@ -10,7 +10,7 @@ from components.evaluation.decisions import SOURCE
 from components.evaluation.evidence import Measure
 from components.evaluation.groups import compared_groups, worst_gap
 from components.evaluation.hold_out import HoldOut, Quantiles
-from components.evaluation.metrics import METRICS, distance_from_chance, replicates, score, statistic, summarise
+from components.evaluation.metrics import distance_from_chance, replicates, score, statistic, summarise
 from components.evaluation.part import EvaluationPart
 from components.evaluation.slices import MIN_PER_CLASS
 from components.evaluation.units import ROWS, Unit
@@ -47,7 +47,7 @@ def quantile_measures(
     losses = np.maximum(levels * apart, (levels - 1) * apart).mean(axis=1)
     names, statistics, values = ["pinball"], [mean_loss(losses)], [float(losses.mean())]
     if len(levels) > 1:
-        for metric in METRICS["quantiles"]:
+        for metric in ("coverage", "width"):
             names.append(metric)
             statistics.append(statistic(metric, labels, quantiles.graph))
             values.append(score(metric, labels, quantiles.graph))

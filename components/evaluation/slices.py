@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from components.declaration.metrics import metric_of, sign_of
 from components.evaluation.evidence import Measure
 from components.evaluation.hold_out import HoldOut, Rival
-from components.evaluation.metrics import HIGHER_IS_BETTER, replicates, row_losses, score, statistic, summarise
+from components.evaluation.metrics import replicates, row_losses, score, statistic, summarise
 from components.evaluation.normal import norm
 from components.evaluation.power import holm
 
@@ -32,7 +33,7 @@ def goal_measures(
     keep = np.ones(len(hold_out.labels), dtype=bool) if rows is None else rows
     labels, graph = hold_out.labels[keep], hold_out.graph[keep]
     rivals = {name: Rival(rival.answers[keep], rival.detail) for name, rival in hold_out.rivals.items()}
-    sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
+    sign = sign_of(metric)
     statistics = [statistic(metric, labels, answers) for answers in (graph, *(r.answers for r in rivals.values()))]
     unit = hold_out.unit.of(keep)
     drawn = replicates(statistics, len(labels), resamples, seed, unit)
@@ -166,7 +167,8 @@ def _by_area(labels: NDArray[np.bool_], answers: NDArray[np.float32]) -> Weaknes
 
 def _by_loss(metric: str, labels: NDArray[Any], answers: NDArray[np.float32]) -> Weakness:
     """Return the mean loss of some rows and how many standard errors it lies above that of all others."""
-    asked = {"mae": "mae", "rmse": "rmse", "r2": "rmse"}.get(metric, "cross_entropy")
+    numbers = metric_of(metric).target == "regression"
+    asked = ("mae" if metric == "mae" else "rmse") if numbers else "cross_entropy"
     losses = row_losses(asked, labels, answers)
 
     def weakness(kept: NDArray[np.bool_]) -> dict[str, Any] | None:

@@ -64,10 +64,9 @@ class _Classes:
         return opposite
 
     def unfair(self, answers: Numbers, labels: Numbers, group: Rows) -> Numbers:
-        # The class that is answered most: the group is hardly ever given it.
-        usual = np.bincount(answers.argmax(axis=1)).argmax()
-        worse = answers.copy()
-        worse[group, usual] *= 0.05
+        # The class that is answered most: the group is never given it, however sure the model is.
+        worse = np.maximum(answers, TINY)
+        worse[group, usual_class(answers)] = 0
         shares: Numbers = worse / worse.sum(axis=1, keepdims=True)
         return shares
 
@@ -87,6 +86,11 @@ class _Values:
     def unfair(self, answers: Numbers, labels: Numbers, group: Rows) -> Numbers:
         size = float(np.sqrt(np.mean(np.square(labels))))
         return answers + np.where(group, 0.5 * size, 0.0)
+
+
+def usual_class(answers: Numbers) -> int:
+    """Return the place of the class that is answered most."""
+    return int(np.bincount(answers.argmax(axis=1)).argmax())
 
 
 def _logits(answers: Numbers) -> Numbers:

@@ -86,7 +86,7 @@ class Fault:
     """A known fault, the stage that must catch it, and the gate (or error) by which.
 
     ``run`` plants it if told to, runs that stage alone, and returns what refused; ``applies`` says whether a build can
-    have the fault at all.
+    have the fault at all, and its gate see it. ``also`` names gates that are as good where that one cannot see it.
     """
 
     name: str
@@ -94,6 +94,12 @@ class Fault:
     gate: str
     run: Callable[[Bench, bool], Seen]
     applies: Callable[[Bench], bool] = lambda bench: True
+    also: tuple[str, ...] = ()
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Every gate that may catch it."""
+        return (self.gate, *self.also)
 
 
 def make_bench(

@@ -13,7 +13,9 @@ from components.evaluation.behaviour_tests import behaviour, behaviour_measure
 from components.evaluation.evidence import Evidence, Measure
 from components.evaluation.hold_out_uses import Use, Uses, uses_measure
 from components.evaluation.importance import asker
-from components.faults.answers import overconfident
+from components.evaluation.slices import MIN_PER_CLASS
+from components.evaluation.units import MIN_ROWS
+from components.faults.answers import overconfident, usual_class
 from components.faults.bench import Bench, Fault, Seen, answered, judged, kept_rows, largest_slice, refusals
 
 
@@ -49,10 +51,10 @@ def dead_class(bench: Bench, planted: bool) -> Seen:
 def class_below_its_floor(bench: Bench, planted: bool) -> Seen:
     """Ask for half of what is found of the class that is found best, and never answer that class."""
     graph, labels = _known(bench)
-    answers = np.column_stack([1 - graph, graph]) if graph.ndim == 1 else graph
-    said, names = answers.argmax(axis=1), classes_of(bench.contract)
-    recalls = [float((said[labels == place] == place).mean()) for place in range(len(names))]
-    best = int(np.argmax(recalls))
+    answers, names = _of_classes(graph), classes_of(bench.contract)
+    said = answers.argmax(axis=1)
+    recalls = {place: float((said[labels == place] == place).mean()) for place in _judged_classes(bench)}
+    best = max(recalls, key=lambda place: recalls[place])
     floor = Floor(metric="recall", of=names[best], at_least=recalls[best] / 2)
     gates = bench.workload.gates.model_copy(update={"floors": (floor,), "costs": None})
     serving = bench.workload.serving.model_copy(update={"decision_threshold": 0.5})
@@ -147,8 +149,7 @@ def oversized(bench: Bench, planted: bool) -> Seen:
 
 def unfair(bench: Bench, planted: bool) -> Seen:
     """Draw two groups by lot and serve one of them worse."""
-    hold_out, name = bench.hold_out, "planted_group"
-    group = bench.random().choice(["a", "b"], len(hold_out.labels))
+    hold_out, name, group = bench.hold_out, "planted_group", _groups(bench)
     graph, labels = _known(bench)
     answers = bench.spoiler.unfair(graph, labels, (group == "b") & planted)
     gates = bench.workload.gates.model_copy(update={"sensitive": (name,), "costs": None})
@@ -160,6 +161,46 @@ def unfair(bench: Bench, planted: bool) -> Seen:
     workload = bench.workload.model_copy(update={"gates": gates, "serving": serving})
     rows = hold_out.rows.with_columns(pl.Series(name, group))
     return refusals(bench, replace(answered(bench, answers), rows=rows), workload=workload)
+
+
+def _groups(bench: Bench) -> NDArray[np.str_]:
+    return bench.random().choice(["a", "b"], len(bench.hold_out.labels))
+
+
+def has_groups(bench: Bench) -> bool:
+    """Say whether either group has enough rows of the class that one of them is to be denied."""
+    graph, labels = _known(bench)
+    if not bench.has_classes:
+        return True
+    denied = labels == (1 if graph.ndim == 1 else usual_class(graph))
+    groups = _groups(bench)
+    return all(int((denied & (groups == group)).sum()) >= MIN_PER_CLASS for group in ("a", "b"))
+
+
+def may_be_too_sure(bench: Bench) -> bool:
+    """Say whether answers that are entirely sure would be off by more than the gate allows: not of a model so good."""
+    if not bench.has_classes:
+        return False
+    graph, labels = _known(bench)
+    answers = _of_classes(graph)
+    said, places = answers.argmax(axis=1), range(answers.shape[1])
+    wrong = max(float(((said == place) != (labels == place)).mean()) for place in places)
+    return wrong > bench.workload.gates.calibration_error
+
+
+def has_judged_class(bench: Bench) -> bool:
+    """Say whether there are enough rows of a class to be sure of what is found of it."""
+    return bench.has_classes and bool(_judged_classes(bench))
+
+
+def _judged_classes(bench: Bench) -> list[int]:
+    counts = np.bincount(bench.hold_out.labels.astype(int), minlength=len(classes_of(bench.contract)))
+    return np.flatnonzero(counts >= MIN_ROWS).tolist()
+
+
+def _of_classes(answers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return answers as probabilities of classes, [rows, classes]."""
+    return np.column_stack([1 - answers, answers]) if answers.ndim == 1 else answers
 
 
 def broken_promise(bench: Bench, planted: bool) -> Seen:
@@ -198,10 +239,18 @@ FAULTS = (
     Fault("labels shuffled", "evaluate", "base-rate", shuffled_labels),
     Fault("model under-trained", "evaluate", "baseline", undertrained),
     Fault("model answers a constant", "evaluate", "goal", constant),
-    Fault("a class is never answered", "evaluate", "base-rate", dead_class, lambda bench: bench.has_classes),
-    Fault("a class below its floor", "evaluate", "floor", class_below_its_floor, lambda bench: bench.has_classes),
+    Fault(
+        "a class is never answered",
+        "evaluate",
+        "base-rate",
+        dead_class,
+        lambda bench: bench.has_classes,
+        # One of ten classes less is still far better than the same answer for all.
+        also=("goal", "baseline"),
+    ),
+    Fault("a class below its floor", "evaluate", "floor", class_below_its_floor, has_judged_class),
     Fault("answers turned round", "evaluate", "goal", inverted),
-    Fault("answers overconfident", "evaluate", "calibration", too_sure, lambda bench: bench.has_classes),
+    Fault("answers overconfident", "evaluate", "calibration", too_sure, may_be_too_sure),
     Fault("quantiles too narrow", "evaluate", "calibration", narrow_quantiles, lambda bench: bench.has_quantiles),
     Fault("a slice broken in the packaged model", "evaluate", "slices", broken_slice, lambda bench: bench.has_slices),
     Fault("a slice that no model knows", "evaluate", "slice-floor", slice_nobody_knows, lambda bench: bench.has_slices),
@@ -210,7 +259,7 @@ FAULTS = (
     Fault("training over its budget", "gate", "training-cost", over_cost),
     Fault("data too old", "gate", "freshness", stale_data),
     Fault("model too large", "gate", "size", oversized),
-    Fault("a group whose positives are missed", "evaluate", "fairness", unfair),
+    Fault("a group whose positives are missed", "evaluate", "fairness", unfair, has_groups),
     Fault(
         "a behavioural promise broken",
         "evaluate",

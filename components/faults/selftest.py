@@ -48,17 +48,18 @@ def planted_one_by_one(bench: Bench, faults: Sequence[Fault] = FAULTS) -> Iterat
     for fault in applicable(bench, faults):
         began = time.monotonic()
         clean, spoilt = _seen(fault, bench, False), _seen(fault, bench, True)
-        if fault.gate in clean:
+        gate = next((one for one in fault.gates if one in spoilt and one not in clean), None)
+        if gate is not None:
+            said = spoilt[gate]
+        elif fault.gate in clean:
             said = f"cannot tell: refused without the fault, too: {clean[fault.gate]}"
-        elif fault.gate in spoilt:
-            said = spoilt[fault.gate]
         else:
             said = "not refused" + (f"; others refused: {', '.join(spoilt)}" if spoilt else "")
         yield Planted(
             fault=fault.name,
             stage=fault.stage,
-            gate=fault.gate,
-            caught=fault.gate in spoilt and fault.gate not in clean,
+            gate=gate or fault.gate,
+            caught=gate is not None,
             said=said,
             seconds=time.monotonic() - began,
         )

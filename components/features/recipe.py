@@ -71,6 +71,11 @@ class Recipe(msgspec.Struct, frozen=True):
         """The int64 columns, in order, with their cardinalities."""
         return tuple(feature for feature in self.features() if feature.type == "code")
 
+    @property
+    def named(self) -> tuple[bool, ...]:
+        """Whether the values of each code are names, in no order; others rise with what they stand for, as hours do."""
+        return tuple(not step.in_order for step in self.steps for one in step.features() if one.type == "code")
+
     def apply(self, frame: pl.LazyFrame, keep: Sequence[str] = ()) -> pl.LazyFrame:
         """Return the feature columns of raw contract rows, and the raw columns in ``keep`` as they are.
 
@@ -92,10 +97,21 @@ def training_frame(train: pl.LazyFrame, contract: ContractSpec) -> pl.LazyFrame:
 
     The fold follows from the inputs alone, so that equal rows lie in the same one.
     """
-    label = pl.col(contract.label.name)
-    answer = label.cast(pl.Float64) if contract.label.dtype in ANSWERS else pl.lit(None)
+    answer = _answer(contract) if _has_mean(contract) else pl.lit(None)
     folded = with_row_hash(train, contract.inputs, FOLD, seed=1)
     return folded.with_columns((pl.col(FOLD) % FOLDS).cast(pl.Int64), answer.alias(LABEL))
+
+
+def _has_mean(contract: ContractSpec) -> bool:
+    label = contract.label
+    return len(label.allowed) == 2 or label.dtype in ANSWERS
+
+
+def _answer(contract: ContractSpec) -> pl.Expr:
+    """Return the label as a number; of two values the second is yes."""
+    label = contract.label
+    column = pl.col(label.name)
+    return (column == label.allowed[1] if len(label.allowed) == 2 else column).cast(pl.Float64)
 
 
 def fit_recipe(train: pl.LazyFrame, steps: Sequence[FeatureStep], contract: ContractSpec) -> Recipe:
@@ -173,7 +189,7 @@ def check_step(step: FeatureStep, contract: ContractSpec) -> None:
     for name in step.fields:
         if name not in inputs or "pii" in known[name].roles:
             check_feature_field(name, contract)
-    if transform.sees_answers and contract.label.dtype not in ANSWERS:
+    if transform.sees_answers and not _has_mean(contract):
         raise WorkloadError(
             f"features: '{step.transform}' takes the mean of the label, and '{contract.label.name}' is a "
             f"{contract.label.dtype}: take another transform, such as category or frequency"

@@ -101,6 +101,7 @@ class Context(Record):
 
     measures: tuple[Measure, ...] = Field((), description="Measured elsewhere: data age, size, leakage findings.")
     options: tuple[str, ...] = Field((), description="Keys of the model section that the kind has.")
+    improve: tuple[str, ...] = Field((), description="What makes a model of the kind better, besides data.")
 
 
 def judge(evidence: Evidence, workload: GatesPart, context: Context | None = None) -> GateReport:
@@ -114,7 +115,7 @@ def judge(evidence: Evidence, workload: GatesPart, context: Context | None = Non
     cut = complete.find("trainings_cut_off")
     # Where it is a gate, the verdict says it.
     unfinished = [cut.detail] if cut and cut.value and workload.gates.converged == "warning" else []
-    judged = [(rule, decide(rule, complete)) for rule in policy(workload, complete, context.options)]
+    judged = [(rule, decide(rule, complete)) for rule in policy(workload, complete, context.options, context.improve)]
     verdicts = [verdict for _, verdict in judged]
     said = plain_words(complete, workload, [_means(rule, verdict) for rule, verdict in judged if verdict.failed])
     warnings = [*said.warnings, *unfinished, *worn, *([alike] if alike else [])]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from components.declaration.targets import METRICS, title_of
+from components.declaration.metrics import known_metrics, title_of
 from components.evaluation.evidence import Evidence, Measure, Record
 from components.gates.part import GatesPart
 from components.gates.texts import number, rests_on
@@ -147,7 +147,7 @@ def _offer(evidence: Evidence) -> str:
 def _contradictions(evidence: Evidence, workload: GatesPart) -> list[str]:
     """Say in which metrics, besides the goal's, the baseline is better: proven or not, a person should know."""
     goal, worse, proven, rival = workload.goal.metric, [], True, ""
-    for metric in dict.fromkeys(name for names in METRICS.values() for name in names):
+    for metric in known_metrics():
         own, other, gain = (evidence.find(name) for name in (metric, f"baseline_{metric}", f"{metric}_over_baseline"))
         if metric == goal or own is None or other is None or gain is None:
             continue

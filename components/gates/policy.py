@@ -16,9 +16,15 @@ from components.gates.rules import behaviour, calibration, data, graph, promotio
 CHAPTERS = (quality, calibration, graph, slices, data, behaviour, promotion, serving, training)
 
 
-def policy(workload: GatesPart, evidence: Evidence, options: Collection[str] = ()) -> tuple[Rule, ...]:
-    """Return the rules of a build, the goal first, the user's own last; remedies name the kind's ``options`` alone."""
-    return _asked(BUILD | own_gates(workload.gates.own), Case.of(workload, evidence, options=options))
+def policy(
+    workload: GatesPart, evidence: Evidence, options: Collection[str] = (), improve: Collection[str] = ()
+) -> tuple[Rule, ...]:
+    """Return the rules of a build, the goal first, the user's own last.
+
+    Remedies name the kind's ``options`` alone, and what can ``improve`` a model of it.
+    """
+    case = Case.of(workload, evidence, options=options, improve=improve)
+    return _asked(BUILD | own_gates(workload.gates.own), case)
 
 
 def promotion_policy(workload: GatesPart, evidence: Evidence, *, not_comparable: str = "") -> tuple[Rule, ...]:

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from components.declaration.gates import Gates
 from components.declaration.goal import Goal
+from components.declaration.metrics import title_of
 from components.declaration.serving import Variants
-from components.declaration.targets import title_of
 from components.evaluation.evidence import Evidence, Record
 from components.gates.part import GatesPart
 
@@ -38,7 +38,8 @@ class Rule(Record):
     family: bool = Field(False, description="Asked of every slice instead of the whole.")
     only_if_measured: bool = Field(False, description="Not asked where nothing measured it; else that is undecided.")
     not_measurable: str = Field("", description="Why it cannot be measured at all: undecided, a person decides.")
-    highest: float | None = Field(None, description="The highest that the measure can be; None if there is no end.")
+    lowest: float | None = Field(0.0, description="The lowest that the measure can be; None if there is no end.")
+    highest: float | None = Field(None, description="The highest that it can be.")
     headline: bool = Field(False, description="Told in the summary of a run also if it passed.")
     quote: str = Field("", description="The words of the workload file that ask for this.")
     todo: str = Field("", description="What helps when it fails.")
@@ -53,7 +54,7 @@ class Rule(Record):
     @property
     def best(self) -> float | None:
         """The best that the measure can be; errors, times, costs and gaps end at nothing."""
-        return 0.0 if self.direction == "at_most" else self.highest
+        return self.lowest if self.direction == "at_most" else self.highest
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,12 @@ class Case:
     not_comparable: str = ""
     # Keys of the ``model`` section that its kind has: a remedy must not name one that the workload file cannot hold.
     options: Collection[str] = ()
+    # What makes a model of its kind better, besides data.
+    improve: Collection[str] = ()
 
     @classmethod
     def of(
-        cls, workload: GatesPart, evidence: Evidence, not_comparable: str = "", options: Collection[str] = ()
+        cls, workload: GatesPart, evidence: Evidence, not_comparable: str = "", **of_kind: Collection[str]
     ) -> "Case":
         """Return the case of a workload; ``not_comparable`` says why what serves cannot be compared with."""
         return cls(
@@ -81,7 +84,7 @@ class Case:
             calibration=str(workload.model.get("calibration", "auto")),
             evidence=evidence,
             not_comparable=not_comparable,
-            options=options,
+            **of_kind,
         )
 
     @property

@@ -5,8 +5,8 @@ The gates ask more of a slice (a margin, a rival) and judge the same ones: what 
 
 from typing import Literal, NamedTuple
 
+from components.declaration.metrics import sign_of
 from components.evaluation.evidence import Evidence, Measure
-from components.evaluation.metrics import HIGHER_IS_BETTER
 from components.evaluation.normal import norm
 from components.evaluation.power import ALPHA, holm
 
@@ -21,7 +21,7 @@ class Judged(NamedTuple):
 def beside_whole(evidence: Evidence, metric: str) -> list[Judged]:
     """Return every slice, worst first; worse is what is below the whole (above, of errors) beyond doubt (Holm)."""
     whole = evidence.find(metric)
-    sign = 1 if HIGHER_IS_BETTER.get(metric, True) else -1
+    sign = sign_of(metric)
     measures = sorted((m for m in evidence.named(metric) if m.slice is not None), key=lambda m: sign * m.value)
     if whole is None:
         return []

@@ -14,7 +14,7 @@ from components.artefacts.errors import DataError
 from components.artefacts.inference import Inference
 from components.artefacts.storage import digest_json, write_atomically
 from components.declaration.monitoring import Monitoring
-from components.monitoring.descriptions import described_fields, with_descriptions
+from components.monitoring.descriptions import undescribed, with_descriptions
 from components.monitoring.drift_page import header, with_header
 from components.monitoring.drift_rule import ColumnDrift, check_columns, comparable, in_a_row, judged_columns, rule_text
 from components.monitoring.evidently_page import Told, draw
@@ -79,14 +79,16 @@ def compare_windows(
 ) -> DriftReport:
     """Compare each window, in order of time, with the reference; write one page a window to ``folder``.
 
-    Frames hold the contract's input fields and, where scored, the columns ``scores`` of the answers; ``title`` says
-    whose windows they are. Of large values what the kind's ``inference`` says of them is compared.
+    Frames hold the contract's input fields (or what was said of large ones) and, where scored, the columns ``scores``
+    of the answers; ``title`` says whose windows they are. Of large values what the kind's ``inference`` says is
+    compared.
     """
     if not windows:
         raise DataError("there is no row to monitor: the monitored period is empty")
-    schema, large = drift_schema(contract), [field.name for field in described_fields(contract)] if inference else []
+    schema = drift_schema(contract)
     for where, frame in {"the reference": reference, **windows}.items():
-        if missing := (*schema.missing(frame.columns), *(name for name in large if name not in frame.columns)):
+        large = undescribed(frame, contract, inference) if inference else ()
+        if missing := (*schema.missing(frame.columns), *large):
             raise DataError(f"{where} has no column {', '.join(missing)}, which {contract.name} has: build it again")
     folder.mkdir(parents=True, exist_ok=True)
     base, frames = _sample(reference, seed), {name: _sample(window, seed) for name, window in windows.items()}

@@ -112,8 +112,13 @@ def split_windows(rows: pl.DataFrame, contract: ContractSpec, window: str) -> di
     times = contract.with_role("time")
     if not times:
         raise DataError(f"contract {contract.name} has no field with role 'time': there are no windows to compare")
+    return windows_by(rows, times[0].name, window)
+
+
+def windows_by(rows: pl.DataFrame, column: str, window: str) -> dict[str, pl.DataFrame]:
+    """Return the rows by day, week (named by its Monday) or month of a column of moments, in order of time."""
     step = {"day": "1d", "week": "1w", "month": "1mo"}[window]
-    moment = pl.col(times[0].name).dt.truncate(step).alias(WINDOW)
+    moment = pl.col(column).dt.truncate(step).alias(WINDOW)
     parts = rows.with_columns(moment).sort(WINDOW, maintain_order=True).partition_by(WINDOW, as_dict=True)
     return {_name(key[0], window): part.drop(WINDOW) for key, part in parts.items()}
 

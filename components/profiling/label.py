@@ -15,21 +15,22 @@ MOST_NUMBER_CLASSES = 12
 MOST_CLASSES = 50
 # Rows that a class must have to be learnt and measured: as many as the three splits, and one more each.
 FEWEST = 8
+_YES = frozenset(["yes", "y", "true", "t", "1", "positive", "pos", "success", "bad", "ja", "oui", "si", "sí", "да"])
+_NO = frozenset(["no", "n", "false", "f", "0", "negative", "neg", "none", "good", "nein", "non", "нет", "normal"])
 
 
 @dataclass(frozen=True)
 class Label:
-    """The column to be predicted; ``classes`` in order, with the rows of each; empty for numbers and yes or no."""
+    """The column to be predicted; ``classes`` in order, with the rows of each; none for numbers, and for true or false.
+
+    Of two classes the second is what the probability is of.
+    """
 
     column: Column
     target: Target
     classes: tuple[tuple[str | int, int], ...] = ()
     # Classes with too few rows to be learnt: their rows are left out.
     rare: tuple[tuple[str | int, int], ...] = ()
-
-    @property
-    def dtype(self) -> str:
-        return "boolean" if self.target == "binary" and not self.classes else str(self.column.dtype)
 
 
 def find_label(table: Table, wanted: str | None) -> Label:
@@ -90,4 +91,15 @@ def _classes(column: Column, counted: Sequence[tuple[Any, int]]) -> Label:
             f"--label: fewer than two classes of '{column.name}' have {FEWEST} rows "
             f"({', '.join(f'{value!r}: {rows}' for value, rows in counted[:8])}): bring more rows"
         )
-    return Label(column, "multiclass", kept, rare)
+    return Label(column, "multiclass", kept, rare) if len(kept) > 2 else Label(column, "binary", _no_first(kept), rare)
+
+
+def _no_first(classes: tuple[tuple[Any, int], ...]) -> tuple[tuple[Any, int], ...]:
+    """Return two classes, the one that counts as yes second: by its word, else the rarer one."""
+    said = [str(value).strip().lower() in _YES for value, _ in classes]
+    denied = [str(value).strip().lower() in _NO for value, _ in classes]
+    if said[0] != said[1]:
+        return classes if said[1] else classes[::-1]
+    if denied[0] != denied[1]:
+        return classes if denied[0] else classes[::-1]
+    return classes if classes[1][1] <= classes[0][1] else classes[::-1]

@@ -4,9 +4,10 @@ import polars as pl
 
 from components.artefacts.build import Build
 from components.catalog import find_kind
+from components.declaration.metrics import metrics_for
 from components.declaration.targets import target_of
 from components.evaluation.hold_out import labels_of
-from components.evaluation.metrics import METRICS, score
+from components.evaluation.metrics import score
 
 
 def asked_metrics(build: Build, rows_of: Build) -> dict[str, float]:
@@ -15,4 +16,5 @@ def asked_metrics(build: Build, rows_of: Build) -> dict[str, float]:
     answers = find_kind(build.manifest.kind).predict_file(build.parts(), contract, rows)
     answers = build.serving().answer.point(answers)
     labels = labels_of(pl.read_parquet(rows, glob=False), contract)
-    return {f"{name}, asked again": score(name, labels, answers) for name in METRICS[target_of(contract)]}
+    names = metrics_for(target_of(contract), build.manifest.kind)
+    return {f"{name}, asked again": score(name, labels, answers) for name in names}

@@ -9,7 +9,7 @@ import msgspec
 
 from components.artefacts.build import Build
 from components.artefacts.errors import BuildError
-from components.declaration.targets import HIGHER_IS_BETTER
+from components.declaration.metrics import known_metrics
 from components.evaluation.evidence import Evidence, parse_evidence
 from components.provenance import Package
 from components.training.results import TrainingRecord
@@ -88,4 +88,5 @@ def read_recorded(build: Build) -> Recorded:
 
 def _metrics(evidence: Evidence) -> dict[str, float]:
     """Return the quality of the packaged model on the whole hold-out; what it took is not part of that."""
-    return {m.name: m.value for m in evidence.measures if m.slice is None and m.name in HIGHER_IS_BETTER}
+    known = known_metrics()
+    return {m.name: m.value for m in evidence.measures if m.slice is None and m.name in known}

@@ -109,7 +109,9 @@ def _example(column: Column) -> Any:
 
 def _comment(placed: Placed, profile: Profile) -> list[str]:
     """Return what a person should know of a column."""
-    column, lines = placed.column, []
+    column, lines = placed.column, list[str]()
+    if placed.role == "label" and profile.label.target == "binary" and profile.label.classes:
+        lines.append("Of two values the second is what the probability is of: turn them round if it is the other one.")
     if column.share_missing:
         lines.append(f"{column.share_missing:.2%} missing")
     if column.is_text and column.values and placed.role == "feature":

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from components.declaration.targets import HIGHER_IS_BETTER, title_of
+from components.declaration.metrics import sign_of, title_of
 from components.profiling.profile import Profile, label_facts, metric_of
 from components.profiling.relations import STRONG
 from components.scaffolding.features import feature_steps
@@ -19,6 +19,7 @@ SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 FEW_ROWS = 100
 LATENCY_MS, TRAINING_USD, SERVING_USD = 100, 1, 0.1
 MIN_CLASS_ROWS = 20
+SMALL = 20_000
 
 
 def workload_text(name: str, profile: Profile, goal: str | None) -> str:
@@ -33,14 +34,14 @@ def workload_text(name: str, profile: Profile, goal: str | None) -> str:
         _model(profile),
         _audit(profile),
         _gates(profile),
-        "serving: {port: 8080}",
+        _serving(profile),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _goal(profile: Profile, said: str | None) -> str:
     metric = metric_of(profile.label)
-    direction = "at_least" if HIGHER_IS_BETTER[metric] else "at_most"
+    direction = "at_least" if sign_of(metric) > 0 else "at_most"
     threshold = threshold_of(profile)
     reached = profile.baseline
     why = (
@@ -68,7 +69,7 @@ def threshold_of(profile: Profile) -> float:
     Three deviations of the metric on the test split from the quick model's value: one-sided intervals must clear it.
     """
     metric, reached = metric_of(profile.label), profile.baseline
-    higher = HIGHER_IS_BETTER[metric]
+    higher = sign_of(metric) > 0
     if reached is None:
         return {"auc": 0.5, "accuracy": 0.0, "macro_f1": 0.0}.get(metric, _rounded_up(2 * _deviation(profile)))
     room = 3.5 * reached.spread
@@ -233,6 +234,12 @@ def _gates(profile: Profile) -> str:
         lines.append(f"  baseline_margin: {0.02 if profile.table.rows < 5_000 else 0.005}")
         lines.append(f"  calibration_error: {_calibration(profile):g}")
     return "gates:\n" + "\n".join(lines)
+
+
+def _serving(profile: Profile) -> str:
+    if profile.table.rows >= SMALL:
+        return "serving: {port: 8080}"
+    return "# So few rows cannot tell what a smaller model would lose.\nserving:\n  port: 8080\n  variants: {allow: []}"
 
 
 def _calibration(profile: Profile) -> float:

@@ -8,6 +8,8 @@ class Split(Result):
         return self.stored.local()
 """
 
+import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,7 @@ from pydantic_core import CoreSchema, core_schema
 from components.store.installation import installed_store
 from components.store.store import Room, Store, StoreError, checked
 
+Report = Callable[[str, int, int], None]
 Made = TypeVar("Made")
 
 
@@ -149,6 +152,26 @@ def made_in(entry: Reference, make: Callable[[Path], Made]) -> Made:
     """
     assert entry.room is not None
     return published(make(entry._of().work(entry.room, entry.name)), entry)
+
+
+def handed_on(entry: Reference, report: Report, seconds: float) -> Report:
+    """Return a report of progress that also publishes what an entry has come to, if that is longer ago than that.
+
+    So another machine goes on with what was begun here and was killed. In a folder it is there already.
+    """
+    assert entry.room is not None
+    room, name, store, last = entry.room, entry.name, entry._of(), time.monotonic()
+
+    def told(what: str, done: int, total: int) -> None:
+        nonlocal last
+        report(what, done, total)
+        if store.elsewhere and time.monotonic() - last >= seconds:
+            # What cannot be sent now is sent next time, or not needed: the end of the work says it if not.
+            with contextlib.suppress(StoreError):
+                store.publish(room, name)
+            last = time.monotonic()
+
+    return told
 
 
 def published(result: Made, entry: Reference) -> Made:

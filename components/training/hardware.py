@@ -3,6 +3,8 @@
 ``choose_hardware`` is a pure function of a ``Machine``, so every branch can be tested without the hardware it is for.
 """
 
+from pathlib import Path
+
 import torch
 
 from components.artefacts.errors import HostError
@@ -54,6 +56,14 @@ def probe_machine() -> Machine:
         gpu_capability=(card.major, card.minor),
         gpu_memory_gb=round(card.total_memory / 1e9, 1),
     )
+
+
+def forget_other_hardware(folder: Path) -> None:
+    """Delete what was chosen in a training's folder by a machine with another device: it cannot be had here."""
+    here = choose_hardware(probe_machine()).device
+    for path in folder.rglob("hardware*.json"):
+        if HardwareChoice.model_validate_json(path.read_bytes()).device != here:
+            path.unlink()
 
 
 def choose_hardware(

@@ -3,13 +3,12 @@
 from typing import Any, Literal
 
 from components.declaration.section import Name, Part
-from components.declaration.targets import Metric
 
 
 class TrainingGoal(Part):
     """What decides between candidates, and what they may cost together."""
 
-    metric: Metric
+    metric: Name
     unit: Literal["row", "day", "group"] | None
     training_usd: float
 

@@ -198,8 +198,9 @@ def _available(name: str, available: object) -> Literal["before", "after"]:
 
 def _refuse_taken(fields: Iterable[FieldSpec], label: FieldSpec) -> None:
     """Raise TypeError for a field that is called like what is written beside it."""
-    answers = ["probability"] if label.dtype == "boolean" else [f"probability_{one}" for one in label.allowed]
-    if label.allowed:
+    binary = label.dtype == "boolean" or len(label.allowed) == 2
+    answers = ["probability"] if binary else [f"probability_{one}" for one in label.allowed]
+    if label.allowed and not binary:
         answers.append("probabilities")
     for field in fields:
         taken = _TAKEN.get(field.name)

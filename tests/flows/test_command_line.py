@@ -18,6 +18,8 @@ from components.settings import Home
 from flows import command_line
 
 COMMANDS = [
+    "new",
+    "validate",
     "run",
     "build",
     "promote",

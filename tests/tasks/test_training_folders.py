@@ -4,11 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from components import progress
+from components.catalog import find_kind
 from components.compression.part import CompressionPart
-from components.settings import Home
+from components.data.results import Prepared
+from components.settings import Home, Settings
 from components.store.reference import Reference
+from components.training.hardware import choose_hardware, forget_other_hardware, probe_machine
 from components.training.part import TrainingPart
+from components.training.results import Trained
+from data_contracts.digits import HandwrittenDigit, read_rows
 from tasks import compress, train
+from tests.components.kinds.small_digits import prepare_digits
+from tests.kinds.image.example import GOAL, MODEL
 from tests.tasks.staging import Staged
 
 
@@ -45,3 +53,43 @@ def test_the_code_of_a_folder_is_that_of_the_engine_and_of_the_variants(staged: 
     for files in asked:
         assert "components/training/guards.py" in files
     assert "components/compression/choice.py" in asked[1]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepare_digits(tmp_path_factory.mktemp("digits") / "prepared", read_rows().collect())
+
+
+def trained(prepared: Prepared, home: Home) -> Trained:
+    model = MODEL | {"epochs": 4, "checkpoint_minutes": 1e-9}
+    part, kind = TrainingPart(kind="image", goal=GOAL, model=model, seed=7), find_kind("image")
+    return train.train.fn(part, prepared, kind, HandwrittenDigit.spec(), home, Settings(threads=1))
+
+
+def test_a_training_that_was_killed_on_one_machine_goes_on_with_its_checkpoints_on_another(
+    digits: Prepared, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    def killed(what: str, done: int, total: int) -> None:
+        if (what, done) == ("network", 3):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress, "_listeners", [killed])
+    with pytest.raises(KeyboardInterrupt):
+        trained(digits, Home(tmp_path / "here", s3))
+    monkeypatch.setattr(progress, "_listeners", [lambda *report: told.append(report)])
+    there = trained(digits, Home(tmp_path / "there", s3))
+    # The second epoch was sent, and of the linear probe all of it.
+    assert [done for what, done, total in told if (what, total) == ("network", 4) and done] == [3, 4]
+    assert not [done for what, done, total in told if what == "linear" and 0 < done < total]
+    assert there.digest == trained(digits, Home(tmp_path / "alone")).digest
+
+
+def test_what_was_chosen_for_another_device_is_chosen_anew(tmp_path: Path) -> None:
+    here = choose_hardware(probe_machine())
+    other = here.model_copy(update={"device": "mps" if here.device != "mps" else "cpu"})
+    for name, choice in (("hardware.json", here), ("hardware-network.json", other)):
+        (tmp_path / name).write_text(choice.model_dump_json())
+    forget_other_hardware(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["hardware.json"]

@@ -51,16 +51,15 @@ def tell_missing(missing: Sequence[str], found: Sequence[str], contract: Contrac
     free = [name for name in found if name not in {field.name for field in contract.fields}]
     lower = {name.lower().strip(): name for name in free}
     guesses = []
-    for name in missing[:5]:
+    for name in missing:
         close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
         guesses.append(f"'{name}'" + (f" (did '{_shown(lower[close[0]])}' mean this?)" if close else ""))
-    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
     listed = ", ".join(_shown(name) for name in found[:30]) + (
         f" and {len(found) - 30} more" if len(found) > 30 else ""
     )
     return (
-        f"{contract.name}: {where} has no column {', '.join(guesses)}{more}; it has: {listed or 'none'}. "
-        "Rename it in the source, or change the contract"
+        f"{contract.name}: {where} has no column {', '.join(guesses)}; it has: {listed or 'none'}. "
+        "Rename it with source.rename in the workload file, or change the contract"
     )
 
 

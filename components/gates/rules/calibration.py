@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.declaration.targets import METRICS
+from components.declaration.metrics import metric_of
 from components.gates.registry import build_gate
 from components.gates.rule import Case, Rule, at_most
 
@@ -18,7 +18,7 @@ def calibration(case: Case) -> Rule:
         case.gates.calibration_error,
         "the calibration error",
         calibration_remedy(case),
-        only_if_measured=case.goal.metric not in METRICS["binary"],
+        only_if_measured=metric_of(case.goal.metric).target != "binary",
         in_plain_words=lambda reason: (
             f"Its answers cannot be taken at their word: {_bins_off(case.evidence.tables.get('calibration'))}"
             f"{reason[:1].lower()}{reason[1:]}"
@@ -40,7 +40,7 @@ def _bins_off(bins: list[dict[str, Any]] | None) -> str:
 
 def calibration_remedy(case: Case) -> str:
     """Say what would calibrate the answers: other rows to calibrate on, or a method that was not used yet."""
-    method, numbers = case.calibration, case.goal.metric in METRICS["regression"]
+    method, numbers = case.calibration, metric_of(case.goal.metric).target == "regression"
     choice = "calibration" in case.options
     if choice and (method == "none" or (numbers and method == "auto")):
         return f"set model.calibration: {'shift' if numbers else 'auto'}, which is fitted on the validation split"

@@ -2,7 +2,7 @@
 
 import math
 
-from components.declaration.targets import limits_of, title_of
+from components.declaration.metrics import find_metric, title_of
 from components.gates.registry import build_gate
 from components.gates.rule import Case, Rule, gain_over
 
@@ -14,18 +14,18 @@ def goal(case: Case) -> Rule:
         measure=case.goal.metric,
         direction=case.goal.direction,
         threshold=case.goal.threshold,
-        highest=_highest(case.goal.metric),
+        **_ends(case.goal.metric),
         subject=f"the {case.metric}",
         headline=True,
         quote=case.goal.statement,
-        todo="train on more or better data, add features, or change the goal openly",
+        todo=f"{_better(case)}, or change the goal openly",
     )
 
 
 @build_gate("base-rate")
 def base_rate(case: Case) -> Rule:
     """It is better than the same answer for all."""
-    todo = "the inputs carry no signal: look for a broken join or shuffled labels"
+    todo = "the inputs carry no signal: look for labels that are shuffled, or belong to other rows"
     least = case.gates.beat_baseline_by
     return gain_over(case, "the constant answer", "gain_over_base_rate", todo, threshold=least, strict=True)
 
@@ -48,14 +48,20 @@ def floors(case: Case) -> tuple[Rule, ...]:
             measure=floor.measure,
             direction="at_most" if floor.at_least is None else "at_least",
             threshold=float(floor.at_most if floor.at_least is None else floor.at_least),  # type: ignore[arg-type]
-            highest=_highest(floor.metric),
+            **_ends(floor.metric),
             subject=f"the {title_of(floor.metric)}{f' of {floor.of}' if floor.of else ''}",
-            todo=of_class if floor.of else "train on more or better data, add features, or change the floor openly",
+            todo=of_class if floor.of else f"{_better(case)}, or change the floor openly",
         )
         for floor in case.gates.floors
     )
 
 
-def _highest(metric: str) -> float | None:
-    highest = limits_of(metric)[1]
-    return highest if math.isfinite(highest) else None
+def _better(case: Case) -> str:
+    return ", ".join(("train on more or better data", *case.improve))
+
+
+def _ends(metric: str) -> dict[str, float | None]:
+    """Return the smallest and the largest value that a metric can have; None where it has no end."""
+    known = find_metric(metric)
+    ends = known.ends if known else (-math.inf, math.inf)
+    return {name: end if math.isfinite(end) else None for name, end in zip(("lowest", "highest"), ends, strict=True)}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from components.catalog import kind_options
 from components.data.results import Prepared
+from components.declaration.targets import target_of
 from components.evaluation.hold_out import check_finite
 from components.kinds.image.data import Pictures, read_pictures
 from components.kinds.image.inference import PIXELS
@@ -63,7 +64,7 @@ class Work:
     @property
     def columns(self) -> int:
         """Logits a picture."""
-        return len(self.contract.label.allowed) or 1
+        return 1 if target_of(self.contract) == "binary" else len(self.contract.label.allowed)
 
 
 def open_work(prepared: Prepared, workload: TrainingPart, contract: ContractSpec) -> Work:

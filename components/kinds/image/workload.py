@@ -90,5 +90,6 @@ KIND = Kind(
     check=check,
     preparation=Preparation(leaks=leaks, modules=("components.kinds.image.near_duplicates",)),
     further=further,
+    improve=("make the network wider or deeper (model.width, model.stages) or the pictures larger (model.size)",),
     training_modules=("torch", "torch._dynamo", "components.kinds.image.candidates"),
 )

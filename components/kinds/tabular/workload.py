@@ -128,6 +128,7 @@ KIND = Kind(
     smaller=smaller,
     families=("pruned", "distilled"),
     preprocessing_graph=preprocessing_graph,
+    improve=("add features",),
     # In pieces of about a second.
     training_modules=(
         "torch",

@@ -20,7 +20,8 @@ def _answered_with(subject: Subject) -> str:
     }
     label, quantiles = subject.contract.label, subject.evidence.tables.get("quantiles")
     more = f", with the quantiles {', '.join(format(q['level'], 'g') for q in quantiles)}" if quantiles else ""
-    return said.get(target_of(subject.contract), "an answer about") + f" {label.name}{more}"
+    which = f" = {label.allowed[1]}" if target_of(subject.contract) == "binary" and label.allowed else ""
+    return said.get(target_of(subject.contract), "an answer about") + f" {label.name}{which}{more}"
 
 
 def _limits(subject: Subject) -> list[str]:

@@ -6,9 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from components.declaration.targets import CLASS_METRICS
+from components.declaration.metrics import CLASS_METRICS, known_metrics
 from components.evaluation.evidence import Evidence
-from components.evaluation.metrics import HIGHER_IS_BETTER
 from components.gates.texts import plural
 from components.reports.charts import Plane
 from components.reports.numbers import signed, span
@@ -46,7 +45,7 @@ def chapter(subject: Subject) -> dict[str, Any]:
 def _metrics(evidence: Evidence) -> list[dict[str, str]]:
     rows = []
     more = [m.name for m in evidence.measures if m.name.startswith(_RATES) and not m.slice]
-    for name in (*HIGHER_IS_BETTER, "pinball", *more):
+    for name in (*known_metrics(), *more):
         own, baseline = evidence.find(name), evidence.find(f"baseline_{name}")
         if own is None:
             continue

@@ -5,8 +5,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from components.declaration.metrics import sign_of
 from components.evaluation.evidence import Evidence, Measure
-from components.evaluation.metrics import HIGHER_IS_BETTER
 from components.evaluation.units import MIN_ROWS, MIN_UNITS
 from components.gates.worse_slices import beside_whole
 from components.reports.charts import Whisker, bars, intervals, rounded
@@ -17,7 +17,7 @@ def chapter(subject: Subject) -> dict[str, Any]:
     """Return what the template says in "Slices" and "Behaviour"."""
     tables, metric = subject.evidence.tables, subject.workload.goal.metric
     return {
-        "higher": HIGHER_IS_BETTER.get(metric, True),
+        "higher": sign_of(metric) > 0,
         "min_rows": MIN_ROWS,
         "min_units": MIN_UNITS,
         "slices": _slices(subject.evidence, metric),

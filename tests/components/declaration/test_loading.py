@@ -29,7 +29,7 @@ def changed(document: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
     [
         ("goal.treshold", 0.7, ["unknown key 'goal.treshold'", "threshold"]),
         ("colour", "red", ["unknown key 'colour'", "contract"]),
-        ("goal.metric", "goodness", ["goal.metric", "'auc'", "goodness"]),
+        ("goal.metric", "Goodness!", ["goal.metric", "Goodness!"]),
         ("goal.threshold", 0.7, ["goal", "does not mention threshold (0.7)"]),
         ("serving.port", 99_999, ["serving.port", "65535", "99999"]),
         ("split.test", {"start": "2013-08-01", "end": "2013-10-31"}, ["split", "test starts on 2013-08-01", "leaks"]),

@@ -20,10 +20,9 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
+from components.declaration.metrics import metric_of, metrics_for
 from components.evaluation.evidence import Measure
 from components.evaluation.metrics import (
-    HIGHER_IS_BETTER,
-    METRICS,
     calibration_bins,
     calibration_statistic,
     distance_from_chance,
@@ -45,7 +44,7 @@ def answers(rows: int, seed: int = 0, digits: int | None = None) -> tuple[NDArra
 
 
 @pytest.mark.parametrize("digits", [None, 2, 1])
-@pytest.mark.parametrize("metric", METRICS["binary"])
+@pytest.mark.parametrize("metric", metrics_for("binary", "tabular"))
 def test_a_reweighed_score_equals_scikit_learn_on_the_drawn_rows(metric: str, digits: int | None) -> None:
     labels, probabilities = answers(500, digits=digits)
     drawn = np.random.default_rng(1).integers(500, size=500)
@@ -76,9 +75,9 @@ def numbers(rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return truth, truth + random.normal(0, 2, rows)
 
 
-@pytest.mark.parametrize("metric", [*METRICS["multiclass"], *METRICS["regression"]])
+@pytest.mark.parametrize("metric", [*metrics_for("multiclass", "tabular"), *metrics_for("regression", "tabular")])
 def test_reweighed_scores_of_other_targets_are_those_of_the_drawn_rows(metric: str) -> None:
-    labels, given = several_classes(400) if metric in METRICS["multiclass"] else numbers(400)
+    labels, given = several_classes(400) if metric_of(metric).target == "multiclass" else numbers(400)
     drawn = np.random.default_rng(1).integers(400, size=400)
     weights = np.bincount(drawn, minlength=400).astype(np.float64)
     assert statistic(metric, labels, given)(weights) == pytest.approx(score(metric, labels[drawn], given[drawn]))
@@ -102,10 +101,6 @@ def test_coverage_of_quantiles_is_the_share_of_rows_between_the_outermost() -> N
     bands = guessed[:, None] + 2 * norm.ppf([0.05, 0.5, 0.95])
     assert score("coverage", truth, bands) == pytest.approx(0.9, abs=0.02)
     assert score("width", truth, bands) == pytest.approx(4 * norm.ppf(0.95))
-
-
-def test_every_metric_has_a_direction() -> None:
-    assert {metric for metrics in METRICS.values() for metric in metrics} == set(HIGHER_IS_BETTER)
 
 
 def test_a_certain_wrong_answer_costs_much_but_not_infinitely_much() -> None:

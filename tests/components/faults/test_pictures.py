@@ -4,21 +4,24 @@ import numpy as np
 import onnx
 import polars as pl
 import pytest
+import yaml
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
 from components.artefacts.build import ServingSpec, open_build, seal
 from components.artefacts.storage import digest_file, write_json
 from components.catalog import find_kind
-from components.declaration.loading import read_workload
+from components.declaration.loading import parse_workload
 from components.declaration.targets import shape_of
-from components.faults import data, graph, leaks
+from components.declaration.workload import Workload
+from components.faults import data, graph, leaks, model
 from components.faults.bench import Bench, make_bench
 from components.faults.selftest import FAULTS, applicable, run_selftest
 from components.kinds.image.inference import picture_field, pixels_of
 from components.training.results import Candidate, HardwareChoice, Trained
 from data_contracts.digits import HandwrittenDigit, read_rows
 from tests.components.kinds.small_digits import prepare_digits
+from tests.conftest import REPOSITORY
 
 CONTRACT, KIND = HandwrittenDigit.spec(), find_kind("image")
 
@@ -26,7 +29,7 @@ CONTRACT, KIND = HandwrittenDigit.spec(), find_kind("image")
 def linear(rows: pl.DataFrame) -> onnx.ModelProto:
     """Return a linear model of pixels, fitted without the seconds that a network takes."""
     pictures = [pixels_of(picture, picture_field(CONTRACT), 1, 8).ravel() for picture in rows["picture"]]
-    model = LogisticRegression(max_iter=1_000).fit(np.stack(pictures) / 255, rows["digit"].to_numpy())
+    fitted = LogisticRegression(max_iter=1_000).fit(np.stack(pictures) / 255, rows["digit"].to_numpy())
     nodes = [
         helper.make_node("Cast", ["pixels"], ["numbers"], to=TensorProto.FLOAT),
         helper.make_node("Flatten", ["numbers"], ["flat"]),
@@ -34,8 +37,8 @@ def linear(rows: pl.DataFrame) -> onnx.ModelProto:
         helper.make_node("Softmax", ["logits"], ["probabilities"]),
     ]
     constants = [
-        numpy_helper.from_array((model.coef_.T / 255).astype(np.float32), "weights"),
-        numpy_helper.from_array(model.intercept_.astype(np.float32), "bias"),
+        numpy_helper.from_array((fitted.coef_.T / 255).astype(np.float32), "weights"),
+        numpy_helper.from_array(fitted.intercept_.astype(np.float32), "bias"),
     ]
     taken = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["rows", 1, 8, 8])
     given = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", 10])
@@ -43,18 +46,26 @@ def linear(rows: pl.DataFrame) -> onnx.ModelProto:
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
+def workload() -> Workload:
+    """Return the digits workload with a goal that a linear model surely reaches on 300 rows."""
+    document = yaml.safe_load((REPOSITORY / "deployments" / "digits.yaml").read_text())
+    goal = document["goal"]
+    document["goal"] = goal | {"threshold": 0.85, "statement": goal["statement"].replace("0.93", "0.85")}
+    return parse_workload(document, "digits.yaml")
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder = tmp_path_factory.mktemp("pictures")
     prepared, built = prepare_digits(folder / "prepared", read_rows().collect()), folder / "build"
     built.mkdir()
-    model = built / "model.onnx"
-    onnx.save(linear(pl.read_parquet(prepared.splits["train"].path)), model)
+    file = built / "model.onnx"
+    onnx.save(linear(pl.read_parquet(prepared.splits["train"].path)), file)
     best = Candidate(
         name="linear",
         role="baseline",
-        model=model,
-        digest=digest_file(model),
+        model=file,
+        digest=digest_file(file),
         predictions=folder / "linear.parquet",
         score=0.9,
         seconds=1.0,
@@ -82,7 +93,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     seal(built, workload="digits", kind="image", created="2026-01-01T00:00:00+00:00")
     (folder / "scratch").mkdir()
     return make_bench(
-        read_workload("digits"),
+        workload(),
         CONTRACT,
         prepared,
         trained,
@@ -107,6 +118,10 @@ def test_what_a_build_of_pictures_cannot_have_is_not_planted(bench: Bench) -> No
         "a slice broken in the packaged model",
         "a slice that no model knows",
         "a behavioural promise broken",
+        # There are some 36 rows of each class, in two groups half as many, and a sure model is hardly ever wrong.
+        "a class below its floor",
+        "a group whose positives are missed",
+        "answers overconfident",
         "a wrong normaliser in the packaged graph",
         "an unknown category handled differently",
         "categories numbered otherwise",
@@ -117,8 +132,8 @@ def test_what_a_build_of_pictures_cannot_have_is_not_planted(bench: Bench) -> No
     }
 
 
-def test_every_fault_of_rows_and_of_the_graph_is_caught(bench: Bench) -> None:
-    planted = run_selftest(bench, (*data.FAULTS, *leaks.FAULTS, *graph.FAULTS))
+def test_every_fault_of_rows_answers_and_the_graph_is_caught(bench: Bench) -> None:
+    planted = run_selftest(bench, (*data.FAULTS, *leaks.FAULTS, *model.FAULTS, *graph.FAULTS))
     assert [one.line for one in planted if not one.caught] == []
     assert {"a required value is missing", "rows sorted by the answer", "int8 overflow"} <= {
         one.fault for one in planted

@@ -253,7 +253,7 @@ def test_a_step_that_cannot_be_fitted_says_why(train: pl.LazyFrame, step: dict[s
 
 
 def test_a_mean_of_a_label_that_is_no_number_is_refused(train: pl.LazyFrame) -> None:
-    label = msgspec.structs.replace(CONTRACT.label, dtype="string", allowed=("a", "b"))
+    label = msgspec.structs.replace(CONTRACT.label, dtype="string", allowed=("a", "b", "c"))
     contract = msgspec.structs.replace(CONTRACT, fields=(*CONTRACT.inputs, label))
     with pytest.raises(WorkloadError, match="'target_mean' takes the mean of the label, and 'late' is a string"):
         fit_recipe(train, [FeatureStep(transform="target_mean", fields=("text",))], contract)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+import slipway
 from components.artefacts.errors import WorkloadError
 from components.catalog import check_kind
 from components.data.sources.casting import cast_columns, contract_casts
@@ -25,7 +26,7 @@ from components.declaration.yaml_document import read_yaml
 from components.profiling.profile import Profile, profile_table
 from components.scaffolding.contract_file import contract_text
 from components.scaffolding.names import attribute_names, class_name, workload_name
-from components.scaffolding.scaffold import refuse_existing, scaffold_files, write_scaffold
+from components.scaffolding.scaffold import Wanted, check_new, scaffold
 from components.scaffolding.workload_file import workload_text
 from data_contracts.description.spec import ContractSpec
 from data_contracts.language.compilation import taken_names
@@ -135,11 +136,23 @@ def test_every_table_gets_files_that_all_its_rows_keep(
 
 def test_what_was_written_is_not_written_over(tmp_path: Path) -> None:
     pl.DataFrame({"x": [n % 7 for n in range(60)], "y": [0, 1] * 30}).write_csv(tmp_path / "t.csv")
-    files = scaffold_files("made", tmp_path)
-    profile, _, _ = made(tmp_path / "t.csv")
-    write_scaffold("made", profile, files)
+    scaffold(str(tmp_path / "t.csv"), check_new("made", tmp_path), Wanted(label="y"))
     with pytest.raises(WorkloadError, match="are there already: --force"):
-        refuse_existing(files)
+        check_new("made", tmp_path)
+    assert check_new("made", tmp_path, force=True).workload.is_file()
+
+
+def test_a_frame_becomes_a_file_beside_its_workload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pl.DataFrame({"x": [n % 7 for n in range(60)], "y": ["<b>", "no"] * 30})
+    made_of_polars = slipway.new("mine", frame, label="y")
+    assert pl.read_parquet("data/mine.parquet").equals(frame)
+    assert "data/mine.parquet" in made_of_polars.workload.read_text()
+    assert made_of_polars.columns.filter(pl.col("role") == "label")["name"].to_list() == ["y"]
+    assert str(made_of_polars.contract) in made_of_polars._repr_html_()
+    with pytest.raises(WorkloadError, match="are there already"):
+        slipway.new("mine", frame.to_pandas(), label="y")
+    assert slipway.new("mine", frame.to_pandas(), label="y", force=True).label == "y"
 
 
 def test_names_become_attributes_that_python_takes_each_once() -> None:
