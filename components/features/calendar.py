@@ -104,6 +104,7 @@ class DateParts(Transform, tag="date_parts", frozen=True):
     """Parts of a moment: the year as a number (years since 2000), the others as codes; 0 is missing."""
 
     dtypes = MOMENTS
+    in_order = True
     options: ClassVar[Options] = {"parts": Option(f"a list out of {', '.join(PARTS)}, each once", _are_parts)}
 
     parts: tuple[Part, ...]

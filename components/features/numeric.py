@@ -174,6 +174,7 @@ class QuantileBucket(Transform, tag="quantile_bucket", frozen=True):
     """Which of up to ``buckets`` equally filled ranges of the training split a number lies in; code 0 is missing."""
 
     dtypes = ("integer", "number")
+    in_order = True
     options: ClassVar[Options] = {"buckets": whole_number(2, 256)}
 
     edges: tuple[float, ...]

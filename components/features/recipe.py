@@ -71,6 +71,11 @@ class Recipe(msgspec.Struct, frozen=True):
         """The int64 columns, in order, with their cardinalities."""
         return tuple(feature for feature in self.features() if feature.type == "code")
 
+    @property
+    def named(self) -> tuple[bool, ...]:
+        """Whether the values of each code are names, in no order; others rise with what they stand for, as hours do."""
+        return tuple(not step.in_order for step in self.steps for one in step.features() if one.type == "code")
+
     def apply(self, frame: pl.LazyFrame, keep: Sequence[str] = ()) -> pl.LazyFrame:
         """Return the feature columns of raw contract rows, and the raw columns in ``keep`` as they are.
 

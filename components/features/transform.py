@@ -44,6 +44,8 @@ class Transform(msgspec.Struct, frozen=True, tag_field="transform"):
     joint: ClassVar[bool] = False
     # It learns from the label, so that a training row must be given what was learnt without it.
     sees_answers: ClassVar[bool] = False
+    # Its codes rise with what they stand for, as hours do; others are names, in no order.
+    in_order: ClassVar[bool] = False
     # Which fields it takes, and which options a step in the workload file may give it.
     dtypes: ClassVar[tuple[DType, ...]] = ()
     options: ClassVar[Options] = {}

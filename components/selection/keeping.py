@@ -24,7 +24,8 @@ class Learnt:
     """What a candidate has become: ONNX from raw fields to the answer, its own answers by split, and how it went."""
 
     graph: bytes
-    # Of ``ANSWERED``, as the trainer itself computes them: [rows] or [rows, columns].
+    # Of ``ANSWERED``, as the trainer itself computes them: [rows] or [rows, columns]. Of a model that learnt again from
+    # validation, those of its like that had not; beside them may stand such answers to training.
     answers: Mapping[str, Answers]
     seconds: float
     stopped: Stopped = "finished"
@@ -48,6 +49,7 @@ class _Record(Result):
     options: dict[str, Any]
     graphs: tuple[str, ...]
     assets: tuple[str, ...]
+    judged_crosswise: bool = False
 
 
 def keep_candidate(
@@ -71,7 +73,7 @@ def keep_candidate(
         pl.DataFrame({"answer": _column(learnt.answers[split])}).select(
             pl.lit(split).alias("split"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), "answer"
         )
-        for split in ANSWERED
+        for split in learnt.answers
     ).write_parquet(place / "predictions.parquet")
     record = _Record(
         digest=digest_bytes(learnt.graph),
@@ -83,6 +85,7 @@ def keep_candidate(
         options=dict(learnt.options),
         graphs=tuple(learnt.graphs),
         assets=tuple(learnt.assets),
+        judged_crosswise="train" in learnt.answers,
     )
     write_atomically(place / "candidate.json", record.model_dump_json(indent=2).encode())
     kept = kept_candidate(folder, name, role, shared)
@@ -112,6 +115,7 @@ def kept_candidate(
         curve=known.curve,
         hardware=known.hardware,
         options=known.options,
+        judged_crosswise=known.judged_crosswise,
     )
 
 

@@ -1,9 +1,10 @@
 """The validation split: on it candidates are scored and compared, and by it one of them is chosen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
@@ -30,6 +31,8 @@ class Validation:
     shape: AnswerShape
     goal: TrainingGoal
     seed: int
+    # The same of training and validation together, for candidates that were judged crosswise on both.
+    both: "Validation | None" = None
 
     @property
     def sign(self) -> float:
@@ -48,21 +51,22 @@ class Validation:
         )
 
     def choose(self, candidates: Sequence[Candidate]) -> tuple[str, Comparison | None]:
-        """Return the first candidate's name, unless a later one is better beyond doubt: noise must not choose.
+        """Return the best baseline's name, unless a challenger is better beyond doubt: noise must not choose.
 
-        With it comes how it compares with the best of the others; None if there is none.
+        Baselines cost about the same, so that the better one is taken. With it comes how it compares with the best of
+        the others; None if there is none.
         """
-        answers = {one.name: trainer_answers(one, "validation", len(self.labels)) for one in candidates}
         kept, *later = candidates
         for other in later:
-            found = self.difference(answers[other.name], answers[kept.name])
-            if (found.low if self.sign > 0 else -found.high) > 0:
+            found = self._compared(other, kept)
+            surely = found.low if self.sign > 0 else -found.high
+            if (self.sign * found.value if other.role == kept.role == "baseline" else surely) > 0:
                 kept = other
         others = [one for one in candidates if one.name != kept.name]
         if not others:
             return kept.name, None
         best = max(others, key=lambda one: self.sign * one.score)
-        found = self.difference(answers[kept.name], answers[best.name])
+        found = self._compared(kept, best)
         return kept.name, Comparison(
             metric=self.goal.metric,
             chosen=kept.name,
@@ -74,6 +78,18 @@ class Validation:
             resamples=RESAMPLES,
         )
 
+    def _compared(self, first: Candidate, second: Candidate) -> Interval:
+        """Return score(first) - score(second) on the rows that both were judged on."""
+        rows = len(self.labels)
+        if self.both is None or not all(one.judged_crosswise for one in (first, second)):
+            return self.difference(*(trainer_answers(one, "validation", rows) for one in (first, second)))
+        sizes = {"train": len(self.both.labels) - rows, "validation": rows}
+        whole = [
+            np.concatenate([trainer_answers(one, split, size) for split, size in sizes.items()])
+            for one in (first, second)
+        ]
+        return self.both.difference(*whole)
+
     def _judged(self, answers: Answers) -> Answers:
         columns = answers.reshape(len(answers), -1)
         return side_by_side([columns[:, place] for place in range(len(self.shape.judged))])
@@ -81,9 +97,15 @@ class Validation:
 
 def validation_of(prepared: Prepared, workload: TrainingPart, contract: ContractSpec) -> Validation:
     """Read what candidates are compared on."""
+    both = _read(prepared, ("train", "validation"), workload, contract)
+    return replace(_read(prepared, ("validation",), workload, contract), both=both)
+
+
+def _read(prepared: Prepared, splits: Sequence[str], workload: TrainingPart, contract: ContractSpec) -> Validation:
     roles = [field.name for field in contract.fields if {"time", "group"} & set(field.roles)]
-    path = prepared.splits["validation"].path
-    rows = pl.read_parquet(path, glob=False, columns=[*roles, contract.label.name])
+    columns = [*roles, contract.label.name]
+    paths = [prepared.splits[name].path for name in splits]
+    rows = pl.concat(pl.read_parquet(path, glob=False, columns=columns) for path in paths)
     return Validation(
         labels_of(rows, contract), units_of(rows, contract), shape_of(contract), workload.goal, workload.seed
     )

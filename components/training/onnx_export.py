@@ -8,9 +8,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, compose, helper
+from numpy.typing import NDArray
+from onnx import TensorProto, compose, helper, numpy_helper
 from torch import Tensor, nn
 
 from components.artefacts.errors import TrainingError
@@ -49,8 +51,13 @@ def export_network(
     return repeatable(program.model_proto)
 
 
-def stacked(model: onnx.ModelProto, values: int, codes: int) -> onnx.ModelProto:
-    """Put before a graph of one float matrix what makes it of ``values`` [rows, V] and ``codes`` [rows, C] int64."""
+def stacked(
+    model: onnx.ModelProto, values: int, codes: int, places: Sequence[NDArray[np.float32]] = ()
+) -> onnx.ModelProto:
+    """Put before a graph of one float matrix what makes it of ``values`` [rows, V] and ``codes`` [rows, C] int64.
+
+    ``places`` are the number that stands for each code, column by column; without them codes are the numbers.
+    """
     graph = onnx.ModelProto()
     graph.CopyFrom(model)
     taken = graph.graph.input[0].name
@@ -62,7 +69,14 @@ def stacked(model: onnx.ModelProto, values: int, codes: int) -> onnx.ModelProto:
         sides.append("values")
     if codes:
         graph.graph.input.append(helper.make_tensor_value_info("codes", TensorProto.INT64, ["rows", codes]))
-        nodes.append(helper.make_node("Cast", ["codes"], ["codes_as_numbers"], to=TensorProto.FLOAT))
+        if places:
+            starts = np.cumsum([0, *(len(one) for one in places[:-1])], dtype=np.int64)[None]
+            for name, array in (("starts", starts), ("places", np.concatenate(places))):
+                graph.graph.initializer.append(numpy_helper.from_array(array, f"codes_{name}"))
+            nodes.append(helper.make_node("Add", ["codes", "codes_starts"], ["codes_started"]))
+            nodes.append(helper.make_node("Gather", ["codes_places", "codes_started"], ["codes_as_numbers"]))
+        else:
+            nodes.append(helper.make_node("Cast", ["codes"], ["codes_as_numbers"], to=TensorProto.FLOAT))
         sides.append("codes_as_numbers")
     nodes.append(helper.make_node("Concat", sides, [taken], axis=1))
     nodes.extend(graph.graph.node)

@@ -14,7 +14,7 @@ from components.training.costs.peak_memory import PeakMemory
 
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
-Stopped = Literal["finished", "early stopping", "time cap", "cost cap"]
+Stopped = Literal["finished", "early stopping", "time cap", "cost cap", "tree cap"]
 # Of a candidate: a baseline is what the others are compared with, a challenger what should be better.
 Role = Literal["baseline", "challenger"]
 
@@ -60,6 +60,10 @@ class Candidate(Result):
     hardware: HardwareChoice | None = Field(None, description="What it was fitted on, if that was chosen for it.")
     options: dict[str, Any] = Field(
         default_factory=dict, description="Keys of the model section that a search chose for it."
+    )
+
+    judged_crosswise: bool = Field(
+        False, description="Whether there are answers to training, too, each by a model that had not learnt the row."
     )
 
     @property

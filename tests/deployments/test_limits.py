@@ -17,6 +17,7 @@ class Clock:
         return self.now
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 0.5), min_size=1, max_size=200), st.floats(0.5, 20))
 def test_a_client_never_gets_more_than_burst_and_rate(pauses: list[float], rate: float) -> None:
     clock = Clock()
@@ -53,7 +54,7 @@ def test_a_refused_client_is_told_when_it_may_ask_again() -> None:
     limit.take("a")
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(turns=st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 2)), min_size=1, max_size=100))
 def test_several_workers_let_through_what_one_does(
     tmp_path_factory: pytest.TempPathFactory, turns: list[tuple[float, int]]

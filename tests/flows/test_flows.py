@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.artefacts.errors import GateError
 from components.settings import Home
@@ -24,21 +25,44 @@ def reasons(home: Home, workload: Path) -> dict[str, str]:
 
 @pytest.fixture
 def at_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("SLIPWAY_HOME", str(home.root))
-    # The machine that runs the tests need not be the pinned one: that is a gate's business, judged elsewhere.
-    monkeypatch.setattr("components.promotion.judging.environment_differences", lambda graph: ())
+    as_at(home, monkeypatch)
     return home
 
 
-@pytest.mark.usefixtures("orchestrator")
+def as_at(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_HOME", str(home.root))
+    # The machine that runs the tests need not be the pinned one: that is a gate's business, judged elsewhere.
+    monkeypatch.setattr("components.promotion.judging.environment_differences", lambda graph: ())
+
+
+@pytest.fixture(scope="module")
+def run_before(
+    orchestrator: Path, document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Home, Any]:
+    """A home in which the sample workload was run once, and what that came to; copy it, never change it."""
+    from flows.end_to_end import end_to_end
+
+    folder = tmp_path_factory.mktemp("run")
+    home, workload = Home(folder / "home"), folder / "sample.yaml"
+    workload.write_text(yaml.safe_dump(document, sort_keys=False))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        as_at(home, monkeypatch)
+        return home, end_to_end(str(workload))
+
+
 def test_a_run_builds_promotes_and_monitors_and_runs_again_from_the_cache(
-    at_home: Home, write_workload: Callable[..., Path], document: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    run_before: tuple[Home, Any],
+    at_home: Home,
+    write_workload: Callable[..., Path],
+    document: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from flows.end_to_end import end_to_end
     from flows.run_output import MOST_LINES, print_run
 
     workload = write_workload()
-    first = end_to_end(str(workload))
+    before, first = run_before
+    shutil.copytree(before.root, at_home.root)
     assert states(at_home, workload) == dict.fromkeys([*BUILD_STAGES, "register", "promote", "monitor"], "ran")
     assert set(reasons(at_home, workload).values()) == {"first run", "always runs"}
     summary = json.loads((at_home.root / "summary.json").read_text())
@@ -74,8 +98,8 @@ def test_a_run_builds_promotes_and_monitors_and_runs_again_from_the_cache(
     assert reasons(at_home, workload)["prepare"] == "nothing changed, but its result was not there any more"
 
 
-@pytest.mark.usefixtures("orchestrator")
 def test_a_refused_build_stops_before_promotion_and_is_kept(
+    run_before: tuple[Home, Any],
     at_home: Home,
     write_workload: Callable[..., Path],
     document: dict[str, Any],
@@ -86,6 +110,9 @@ def test_a_refused_build_stops_before_promotion_and_is_kept(
     from flows.end_to_end import end_to_end
     from flows.run_output import MOST_LINES
 
+    # Up to its gates nothing differs from the run before, of which this home has results alone, and no build.
+    known = shutil.ignore_patterns("builds", "registry", "rollouts", "runs", "reports", "summary.json")
+    shutil.copytree(run_before[0].root, at_home.root, ignore=known)
     workload = write_workload({"gates": {**document["gates"], "calibration_error": 1e-6}}, name="my flights.yaml")
     with pytest.raises(GateError, match="did not pass its gates: failed calibration"):
         end_to_end(str(workload))

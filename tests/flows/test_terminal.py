@@ -5,7 +5,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from components.builds.live_check import LiveCheck
@@ -155,6 +155,7 @@ def test_reasons_of_refused_rows_are_a_line_each_and_many_refusals_are_a_warning
     assert "warning" not in capsys.readouterr().out
 
 
+@settings(deadline=None)
 @given(st.text("[]/:=abold ", min_size=1, max_size=20) | st.text(max_size=20))
 @example("[/x]")
 @example("[cart]")

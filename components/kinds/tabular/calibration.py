@@ -3,6 +3,7 @@
 A calibration takes a model's raw numbers [rows, columns] to the answer's, as NumPy and as ONNX nodes, in double.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +16,9 @@ from scipy.optimize import minimize
 
 # A float32 cannot be closer to 1 than about this.
 TINY = 1e-7
+# What is believed before any row is seen: a slope's logarithm is 0, give or take this, an offset 0, give or take 1.
+# A few dozen rows that are all right would ask for answers without any doubt; a few thousand decide for themselves.
+DOUBT = 0.5
 Numbers = NDArray[np.float64]
 
 
@@ -107,8 +111,10 @@ def fit_line(labels: NDArray[Any], raw: Numbers, *, offset: bool) -> Line:
     logits, truth = _logits(raw[:, 0]), labels.astype(np.float64)
 
     def loss(line: Numbers) -> float:
-        moved = line[0] * logits + (line[1] if offset else 0.0)
-        return float(np.mean(np.logaddexp(0, moved) - truth * moved))
+        shift = float(line[1]) if offset else 0.0
+        moved = line[0] * logits + shift
+        believed = _unlikely(float(line[0])) + shift**2 / 2
+        return float(np.mean(np.logaddexp(0, moved) - truth * moved) + believed / len(truth))
 
     # A slope above zero keeps the order of answers, and with it the AUC.
     found = _minimum(loss, [1.0, 0.0][: 1 + offset], [(0.05, 20.0), (-10.0, 10.0)][: 1 + offset])
@@ -120,7 +126,8 @@ def fit_temperature(labels: NDArray[Any], raw: Numbers) -> Temperature:
     rows, truth = np.arange(len(labels)), labels.astype(np.int64)
 
     def loss(slope: Numbers) -> float:
-        return float(-np.mean(np.log(np.maximum(Temperature(float(slope[0])).apply(raw)[rows, truth], TINY))))
+        right = Temperature(float(slope[0])).apply(raw)[rows, truth]
+        return float(-np.mean(np.log(np.maximum(right, TINY))) + _unlikely(float(slope[0])) / len(truth))
 
     return Temperature(_minimum(loss, [1.0], [(0.05, 20.0)])[0])
 
@@ -147,6 +154,11 @@ def with_calibration(model: onnx.ModelProto, calibration: Calibration, output: s
     del graph.graph.output[:]
     graph.graph.output.append(helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, ["rows", columns]))
     return graph
+
+
+def _unlikely(slope: float) -> float:
+    """Return the negative logarithm of how likely a slope is before any row is seen."""
+    return math.log(slope) ** 2 / (2 * DOUBT**2)
 
 
 def _logits(answers: Numbers) -> Numbers:

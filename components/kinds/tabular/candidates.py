@@ -1,6 +1,7 @@
 """The candidates of a tabular workload, trees, a linear floor and a network: how each learns and is exported."""
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import torch
 from torch import nn
 
 from components.data.results import Prepared
+from components.kinds.tabular.boosting import boost, boost_again, boost_crosswise
 from components.kinds.tabular.calibration import calibrated
 from components.kinds.tabular.heads.head import Head
 from components.kinds.tabular.keeping import (
     ROWS_AT_ONCE,
     Work,
     cardinalities_of,
+    codes_of,
     learnt,
     learnt_network,
     network_inputs,
@@ -21,7 +24,7 @@ from components.kinds.tabular.keeping import (
     tensors_of,
     with_options,
 )
-from components.kinds.tabular.linear import fit_linear
+from components.kinds.tabular.linear import fit_and_judge, fit_crosswise, fit_linear, strengths_for
 from components.kinds.tabular.model import make_network
 from components.kinds.tabular.options import TabularOptions
 from components.kinds.tabular.preparation import RECIPE
@@ -38,7 +41,7 @@ from components.training.hardware import choose_hardware, probe_machine
 from components.training.learner import Plan, Task
 from components.training.onnx_export import stacked
 from components.training.part import TrainingPart
-from components.training.results import Trained
+from components.training.results import Stopped, Trained
 from components.training.search import search
 from components.training.spending import Meter, budget_of
 from data_contracts.description.spec import ContractSpec
@@ -85,18 +88,37 @@ def entries_of(work: Work, trials: Path, settings: Settings) -> tuple[Entry, ...
 def _learn_trees(work: Work, run: Run) -> Learnt:
     started, meter = time.monotonic(), Meter(run.threads)
     train, validation = work.tables["train"], work.tables["validation"]
-    boosting = Boosting(work.options.baseline, work.workload.seed, run.threads, run.budget)
-    trees = work.head.boost(train, validation, boosting)
-    seconds, stopped = time.monotonic() - started, run.budget.ended_by(meter.spent()) or "finished"
+    boosting = Boosting(work.options.baseline, work.workload.seed, run.threads, run.budget, codes_of(work.recipe))
+    if work.folds is not None:
+        made = boost_crosswise(work.head, work.known, work.folds, boosting)
+    else:
+        made = boost(work.head, train, validation, boosting)
+        if work.refits:
+            left = replace(boosting, budget=run.budget.less(meter.spent()))
+            made = boost_again(work.head, made, train, validation, left)
+    seconds, ended = time.monotonic() - started, run.budget.ended_by(meter.spent())
+    capped: Stopped = "tree cap" if made.rounds == work.options.baseline.n_estimators else "finished"
     values, codes = train.values.shape[1], train.codes.shape[1]
-    graph = stacked(trees.graph(values + codes), values, codes)
-    return learnt(work, "xgboost", graph, lambda table: trees.raw(table.matrix()), seconds, stopped=stopped)
+    graph = stacked(made.trees.graph(values + codes), values, codes, made.order.places)
+    return learnt(work, "xgboost", graph, made.answer, seconds, made.held, stopped=ended or capped)
 
 
 def _learn_linear(work: Work, run: Run) -> Learnt:
-    started = time.monotonic()
-    network = fit_linear(work.head, work.tables["train"], cardinalities_of(work.recipe), threads=run.threads)
-    return learnt_network(work, "linear", network, time.monotonic() - started)
+    started, cardinalities = time.monotonic(), cardinalities_of(work.recipe)
+    train, known = work.tables["train"], work.known
+    before = torch.get_num_threads()
+    torch.set_num_threads(run.threads)
+    try:
+        if work.folds is not None:
+            made = fit_crosswise(work.head, known, work.folds, cardinalities, strengths_for(train))
+        else:
+            validation = work.tables["validation"]
+            made = fit_and_judge(work.head, train, validation, cardinalities, strengths_for(train))
+            if work.refits:
+                made = replace(made, network=fit_linear(work.head, known, cardinalities, made.strength))
+    finally:
+        torch.set_num_threads(before)
+    return learnt_network(work, "linear", made.network, time.monotonic() - started, made.held)
 
 
 def _learn_network(work: Work, trials: Path, settings: Settings, run: Run) -> Learnt:

@@ -25,6 +25,16 @@ class Table:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def rows(self, chosen: NDArray[np.bool_]) -> "Table":
+        """Return some of the rows."""
+        kept = torch.from_numpy(chosen)
+        return Table(self.values[kept], self.codes[kept], self.labels[kept])
+
+    def with_rows_of(self, other: "Table") -> "Table":
+        """Return these rows, and behind them the other's."""
+        pairs = ((self.values, other.values), (self.codes, other.codes), (self.labels, other.labels))
+        return Table(*(torch.cat(pair) for pair in pairs))
+
     def matrix(self) -> NDArray[np.float32]:
         """Return values, then codes as numbers, side by side: what trees and linear models take."""
         return np.concatenate([self.values.numpy(), self.codes.numpy().astype(np.float32)], axis=1)

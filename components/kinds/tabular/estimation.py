@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from components.data.results import Prepared
+from components.kinds.tabular.boosting import boost
 from components.kinds.tabular.candidates import network_plan
-from components.kinds.tabular.keeping import Work, cardinalities_of, learnt, learnt_network, open_work
-from components.kinds.tabular.linear import ITERATIONS, fit_linear
+from components.kinds.tabular.keeping import Work, cardinalities_of, codes_of, learnt, learnt_network, open_work
+from components.kinds.tabular.linear import ITERATIONS, fit_linear, strengths_for
 from components.kinds.tabular.trees import Boosting
 from components.selection.keeping import Learnt, keep_candidate
 from components.settings import Settings
@@ -73,7 +74,7 @@ def _probed(work: Work, plan: Plan) -> list[Part]:
     """Return what each part takes after the data are read."""
     threads = plan.hardware.threads
     trees, tree_export = _trees(work, threads)
-    floor = [_linear(work, threads)] if work.options.linear else []
+    floor = [_linear(work)] if work.options.linear else []
     network = network_part(plan)
     graphs = ("network", *(one.name for one in floor))
     # One after the other, as in the training: the first also loads what exports.
@@ -105,27 +106,35 @@ def _trees(work: Work, threads: int) -> tuple[Part, Spent]:
     for trees in TREES:
         few = options.model_copy(update={"n_estimators": trees, "patience": trees})
         started = now()
-        made = work.head.boost(train, validation, Boosting(few, work.workload.seed, threads, UNLIMITED))
+        boosting = Boosting(few, work.workload.seed, threads, UNLIMITED, codes_of(work.recipe))
+        made = boost(work.head, train, validation, boosting)
         fitted.append(now() - started)
         started = now()
-        graph = stacked(made.graph(columns), values, columns - values)
-        _kept(work, learnt(work, "trees", graph, lambda table, made=made: made.raw(table.matrix()), 0.0))  # type: ignore[misc]
+        graph = stacked(made.trees.graph(columns), values, columns - values, made.order.places)
+        _kept(work, learnt(work, "trees", graph, made.answer, 0.0))
         exported.append(now() - started)
     once, each = _between((fitted[0], fitted[1]), TREES)
     base, every = _between((exported[0], exported[1]), TREES)
-    most = options.n_estimators
-    part = Part(name="xgboost", once=once, each=each, unit="tree", least=min(most, options.patience + 1), most=most)
+    most, least = options.n_estimators, min(options.n_estimators, options.patience + 1)
+    part = Part(name="xgboost", once=once, each=each, unit="tree", least=least * _fits(work), most=most * _fits(work))
     return part, base + every * most
 
 
-def _linear(work: Work, threads: int) -> Part:
+def _linear(work: Work) -> Part:
     codes = cardinalities_of(work.recipe)
     fitted = [
-        measure(lambda few=few: fit_linear(work.head, work.tables["train"], codes, threads=threads, iterations=few))  # type: ignore[misc]
+        measure(lambda few=few: fit_linear(work.head, work.tables["train"], codes, iterations=few))  # type: ignore[misc]
         for few in FEW_ITERATIONS
     ]
     once, each = _between((fitted[0], fitted[1]), FEW_ITERATIONS)
-    return Part(name="linear", once=once, each=each, unit="iteration", least=ITERATIONS, most=ITERATIONS)
+    tried = len(strengths_for(work.tables["train"]))
+    most = ITERATIONS * (tried * (_fits(work) - work.refits) + work.refits)
+    return Part(name="linear", once=once, each=each, unit="iteration", least=most, most=most)
+
+
+def _fits(work: Work) -> int:
+    """Return how often trees are boosted: once, once for each fold, and once again on all that is known."""
+    return (1 if work.folds is None else int(work.folds.max()) + 1) + work.refits
 
 
 def _compare(work: Work) -> None:

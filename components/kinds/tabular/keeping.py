@@ -16,10 +16,12 @@ from components.evaluation.hold_out import check_finite
 from components.features.recipe import Recipe, read_recipe, recipe_graph
 from components.kinds.tabular.calibration import calibrated, with_calibration
 from components.kinds.tabular.data import Table, read_table
+from components.kinds.tabular.folds import REFIT_ROWS, folds_of, is_in_order
 from components.kinds.tabular.heads.choose import head_of
 from components.kinds.tabular.heads.head import Head
 from components.kinds.tabular.model import Answering
 from components.kinds.tabular.options import TabularOptions
+from components.kinds.tabular.ordering import Codes
 from components.kinds.tabular.preparation import RECIPE
 from components.selection.keeping import ANSWERED, Learnt
 from components.selection.validation import Validation, validation_of
@@ -47,6 +49,15 @@ class Work:
     contract: ContractSpec
     head: Head
     validation: Validation
+    # Of training and validation together, where they are judged crosswise.
+    folds: NDArray[np.int64] | None = None
+    # Whether what ships learns from the validation rows, too.
+    refits: bool = False
+
+    @property
+    def known(self) -> Table:
+        """Training and validation together."""
+        return self.tables["train"].with_rows_of(self.tables["validation"])
 
 
 def open_work(prepared: Prepared, workload: TrainingPart, contract: ContractSpec) -> Work:
@@ -56,8 +67,20 @@ def open_work(prepared: Prepared, workload: TrainingPart, contract: ContractSpec
     recipe = read_recipe(prepared.assets[RECIPE].read_bytes())
     tables = {split: read_table(prepared, split) for split in ("train", *ANSWERED)}
     head = head_of(workload, options, contract, tables["train"])
-    validation = validation_of(prepared, workload, contract)
-    return Work(tables, workload, options, recipe, prepared.stored_assets[RECIPE], contract, head, validation)
+    work = Work(
+        tables,
+        workload,
+        options,
+        recipe,
+        prepared.stored_assets[RECIPE],
+        contract,
+        head,
+        validation_of(prepared, workload, contract),
+    )
+    folds = folds_of(work.known, prepared, contract, head.columns, options.folds)
+    small = sum(len(tables[name]) for name in ("train", "validation")) <= REFIT_ROWS
+    refits = options.refit if options.refit is not None else small and not is_in_order(prepared)
+    return replace(work, folds=folds, refits=refits or folds is not None)
 
 
 def with_options(work: Work, options: TabularOptions) -> Work:
@@ -85,6 +108,11 @@ def cardinalities_of(recipe: Recipe) -> tuple[int, ...]:
     return tuple(feature.cardinality for feature in recipe.codes)
 
 
+def codes_of(recipe: Recipe) -> Codes:
+    """Return what trees must know of the codes."""
+    return Codes(cardinalities_of(recipe), recipe.named)
+
+
 def tensors_of(table: Table) -> tuple[torch.Tensor, ...]:
     """Return a table as the parts of a batch."""
     return table.values, table.codes, table.labels
@@ -100,22 +128,50 @@ def network_answers(head: Head, network: torch.nn.Module, table: Table) -> NDArr
     return answers
 
 
-def learnt(work: Work, name: str, back: onnx.ModelProto, answer: Answer, seconds: float, **more: Any) -> Learnt:
-    """Return what a fitted model leaves, calibrated: ``back`` and ``answer`` are its own graph and numbers."""
-    raw = {split: answer(work.tables[split]) for split in ANSWERED}
+def learnt(
+    work: Work,
+    name: str,
+    back: onnx.ModelProto,
+    answer: Answer,
+    seconds: float,
+    held: NDArray[np.float32] | None = None,
+    **more: Any,
+) -> Learnt:
+    """Return what a fitted model leaves, calibrated: ``back`` and ``answer`` are its own graph and numbers.
+
+    ``held`` are raw numbers for rows that it, or its like, did not learn from: those of training and validation where
+    they are judged crosswise, else of validation. Without them the model's own for validation are.
+    """
+    raw = {
+        "validation": answer(work.tables["validation"]) if held is None else held,
+        "test": answer(work.tables["test"]),
+    }
     for split, given in raw.items():
         check_finite(given, name, split)
-    calibration = work.head.calibrate(work.tables["validation"].labels.numpy(), raw["validation"])
+    crosswise = held is not None and work.folds is not None
+    judged = work.known if crosswise else work.tables["validation"]
+    calibration = work.head.calibrate(judged.labels.numpy(), raw["validation"])
     whole = with_calibration(back, calibration, work.head.tensor, work.head.columns)
+    answers = {split: calibrated(given, calibration) for split, given in raw.items()}
+    if crosswise:
+        both, rows = answers["validation"], len(work.tables["train"])
+        answers |= {"train": both[:rows], "validation": both[rows:]}
     return Learnt(
         graph=finished(join(recipe_graph(work.recipe, work.contract), whole)),
-        answers={split: calibrated(given, calibration) for split, given in raw.items()},
+        answers=answers,
         seconds=seconds,
         **more,
     )
 
 
-def learnt_network(work: Work, name: str, network: torch.nn.Module, seconds: float, **more: Any) -> Learnt:
+def learnt_network(
+    work: Work,
+    name: str,
+    network: torch.nn.Module,
+    seconds: float,
+    held: NDArray[np.float32] | None = None,
+    **more: Any,
+) -> Learnt:
     """Return what a trained network leaves."""
     answer = partial(network_answers, work.head, network)
-    return learnt(work, name, network_graph(work, network), answer, seconds, **more)
+    return learnt(work, name, network_graph(work, network), answer, seconds, held, **more)

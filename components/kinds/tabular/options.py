@@ -14,23 +14,48 @@ CalibrationMethod = Literal["auto", "none", "temperature", "platt", "isotonic", 
 Level = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Baseline(Section):
-    """XGBoost, histogram trees."""
+# From so many rows on, slower steps pay: there is more to learn, and a tree is a smaller part of it.
+MANY_ROWS = 100_000
+# A leaf holds one row of so many.
+ROWS_OF_A_LEAF = 10_000
 
-    n_estimators: int = Field(300, ge=1, le=100_000, description="Trees at most.")
+
+class Baseline(Section):
+    """XGBoost, histogram trees. What is not set follows from the number of training rows."""
+
+    n_estimators: int = Field(1000, ge=1, le=100_000, description="Trees at most.")
     max_depth: int = Field(6, ge=1, le=30)
-    learning_rate: float = Field(0.05, gt=0, le=1)
+    learning_rate: float | None = Field(
+        None, gt=0, le=1, description="If not set 0.1, and 0.05 from 100,000 training rows on."
+    )
     subsample: float = Field(0.8, gt=0, le=1, description="Share of rows a tree sees.")
     colsample_bytree: float = Field(0.6, gt=0, le=1, description="Share of columns a tree sees.")
-    min_child_weight: float = Field(20, ge=0)
-    patience: int = Field(20, ge=1, description="Trees without a lower validation loss before boosting stops.")
+    min_child_weight: float | None = Field(
+        None, ge=0, description="If not set a ten thousandth of the training rows, from 1 to 20."
+    )
+    patience: int = Field(30, ge=1, description="Trees without a lower validation loss before boosting stops.")
+
+    def for_rows(self, rows: int) -> "Baseline":
+        """Return the options with nothing left open."""
+        followed = {
+            "learning_rate": 0.1 if rows < MANY_ROWS else 0.05,
+            "min_child_weight": float(min(20, max(1, rows // ROWS_OF_A_LEAF))),
+        }
+        return self.model_copy(update={key: value for key, value in followed.items() if getattr(self, key) is None})
 
 
 class TabularOptions(TrainingOptions):
     """Options of tabular models."""
 
     # A trial is one network, scored before it is calibrated; trees and floor are fitted once, beside the search.
-    settled: ClassVar[frozenset[str]] = TrainingOptions.settled | {"baseline", "linear", "calibration", "quantiles"}
+    settled: ClassVar[frozenset[str]] = TrainingOptions.settled | {
+        "baseline",
+        "linear",
+        "calibration",
+        "quantiles",
+        "folds",
+        "refit",
+    }
 
     architecture: Literal["mlp", "tabm"] = Field(
         "mlp", description="mlp: embeddings and a perceptron; tabm: an ensemble of them that shares weights."
@@ -47,6 +72,19 @@ class TabularOptions(TrainingOptions):
     )
     quantiles: tuple[Level, ...] = Field((), description="Beside a number: this share of outcomes lies below.")
     baseline: Baseline = Baseline()
+    folds: int | None = Field(
+        None,
+        ge=0,
+        le=20,
+        description="Parts of training and validation together that trees and linear model are judged on, each part by "
+        "a model of the others; 0: judged on validation. If not set 5 where that is quick (up to 10,000 rows) and the "
+        "split is not by time.",
+    )
+    refit: bool | None = Field(
+        None,
+        description="Whether trees and linear model learn at last from validation, too. If not set, where the split is "
+        "not by time and both have up to 200,000 rows.",
+    )
     linear: bool = Field(True, description="Also fit a linear model, the floor.")
 
     @field_validator("quantiles")

@@ -83,6 +83,9 @@ def _pruned(work: Work, model: Path, prepared: Prepared, folder: Path) -> Iterat
         # They stand one after the other in one list, so that leaving out the last ones would leave out quantiles.
         yield _not_made("pruned", "the trees of several quantiles are not pruned")
         return
+    if work.refits and target_of(work.contract) != "regression":
+        yield _not_made("pruned", "the model learnt from every row on which fewer trees could be calibrated")
+        return
     trees = 1 + max(next(a for a in ensembles[0].attribute if a.name == "nodes_treeids").ints)
     # XGBoost grows a tree a class in turn.
     turn = work.head.columns

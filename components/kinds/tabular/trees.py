@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 
 from components.kinds.tabular.data import Table
 from components.kinds.tabular.options import Baseline
+from components.kinds.tabular.ordering import NO_CODES, Codes
 from components.training.guards import Stop
 from components.training.onnx_export import answering
 from components.training.spending import Budget
@@ -38,6 +39,7 @@ class Boosting:
     seed: int
     threads: int
     budget: Budget
+    codes: Codes = NO_CODES
 
 
 class _Deadline(xgboost.callback.TrainingCallback):
@@ -50,46 +52,69 @@ class _Deadline(xgboost.callback.TrainingCallback):
         return self._stop.over()
 
 
-def boosted(
-    estimator: type[Any],
-    train: Table,
-    validation: Table,
-    boosting: Boosting,
-    *,
-    weigh: Weigh | None = None,
-    **objective: Any,
-) -> Any:
-    """Boost histogram trees until the validation metric no longer gets better, or the budget is used up.
+@dataclass(frozen=True)
+class Learner:
+    """One estimator of XGBoost's that a head needs; ``weigh`` says what a label's row weighs, in stopping, too."""
 
-    Only the best trees are kept, and every threshold lies between two training values. Returns an ``estimator`` of
-    XGBoost's; ``weigh`` says what a label's row weighs, in training and in the metric that stops it alike.
-    """
-    matrix, options = _without_twins(train.matrix()), boosting.options
-    model = estimator(
-        n_estimators=options.n_estimators,
-        max_depth=options.max_depth,
-        learning_rate=options.learning_rate,
-        subsample=options.subsample,
-        colsample_bytree=options.colsample_bytree,
-        min_child_weight=options.min_child_weight,
-        early_stopping_rounds=options.patience,
-        tree_method="hist",
-        random_state=boosting.seed,
-        n_jobs=boosting.threads,
-        callbacks=[_Deadline(Stop(boosting.budget, options.n_estimators, boosting.threads))],
-        **objective,
-    )
-    kind = np.int32 if estimator is xgboost.XGBClassifier else np.float32
-    labels, held = (table.labels.numpy().astype(kind) for table in (train, validation))
-    model.fit(
-        matrix,
-        labels,
-        sample_weight=None if weigh is None else weigh(labels),
-        eval_set=[(validation.matrix(), held)],
-        sample_weight_eval_set=None if weigh is None else [weigh(held)],
-        verbose=False,
-    )
-    return _between_values(model, matrix)
+    estimator: type[Any]
+    objective: Mapping[str, Any]
+    weigh: Weigh | None = None
+
+    def fit(self, train: Table, held: Table | None, boosting: Boosting, trees: int | None = None) -> Any:
+        """Boost histogram trees until the metric on the held rows no longer gets better, or the budget is used up.
+
+        Without held rows as many ``trees`` as are said.
+        """
+        options = boosting.options.for_rows(len(train))
+        most = options.n_estimators if trees is None else trees
+        model = self.estimator(
+            n_estimators=most,
+            max_depth=options.max_depth,
+            learning_rate=options.learning_rate,
+            subsample=options.subsample,
+            colsample_bytree=options.colsample_bytree,
+            min_child_weight=options.min_child_weight,
+            early_stopping_rounds=None if held is None else options.patience,
+            tree_method="hist",
+            random_state=boosting.seed,
+            n_jobs=boosting.threads,
+            callbacks=[_Deadline(Stop(boosting.budget, most, boosting.threads))],
+            **self.objective,
+        )
+        labels = self._labels(train)
+        asked: dict[str, Any] = {"verbose": False}
+        if held is not None:
+            truth = self._labels(held)
+            asked["eval_set"] = [(held.matrix(), truth)]
+            asked["sample_weight_eval_set"] = None if self.weigh is None else [self.weigh(truth)]
+        weights = None if self.weigh is None else self.weigh(labels)
+        model.fit(_without_twins(train.matrix()), labels, sample_weight=weights, **asked)
+        return model
+
+    def _labels(self, table: Table) -> NDArray[Any]:
+        whole = self.estimator is xgboost.XGBClassifier
+        return table.labels.numpy().astype(np.int32 if whole else np.float32)
+
+
+def losses_of(model: Any) -> list[float]:
+    """Return the loss on the held rows after each tree."""
+    ((_, losses),) = model.evals_result()["validation_0"].items()
+    return [float(loss) for loss in losses]
+
+
+def rounds_of(model: Any) -> int:
+    """Return how many trees (of each class) there are up to the best one."""
+    booster = model.get_booster()
+    # Not there if the deadline ended boosting at its first tree.
+    found = booster.attr("best_iteration")
+    return int(booster.num_boosted_rounds()) if found is None else int(found) + 1
+
+
+def cut_to(model: Any, trees: int) -> Any:
+    """Return the model answering with its first trees alone."""
+    booster = model.get_booster()
+    booster.set_attr(best_iteration=str(min(trees, booster.num_boosted_rounds()) - 1))
+    return model
 
 
 def _without_twins(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -109,17 +134,15 @@ def _snapped(column: NDArray[np.float32]) -> NDArray[np.float32]:
     return snapped
 
 
-def _between_values(model: Any, matrix: NDArray[np.float32]) -> Any:
+def between_values(model: Any, train: Table) -> Any:
     """Return the best trees with every threshold moved towards the next lower training value.
 
     XGBoost puts a threshold on a value of the data, so that a last-bit difference of a feature between Polars and ONNX
     Runtime (a sine, say) sends the row down the other branch: one flight in ten differed, by up to 0.09. Between
     values, every training row still goes where it went.
     """
-    booster = model.get_booster()
-    # Not there if the deadline ended boosting at its first tree.
-    found = booster.attr("best_iteration")
-    best = booster if found is None else booster[: int(found) + 1]
+    matrix = _without_twins(train.matrix())
+    best = model.get_booster()[: rounds_of(model)]
     document = json.loads(best.save_raw("json"))
     values = [np.unique(column) for column in matrix.T]
     for tree in document["learner"]["gradient_booster"]["model"]["trees"]:

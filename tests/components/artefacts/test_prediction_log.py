@@ -9,7 +9,8 @@ import pytest
 
 from components.artefacts.prediction_log import own_columns, read_parts, write_part
 
-NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+# Long ago: what is written today lies in a folder of today.
+NOON = datetime(2024, 11, 28, 12, tzinfo=UTC)
 
 
 def part(folder: Path, number: int, build: str, *, at: datetime, count: int = 3, **more: list[float]) -> Path:
@@ -64,6 +65,6 @@ def test_a_part_that_is_not_whole_is_not_read(log: Path) -> None:
 def test_a_part_that_was_written_after_midnight_is_found(tmp_path: Path) -> None:
     late = part(tmp_path, 1, "a-1", at=NOON, probability=[0.1, 0.2, 0.3])
     next_day = tmp_path / f"{NOON + timedelta(days=1):%Y-%m-%d}"
-    next_day.mkdir()
+    next_day.mkdir(exist_ok=True)
     late.rename(next_day / late.name)
     assert asked(tmp_path, until=NOON + timedelta(hours=1)) == [("r1", 3)]

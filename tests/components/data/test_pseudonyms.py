@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.artefacts.errors import ContractError, HostError, WorkloadError
@@ -77,6 +77,7 @@ def test_only_its_owner_reads_the_key(home: Home) -> None:
     assert home.room("keys", "pii.key").stat().st_mode & 0o077 == 0
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**50), 2**50), st.integers(0, 2**50), st.sampled_from(["integer", "number"]))
 def test_a_value_that_is_made_up_keeps_the_bounds(low: int, width: int, dtype: Any) -> None:
     field = FieldSpec(name="x", dtype=dtype, description="", ge=low, le=low + width)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from components.kinds.tabular.boosting import boost
 from components.kinds.tabular.candidates import network_plan
 from components.kinds.tabular.data import Table
 from components.kinds.tabular.heads.binary import BinaryHead
@@ -49,14 +50,12 @@ def test_trees_weigh_classes_in_training_and_in_the_loss_that_stops_them(
     train, validation = table(1500, 1, len(weights)), table(700, 2, len(weights))
     options = Baseline(n_estimators=200, learning_rate=0.1, subsample=1, colsample_bytree=1, patience=10)
     boosting = Boosting(options, seed=1, threads=1, budget=Budget(600.0))
-    made = weighted.boost(train, validation, boosting)
-    expected = plain.boost(repeated(train, weights), repeated(validation, weights), boosting)
-    again = weighted.boost(train, repeated(validation, weights), boosting)
-    trees = [one.model.get_booster().num_boosted_rounds() for one in (made, expected, again)]
-    assert trees[0] == trees[1] != trees[2]
-    matrix = validation.matrix()
-    np.testing.assert_allclose(made.raw(matrix), expected.raw(matrix), atol=1e-4)
-    assert np.abs(made.raw(matrix) - plain.boost(train, validation, boosting).raw(matrix)).max() > 0.1
+    made = boost(weighted, train, validation, boosting)
+    expected = boost(plain, repeated(train, weights), repeated(validation, weights), boosting)
+    again = boost(weighted, train, repeated(validation, weights), boosting)
+    assert made.rounds == expected.rounds != again.rounds
+    np.testing.assert_allclose(made.held, expected.trees.raw(validation.matrix()), atol=1e-4)
+    assert np.abs(made.held - boost(plain, train, validation, boosting).held).max() > 0.1
 
 
 def test_an_epoch_is_scored_by_what_would_ship(tmp_path: Path) -> None:
@@ -66,8 +65,7 @@ def test_an_epoch_is_scored_by_what_would_ship(tmp_path: Path) -> None:
     work = open_work(prepared, workload.model_copy(update={"goal": goal}), parcels_spec())
     score = network_plan(work, Settings(threads=1)).task.score
     labels = work.tables["validation"].labels
-    # Far off, and told by no number of rows: a line through the logits mends all of it.
     knowing = torch.sigmoid(3 * (2 * labels - 1) + torch.linspace(-4, 4, len(labels)))[:, None]
     shifted = torch.sigmoid(2 * torch.logit(knowing) + 1.5)
-    assert score(shifted, labels) == pytest.approx(score(knowing, labels), abs=1e-5)
+    assert score(shifted, labels) == pytest.approx(score(knowing, labels), abs=1e-3)
     assert score(torch.full_like(knowing, 0.5), labels) < score(knowing, labels) - 0.1

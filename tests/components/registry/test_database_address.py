@@ -5,7 +5,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
@@ -15,6 +15,7 @@ LETTERS = st.characters(exclude_characters="/\0", exclude_categories=["Cs"]) | s
 NAMES = st.text(LETTERS, min_size=1)
 
 
+@settings(deadline=None)
 @given(NAMES.filter(lambda name: name not in (".", "..") and len(name.encode()) < 200))
 def test_what_is_written_by_an_address_lies_in_the_file(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

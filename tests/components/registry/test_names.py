@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -21,6 +21,7 @@ def check(name: str) -> None:
     _validate_batch_log_data([Metric(name, 1.0, 0, 0)], [Param(name, "1")], [RunTag(name, "1")])
 
 
+@settings(deadline=None)
 @given(TEXTS)
 @example("recall_<=50K")
 @example("-u3c<")
@@ -34,12 +35,14 @@ def test_any_text_is_a_name_that_mlflow_takes(text: str) -> None:
     assert len(name) <= LONGEST < MAX_ENTITY_KEY_LENGTH
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_name_is_read_back(text: str) -> None:
     name = safe_name(text)
     assert len(name) > LONGEST - 40 or plain_name(name) == text
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, unique=True, min_size=2))
 def test_different_texts_stay_apart(texts: list[str]) -> None:
     assert len({safe_name(text) for text in texts}) == len(texts)

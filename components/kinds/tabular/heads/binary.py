@@ -1,6 +1,8 @@
 """Yes or no: the logit of one probability."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from components.kinds.tabular.data import Table
 from components.kinds.tabular.heads.head import Raw
 from components.kinds.tabular.isotonic import fit_rising
 from components.kinds.tabular.options import CalibrationMethod
-from components.kinds.tabular.trees import Boosting, Classifier, boosted
+from components.kinds.tabular.trees import Classifier, Learner
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,20 @@ class BinaryHead:
     def raw(self, logits: Tensor) -> Tensor:
         return torch.sigmoid(logits).mean(dim=1)
 
-    def boost(self, train: Table, validation: Table, boosting: Boosting) -> Classifier:
+    @property
+    def classes(self) -> int:
+        return 0
+
+    @property
+    def learners(self) -> tuple[Learner, ...]:
         weigh = None if self.positive == 1 else lambda labels: np.where(labels > 0, self.positive, 1.0)
-        model = boosted(xgboost.XGBClassifier, train, validation, boosting, weigh=weigh, eval_metric="logloss")
-        return Classifier(model, first=1)
+        return (Learner(xgboost.XGBClassifier, {"eval_metric": "logloss"}, weigh),)
+
+    def as_learnt(self, table: Table) -> Table:
+        return table
+
+    def trees(self, models: Sequence[Any]) -> Classifier:
+        return Classifier(models[0], first=1)
 
     def calibrate(self, labels: NDArray[np.float32], raw: Raw) -> Calibration:
         wide = raw.astype(np.float64)

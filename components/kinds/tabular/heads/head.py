@@ -1,6 +1,7 @@
 """What depends on the kind of label: loss, answers, trees and calibration; everything else of training does not ask."""
 
-from typing import Protocol, Self
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from components.kinds.tabular.calibration import Calibration
 from components.kinds.tabular.data import Table
-from components.kinds.tabular.trees import Boosting, Trees
+from components.kinds.tabular.trees import Learner, Trees
 
 Raw = NDArray[np.float32]
 
@@ -33,8 +34,19 @@ class Head(Protocol):
     def raw(self, logits: Tensor) -> Tensor:
         """Return what the members answer together."""
 
-    def boost(self, train: Table, validation: Table, boosting: Boosting) -> Trees:
-        """Boost trees until they no longer get better on validation."""
+    @property
+    def classes(self) -> int:
+        """How many classes the label is one of; 0 for yes or no, and for numbers."""
+
+    @property
+    def learners(self) -> tuple[Learner, ...]:
+        """What trees are boosted by."""
+
+    def as_learnt(self, table: Table) -> Table:
+        """Return a table with its labels as trees learn them."""
+
+    def trees(self, models: Sequence[Any]) -> Trees:
+        """Return what the fitted learners answer together."""
 
     def calibrate(self, labels: NDArray[np.float32], raw: Raw) -> Calibration:
         """Fit what makes the raw numbers mean what they say, on the validation split."""

@@ -1,6 +1,8 @@
 """Several classes: a logit for each, in the order of the contract."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from components.kinds.tabular.data import Table
 from components.kinds.tabular.heads.head import Raw
 from components.kinds.tabular.isotonic import fit_rising
 from components.kinds.tabular.options import CalibrationMethod
-from components.kinds.tabular.trees import Boosting, Classifier, boosted
+from components.kinds.tabular.trees import Classifier, Learner
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,20 @@ class MulticlassHead:
     def raw(self, logits: Tensor) -> Tensor:
         return torch.softmax(logits, dim=2).mean(dim=1)
 
-    def boost(self, train: Table, validation: Table, boosting: Boosting) -> Classifier:
+    @property
+    def classes(self) -> int:
+        return self.columns
+
+    @property
+    def learners(self) -> tuple[Learner, ...]:
         weigh = None if self.weights is None else np.array(self.weights).__getitem__
-        asked = {"objective": "multi:softprob", "eval_metric": "mlogloss"}
-        return Classifier(boosted(xgboost.XGBClassifier, train, validation, boosting, weigh=weigh, **asked))
+        return (Learner(xgboost.XGBClassifier, {"objective": "multi:softprob", "eval_metric": "mlogloss"}, weigh),)
+
+    def as_learnt(self, table: Table) -> Table:
+        return table
+
+    def trees(self, models: Sequence[Any]) -> Classifier:
+        return Classifier(models[0])
 
     def calibrate(self, labels: NDArray[np.float32], raw: Raw) -> Calibration:
         wide = raw.astype(np.float64)

@@ -3,7 +3,7 @@
 Models learn the label in standard deviations from its mean; the calibration takes their answers back to its units.
 """
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,13 +16,12 @@ from torch import Tensor
 from components.kinds.tabular.calibration import Calibration, Nodes, Numbers
 from components.kinds.tabular.data import Table
 from components.kinds.tabular.heads.head import Raw
-from components.kinds.tabular.trees import Boosting, Regressors, boosted
+from components.kinds.tabular.trees import Learner, Regressors
 
 # How sharp the corner of the pinball loss is, in the label's deviations: L-BFGS needs a slope everywhere.
 SHARPNESS = 50.0
 MEDIAN = 0.5
 MEAN_OBJECTIVE: dict[str, Any] = {"objective": "reg:squarederror", "eval_metric": "rmse"}
-QUANTILE_OBJECTIVE: dict[str, Any] = {"objective": "reg:quantileerror", "eval_metric": "quantile"}
 
 
 @dataclass(frozen=True)
@@ -87,15 +86,19 @@ class RegressionHead:
     def raw(self, logits: Tensor) -> Tensor:
         return logits.mean(dim=1)
 
-    def boost(self, train: Table, validation: Table, boosting: Boosting) -> Regressors:
-        learnt, held = (
-            replace(table, labels=(table.labels - self.mean) / self.deviation) for table in (train, validation)
-        )
-        started, models = time.monotonic(), []
-        for level in (MEDIAN if self.median else None, *self.levels):
-            asked = MEAN_OBJECTIVE if level is None else QUANTILE_OBJECTIVE | {"quantile_alpha": level}
-            left = replace(boosting, budget=boosting.budget.less(time.monotonic() - started))
-            models.append(boosted(xgboost.XGBRegressor, learnt, held, left, **asked))
+    @property
+    def classes(self) -> int:
+        return 0
+
+    @property
+    def learners(self) -> tuple[Learner, ...]:
+        asked = [MEAN_OBJECTIVE if not self.median else _quantile(MEDIAN), *map(_quantile, self.levels)]
+        return tuple(Learner(xgboost.XGBRegressor, objective) for objective in asked)
+
+    def as_learnt(self, table: Table) -> Table:
+        return replace(table, labels=(table.labels - self.mean) / self.deviation)
+
+    def trees(self, models: Sequence[Any]) -> Regressors:
         return Regressors(tuple(models))
 
     def calibrate(self, labels: NDArray[np.float32], raw: Raw) -> Calibration:
@@ -106,6 +109,10 @@ class RegressionHead:
         first = np.median(apart[:, 0]) if self.median else np.mean(apart[:, 0])
         rest = [np.quantile(apart[:, place], level) for place, level in enumerate(self.levels, start=1)]
         return replace(unmoved, shifts=tuple(float(np.float32(shift)) for shift in (first, *rest)))
+
+
+def _quantile(level: float) -> dict[str, Any]:
+    return {"objective": "reg:quantileerror", "eval_metric": "quantile", "quantile_alpha": level}
 
 
 def _pinball(apart: Tensor, level: float) -> Tensor:
