@@ -123,11 +123,12 @@ def test_a_field_is_not_called_like_what_is_written_beside_it(name: str, told: s
     [
         (float, ["value", "quantile_0"], ["probability", "probability_a"]),
         (
-            Literal["a", "b"],
+            Literal["a", "b", "c"],
             ["probability_a", "probabilities", "trainer_probability_a"],
             ["value", "quantile_0", "probability", "trainer_b"],
         ),
         (bool, ["probability", "exported_probability"], ["value", "quantile_0", "probability_a"]),
+        (Literal["a", "b"], ["probability", "exported_probability"], ["value", "quantile_0", "probability_a"]),
     ],
 )
 def test_which_names_are_taken_depends_on_what_is_answered(label: Any, taken: list[str], free: list[str]) -> None:

@@ -167,7 +167,10 @@ def test_the_worst_mistakes_are_kept_as_a_picture_with_the_candidate(example: Ex
 
 
 def test_the_evidence_shows_the_worst_mistakes(example: Example, tmp_path: Path) -> None:
-    trained, options = example.trained, {"name": "digits", "goal": {"metric": "accuracy", "unit": None}, "seed": 7}
+    trained, options = (
+        example.trained,
+        {"name": "digits", "kind": "image", "goal": {"metric": "accuracy", "unit": None}, "seed": 7},
+    )
     gates = {"costs": None, "behaviour": (), "sensitive": ()}
     workload = EvaluationPart.model_validate(
         options | {"features": (), "gates": gates, "serving": {"decision_threshold": 0.5}}
