@@ -36,6 +36,11 @@ class Bucket:
         found: bytes = self._client.get_object(Bucket=self._bucket, Key=f"{self._prefix}/{key}")["Body"].read()
         return found
 
+    def checkpoints(self) -> list[str]:
+        """Return the checkpoints of trainings that have not ended."""
+        entries = [json.loads(self.read(key))["files"] for key in self.keys("entries/training/")]
+        return [name for files in entries for name in files if name.endswith(".ckpt")]
+
     def check(self) -> None:
         """Fail unless every entry has all of its files, each as it was when its digest was taken."""
         blobs = {key: self.read(key) for key in self.keys("blobs/")}
@@ -69,11 +74,10 @@ def test_a_run_killed_in_training_and_in_packaging_ends_whole_on_another_machine
     workload.write_text(workload.read_text().replace("epochs: 3", "epochs: 30, checkpoint_minutes: 0.0001"))
     other = replace(place, home=place.home.with_name("other-home"))
 
-    killed(place, lambda: bucket.keys("entries/training/"), "a checkpoint is in the store")
+    killed(place, bucket.checkpoints, "a checkpoint is in the store")
     bucket.check()
     assert not bucket.keys("entries/builds/")
-    (begun,) = [json.loads(bucket.read(key))["files"] for key in bucket.keys("entries/training/")]
-    assert any(name.endswith(".ckpt") for name in begun)
+    assert bucket.checkpoints()
 
     killed(other, lambda: list(other.home.glob("builds/.*/*")), "files of a build are written")
     bucket.check()
