@@ -7,6 +7,7 @@ The wheel is installed once into an empty environment. To write tests faster, na
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.outside.places import Command, Place, end_all
+
+# A run of tests that was put into the background ignores Ctrl-C, and so would the commands that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CASES = Path(__file__).resolve().parent / "cases"
