@@ -165,7 +165,8 @@ def _diff(root: Path, new: list[str]) -> str:
         index = Path(folder, "index")
         place = root / git(root, "rev-parse", "--git-path", "index").strip()
         if place.is_file():
-            shutil.copyfile(place, index)
+            # With its time: by that git knows of which files time and size may be those of another content.
+            shutil.copy2(place, index)
         if new:
             git(root, "add", "--intent-to-add", "--", *new, index=index)
         return git(root, "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", index=index)

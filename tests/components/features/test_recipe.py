@@ -272,14 +272,19 @@ class CountedFrame:
     """Counts how often a lazy frame is computed while it is looked at."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.opened = 0
+        self._seen: list[bool] = []
         collect = pl.LazyFrame.collect
 
         def counted(frame: pl.LazyFrame, **options: Any) -> Any:
-            self.opened += "PARQUET" in frame.explain(optimized=False).upper()
+            # From several threads.
+            self._seen.append("PARQUET" in frame.explain(optimized=False).upper())
             return collect(frame, **options)
 
         monkeypatch.setattr(pl.LazyFrame, "collect", counted)
+
+    @property
+    def opened(self) -> int:
+        return sum(self._seen)
 
 
 @pytest.mark.parametrize(("columns", "most", "opened"), [(10, 4_000_000, 2), (300, 4_000_000, 2), (300, 20 * 100, 16)])
