@@ -69,7 +69,7 @@ def profile_table(
     _refuse_empty(table, placed)
     features = [one.column.name for one in placed if one.role in ("feature", "time", "group")]
     relations = relate(table.sample, features, answer)
-    placed = tuple(_telling_left_out(one, relations) for one in placed)
+    placed = tuple(_copy_left_out(one, relations) for one in placed)
     division = _division(placed, answer)
     # What the answers call label may be the label's own name.
     free = taken - {"label"} if answer.column.name == "label" else taken
@@ -126,14 +126,12 @@ def _declared(source: Source, table: Table, placed: tuple[Placed, ...], renamed:
     return source.model_copy(update=found)
 
 
-def _telling_left_out(placed: Placed, relations: Relations) -> Placed:
-    """Leave out a column that tells the answer of a number nearly exactly, or is a copy of another."""
-    name = placed.column.name
-    if placed.role != "feature":
+def _copy_left_out(placed: Placed, relations: Relations) -> Placed:
+    """Leave out a feature that is a copy of another column."""
+    original = relations.copies.get(placed.column.name)
+    if placed.role != "feature" or original is None:
         return placed
-    if name in relations.copies:
-        return Placed(placed.column, "left out", f"it holds the same as '{relations.copies[name]}'")
-    return placed
+    return Placed(placed.column, "left out", f"it holds the same as '{original}'")
 
 
 def _division(placed: tuple[Placed, ...], label: Label) -> Division:
@@ -188,7 +186,6 @@ def _class_shares(table: Table, label: Label) -> dict[str, float]:
     return {str(value): rows / whole for value, rows in counted}
 
 
-def label_facts(sample: pl.DataFrame, label: Label) -> tuple[float, float]:
-    """Return mean and deviation of a label that is a number."""
-    values = sample.get_column(label.column.name).cast(pl.Float64)
-    return float(values.mean() or 0.0), float(values.std() or 0.0)  # type: ignore[arg-type]
+def label_deviation(sample: pl.DataFrame, label: Label) -> float:
+    """Return the deviation of a label that is a number."""
+    return float(sample.get_column(label.column.name).cast(pl.Float64).std() or 0.0)  # type: ignore[arg-type]

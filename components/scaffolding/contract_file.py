@@ -6,6 +6,7 @@ from typing import Any
 
 from components.profiling.columns import Column
 from components.profiling.profile import Profile
+from components.profiling.relations import STRONG
 from components.profiling.roles import Placed
 from components.scaffolding.bounds import longest, moment_bounds, number_bounds
 from components.scaffolding.names import attribute_names, class_name
@@ -120,7 +121,7 @@ def _comment(placed: Placed, profile: Profile) -> list[str]:
     elif column.is_text and placed.role == "feature":
         lines.append(f"{column.distinct:,} different texts")
     area = profile.relations.telling.get(column.name, 0.0)
-    if placed.role == "feature" and area > 0.95:
+    if placed.role == "feature" and area > STRONG:
         lines.append(f"CHECK: alone it tells the label with AUC {area:.3f}: is it known before the answer is?")
     lines += [f"CHECK: {note}" for note in column.notes]
     return [_flat(line)[: WIDTH - 6] for line in lines]

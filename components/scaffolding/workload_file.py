@@ -9,16 +9,16 @@ from typing import Any
 import polars as pl
 
 from components.declaration.metrics import sign_of, title_of
-from components.profiling.profile import Profile, label_facts, metric_of
+from components.declaration.split import TimeSplit
+from components.profiling.profile import Profile, label_deviation, metric_of
 from components.profiling.relations import STRONG
 from components.scaffolding.features import feature_steps
 from components.scaffolding.names import class_name
 
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
-# As the gates say: with fewer rows an interval decides nothing.
-FEW_ROWS = 100
 LATENCY_MS, TRAINING_USD, SERVING_USD = 100, 1, 0.1
-MIN_CLASS_ROWS = 20
+# What a split asks for where the file says nothing.
+MIN_CLASS_ROWS: int = TimeSplit.model_fields["min_class_rows"].default
 SMALL = 20_000
 
 
@@ -81,7 +81,7 @@ def threshold_of(profile: Profile) -> float:
 
 
 def _deviation(profile: Profile) -> float:
-    return label_facts(profile.table.sample, profile.label)[1] or 1.0
+    return label_deviation(profile.table.sample, profile.label) or 1.0
 
 
 def _rounded_up(value: float) -> float:

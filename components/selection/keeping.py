@@ -100,22 +100,16 @@ def kept_candidate(
     place = folder / "candidates" / name
     if not (place / "candidate.json").is_file():
         return None
-    known = _Record.model_validate_json((place / "candidate.json").read_bytes())
+    known = dict(_Record.model_validate_json((place / "candidate.json").read_bytes()))
+    graphs, assets = known.pop("graphs"), known.pop("assets")
     return Candidate(
         name=name,
         role=role,
         stored_model=Reference.of_path(place / "model.onnx"),
-        stored_graphs={file: Reference.of_path(place / "graphs" / file) for file in known.graphs},
-        stored_assets={**(shared or {}), **{one: Reference.of_path(place / "assets" / one) for one in known.assets}},
+        stored_graphs={file: Reference.of_path(place / "graphs" / file) for file in graphs},
+        stored_assets={**(shared or {}), **{one: Reference.of_path(place / "assets" / one) for one in assets}},
         stored_predictions=Reference.of_path(place / "predictions.parquet"),
-        digest=known.digest,
-        score=known.score,
-        seconds=known.seconds,
-        stopped=known.stopped,
-        curve=known.curve,
-        hardware=known.hardware,
-        options=known.options,
-        judged_crosswise=known.judged_crosswise,
+        **known,
     )
 
 
