@@ -1,14 +1,10 @@
-"""One temporary Prefect server for every test that runs a flow, and the command in this process."""
+"""One temporary Prefect server for every test that runs a flow."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from flows import command_line
 
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
@@ -38,19 +34,3 @@ def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield results
     os.environ.clear()
     os.environ.update(before)
-
-
-@pytest.fixture
-def slipway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run the command in this process; return exit code, stdout and stderr."""
-    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path / "home"))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["slipway", *arguments])
-        monkeypatch.setattr(sys, "path", [*sys.path])
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run

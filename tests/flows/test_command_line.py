@@ -5,6 +5,7 @@ import errno
 import importlib.metadata
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from components.artefacts.errors import GateError
 from components.run_ledger import recorded_run
 from components.settings import Home
+from flows import command_line
 
 COMMANDS = [
     "new",
@@ -35,6 +37,22 @@ COMMANDS = [
     "export",
     "import",
 ]
+
+
+@pytest.fixture
+def slipway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the command in this process; return exit code, stdout and stderr."""
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path / "home"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["slipway", *arguments])
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -11,11 +11,24 @@ import polars as pl
 import pytest
 from sklearn import datasets
 
+from flows import command_line
 
-@pytest.fixture(autouse=True)
-def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Work in an empty folder."""
+
+@pytest.fixture
+def slipway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the command in this process, in an empty folder; return exit code, stdout and stderr."""
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["slipway", *arguments])
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
 
 
 def table(path: Path) -> Path:
